@@ -1,0 +1,66 @@
+"""What a run tells while it works. The loop hands each event to ``on_event``; doors show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.planners.plan import Plan
+from agent.runs import Round, Run
+from evaluators.report import Report
+from instdiff.layout import Layout
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run has its folder; ``resumed`` is true if it goes on where it was."""
+
+    folder: Path
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class Loading:
+    """A planner, engine or verifier is about to be loaded, which may take seconds; ``what`` says which of the three."""
+
+    what: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan of a round is made: the first one, or one revised after a report."""
+
+    round: int
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Step:
+    """One denoising step of a picture is done; ``step`` counts from 1 to ``steps``, ``image`` from 0."""
+
+    round: int
+    image: int
+    images: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The pictures of a round were looked at; the report is about the best of them."""
+
+    round: int
+    layout: Layout
+    report: Report
+    result: Round
+
+
+@dataclass(frozen=True)
+class Done:
+    """The run is over."""
+
+    run: Run
+
+
+Event = Started | Loading | Planned | Step | Judged | Done

@@ -1,0 +1,222 @@
+"""plan → render → verify → revise, until everything is found or the rounds are spent."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.events import Done, Event, Loading, Started
+from agent.planners import load_planner
+from agent.planners.plan import Plan
+from agent.runs import MAX_ROUNDS, Request, Run, clear_unfinished, new_folder
+from agent.steps import GIVEN, State, Steps
+from evaluators.detectors import check_detector, load_detector
+from instdiff.engine import engine_info, load_engine
+from instdiff.errors import BadInput
+from instdiff.layout import Layout
+from instdiff.settings import RenderSettings
+
+CHECKPOINT = "checkpoint.sqlite"
+
+
+class Agent:
+    """From a sentence to a verified picture. The best round is the result, not the last.
+
+    Planner, engine and verifier are names, or objects with the same methods as what those names load. They are
+    loaded when they are needed and kept for the next run.
+
+    Args:
+        planner: ``auto``, ``offline``, or a chat model such as ``openai:gpt-4o`` (see `agent.planners.load_planner`).
+        engine: what paints.
+        verifier: the detector that looks at the pictures; ``none`` verifies nothing and stops after one round.
+        rounds: how many times to paint at most.
+        size: (width, height) in pixels; None takes the engine's own size, or that of a given layout.
+        settings: seed, steps and so on; each round paints with seeds of its own, starting at ``settings.seed``.
+        out: the folder that gets a new folder for each run.
+        iou_threshold: from this IoU on an instance is in its place.
+        on_event: is told what happens, see `agent.events`.
+        planner_url: an OpenAI-compatible endpoint for the chat planner.
+
+    Raises:
+        BadInput: a name is not known, or a value is out of range.
+    """
+
+    def __init__(
+        self,
+        planner="auto",
+        engine="draft",
+        verifier="draft",
+        rounds: int = 3,
+        size: tuple[int, int] | None = None,
+        settings: RenderSettings | None = None,
+        out: str | Path = Path("outputs"),
+        iou_threshold: float = 0.5,
+        on_event: Callable[[Event], None] | None = None,
+        planner_url: str | None = None,
+    ):
+        self.planner, self.engine, self.verifier = planner, engine, verifier
+        self.out, self.on_event = Path(out), on_event or (lambda event: None)
+        names = {"planner": _name(planner), "engine": _name(engine), "verifier": _name(verifier), "planner_url": planner_url}
+        values = {"rounds": rounds, "size": size, "settings": settings or RenderSettings(), "iou_threshold": iou_threshold}
+        self.request = Request.parse({"prompt": "", **names, **values})
+        self._loaded: dict[tuple, object] = {}
+        self._check(self.request)
+
+    def plan(self, prompt: str | None = None, layout: Layout | None = None) -> Plan:
+        """The first plan alone; nothing is painted or written. Takes what `run` takes."""
+        request = self._request(prompt, layout)
+        if layout:
+            return Plan(layout=self._resized(layout), planner="none", notes=("the layout was given",))
+        return self._planner(request).plan(request.prompt, self._size(request), request.settings.seed)
+
+    def run(self, prompt: str | None = None, layout: Layout | None = None) -> Run:
+        """Plan, paint and look, round after round.
+
+        Args:
+            prompt: the scene in words.
+            layout: what to paint, instead of a prompt. No planner is asked then; further rounds keep the places
+                and change the seed alone.
+
+        Returns:
+            The finished run; its folder holds everything.
+
+        Raises:
+            BadInput: neither or both are given, or the engine cannot paint this.
+            ServiceError: the planner or another needed service failed. `resume` goes on from there.
+        """
+        request = self._request(prompt, layout)
+        folder = new_folder(self.out, request.prompt)
+        if layout:
+            self._resized(layout).to_file(folder / GIVEN)
+        run = Run(folder=folder, request=request)
+        run.save()
+        self.on_event(Started(folder, resumed=False))
+        return self._go(run)
+
+    def resume(self, folder: str | Path) -> Run:
+        """Go on with a run that was stopped or killed, with everything as it was asked for then.
+
+        Steps that were done are not done again. A run that is over is returned as it is.
+
+        Raises:
+            BadInput: the folder holds no run, or another process is working on it.
+        """
+        run = Run.load(folder)
+        self._check(run.request)
+        self.on_event(Started(run.folder, resumed=True))
+        if run.done:
+            self.on_event(Done(run))
+            return run
+        return self._go(run)
+
+    def _go(self, run: Run) -> Run:
+        request = run.request
+        steps = Steps(
+            run,
+            planner=None if (run.folder / GIVEN).exists() else self._planner(request),
+            engine=lambda: self._load(self.engine, ("engine", request.engine), load_engine),
+            detector=None
+            if request.verifier == "none"
+            else lambda: self._load(self.verifier, ("verifier", request.verifier), load_detector),
+            size=self._size(request),
+            on_event=self.on_event,
+        )
+        config = {"configurable": {"thread_id": "run"}, "recursion_limit": 4 * MAX_ROUNDS + 10}
+        with _checkpointer(run.folder / CHECKPOINT) as checkpointer:
+            clear_unfinished(run.folder)
+            graph = build_graph(steps).compile(checkpointer=checkpointer)
+            before = graph.get_state(config)
+            if before.next:
+                graph.invoke(None, config, durability="sync")
+            elif not before.values:
+                graph.invoke({"plan": {}, "painted": {}, "rounds": [], "seconds": {}}, config, durability="sync")
+            run = steps.finish(graph.get_state(config).values)
+        self.on_event(Done(run))
+        return run
+
+    def _request(self, prompt: str | None, layout: Layout | None) -> Request:
+        if (layout is None) == (prompt is None):
+            raise BadInput("prompt", "give either a scene in words or a layout" + (", not both" if layout else ""))
+        if layout is None and not prompt.strip():
+            raise BadInput("prompt", 'is empty; say what is on the picture, such as "a cozy living room"')
+        changes = {"prompt": prompt} if layout is None else {"prompt": layout.caption, "planner": "none"}
+        return Request.parse({**dict(self.request), **changes})
+
+    def _check(self, request: Request) -> None:
+        """Refuse unknown names before anything heavy is loaded."""
+        if isinstance(self.engine, str):
+            engine_info(request.engine)
+        if isinstance(self.verifier, str) and request.verifier != "none":
+            check_detector(request.verifier)
+
+    def _size(self, request: Request) -> tuple[int, int]:
+        if request.size:
+            return request.size
+        return engine_info(request.engine).native_size if isinstance(self.engine, str) else self.engine.native_size
+
+    def _resized(self, layout: Layout) -> Layout:
+        return layout.resized(*self.request.size) if self.request.size else layout
+
+    def _planner(self, request: Request):
+        options = {"base_url": request.planner_url} if request.planner_url else {}
+        return self._load(self.planner, ("planner", request.planner, request.planner_url), lambda name: load_planner(name, **options))
+
+    def _load(self, part, key: tuple, load: Callable[[str], object]):
+        """The object that was handed in, or what a name loads: once."""
+        if not isinstance(part, str):
+            return part
+        if key not in self._loaded:
+            self.on_event(Loading(*key[:2]))
+            self._loaded[key] = load(key[1])
+        return self._loaded[key]
+
+
+def build_graph(steps: Steps):
+    """The loop as a LangGraph graph, not compiled yet."""
+    from langgraph.graph import END, START, StateGraph
+
+    graph = StateGraph(State)
+    graph.add_node("plan", steps.plan)
+    graph.add_node("render", steps.render)
+    graph.add_node("verify", steps.verify)
+    graph.add_node("revise", steps.revise)
+    graph.add_edge(START, "plan")
+    graph.add_edge("plan", "render")
+    graph.add_edge("render", "verify")
+    graph.add_conditional_edges("verify", lambda state: END if steps.is_enough(state) else "revise", ["revise", END])
+    graph.add_edge("revise", "render")
+    return graph
+
+
+@contextmanager
+def _checkpointer(path: Path) -> Iterator[object]:
+    """LangGraph's SQLite checkpointer on a file, locked against other processes as long as it is open.
+
+    Raises:
+        BadInput: another process works on the run, or the file is damaged.
+    """
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    connection = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
+    try:
+        # The lock is the operating system's, so it is gone as soon as a killed process is.
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        # The state is plain JSON: no class of any module may be read from the file.
+        saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=[]))
+        try:
+            saver.setup()
+        except sqlite3.DatabaseError as error:
+            busy = "locked" in str(error)
+            reason = f"{path.parent} is being worked on by another process" if busy else f"{path} is damaged: {error}"
+            raise BadInput("run", reason) from error
+        yield saver
+    finally:
+        connection.close()
+
+
+def _name(part) -> str:
+    """The name of a planner, engine or detector that was named or handed in."""
+    return part if isinstance(part, str) else getattr(part, "name", type(part).__name__)

@@ -1,0 +1,175 @@
+"""A run is a folder that anyone can read. Every file in it is written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import Field
+
+from instdiff.errors import BadInput
+from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.layout import MAX_SIDE, Fraction, _Value
+from instdiff.settings import RenderSettings
+
+MAX_ROUNDS = 20
+MAX_PROMPT = 8000
+
+
+class Request(_Value):
+    """What was asked for: all that is needed to go on with a run after its process is gone."""
+
+    prompt: str = Field(max_length=MAX_PROMPT)
+    planner: str
+    planner_url: str | None = None
+    engine: str
+    verifier: str
+    rounds: int = Field(default=3, ge=1, le=MAX_ROUNDS)
+    size: tuple[int, int] | None = None
+    settings: RenderSettings = RenderSettings()
+    iou_threshold: Fraction = 0.5
+
+
+class Round(_Value):
+    """One round that is done. Paths are relative to the run's folder; ``image`` is the best of ``images``."""
+
+    layout: str
+    image: str
+    images: tuple[str, ...]
+    annotated: str
+    report: str
+    seed: int
+    planner: str
+    notes: tuple[str, ...] = ()
+    verified: bool
+    score: tuple[float, float, int] = Field(description="share found, mean IoU, minus the number of extras")
+
+
+class Run(_Value):
+    """A run and its folder. ``run.json`` holds everything but the folder's name."""
+
+    folder: Path = Field(exclude=True)
+    request: Request
+    done: bool = False
+    planner: str | None = Field(default=None, description="who planned in the end; None before the first plan")
+    rounds: tuple[Round, ...] = ()
+    best_round: int | None = None
+    verified: bool = False
+    seconds: dict[str, float] = {}
+    model_hash: str | None = None
+    versions: dict[str, str] = {}
+
+    @property
+    def best(self) -> Round | None:
+        return None if self.best_round is None else self.rounds[self.best_round]
+
+    @property
+    def image(self) -> Path:
+        """The best picture."""
+        return self.folder / "best.png"
+
+    def with_rounds(self, rounds: list[Round], **changes) -> Run:
+        """The same run after these rounds; the best is the one with the highest score, the earlier one if equal."""
+        best = max(range(len(rounds)), key=lambda index: (rounds[index].score, -index)) if rounds else None
+        found = {"rounds": tuple(rounds), "best_round": best, "verified": best is not None and rounds[best].verified}
+        return self.model_copy(update={**found, **changes})
+
+    def save(self) -> None:
+        """Write ``run.json``."""
+        write_json(self.folder / "run.json", self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Read a run from its folder.
+
+        Raises:
+            BadInput: there is no such run, or its ``run.json`` cannot be read.
+        """
+        path = Path(folder) / "run.json"
+        if not path.is_file():
+            raise BadInput("run", f"{folder} holds no run.json; give the folder of a run, such as outputs/20250101-120000-a-dog-1a2b")
+        data = parse_json(read_bytes(path), str(path))
+        if not isinstance(data, dict):
+            raise BadInput("run", f"{path} holds no run")
+        return cls.parse({**data, "folder": Path(folder)}, field="run")
+
+    def summary(self) -> dict:
+        """What ``--json`` prints: paths as strings, ``best_round`` from 0."""
+        return {
+            "run": str(self.folder),
+            "image": str(self.image),
+            "best_round": self.best_round,
+            "rounds": [{key: str(self.folder / getattr(r, key)) for key in ("layout", "image", "report")} for r in self.rounds],
+            "verified": self.verified,
+            "planner": self.planner,
+            "engine": self.request.engine,
+            "verifier": self.request.verifier,
+            "seconds": self.seconds,
+        }
+
+
+def slug(text: str, length: int = 40) -> str:
+    """A piece of text as part of a file name: only ``a-z``, ``0-9`` and ``-``, never empty."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:length].strip("-") or "picture"
+
+
+def new_folder(out: str | Path, prompt: str) -> Path:
+    """Make a folder for a run that no other run has, even if many start in the same second.
+
+    Raises:
+        BadInput: nothing can be written there.
+    """
+    start = f"{datetime.now():%Y%m%d-%H%M%S}-{slug(prompt)}"
+    for _attempt in range(100):
+        folder = Path(out) / f"{start}-{secrets.token_hex(2)}"
+        try:
+            Path(out).mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+            return folder
+        except FileExistsError as error:
+            if not Path(out).is_dir():
+                raise BadInput("out", f"{out} is a file; give a folder") from error
+        except OSError as error:
+            raise BadInput("out", f"{out} cannot be written to: {error.strerror}") from error
+    raise BadInput("out", f"{out} holds too many runs named {start}")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``"640x384"`` or ``"512"`` as (width, height) in pixels.
+
+    Raises:
+        BadInput: it is neither, or a side is outside 64..4096.
+    """
+    numbers = re.fullmatch(r"([0-9]{1,5})(?:[xX]([0-9]{1,5}))?", text.strip())
+    if not numbers:
+        raise BadInput("size", f'"{text}" is no size; give WIDTHxHEIGHT in pixels, such as 640x384, or one number for a square')
+    width, height = int(numbers[1]), int(numbers[2] or numbers[1])
+    if not all(64 <= side <= MAX_SIDE for side in (width, height)):
+        raise BadInput("size", f"{width}x{height} is outside 64..{MAX_SIDE} pixels a side")
+    return width, height
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write readable JSON, whole or not at all."""
+    write_bytes(path, (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict:
+    """Read what `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """Copy a file, whole or not at all."""
+    write_bytes(path, source.read_bytes())
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a killed process was writing."""
+    for path in folder.rglob(".writing-*"):  # the temporary names of `instdiff.formats.whole_file`
+        path.unlink(missing_ok=True)

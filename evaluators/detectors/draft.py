@@ -1,0 +1,87 @@
+"""The bundled detector: knows the things of the draft world, on pictures of the draft painter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import instdiff
+from evaluators.report import Detection
+from instdiff.knowledge import Thing, nouns
+from instdiff.layout import Box
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+WEIGHTS = Path(instdiff.__file__).parent / "draft" / "detector"
+BATCH_SIZE = 16
+ARTICLES = {"a", "an", "the", "some"}
+# What follows these in a phrase is not what the phrase names: "a cup of tea", "a dog with a ball".
+LINKS = {"of", "on", "in", "at", "with", "without", "under", "behind", "beside", "by", "near", "next", "over", "above", "below", "from"}
+LINKS |= {"and", "inside", "between", "against", "that", "which", "who", "is", "are", "sitting", "standing", "lying", "holding", "wearing"}
+
+
+class DraftDetector:
+    """Reports the things that it is asked for, each with the score that the network gives it."""
+
+    name = "draft"
+
+    def __init__(self, folder: Path = WEIGHTS):
+        from instdiff.detector import DenseDetector
+
+        self.model = DenseDetector.from_pretrained(folder).eval()
+        self.categories = tuple(self.model.config.categories)
+
+    def canonical(self, category: str) -> str | None:
+        """The detector's own word for what a name, a synonym, a plural or a phrase means ("two red sofas": "couch"), or None."""
+        words = category.lower().replace("_", " ").replace(",", " ").split()
+        while words and words[0] in ARTICLES:
+            words = words[1:]
+        end = next((index for index, word in enumerate(words) if word in LINKS and index), len(words))
+        for start in range(end):  # the longest known end of the phrase: "street lamp" is not a lamp
+            phrase = " ".join(words[start:end])
+            noun = nouns().get(phrase)
+            if phrase in self.categories:
+                return phrase
+            if noun:
+                known = isinstance(noun.meaning, Thing) and noun.meaning.name in self.categories
+                return noun.meaning.name if known else None
+        return None
+
+    def knows(self, category: str) -> bool:
+        """True if `canonical` has a word for the category."""
+        return self.canonical(category) is not None
+
+    def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
+        """What of the vocabulary is on each picture, best first. Pictures of any size; boxes are fractions of it.
+
+        All categories compete for a place, asked for or not: a thing that looks most like a bowl is no cup.
+        """
+        asked = {self.canonical(word) for word in vocabulary}
+        found = []
+        for first in range(0, len(images), BATCH_SIZE):
+            found += self.model.detect(self._tensor(images[first : first + BATCH_SIZE]))
+        return [
+            [
+                Detection(category=name, score=score, box=_box(box))
+                for box, score, name in zip(one.boxes.tolist(), one.scores.tolist(), (self.categories[i] for i in one.labels), strict=True)
+                if name in asked
+            ]
+            for one in found
+        ]
+
+    def _tensor(self, images: list[Image]) -> torch.Tensor:
+        """Pictures -> (B, 3, S, S) in -1..1, stretched to the size that the model is trained on."""
+        import numpy as np
+        import torch
+        from PIL import Image
+
+        size = (self.model.config.image_size,) * 2
+        pixels = [np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR)) for image in images]
+        tensor = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(self.model.device, self.model.dtype)
+        return tensor / 127.5 - 1
+
+
+def _box(xyxy: list[float]) -> Box:
+    return Box(x0=xyxy[0], y0=xyxy[1], x1=xyxy[2], y1=xyxy[3])

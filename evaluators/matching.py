@@ -1,0 +1,115 @@
+"""From what a detector saw to a verdict on every planned instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from evaluators.report import Detection, Report, Verdict, VerdictKind
+from instdiff.layout import Box, Instance, Layout, Point
+
+EXTRA_SCORE = 0.5  # what is seen with less certainty is not called an extra object
+
+
+def match(
+    layout: Layout,
+    detections: Sequence[Detection],
+    canonical: Callable[[str], str | None],
+    iou_threshold: float = 0.5,
+    detector: str = "",
+) -> Report:
+    """Assign detections to planned instances, one to one, and say what became of each instance.
+
+    Only pairs of the same category are matched. Among all assignments the one with the most instances in
+    their place wins, then the one with the highest sum of IoU. The place of an instance is its box, or else
+    the box around its mask or scribble. Where there is no such box, IoU is replaced by the share of the
+    instance's points that lie in the detected box: 1 or 0 for a single point.
+
+    Args:
+        layout: the plan.
+        detections: what was seen on the picture, boxes as fractions of it.
+        canonical: maps a category to the detector's own word for it, or None if it does not know it.
+        iou_threshold: from this IoU on an instance counts as found.
+        detector: the name that the report carries.
+
+    Returns:
+        A report with one verdict per instance, in the order of the layout: found, misplaced (the category is there,
+        but elsewhere), missing, or unchecked (the detector does not know the category, or the place is empty).
+        Extras are the unmatched detections of known categories with a score of at least 0.5.
+    """
+    planned = [canonical(instance.name) if _has_extent(instance) else None for instance in layout.instances]
+    seen = [canonical(detection.category) for detection in detections]
+    ious = np.array([[place_iou(i, d.box) for d in detections] for i in layout.instances]).reshape(len(planned), len(seen))
+    same = np.array([[p is not None and p == s for s in seen] for p in planned], dtype=bool).reshape(ious.shape)
+    pairs = _assign(ious, same, np.array([d.score for d in detections]), iou_threshold)
+    verdicts = [
+        _verdict(index, instance, planned[index] is not None, detections, ious, pairs, iou_threshold)
+        for index, instance in enumerate(layout.instances)
+    ]
+    matched = set(pairs.values())
+    extras = [
+        detection
+        for index, detection in enumerate(detections)
+        if index not in matched and seen[index] is not None and detection.score >= EXTRA_SCORE
+    ]
+    return Report(detector=detector, iou_threshold=iou_threshold, verdicts=tuple(verdicts), extras=tuple(extras))
+
+
+def unchecked(layout: Layout, iou_threshold: float = 0.5) -> Report:
+    """The report of a picture that nobody looked at: every instance is unchecked."""
+    return match(layout, [], lambda _: None, iou_threshold, detector="none")
+
+
+def place_iou(instance: Instance, found: Box) -> float:
+    """IoU of an instance's place and a box, or the share of its points in the box where it has no extent, 0..1."""
+    if instance.extent:
+        return instance.extent.iou(found)
+    points = _points(instance)
+    inside = sum(found.x0 <= p.x <= found.x1 and found.y0 <= p.y <= found.y1 for p in points)
+    return inside / len(points) if points else 0.0
+
+
+def _points(instance: Instance) -> tuple[Point, ...]:
+    if instance.point:
+        return (instance.point,)
+    return instance.scribble.points if instance.scribble else ()
+
+
+def _has_extent(instance: Instance) -> bool:
+    """False for an instance whose only place is an empty mask: nothing can be in it."""
+    return bool(instance.extent or _points(instance))
+
+
+def _assign(ious: np.ndarray, same: np.ndarray, scores: np.ndarray, iou_threshold: float) -> dict[int, int]:
+    """The best one-to-one assignment, as {instance: detection}.
+
+    ious, same: (instances, detections); scores: (detections,).
+    """
+    if not same.any():
+        return {}
+    from scipy.optimize import linear_sum_assignment  # half a second to import
+
+    # One more instance in its place outweighs all IoUs together; the score only breaks ties.
+    found_bonus = 3.0 * len(ious)
+    gain = np.where(same, 1.0 + ious + 1e-3 * scores + found_bonus * (ious >= iou_threshold), 0.0)
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    return {int(row): int(column) for row, column in zip(rows, columns, strict=True) if same[row, column]}
+
+
+def _verdict(
+    index: int,
+    instance: Instance,
+    known: bool,
+    detections: Sequence[Detection],
+    ious: np.ndarray,
+    pairs: dict[int, int],
+    iou_threshold: float,
+) -> Verdict:
+    if not known:
+        return Verdict(instance=index, name=instance.name, kind=VerdictKind.UNCHECKED)
+    if index not in pairs:
+        return Verdict(instance=index, name=instance.name, kind=VerdictKind.MISSING)
+    iou = float(ious[index, pairs[index]])
+    kind = VerdictKind.FOUND if iou >= iou_threshold else VerdictKind.MISPLACED
+    return Verdict(instance=index, name=instance.name, kind=kind, iou=min(iou, 1.0), detection=detections[pairs[index]])

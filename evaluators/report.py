@@ -1,0 +1,74 @@
+"""What an evaluator saw, and what that says about the plan."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from instdiff.layout import Box, Fraction, Mask, _Value
+
+
+class Detection(_Value):
+    """One object as a detector saw it."""
+
+    category: str
+    score: Fraction
+    box: Box
+    mask: Mask | None = None
+
+
+class VerdictKind(StrEnum):
+    """What became of a planned instance."""
+
+    FOUND = "found"
+    MISPLACED = "misplaced"
+    MISSING = "missing"
+    WRONG_ATTRIBUTE = "wrong attribute"
+    UNCHECKED = "unchecked"  # the detector does not know this category
+
+
+class Verdict(_Value):
+    """The verdict on one planned instance.
+
+    ``iou`` is measured against the planned place, 0 where nothing was matched; ``detection`` is what it was matched to.
+    """
+
+    instance: int = Field(ge=0, description="index into the layout's instances")
+    name: str
+    kind: VerdictKind
+    iou: Fraction = 0.0
+    detection: Detection | None = None
+
+
+class Report(_Value):
+    """One verdict per planned instance, what else was seen, and the scores of the picture."""
+
+    detector: str
+    iou_threshold: Fraction
+    verdicts: tuple[Verdict, ...] = ()
+    extras: tuple[Detection, ...] = ()
+
+    @property
+    def found(self) -> int:
+        return sum(verdict.kind is VerdictKind.FOUND for verdict in self.verdicts)
+
+    @property
+    def checked(self) -> int:
+        """How many instances the detector could judge at all."""
+        return sum(verdict.kind is not VerdictKind.UNCHECKED for verdict in self.verdicts)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU over all checked instances; what was not matched counts 0."""
+        return sum(verdict.iou for verdict in self.verdicts) / self.checked if self.checked else 0.0
+
+    @property
+    def verified(self) -> bool:
+        """True if every instance was checked and found in its place."""
+        return self.found == len(self.verdicts)
+
+    @property
+    def score(self) -> tuple[float, float, int]:
+        """What rounds are ranked by: share found, then mean IoU, then few extras."""
+        return (self.found / self.checked if self.checked else 0.0, self.mean_iou, -len(self.extras))

@@ -1,0 +1,32 @@
+"""InstanceDiffusion: layouts, and the model that paints them.
+
+Importing this package costs nothing; the pipeline (and with it torch) loads on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from instdiff.errors import BadInput, InstDiffError, ServiceError
+from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
+
+if TYPE_CHECKING:
+    from instdiff.autoencoder import PatchAutoencoder
+    from instdiff.pipeline import InstanceDiffusionPipeline
+    from instdiff.unet import InstanceUNet
+    from instdiff.unifusion import UniFusion
+
+# Also where diffusers looks for the classes that a model folder's index names.
+_LAZY = {
+    "InstanceDiffusionPipeline": "instdiff.pipeline",
+    "InstanceUNet": "instdiff.unet",
+    "PatchAutoencoder": "instdiff.autoencoder",
+    "UniFusion": "instdiff.unifusion",
+}
+
+__all__ = ["BadInput", "Box", "InstDiffError", "Instance", "Layout", "Mask", "Point", "Scribble", "ServiceError", *_LAZY]
+
+
+def __getattr__(name: str):
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'instdiff' has no attribute {name!r}")

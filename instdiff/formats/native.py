@@ -1,0 +1,134 @@
+"""The JSON of InstanceDiffusion <-> `Layout`, with coordinates in pixels of the picture.
+
+``{"caption", "width", "height", "annos": [{"bbox": [x, y, width, height], "mask", "category_name", "caption", "point",
+"scribble"}]}``. What an annotation does not have may be missing, null or an empty list. ``mask`` is COCO run lengths
+(compressed or not) or a list of COCO polygons. Our own ``negative_caption`` stands beside ``caption``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from instdiff.errors import BadInput
+from instdiff.formats import png
+from instdiff.formats.boxes import resolve_boxes
+from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.formats.masks import read_mask
+from instdiff.formats.values import mapping, number, numbers, sequence, text, whole
+from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Point, Scribble
+
+SNAP_PX = 1e-9  # what differs less from a number with three decimals is that number after some floating-point sums
+
+
+def load_layout(path: str | Path, boxes: str = "auto") -> Layout:
+    """Read a ``.json`` file in this format, or the layout inside a PNG that this project painted.
+
+    Args:
+        path: the file, at most 64 MiB.
+        boxes: ``xywh``, ``corners`` or ``auto`` (see `instdiff.formats.box_format`).
+
+    Raises:
+        BadInput: the file cannot be read, is no layout, or does not fit its own canvas.
+    """
+    content = read_bytes(path)
+    if Path(path).suffix.lower() == ".png" or content.startswith(png.SIGNATURE):
+        return png.read_png(path)[0]
+    return layout_from_json(parse_json(content, str(path)), boxes)
+
+
+def save_layout(layout: Layout, path: str | Path) -> None:
+    """Write a layout as JSON, whole or not at all."""
+    write_bytes(path, (json.dumps(layout_to_json(layout), ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def layout_from_json(data: object, boxes: str = "auto") -> Layout:
+    """Parsed JSON -> layout. Keys that the format does not know are ignored.
+
+    Args:
+        data: what `json.load` gave; nothing about it is taken for granted.
+        boxes: what ``bbox`` holds: ``xywh``, ``corners``, or ``auto`` (see `instdiff.formats.box_format`).
+
+    Raises:
+        BadInput: a value is missing, of the wrong type, or off the canvas.
+    """
+    data = mapping(data, "layout")
+    width, height = (whole(data.get(key), key) for key in ("width", "height"))
+    frame = {"width": width, "height": height, "caption": text(data, "caption"), "negative_caption": text(data, "negative_caption")}
+    layout = Layout.parse(frame)  # the canvas is checked before anything is measured on it
+    annos = [mapping(anno, f"annos[{index}]") for index, anno in enumerate(sequence(data.get("annos"), "annos"))]
+    if len(annos) > MAX_INSTANCES:
+        raise BadInput("annos", f"{len(annos)} annotations; the model has room for {MAX_INSTANCES}")
+    places = resolve_boxes(annos, layout.size, boxes)
+    return layout.with_instances([read_instance(anno, places.get(i), layout.size, f"annos[{i}]") for i, anno in enumerate(annos)])
+
+
+def read_instance(anno: dict, place: Box | Point | None, size: tuple[int, int], field: str) -> Instance:
+    """One annotation, whose box has been read already, as an instance."""
+    point = numbers(anno["point"], f"{field}.point", count=2) if anno.get("point") not in (None, []) else None
+    parts = {
+        "caption": text(anno, "caption", field),
+        "category": text(anno, "category_name", field),
+        "box": place if isinstance(place, Box) else None,
+        "point": _point(point, size, f"{field}.point") if point else place if isinstance(place, Point) else None,
+        "scribble": _scribble(anno.get("scribble"), size, f"{field}.scribble"),
+        "mask": read_mask(anno.get("mask"), size, f"{field}.mask"),
+    }
+    if not any(parts[kind] for kind in ("box", "point", "scribble", "mask")):
+        raise BadInput(field, "has no place; give a bbox, point, scribble or mask")
+    return Instance.parse(parts, field)
+
+
+def layout_to_json(layout: Layout) -> dict:
+    """Layout -> the JSON of InstanceDiffusion, boxes as ``[x, y, width, height]`` in pixels."""
+    data = {"caption": layout.caption, "width": layout.width, "height": layout.height}
+    if layout.negative_caption:
+        data["negative_caption"] = layout.negative_caption
+    return {**data, "annos": [_anno(instance, layout.size) for instance in layout.instances]}
+
+
+def _anno(instance: Instance, size: tuple[int, int]) -> dict:
+    mask = instance.mask
+    named = {"category_name": instance.category, "caption": instance.caption}
+    box = {"bbox": pixels(instance.box.to_coco(size))} if instance.box else {}
+    return {**box, "mask": {"size": list(mask.size), "counts": mask.counts} if mask else [], **named, **drawn_places(instance, size)}
+
+
+def drawn_places(instance: Instance, size: tuple[int, int]) -> dict:
+    """``point`` and ``scribble`` in pixels, each where the instance has one."""
+    places = {}
+    if instance.point:
+        places["point"] = pixels([instance.point.x * size[0], instance.point.y * size[1]])
+    if instance.scribble:
+        places["scribble"] = [pixels([point.x * size[0], point.y * size[1]]) for point in instance.scribble.points]
+    return places
+
+
+def pixels(values: list[float]) -> list[float]:
+    """Pixel coordinates as a person would write them: 51 instead of 50.99999999999999, all digits where they matter."""
+    short = [round(value, 3) if abs(value - round(value, 3)) < SNAP_PX else value for value in values]
+    return [int(value) if value == int(value) else value for value in short]
+
+
+def _point(xy: tuple[float, float], size: tuple[int, int], field: str) -> Point:
+    """A point in pixels -> fractions; up to one pixel outside counts as on the border."""
+    for name, value, limit in (("x", xy[0], size[0]), ("y", xy[1], size[1])):
+        if not -1 <= value <= limit + 1:
+            raise BadInput(field, f"{name} = {value:g} is outside the canvas, 0..{limit}; points are [x, y] in pixels")
+    return Point(x=min(max(xy[0] / size[0], 0.0), 1.0), y=min(max(xy[1] / size[1], 0.0), 1.0))
+
+
+def _scribble(value: object, size: tuple[int, int], field: str) -> Scribble | None:
+    """``[[x, y], ...]`` or ``[x, y, x, y, ...]`` in pixels; empty or None is no scribble."""
+    items = sequence(value, field) if value is not None else []
+    if not items:
+        return None
+    if isinstance(items[0], list | tuple):
+        pairs = [numbers(item, f"{field}[{index}]", count=2) for index, item in enumerate(items)]
+    else:
+        flat = [number(item, f"{field}[{index}]") for index, item in enumerate(items)]
+        if len(flat) % 2:
+            raise BadInput(field, f"holds {len(flat)} numbers; x and y come in pairs")
+        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+    points = [_point(pair, size, f"{field}[{index}]") for index, pair in enumerate(pairs)]
+    return Scribble.parse({"points": points}, field)

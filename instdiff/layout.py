@@ -1,0 +1,251 @@
+"""The language of the project: what is where on the picture.
+
+Inside, every coordinate is a fraction of the picture's width (x) or height (y), and every box is
+``x0, y0, x1, y1``. Pixels and ``[x, y, width, height]`` exist in ``instdiff.formats`` only.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from instdiff import rle
+from instdiff.errors import BadInput
+
+MAX_INSTANCES = 30
+MAX_SIDE = 4096
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+class _Value(BaseModel):
+    """Immutable, and refuses fields that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def parse(cls, data: object, field: str = ""):
+        """Validate data from outside; the first problem becomes a one-line `BadInput`."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in (field, *first["loc"]) if part != "") or cls.__name__.lower()
+            raise BadInput(where, first["msg"].removeprefix("Value error, ")) from error
+
+
+class Point(_Value):
+    """A place given by one point, as fractions of width and height."""
+
+    x: Fraction
+    y: Fraction
+
+
+class Box(_Value):
+    """An axis-aligned rectangle, 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1."""
+
+    x0: Fraction
+    y0: Fraction
+    x1: Fraction
+    y1: Fraction
+
+    @model_validator(mode="after")
+    def _has_area(self) -> Box:
+        if self.x0 >= self.x1 or self.y0 >= self.y1:
+            raise ValueError(f"box {self.x0:g}, {self.y0:g}, {self.x1:g}, {self.y1:g} has no area; give x0 < x1 and y0 < y1")
+        return self
+
+    @classmethod
+    def from_corners(cls, corners: list[float], size: tuple[int, int]) -> Box:
+        """``[x0, y0, x1, y1]`` in pixels of a (width, height) picture; what lies outside is cut off."""
+        width, height = size
+        x0, y0, x1, y1 = (float(value) for value in corners)
+        clip = lambda value: min(max(value, 0.0), 1.0)  # noqa: E731
+        return cls(x0=clip(x0 / width), y0=clip(y0 / height), x1=clip(x1 / width), y1=clip(y1 / height))
+
+    @classmethod
+    def from_coco(cls, xywh: list[float], size: tuple[int, int]) -> Box:
+        """``[x, y, width, height]`` in pixels of a (width, height) picture; what lies outside is cut off."""
+        x, y, w, h = (float(value) for value in xywh)
+        return cls.from_corners([x, y, x + w, y + h], size)
+
+    def to_corners(self, size: tuple[int, int]) -> list[float]:
+        """``[x0, y0, x1, y1]`` in pixels."""
+        width, height = size
+        return [self.x0 * width, self.y0 * height, self.x1 * width, self.y1 * height]
+
+    def to_coco(self, size: tuple[int, int]) -> list[float]:
+        """``[x, y, width, height]`` in pixels."""
+        x0, y0, x1, y1 = self.to_corners(size)
+        return [x0, y0, x1 - x0, y1 - y0]
+
+    @property
+    def xyxy(self) -> tuple[float, float, float, float]:
+        return (self.x0, self.y0, self.x1, self.y1)
+
+    @property
+    def width(self) -> float:
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        return self.y1 - self.y0
+
+    @property
+    def area(self) -> float:
+        """Share of the picture, 0..1."""
+        return self.width * self.height
+
+    @property
+    def centre(self) -> Point:
+        return Point(x=(self.x0 + self.x1) / 2, y=(self.y0 + self.y1) / 2)
+
+    def intersection(self, other: Box) -> float:
+        """Area shared with another box, as a share of the picture."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return max(width, 0.0) * max(height, 0.0)
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0..1."""
+        shared = self.intersection(other)
+        return shared / (self.area + other.area - shared)
+
+
+class Scribble(_Value):
+    """A place given by a few points along the object, in drawing order."""
+
+    points: tuple[Point, ...] = Field(min_length=1, max_length=1000)
+
+    @property
+    def box(self) -> Box | None:
+        """The tight box of the points, or None if they have no extent."""
+        xs, ys = [p.x for p in self.points], [p.y for p in self.points]
+        if min(xs) == max(xs) or min(ys) == max(ys):
+            return None
+        return Box(x0=min(xs), y0=min(ys), x1=max(xs), y1=max(ys))
+
+
+class Mask(_Value):
+    """The exact shape of an instance as COCO run lengths.
+
+    ``size`` is (height, width) in pixels as in COCO; it may differ from the layout's size, of which the
+    mask always covers the whole.
+    """
+
+    size: tuple[int, int]
+    counts: str = Field(max_length=4_000_000)
+
+    @model_validator(mode="after")
+    def _runs_fit(self) -> Mask:
+        try:
+            rle.check_counts(rle.string_to_counts(self.counts), *self.size)
+        except BadInput as error:
+            raise ValueError(error.reason) from error
+        return self
+
+    @classmethod
+    def from_array(cls, mask: np.ndarray) -> Mask:
+        """From a (height, width) array; everything above 0 belongs to the instance."""
+        height, width = mask.shape
+        return cls(size=(height, width), counts=rle.counts_to_string(rle.encode(np.asarray(mask) > 0)))
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """(height, width) bool."""
+        return rle.decode(rle.string_to_counts(self.counts), *self.size)
+
+    @property
+    def box(self) -> Box | None:
+        """The tight box around the mask, or None if the mask is empty."""
+        rows, columns = np.flatnonzero(self.array.any(axis=1)), np.flatnonzero(self.array.any(axis=0))
+        if not len(rows):
+            return None
+        height, width = self.size
+        return Box(x0=columns[0] / width, y0=rows[0] / height, x1=(columns[-1] + 1) / width, y1=(rows[-1] + 1) / height)
+
+
+class Instance(_Value):
+    """One thing on the picture: what it is, and where, by any mix of places (at least one)."""
+
+    caption: str = Field(max_length=2000)
+    category: str = Field(default="", max_length=200)
+    box: Box | None = None
+    point: Point | None = None
+    scribble: Scribble | None = None
+    mask: Mask | None = None
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Instance:
+        if self.box is self.point is self.scribble is self.mask is None:
+            raise ValueError(f'"{self.name}" has no place; give a box, point, scribble or mask')
+        if not self.name:
+            raise ValueError("an instance needs a caption or a category")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What to call it: the category, or the caption where there is none."""
+        return self.category or self.caption
+
+    @property
+    def extent(self) -> Box | None:
+        """The box of the place: as given, or around the mask or the scribble; None for a bare point."""
+        if self.box:
+            return self.box
+        return (self.mask and self.mask.box) or (self.scribble and self.scribble.box) or None
+
+
+class Layout(_Value):
+    """What is where on a picture of ``width`` x ``height`` pixels."""
+
+    width: int = Field(default=512, ge=64, le=MAX_SIDE)
+    height: int = Field(default=512, ge=64, le=MAX_SIDE)
+    caption: str = Field(max_length=8000)
+    negative_caption: str = Field(default="", max_length=8000)
+    instances: tuple[Instance, ...] = ()
+
+    @field_validator("instances")
+    @classmethod
+    def _not_too_many(cls, instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
+        if len(instances) > MAX_INSTANCES:
+            raise ValueError(f"{len(instances)} instances; the model has room for {MAX_INSTANCES}")
+        return instances
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return (self.width, self.height)
+
+    def resized(self, width: int, height: int) -> Layout:
+        """The same layout on a picture of another size; places are fractions and stay."""
+        return Layout.parse({**dict(self), "width": width, "height": height})
+
+    def with_instances(self, instances: list[Instance]) -> Layout:
+        """The same layout with other instances."""
+        return Layout.parse({**dict(self), "instances": tuple(instances)})
+
+    @classmethod
+    def from_file(cls, path: str | Path, boxes: str = "auto") -> Layout:
+        """Read a layout: InstanceDiffusion JSON, or a PNG that this project painted.
+
+        Args:
+            path: a ``.json`` or ``.png`` file.
+            boxes: what ``bbox`` holds, ``xywh``, ``corners``, or ``auto`` (see `instdiff.formats.box_format`).
+
+        Raises:
+            BadInput: the file cannot be read, is no layout, or does not fit its own canvas.
+        """
+        from instdiff import formats  # formats builds on this module
+
+        return formats.load_layout(path, boxes)
+
+    def to_file(self, path: str | Path) -> None:
+        """Write the layout as InstanceDiffusion JSON."""
+        from instdiff import formats
+
+        formats.save_layout(self, path)

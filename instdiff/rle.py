@@ -1,0 +1,73 @@
+"""COCO run-length encoding, checked before anything is allocated.
+
+pycocotools decodes in C without checking that the runs fit the stated size; masks come from files
+and from models, so they are checked here: runs must add up to height * width, within a size limit.
+"""
+
+import numpy as np
+
+from instdiff.errors import BadInput
+
+MAX_PIXELS = 4096 * 4096
+
+
+def string_to_counts(text: str) -> list[int]:
+    """COCO's compressed text -> run lengths, starting with a run of zeros."""
+    counts: list[int] = []
+    position = 0
+    while position < len(text):
+        value, shift, more = 0, 0, True
+        while more:
+            if position >= len(text) or shift > 30:
+                raise BadInput("mask.counts", "the run-length text is cut short or has a run that is too long")
+            chunk = ord(text[position]) - 48
+            if not 0 <= chunk < 64:
+                raise BadInput("mask.counts", f"character {text[position]!r} is not part of COCO run-length text")
+            value |= (chunk & 31) << shift
+            more = bool(chunk & 32)
+            position, shift = position + 1, shift + 5
+            if not more and chunk & 16:
+                value -= 1 << shift  # sign extension: runs are stored as differences
+        if len(counts) > 2:
+            value += counts[-2]
+        counts.append(value)
+    return counts
+
+
+def counts_to_string(counts: list[int]) -> str:
+    """Run lengths -> COCO's compressed text."""
+    text = []
+    for index, count in enumerate(counts):
+        value = count - counts[index - 2] if index > 2 else count
+        while True:
+            chunk = value & 31
+            value >>= 5
+            done = value == (-1 if chunk & 16 else 0)
+            text.append(chr(chunk + (0 if done else 32) + 48))
+            if done:
+                break
+    return "".join(text)
+
+
+def check_counts(counts: list[int], height: int, width: int) -> None:
+    """Refuse runs that are negative or do not add up to ``height * width``."""
+    if height < 1 or width < 1 or height * width > MAX_PIXELS:
+        raise BadInput("mask.size", f"{height} x {width} is outside 1..{MAX_PIXELS} pixels")
+    if any(count < 0 for count in counts) or sum(counts) != height * width:
+        raise BadInput("mask.counts", f"the runs add up to {sum(counts)}, but size {height} x {width} has {height * width} pixels")
+
+
+def decode(counts: list[int], height: int, width: int) -> np.ndarray:
+    """Run lengths (column major) -> (height, width) bool."""
+    check_counts(counts, height, width)
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(width, height).T
+
+
+def encode(mask: np.ndarray) -> list[int]:
+    """(height, width) bool -> run lengths (column major), starting with a run of zeros."""
+    flat = np.asarray(mask, dtype=bool).T.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    edges = np.concatenate([[0], changes, [flat.size]])
+    counts = np.diff(edges).tolist()
+    return [0, *counts] if flat.size and flat[0] else counts

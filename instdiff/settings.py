@@ -1,0 +1,41 @@
+"""How to paint: the settings of one rendering, validated once. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from instdiff.layout import _Value
+
+
+class RenderSettings(_Value):
+    """Everything besides the layout that changes a picture.
+
+    ``alpha`` is the fraction of steps with grounding, ``mis`` the fraction of steps with the Multi-Instance
+    Sampler (InstanceDiffusion, sections 3.3 and 3.4); None takes the engine's own default.
+    """
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    num_images: int = Field(default=1, ge=1, le=64)
+    num_inference_steps: int | None = Field(default=None, ge=1, le=1000)
+    guidance_scale: float | None = Field(default=None, ge=0.0, le=50.0)
+    alpha: float | None = Field(default=None, ge=0.0, le=1.0)
+    mis: float | None = Field(default=None, ge=0.0, lt=1.0)
+
+
+def models_folder() -> Path | None:
+    """Where converted models lie: the folder named by ``INSTDIFF_MODELS``, or None."""
+    value = os.environ.get("INSTDIFF_MODELS")
+    return Path(value).expanduser() if value else None
+
+
+def openai_key() -> str | None:
+    """The API key of the chat planner (``OPENAI_API_KEY``), or None."""
+    return os.environ.get("OPENAI_API_KEY") or None
+
+
+def openai_base_url() -> str | None:
+    """The OpenAI-compatible endpoint of the chat planner (``OPENAI_BASE_URL``), or None for the official one."""
+    return os.environ.get("OPENAI_BASE_URL") or None

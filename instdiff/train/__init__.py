@@ -1,0 +1,1 @@
+"""Training of the draft models: scenes to learn from, losses, loop, launch."""

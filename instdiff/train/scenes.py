@@ -1,0 +1,106 @@
+"""Composed scenes on disk, encoded to latents once and read many times: composing costs more than reading."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from instdiff.autoencoder import PatchAutoencoder
+from instdiff.layout import Box, Mask, Point, Scribble
+from instdiff.mask_points import points_inside
+from instdiff.train.compose import Composer, Composite
+
+SHARD_SCENES = 1000
+MASK_SIZE = 64
+
+
+@dataclass(frozen=True)
+class StoredInstance:
+    """What is kept of a composed instance: words, box, and the visible mask at 64 x 64."""
+
+    category: str
+    caption: str
+    box: Box
+    mask: np.ndarray  # (64, 64) bool
+
+    def places(self, kinds: str, rng: np.random.Generator) -> dict:
+        """The fields of an `Instance` for ``kinds``, letters out of b (box), p (point), s (scribble), m (mask)."""
+        places: dict = {}
+        legacy = np.random.RandomState(rng.integers(2**32))
+        if "b" in kinds:
+            places["box"] = self.box
+        if "m" in kinds:
+            places["mask"] = Mask.from_array(self.mask)
+        if "p" in kinds:
+            x, y = (points_inside(self.mask, 1, legacy)[0] + 0.5) / MASK_SIZE
+            places["point"] = Point(x=x, y=y)
+        if "s" in kinds:
+            points = (points_inside(self.mask, 20, legacy) + 0.5) / MASK_SIZE
+            places["scribble"] = Scribble(points=tuple(Point(x=x, y=y) for x, y in points))
+        return places
+
+
+@dataclass(frozen=True)
+class StoredScene:
+    caption: str
+    instances: list[StoredInstance]
+
+
+def to_tensor(images: list[np.ndarray]) -> torch.Tensor:
+    """Pictures (H, W, 3) uint8 -> (B, 3, H, W) float in -1..1."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def write_shards(folder: Path, composer: Composer, autoencoder: PatchAutoencoder, first: int, last: int) -> None:
+    """Write shards ``first`` up to ``last``; shard i is composed with seed i, and one that is there is kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(first, last):
+        path = folder / f"scenes-{index:04d}.npz"
+        if path.exists():
+            continue
+        rng = np.random.default_rng(index)
+        latents, scenes, masks = [], [], []
+        for _ in range(SHARD_SCENES // 50):
+            composites = [composer.compose(rng) for _ in range(50)]
+            with torch.no_grad():
+                encoded = autoencoder.encode(to_tensor([c.image for c in composites])).latent
+            latents.append((encoded * autoencoder.config.scaling_factor).half().numpy())
+            for composite in composites:
+                scenes.append(_words(composite))
+                masks += [_small_mask(instance.mask) for instance in composite.instances]
+        temporary = path.with_suffix(".tmp.npz")
+        masks = np.packbits(np.array(masks).reshape(len(masks), -1), axis=1)
+        np.savez(temporary, latents=np.concatenate(latents), masks=masks, scenes=np.array(json.dumps(scenes)))
+        temporary.replace(path)
+        print(f"{path.name}: {SHARD_SCENES} scenes", flush=True)
+
+
+def read_shard(path: Path) -> tuple[np.ndarray, list[StoredScene]]:
+    """A shard's latents (1000, C, h, w) float16, scaled for denoising, and its scenes."""
+    with np.load(path) as data:
+        latents, packed, words = data["latents"], data["masks"], json.loads(str(data["scenes"]))
+    masks = iter(np.unpackbits(packed, axis=1).reshape(-1, MASK_SIZE, MASK_SIZE).astype(bool))
+    scenes = []
+    for scene in words:
+        instances = [StoredInstance(category, caption, _box(xyxy), next(masks)) for category, caption, xyxy in scene["instances"]]
+        scenes.append(StoredScene(scene["caption"], instances))
+    return latents, scenes
+
+
+def _words(composite: Composite) -> dict:
+    instances = [[i.category, i.caption, i.box.xyxy] for i in composite.instances]
+    return {"caption": composite.caption, "instances": instances}
+
+
+def _box(xyxy: list[float]) -> Box:
+    return Box(x0=xyxy[0], y0=xyxy[1], x1=xyxy[2], y1=xyxy[3])
+
+
+def _small_mask(mask: np.ndarray) -> np.ndarray:
+    """(S, S) -> (64, 64): a cell belongs to the mask where any of its pixels does."""
+    step = len(mask) // MASK_SIZE
+    return mask.reshape(MASK_SIZE, step, MASK_SIZE, step).any(axis=(1, 3))

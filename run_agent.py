@@ -1,0 +1,219 @@
+"""From a sentence to a verified picture: ``python run_agent.py "a cozy living room"``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from instdiff.errors import BadInput, InstDiffError, ServiceError
+
+DONE, BAD_INPUT, NOT_VERIFIED, SERVICE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
+
+# Flag and the field of RenderSettings that it sets.
+SETTINGS = {
+    "seed": "seed",
+    "steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "alpha": "alpha",
+    "mis": "mis",
+    "images": "num_images",
+}
+
+EXAMPLES = """\
+examples:
+  python run_agent.py "a cozy living room"
+  python run_agent.py "two dogs on the left of a red car" --seed 3 --images 2
+  python run_agent.py "a kitchen" --planner openai:gpt-4o          (needs OPENAI_API_KEY)
+  python run_agent.py "a kitchen" --planner ollama:llama3.1        (needs a running Ollama)
+  python run_agent.py "a kitchen" --plan-only > kitchen.json       then edit it, and
+  python run_agent.py --layout kitchen.json                        paint what is in the file
+  python run_agent.py --layout outputs/RUN/best.png                paint a picture again, exactly
+  python run_agent.py --layout outputs/RUN/best.png --steps 50     the same with more steps
+  python run_agent.py --resume outputs/RUN                         go on after a kill
+
+exit codes: 0 done, 2 bad input, 3 not verified with --strict, 4 a needed service failed
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors are ours: one line that names the field."""
+
+    def error(self, message: str):
+        named = re.match(r"argument (?:-\w, )?-*([\w-]+).*?: (.*)", message, re.DOTALL)
+        if named:
+            raise BadInput(named[1].replace("-", "_").lower(), named[2])
+        raise BadInput("arguments", f"{message}; see --help")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line. What is not given is absent from the namespace, so that what is given can be told."""
+    parser = _Parser(
+        prog="run_agent.py",
+        description="A scene in words becomes a layout, the layout a picture, and the picture is checked against the layout.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="the scene in words")
+    what = parser.add_argument_group("instead of a prompt")
+    what.add_argument("--layout", metavar="FILE", help="paint this layout: InstanceDiffusion JSON, or a picture painted here")
+    boxes = "what bbox holds in the JSON file (default: auto, which tells both apart or refuses)"
+    what.add_argument("--box-format", choices=("auto", "xywh", "corners"), help=boxes)
+    what.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped; takes everything from its folder")
+    who = parser.add_argument_group("who does it")
+    planners = "auto, offline, openai:MODEL, ollama:MODEL or chat:MODEL (default: auto: openai:gpt-4o if there is a key, else offline)"
+    who.add_argument("--planner", metavar="NAME", help=planners)
+    who.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
+    who.add_argument("--engine", metavar="NAME", help="what paints (default: draft, the bundled model)")
+    who.add_argument("--verifier", metavar="NAME", help="the detector that looks at the picture, or none (default: draft)")
+    who.add_argument("--rounds", type=int, metavar="N", help="paint at most so often (default: 3; 1 for --layout PICTURE)")
+    how = parser.add_argument_group("how to paint")
+    how.add_argument("--size", metavar="WxH", help="pixels, or one number for a square (default: the engine's own)")
+    how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same picture (default: 0)")
+    how.add_argument("--steps", type=int, metavar="N", help="denoising steps")
+    how.add_argument("--guidance", type=float, metavar="X", help="strength of classifier-free guidance")
+    how.add_argument("--alpha", type=float, metavar="0..1", help="fraction of steps with grounding")
+    how.add_argument("--mis", type=float, metavar="0..1", help="fraction of steps with the Multi-Instance Sampler")
+    how.add_argument("--images", type=int, metavar="N", help="pictures per round; the best is kept (default: 1)")
+    shown = parser.add_argument_group("what comes out")
+    shown.add_argument("--out", metavar="FOLDER", help="gets a new folder for the run (default: outputs)")
+    shown.add_argument("--plan-only", action="store_true", help="print the layout as JSON and paint nothing")
+    shown.add_argument("--json", action="store_true", help="print one JSON object on stdout, progress on stderr")
+    shown.add_argument("--strict", action="store_true", help="exit with 3 if the picture is not verified")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, call, show; the exit code is returned."""
+    folder: list[Path] = []
+    try:
+        given = vars(build_parser().parse_args(argv))
+        _check_combination(given)
+        return _plan_only(given) if given.get("plan_only") else _run(given, folder)
+    except ServiceError as error:
+        return _fail(f"error: {error}{_how_to_go_on(folder)}", SERVICE_FAILED)
+    except InstDiffError as error:
+        return _fail(f"error: {error}", BAD_INPUT)
+    except KeyboardInterrupt:
+        return _fail(f"stopped{_how_to_go_on(folder)}", INTERRUPTED)
+
+
+def _check_combination(given: dict) -> None:
+    """Refuse flags that would be ignored."""
+    sources = [name for name in ("prompt", "layout", "resume") if name in given]
+    if not sources:
+        raise BadInput("prompt", 'is missing; say what is on the picture, such as "a cozy living room", or give --layout or --resume')
+    if len(sources) > 1:
+        raise BadInput(sources[1], f"cannot be used together with {sources[0]}; give one of them")
+    alone = {"resume", "json", "strict"}
+    if "resume" in given and not given.keys() <= alone:
+        flag = sorted(given.keys() - alone)[0]
+        raise BadInput(flag, "cannot be used together with --resume, which takes everything from the run's folder")
+    if "layout" in given and (flags := {"planner", "planner_url"} & given.keys()):
+        raise BadInput(min(flags), "cannot be used together with --layout, which needs no planner")
+    if "box_format" in given and "layout" not in given:
+        raise BadInput("box_format", "is about the file of --layout; give one")
+    if "strict" in given and given.get("verifier") == "none":
+        raise BadInput("strict", "nothing is verified with --verifier none; drop one of them")
+
+
+def _run(given: dict, folder: list[Path]) -> int:
+    """Run or resume. ``folder`` gets the run's folder as soon as there is one."""
+    from rich.console import Console
+
+    from agent.events import Started
+    from agent.show import Display
+
+    as_json = given.get("json", False)
+    with Display(Console(stderr=as_json)) as display:
+
+        def on_event(event) -> None:
+            if isinstance(event, Started):
+                folder.append(event.folder)
+            display(event)
+
+        run = _start(given, on_event)
+    if as_json:
+        print(json.dumps(run.summary()))
+    return NOT_VERIFIED if given.get("strict") and not run.verified else DONE
+
+
+def _start(given: dict, on_event):
+    """Hand what was given to the agent, and return the finished run."""
+    from agent.loop import Agent
+
+    if "resume" in given:
+        return Agent(on_event=on_event).resume(given["resume"])
+    layout, stored = _read_layout(given)
+    agent = _agent(given, stored, on_event)
+    run = agent.run(prompt=given.get("prompt"), layout=layout)
+    if stored and stored.get("model_hash") != run.model_hash:
+        print(f"note: {given['layout']} was painted by another version of the model; the new picture differs", file=sys.stderr)
+    return run
+
+
+def _plan_only(given: dict) -> int:
+    from instdiff.formats import layout_to_json
+
+    layout, stored = _read_layout(given)
+    plan = _agent(given, stored).plan(prompt=given.get("prompt"), layout=layout)
+    print(json.dumps(layout_to_json(plan.layout), indent=2, ensure_ascii=False))
+    for note in (f"planner: {plan.planner}", *plan.notes):
+        print(note, file=sys.stderr)
+    return DONE
+
+
+def _read_layout(given: dict) -> tuple:
+    """The layout that was given and, if it came with a picture, the settings of that picture: (None, {}) without one."""
+    if "layout" not in given:
+        return None, {}
+    from instdiff.formats import read_png
+    from instdiff.layout import Layout
+
+    path = Path(given["layout"])
+    if path.suffix.lower() == ".png":
+        return read_png(path)
+    return Layout.from_file(path, given.get("box_format", "auto")), {}
+
+
+def _agent(given: dict, stored: dict, on_event=None):
+    """The agent for what was given; a picture's stored settings fill in what was not."""
+    from agent.loop import Agent
+    from agent.runs import parse_size
+
+    options = {name: given[name] for name in ("planner", "planner_url", "engine", "verifier", "rounds", "out") if name in given}
+    if stored:
+        options = {"engine": str(stored.get("engine", "draft")), "rounds": 1, **options}
+    if "size" in given:
+        options["size"] = parse_size(given["size"])
+    return Agent(**options, settings=_settings(given, stored), on_event=on_event)
+
+
+def _settings(given: dict, stored: dict):
+    """Validated render settings; errors speak of flags."""
+    from instdiff.settings import RenderSettings
+
+    values = {field: stored[field] for field in SETTINGS.values() if field in stored}
+    values |= {field: given[flag] for flag, field in SETTINGS.items() if flag in given}
+    try:
+        return RenderSettings.parse(values)
+    except BadInput as error:
+        flag = next((flag for flag, field in SETTINGS.items() if field == error.field), error.field)
+        raise BadInput(flag, f"{error.reason}, and it is {str(values.get(error.field))[:100]}") from error
+
+
+def _how_to_go_on(folder: list[Path]) -> str:
+    return f"; go on with: python run_agent.py --resume {folder[0]}" if folder else ""
+
+
+def _fail(message: str, code: int) -> int:
+    print(" ".join(message.split()), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

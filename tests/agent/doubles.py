@@ -1,0 +1,132 @@
+"""A planner, a painter and a detector that are small and fast, and really do what they are for.
+
+The painter paints each category as a rectangle of its own colour, the detector finds rectangles by their colour.
+`install` puts them in the place of the bundled ones, for tests of the command line in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from agent.planners.plan import Plan
+from evaluators.report import Detection, Report
+from instdiff.errors import ServiceError
+from instdiff.layout import Box, Instance, Layout
+from instdiff.settings import RenderSettings
+
+COLOURS = {"dog": (200, 30, 30), "cat": (30, 200, 30), "car": (30, 30, 200), "tree": (200, 200, 30)}
+SIZE = (128, 96)
+
+
+@dataclass
+class Rendering:
+    images: list[Image.Image]
+    layout: Layout
+    settings: RenderSettings
+    engine: str
+    model_hash: str
+    versions: dict[str, str]
+
+
+class RectanglePainter:
+    """Paints rectangles on a ground that depends on the seed.
+
+    ``forgets`` says what is left out: {seed: categories}; ``delay_s`` is the time of a step.
+    """
+
+    name, native_size = "rectangles", SIZE
+
+    def __init__(self, forgets: dict[int, set[str]] | None = None, delay_s: float = 0.0):
+        self.forgets, self.delay_s = forgets or {}, delay_s
+        self.painted: list[tuple[Layout, RenderSettings]] = []
+
+    def render(self, layout: Layout, settings: RenderSettings, on_step=None) -> Rendering:
+        steps = settings.num_inference_steps or 4
+        settings = settings.model_copy(update={"num_inference_steps": steps})
+        for step in range(1, steps + 1):
+            time.sleep(self.delay_s)
+            if on_step:
+                on_step(step, steps)
+        self.painted.append((layout, settings))
+        ground = np.random.default_rng(settings.seed).integers(90, 110, (layout.height, layout.width, 3), dtype=np.uint8)
+        image = Image.fromarray(ground)
+        draw = ImageDraw.Draw(image)
+        for instance in layout.instances:
+            if instance.category in COLOURS and instance.category not in self.forgets.get(settings.seed, set()):
+                x0, y0, x1, y1 = instance.extent.to_corners(layout.size)
+                draw.rectangle([round(x0), round(y0), round(x1) - 1, round(y1) - 1], fill=COLOURS[instance.category])
+        return Rendering([image], layout, settings, self.name, "rectangles-1", {"painter": "1"})
+
+
+class ColourDetector:
+    """Sees at most one object of each category: all pixels of its colour."""
+
+    name = "colours"
+
+    def canonical(self, category: str) -> str | None:
+        return category if category in COLOURS else None
+
+    def knows(self, category: str) -> bool:
+        return category in COLOURS
+
+    def detect(self, images: list[Image.Image], vocabulary: list[str]) -> list[list[Detection]]:
+        return [[seen for name in vocabulary if name in COLOURS for seen in self._find(image, name)] for image in images]
+
+    def _find(self, image: Image.Image, name: str) -> list[Detection]:
+        mask = (np.asarray(image) == COLOURS[name]).all(axis=-1)
+        if not mask.any():
+            return []
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        corners = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        return [Detection(category=name, score=0.9, box=Box.from_corners(corners, image.size))]
+
+
+class ListPlanner:
+    """Plans the known words of a prompt side by side. Each call adds a line to ``log``; ``fails`` names calls that fail."""
+
+    name = "list"
+
+    def __init__(self, log: Path | None = None, fails: tuple[str, ...] = ()):
+        self.log, self.fails = log, fails
+
+    def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan:
+        self._called("plan")
+        words = [word for word in prompt.split() if word in COLOURS or word == "ghost"]
+        instances = [
+            Instance(caption=f"a {word}", category=word, box=Box(x0=(k + 0.1) / len(words), y0=0.2, x1=(k + 0.9) / len(words), y1=0.8))
+            for k, word in enumerate(words)
+        ]
+        layout = Layout(width=size[0], height=size[1], caption=prompt, instances=tuple(instances))
+        return Plan(layout=layout, planner=self.name, seed=None)
+
+    def revise(self, prompt: str, plan: Plan, report: Report, seed: int) -> Plan:
+        self._called("revise")
+        failed = [verdict.name for verdict in report.verdicts if verdict.kind.value != "found"]
+        return plan.model_copy(update={"notes": (f"once more: {', '.join(failed)}",)})
+
+    def _called(self, what: str) -> None:
+        if self.log:
+            with self.log.open("a") as file:
+                file.write(f"{what}\n")
+        if what in self.fails:
+            raise ServiceError(f"the planner is away ({what})")
+
+
+def install() -> None:
+    """Make the names ``offline`` and ``draft`` of the loop mean the doubles, set up by environment variables."""
+    from agent import loop
+
+    log, forgets, fails = (os.environ.get(f"DOUBLES_{name}", "") for name in ("LOG", "FORGETS", "FAILS"))
+    planner = ListPlanner(Path(log) if log else None, tuple(fails.split()))
+    missing = {seed: set(forgets.split()) for seed in range(3)} if forgets else {}
+    painter = RectanglePainter(missing, delay_s=float(os.environ.get("DOUBLES_DELAY_S", "0")))
+    painter.name = "draft"
+    loop.load_planner = lambda name, **options: planner
+    loop.load_engine = lambda name: painter
+    loop.load_detector = lambda name: ColourDetector()

@@ -1,0 +1,133 @@
+"""A real HTTP server that speaks OpenAI's chat completions and Ollama's chat, and misbehaves as it is told to."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+GOOD = {
+    "caption": "a dog beside a red ball on grass",
+    "negative_caption": "people",
+    "objects": [
+        {"category": "dog", "caption": "a brown dog", "left": 10, "top": 30, "right": 50, "bottom": 90},
+        {"category": "sports ball", "caption": "a red ball", "left": 60, "top": 70, "right": 80, "bottom": 90},
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server answers to one request.
+
+    ``text`` is the model's message (or the arguments of its tool call, where the request has tools); ``body`` replaces the
+    whole answer; ``how`` is "at once", "never" (no answer at all), "endless" (a body without end) or "dribble" (a byte now
+    and then).
+    """
+
+    text: str | None = ""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    finish: str = "stop"
+    refusal: str | None = None
+    body: bytes | None = None
+    how: str = "at once"
+
+
+def said(answer: object, **changes) -> Reply:
+    """The model answers with this value as JSON."""
+    return Reply(text=json.dumps(answer), **changes)
+
+
+def failed(status: int, message: str = "no", **headers: str) -> Reply:
+    """The service answers with an error."""
+    body = json.dumps({"error": {"message": message, "type": "error", "code": None}}).encode()
+    return Reply(status=status, body=body, headers={key.replace("_", "-"): value for key, value in headers.items()})
+
+
+class ChatServer:
+    """Answers the n-th request with the n-th reply, and every further one with the last.
+
+    ``requests`` holds the JSON body of each request, ``paths`` and ``keys`` its path and Authorization header.
+    """
+
+    def __init__(self, *replies: Reply):
+        self.replies, self.requests, self.paths, self.keys = replies, [], [], []
+        self.stopped, self._lock = threading.Event(), threading.Lock()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with server._lock:
+                    reply = server.replies[min(len(server.requests), len(server.replies) - 1)]
+                    server.requests.append(body)
+                    server.paths.append(self.path)
+                    server.keys.append(self.headers.get("Authorization"))
+                try:
+                    self._send(reply, body)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # the client has had enough, which is what some tests are about
+                self.close_connection = True
+
+            def _send(self, reply: Reply, request: dict) -> None:
+                if reply.how == "never":
+                    server.stopped.wait(30)
+                    return
+                completion = ollama_answer if self.path == "/api/chat" else openai_answer
+                payload = completion(reply, request) if reply.body is None else reply.body
+                self.send_response(reply.status)
+                for key, value in {"Content-Type": "application/json", **reply.headers}.items():
+                    self.send_header(key, value)
+                self.send_header("Connection", "close")
+                if reply.how == "at once":
+                    self.send_header("Content-Length", str(len(payload)))
+                self.end_headers()
+                if reply.how == "at once":
+                    self.wfile.write(payload)
+                piece, pause_s = (b" ", 0.05) if reply.how == "dribble" else (b" " * 65536, 0.0)
+                while reply.how != "at once" and not server.stopped.is_set():
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+                    time.sleep(pause_s)
+
+            def log_message(self, *args) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.host = f"http://127.0.0.1:{self._http.server_port}"
+        self.url = f"{self.host}/v1"
+
+    def __enter__(self) -> ChatServer:
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.stopped.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def openai_answer(reply: Reply, request: dict) -> bytes:
+    """A chat completion; the text goes into a tool call where the request offers tools."""
+    message = {"role": "assistant", "content": reply.text, "refusal": reply.refusal}
+    if request.get("tools"):
+        name = request["tools"][0]["function"]["name"]
+        call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": reply.text}}
+        message = {**message, "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": reply.finish, "logprobs": None}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    about = {"id": "chat-1", "object": "chat.completion", "created": 1, "model": request["model"], "usage": usage}
+    return json.dumps({**about, "choices": [choice]}).encode()
+
+
+def ollama_answer(reply: Reply, request: dict) -> bytes:
+    """Ollama's answer: the text, and then a line that ends it."""
+    start = {"model": request["model"], "created_at": "2025-01-01T00:00:00Z", "message": {"role": "assistant", "content": reply.text}}
+    end = {**start, "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": reply.finish}
+    return (json.dumps({**start, "done": False}) + "\n" + json.dumps(end) + "\n").encode()

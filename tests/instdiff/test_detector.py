@@ -1,0 +1,196 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("cv2")
+
+from instdiff.detector import STRIDES, DenseDetector, Found, cells, pairwise_iou, suppress
+from instdiff.train import detector as training
+from instdiff.train.catalogue import THINGS
+from instdiff.train.compose import Composer
+from instdiff.train.degrade import FLAWS, degrade
+from instdiff.train.sprites import Sprite
+
+SMALL = {"channels": (4, 4, 8, 8, 8), "head_channels": 8}
+
+
+def composer(size=256):
+    rgba = np.full((40, 60, 4), 255, np.uint8)
+    return Composer({name: [Sprite(name, rgba * np.uint8([1, 0, share, 1]))] for share, name in enumerate(("cat", "cup", "sun"))}, size)
+
+
+def test_forward_shapes_and_boxes_around_their_cells():
+    model = DenseDetector(categories=("cat", "dog", "cup"), **SMALL).eval()
+    logits, boxes = model(torch.zeros(2, 3, 64, 64))
+    centres, strides = cells(64)
+    assert logits.shape == (2, 64 + 16 + 4, 3) and boxes.shape == (2, 84, 4)
+    assert torch.all(boxes[..., :2] < centres) and torch.all(boxes[..., 2:] > centres)
+    assert [(strides == stride).sum().item() for stride in STRIDES] == [64, 16, 4]
+    assert logits.sigmoid().max() < 0.1, "an untrained detector sees nothing"
+
+
+def test_saved_and_loaded_alike(tmp_path):
+    model = DenseDetector(categories=("cat", "dog"), score_threshold=0.0, **SMALL).eval()
+    model.save_pretrained(tmp_path)
+    again = DenseDetector.from_pretrained(tmp_path)
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    before, after = model.detect(images)[0], again.eval().detect(images)[0]
+    assert list(again.config.categories) == ["cat", "dog"] and len(before.scores) > 1
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_pairwise_iou():
+    a = torch.tensor([[0.0, 0.0, 0.4, 0.4], [0.5, 0.5, 1.0, 1.0]])
+    b = torch.tensor([[0.0, 0.2, 0.4, 0.6], [0.5, 0.5, 1.0, 1.0], [0.4, 0.0, 0.5, 0.4]])
+    assert torch.allclose(pairwise_iou(a, b), torch.tensor([[1 / 3, 0, 0], [0, 1, 0]]))
+
+
+# a thing at 0..0.4, and another box with that IoU and label
+@pytest.mark.parametrize(
+    ("x1", "label", "score", "kept"),
+    [
+        (0.4, 0, 0.8, 1),  # the same
+        (0.3, 0, 0.8, 1),  # IoU 0.75, same category
+        (0.18, 0, 0.8, 2),  # IoU 0.45, same category
+        (0.4, 1, 0.8, 1),  # the same place, another category
+        (0.28, 1, 0.8, 2),  # IoU 0.7, another category
+        (0.18, 1, 0.1, 1),  # too unsure
+        (0.0, 1, 0.8, 1),  # no area
+    ],
+)
+def test_suppress(x1, label, score, kept):
+    found = Found(torch.tensor([[0.0, 0, x1, 0.4], [0, 0, 0.4, 0.4]]), torch.tensor([score, 0.9]), torch.tensor([label, 0]))
+    result = suppress(found, 0.3)
+    assert len(result.scores) == len(result.boxes) == len(result.labels) == kept
+    assert result.scores[0] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(("side", "stride"), [(4, 8), (40, 8), (100, 16), (240, 32)])
+def test_a_thing_is_answered_for_at_its_level(side, stride):
+    box = torch.tensor([[100.0, 128 - side / 2, 104, 128 + side / 2]]) / 256
+    owners = training.assign(box, 256)
+    centres, strides = cells(256)
+    answering = owners == 0
+    assert answering.any() and set(strides[answering].tolist()) == {stride}
+    assert (centres[answering] - torch.tensor([102 / 256, 0.5])).abs().max() * 256 <= 1.5 * stride
+
+
+def test_the_smaller_of_two_things_has_the_cell():
+    boxes = torch.tensor([[80.0, 84, 124, 124], [100, 100, 120, 120]]) / 256
+    owners = training.assign(boxes, 256)
+    assert set(owners.tolist()) == {-1, 0, 1}
+    centres, _ = cells(256)
+    inside = (owners == 1).nonzero()[:, 0]
+    assert len(inside) == ((centres * 256 > 100) & (centres * 256 < 120)).all(dim=1)[: 32 * 32].sum()
+
+
+def test_overlaps():
+    a = torch.tensor([[0.0, 0, 0.5, 0.5], [0.0, 0, 0.5, 0.5]])
+    b = torch.tensor([[0.0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
+    iou, giou = training.overlaps(a, b)
+    assert iou.tolist() == [1, 0] and giou.tolist() == [1, -0.5]
+
+
+@pytest.mark.parametrize(
+    ("hits", "total", "expected"),
+    [([True, True], 2, 1.0), ([True, True], 4, 0.5), ([False, True], 1, 0.5), ([True, False, True], 2, 5 / 6), ([], 3, 0.0)],
+)
+def test_average_precision(hits, total, expected):
+    assert training.average_precision(torch.tensor(hits, dtype=torch.bool), total) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_flaws_change_the_picture_a_little(flaw, monkeypatch):
+    picture = torch.from_numpy(composer().compose(np.random.default_rng(1)).image).permute(2, 0, 1).float() / 127.5 - 1
+    for name in FLAWS:
+        monkeypatch.setitem(FLAWS, name, float(name == flaw))
+    spoiled = degrade(picture, np.random.default_rng(2))
+    assert spoiled.shape == picture.shape and spoiled.abs().max() <= 1
+    assert 0 < (spoiled - picture).abs().mean() < 0.5
+    assert torch.equal(spoiled, degrade(picture, np.random.default_rng(2)))
+
+
+class Passed(torch.nn.Module):
+    """In place of an autoencoder: latents are the picture itself, and nothing is lost."""
+
+    config = type("Config", (), {"scaling_factor": 1.0})
+
+    def encode(self, images):
+        return type("Encoded", (), {"latent": images})
+
+    def decode(self, latents):
+        return type("Decoded", (), {"sample": latents})
+
+
+def test_batches_mirror_boxes_with_their_pictures(monkeypatch):
+    monkeypatch.setattr(training, "CLEAN", 1.0)
+    scenes = training.Scenes(composer(), Passed(), np.random.default_rng(3), size=70)
+    assert len(scenes.entries) == 64
+    images, boxes, labels = scenes.batch(16)
+    assert len(scenes.entries) == 70 and scenes.oldest == 10, "a full pool forgets its oldest"
+    stored = {(image.float() / 127.5 - 1).numpy().tobytes(): (box, label) for image, box, label in scenes.entries}
+    mirrored = 0
+    for image, box, label in zip(images, boxes, labels, strict=True):
+        as_it_was = image.numpy().tobytes() in stored
+        if not as_it_was:
+            image, box = image.flip(-1), torch.stack([1 - box[:, 2], box[:, 1], 1 - box[:, 0], box[:, 3]], dim=1)
+        expected = stored[image.contiguous().numpy().tobytes()]
+        assert torch.allclose(box, expected[0]) and torch.equal(label, expected[1])
+        mirrored += not as_it_was
+    assert 0 < mirrored < 16
+
+
+def test_held_out_counts_a_perfect_detector_and_a_blind_one():
+    held_out = training.HeldOut(composer(), Passed(), count=20)
+    truth = [Found(box, torch.ones(len(box)), label) for box, label in zip(held_out.boxes, held_out.labels, strict=True)]
+    scores, labels, hits = held_out.judge(truth)
+    assert hits.all() and len(hits) == len(torch.cat(held_out.labels)) > 20
+    wrong = [Found(one.boxes, one.scores, one.labels + 1) for one in truth]
+    assert not held_out.judge(wrong)[2].any()
+    twice = [Found(torch.cat([o.boxes, o.boxes]), torch.cat([o.scores, o.scores]), torch.cat([o.labels, o.labels])) for o in truth]
+    assert held_out.judge(twice)[2].sum() == len(hits), "a second box on the same thing is no hit"
+
+
+def test_learns():
+    scenes = training.Scenes(composer(), Passed(), np.random.default_rng(4))
+    torch.manual_seed(0)
+    model, batch = DenseDetector(tuple(THINGS), **SMALL), scenes.batch(8)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    history = []
+    for _ in range(25):
+        loss = training.losses(model, *batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history.append(loss.item())
+    assert history[-1] < 0.75 * history[0]
+
+
+def test_threshold_with_the_best_f1():
+    held_out = training.HeldOut(composer(), Passed(), count=6)
+    total = len(torch.cat(held_out.labels))
+    scores = torch.cat([torch.full((total,), 0.6), torch.full((3 * total,), 0.4)])
+    hits = torch.arange(4 * total) < total
+    held_out.look = lambda model: {"clean": (scores, None, hits)}
+    threshold = training.choose_threshold(None, held_out)
+    assert 0.4 < threshold <= 0.6
+    assert held_out.rates(scores, hits, threshold) == (1.0, 1.0) and held_out.rates(scores, hits, 0.3) == (1.0, 0.25)
+
+
+def test_resumes_and_saves(tmp_path, monkeypatch):
+    """A second slice goes on at the step where the first ended."""
+    held_out = training.HeldOut(composer(), Passed(), count=4)
+    monkeypatch.setattr(training, "DenseDetector", lambda categories: DenseDetector(categories, **SMALL))
+    monkeypatch.setattr(training, "load_sprites", lambda folder: composer().sprites)
+    monkeypatch.setattr(training.PatchAutoencoder, "from_pretrained", lambda folder: Passed())
+    monkeypatch.setattr(training, "HeldOut", lambda *_: held_out)
+    for _ in range(2):
+        training.train(tmp_path, tmp_path, tmp_path, 0.03, 0.01, 4, 2e-3, resume=True)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    ends = [line for line in lines if "score_threshold" in line]
+    assert len(ends) == 2 and 0 < ends[0]["step"] < ends[1]["step"]
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == ends[1]["step"]
+    saved = DenseDetector.from_pretrained(tmp_path / "detector")
+    assert list(saved.config.categories) == list(THINGS) and saved.config.score_threshold == ends[1]["score_threshold"]
