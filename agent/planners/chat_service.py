@@ -43,6 +43,10 @@ class BodyTooLong(Exception):
     """A service's answer does not end in time or in size."""
 
 
+class CompressedBody(Exception):
+    """A service compresses its answer although it was asked not to; its true size cannot be bounded."""
+
+
 class ChatService:
     """One chat model of one service.
 
@@ -121,7 +125,7 @@ class ChatService:
     def _bound(self, response) -> None:
         """Let a response's body end, by size and by time, whatever its sender does."""
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise BodyTooLong("comes compressed although it was asked for plainly")
+            raise CompressedBody
         response.stream = _bounded(response.stream, type(response), time.monotonic() + self.timeout_s)
 
     def _failure(self, error: Exception) -> ServiceFailure:
@@ -131,6 +135,7 @@ class ChatService:
             return self._refused(status, getattr(response, "headers", {}), self._said(error))
         for known, reason in (
             ("BodyTooLong", f"the answer of {self.place} does not end within {MAX_BODY_BYTES} bytes and {self.timeout_s:g} s"),
+            ("CompressedBody", f"{self.place} sends compressed answers although it is asked for plain ones"),
             ("Timeout", f"timeout: no answer from {self.place} within {self.timeout_s:g} s"),
             ("ConnectError", f"cannot connect to {self.place}; is the server running there?"),
             ("ConnectionError", f"no connection to {self.place}; is the server running there?"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from agent.planners.reading import Group, Reading
 from agent.planners.vocabulary import (
     ADJECTIVES,
     ARTICLES,
@@ -21,33 +22,6 @@ from agent.planners.vocabulary import (
 )
 from instdiff import knowledge
 from instdiff.scene import Predicate as P
-
-
-@dataclass
-class Group:
-    """Things of one kind that are named together: "two small white dogs". ``extra`` follows the noun in the caption."""
-
-    noun: str
-    category: str
-    count: int
-    adjectives: tuple[str, ...] = ()
-    extra: str = ""
-    joined: bool = False  # follows the group before it in a plain list: "a cat and a dog"
-    placed: bool = False
-
-
-@dataclass
-class Reading:
-    """What a prompt says. Relations hold indices into ``groups``; ``caption`` is the prompt without its negations."""
-
-    groups: list[Group] = field(default_factory=list)
-    relations: list[tuple[int, P, int]] = field(default_factory=list)
-    places: list[tuple[int, P]] = field(default_factory=list)
-    between: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
-    absent: list[str] = field(default_factory=list)
-    setting: str = ""
-    setting_is_subject: bool = False
-    caption: str = ""
 
 
 @dataclass
@@ -85,6 +59,8 @@ class Reader:
                 relation = "between" if word == "between" else RELATIONS[" ".join(self.words[at:end])]
                 subjects = () if fresh and not self._postposed(at) else self._subjects(relation, comma=fresh)
                 at, fresh = end or at + 1, False
+            elif relation and subjects and word in ("it", "them", "him", "her") and self._refer(relation, subjects):
+                at, relation = at + 1, None
             elif noun := self._noun(at, bare=relation is not None or at == 0 or self.words[at - 1] in ("with", "and", ",", "or")):
                 self._take(noun, at, relation, subjects)
                 at = noun.end
@@ -213,7 +189,7 @@ class Reader:
             return _Noun(None, name, at + hit[1], determiner)
         if hit:
             meaning, singular, plural = table[" ".join(run[hit[0] : hit[1]])]
-            group = Group(singular, meaning.name, count or (3 if plural else 1), tuple(run[: hit[0]]))
+            group = Group(singular, meaning.name, count if determiner == "number" else count or (3 if plural else 1), tuple(run[: hit[0]]))
             if plural and determiner in ("the", "these", "those", "their", "his", "her", "its"):
                 group.count = 3
             return self._tail(_Noun(group, "", at + hit[1], determiner, plural))
@@ -228,7 +204,15 @@ class Reader:
             return None
         head = knowledge.singular_of(run[-1]) if count > 1 or not determiner else run[-1]
         plural = head != run[-1]
-        return self._tail(_Noun(Group(head, head, count or (3 if plural else 1), tuple(run[:-1])), "", at + len(run), determiner, plural))
+        return self._tail(
+            _Noun(
+                Group(head, head, count if determiner == "number" else count or (3 if plural else 1), tuple(run[:-1])),
+                "",
+                at + len(run),
+                determiner,
+                plural,
+            )
+        )
 
     def _run(self, at: int) -> list[str]:
         """The words up to the next one that ends a noun phrase; a list of adjectives goes on over "and" and commas."""
@@ -272,6 +256,9 @@ class Reader:
             reading.setting = reading.setting or noun.setting
             reading.setting_is_subject |= not reading.groups and relation is None
             return
+        if noun.group.count == 0:  # "0 cats"
+            reading.absent.append(noun.group.category)
+            return
         index = self._same(noun) if noun.determiner in ("the", "this", "that") else None
         if index is None:
             before = self.words[at - 1] if at else ""
@@ -295,9 +282,17 @@ class Reader:
         exact = [i for i in found if set(noun.group.adjectives) <= set(self.reading.groups[i].adjectives)]
         return exact[-1] if exact else None
 
+    def _refer(self, relation: P | str, subjects: tuple[int, ...]) -> bool:
+        """Relate the last subject to the thing before it that "it" stands for; False if there is none."""
+        if subjects[-1] == 0 or relation == "between":
+            return False
+        self._relate(subjects[-1:], relation, (subjects[-1] - 1,))
+        return True
+
     def _relate(self, subjects: tuple[int, ...], relation: P | str, targets: tuple[int, ...]) -> None:
         for subject in subjects:
-            self.reading.groups[subject].placed = True
+            for index in (subject, *targets):
+                self.reading.groups[index].placed = True
             if relation == "between":
                 known = dict(self.reading.between)
                 self.reading.between = list((known | {subject: (*known.get(subject, ()), *targets)}).items())

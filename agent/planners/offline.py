@@ -5,8 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from agent.planners.grammar import Group, Reader, Reading
+from agent.planners.grammar import Reader
 from agent.planners.plan import Plan
+from agent.planners.reading import Group, Reading
+from agent.planners.vocabulary import ARTICLES, STOPS
 from instdiff import knowledge
 from instdiff.camera import project
 from instdiff.errors import BadInput
@@ -50,7 +52,11 @@ def scene_of(prompt: str, rng: Random) -> tuple[Scene, list[str]]:
     reading, notes = Reader(prompt).read(), []
     setting = knowledge.settings().get(reading.setting)
     if not reading.groups and setting is None:
-        words = reading.caption.strip(" .,;!?")[:60]
+        words = _content(reading.caption)
+        if not words or reading.absent:
+            raise BadInput(
+                "prompt", f"{prompt.strip()[:60]!r} names nothing to paint; say what the picture shows, such as 'a cat on a couch'"
+            )
         reading.groups.append(Group(words, words, 1))
         notes.append(f'No known thing was found in the prompt; "{words}" is planned as one thing.')
     if _cap(reading.groups):
@@ -66,6 +72,12 @@ def scene_of(prompt: str, rng: Random) -> tuple[Scene, list[str]]:
     return Scene(
         caption=caption, setting=reading.setting, objects=tuple(objects), relations=tuple(relations), absent=tuple(reading.absent)
     ), notes
+
+
+def _content(caption: str) -> str:
+    """The words of a caption that could name something, at most 60 characters."""
+    words = (word.strip(".,;:!?\"'()-") for word in caption.split())
+    return " ".join(word for word in words if word and any(map(str.isalnum, word)) and word.lower() not in STOPS | ARTICLES)[:60].strip()
 
 
 def _cap(groups: list[Group]) -> bool:
@@ -153,7 +165,7 @@ def _natural(setting: knowledge.Setting, given: list[SceneObject], absent: list[
 def _settle(objects: list[SceneObject], relations: list[Relation]) -> list[Relation]:
     """Put small things that the prompt places nowhere on a table or bookshelf that is there."""
     bound = {name for relation in relations for name in (relation.subject, relation.object)}
-    carriers = [item for item in objects if item.category in ("table", "bookshelf")]
+    carriers = [item for category in ("table", "bookshelf") for item in objects if item.category == category]
     rooms = {item.id: item.width_m for item in carriers}
     settled = []
     for item in objects:

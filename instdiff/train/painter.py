@@ -170,11 +170,12 @@ def train(scenes: Path, tokenizer: Path, out: Path, minutes: float, cooldown_min
     training can be stopped and resumed at will and be finished by a last slice with a cool-down.
     """
     torch.manual_seed(0)
+    torch.set_flush_denormal(True)
     data = Scenes(scenes)
     held_out = Scenes(scenes / "held-out")
     painter = Painter(CLIPTokenizer.from_pretrained(tokenizer), data.latents[0].shape[0])
     average = copy.deepcopy(painter).requires_grad_(False)
-    optimizer = torch.optim.AdamW(painter.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(painter.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     scheduler, step = noise_scheduler(), 0
     out.mkdir(parents=True, exist_ok=True)
     if resume and (out / "state.pt").exists():
@@ -195,7 +196,8 @@ def train(scenes: Path, tokenizer: Path, out: Path, minutes: float, cooldown_min
         # A third of the steps go to heavy noise, where layout is decided.
         low = torch.where(torch.rand(batch_size) < 0.33, 600.0, 0.0)
         timesteps = (low + torch.rand(batch_size) * (1000 - low)).long()
-        error = losses(painter, scheduler, batch, timesteps, torch.randn(batch[0].shape))
+        with torch.autocast("cpu", dtype=torch.bfloat16):  # several times faster where the CPU has bf16 instructions
+            error = losses(painter, scheduler, batch, timesteps, torch.randn(batch[0].shape)).float()
         loss = (error * place_weights(batch[2], error.shape[-2:])).mean()
         optimizer.zero_grad()
         loss.backward()

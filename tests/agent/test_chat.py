@@ -78,7 +78,7 @@ ERRORS = {
     "not JSON at all": ([Reply(body=b"<html>hello</html>")], 3, "no chat completion"),
     "no choices": ([Reply(body=b'{"id": "x"}')], 3, "no chat completion"),
     "empty choices": ([Reply(body=b'{"choices": []}')], 3, "no chat completion"),
-    "compressed": ([Reply(body=b"x", headers={"Content-Encoding": "gzip"})], 3, "does not end"),
+    "compressed": ([Reply(body=b"x", headers={"Content-Encoding": "gzip"})], 3, "sends compressed answers"),
 }
 
 
@@ -338,6 +338,12 @@ def test_auto_says_what_it_took(monkeypatch):
         plan = load_planner("auto", base_url=server.url).plan(PROMPT, (512, 512), 0)
     assert plan.planner == "openai:gpt-4o" and server.keys == [f"Bearer {KEY}"]
     assert plan.notes == ("The automatic choice is openai:gpt-4o, because OPENAI_API_KEY is set.",)
+
+
+def test_auto_without_a_key_plans_offline():
+    plan = load_planner("auto").plan("a dog beside a red ball", (512, 512), 0)
+    assert plan.planner == "offline" and plan.layout.instances
+    assert plan.notes[0] == "The automatic choice is the offline planner, because OPENAI_API_KEY is not set."
 
 
 def test_an_address_keeps_its_secrets():
