@@ -81,12 +81,12 @@ class Engine:
         logging.disable_progress_bar()
         self.name, self.info, self.native_size, self.defaults = info.name, info, info.native_size, info.defaults
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.float16 if device == "cuda" and info.name != "draft" else torch.float32
         try:
-            pipeline = InstanceDiffusionPipeline.from_pretrained(info.folder, local_files_only=True)
+            pipeline = InstanceDiffusionPipeline.from_pretrained(info.folder, torch_dtype=dtype, local_files_only=True)
         except (OSError, ValueError) as error:
             raise ServiceError(f"engine {info.name}: {info.folder} cannot be loaded: {str(error).splitlines()[0]}") from error
-        dtype = torch.float16 if device == "cuda" and info.name != "draft" else torch.float32
-        self.pipeline = pipeline.to(device, dtype)
+        self.pipeline = pipeline.to(device)
         self.pipeline.set_progress_bar_config(disable=True)
         self.model_hash = _hash_weights(info.folder)
 

@@ -62,7 +62,7 @@ class Painter(nn.Module):
         return self.text_encoder(tokens.input_ids).pooler_output
 
     def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, captions: list[str], grounding: Grounding, phrases: list[list[str]]):
-        """Predicted velocity (B, C, h, w)."""
+        """Predicted clean latents (B, C, h, w)."""
         caption_features, _ = self.features(captions)
         pooled = iter(self.pooled([p for some in phrases for p in some] or [""]))
         text = torch.zeros(*grounding.used.shape, TEXT_DIM)
@@ -121,16 +121,24 @@ class Scenes:
 
 
 def noise_scheduler() -> DDPMScheduler:
-    """The cosine schedule of the draft model, which predicts velocity."""
-    return DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
+    """The cosine schedule of the draft model, which predicts the clean latents.
+
+    A short training leaves errors in what is predicted; as clean latents they look soft, as noise or velocity grainy.
+    """
+    return DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="sample", clip_sample=False)
 
 
 def losses(painter: Painter, scheduler: DDPMScheduler, batch, timesteps: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """Squared velocity errors (B, h, w), averaged over channels."""
+    """Squared errors of the clean latents (B, h, w), averaged over channels."""
     latents, captions, grounding, phrases = batch
     noisy = scheduler.add_noise(latents, noise, timesteps)
-    target = scheduler.get_velocity(latents, noise, timesteps)
-    return (painter(noisy, timesteps, captions, grounding, phrases) - target).square().mean(dim=1)
+    return (painter(noisy, timesteps, captions, grounding, phrases) - latents).square().mean(dim=1)
+
+
+def noise_weights(scheduler: DDPMScheduler, timesteps: torch.Tensor, most: float = 5.0) -> torch.Tensor:
+    """(B, 1, 1) weights 1 + min(SNR, most): those of a velocity loss, but bounded where there is hardly any noise."""
+    signal = scheduler.alphas_cumprod[timesteps]
+    return (1 + (signal / (1 - signal)).clamp(max=most))[:, None, None]
 
 
 def place_weights(grounding: Grounding, size: tuple[int, int]) -> torch.Tensor:
@@ -198,6 +206,7 @@ def train(scenes: Path, tokenizer: Path, out: Path, minutes: float, cooldown_min
         timesteps = (low + torch.rand(batch_size) * (1000 - low)).long()
         with torch.autocast("cpu", dtype=torch.bfloat16):  # several times faster where the CPU has bf16 instructions
             error = losses(painter, scheduler, batch, timesteps, torch.randn(batch[0].shape)).float()
+        error = error * noise_weights(scheduler, timesteps)
         loss = (error * place_weights(batch[2], error.shape[-2:])).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -209,7 +218,7 @@ def train(scenes: Path, tokenizer: Path, out: Path, minutes: float, cooldown_min
             torch._foreach_lerp_(list(average.parameters()), list(painter.parameters()), 1 - decay)
         running.append(loss.item())
 
-        if step % 100 == 0:
+        if step % 50 == 0:
             pace = (step - first) / (time.monotonic() - start)
             line = {"step": step, "minutes": round(elapsed, 1), "loss": round(float(np.mean(running[-100:])), 4), "steps_per_s": round(pace, 3)}
             if step % 500 == 0:

@@ -1,0 +1,113 @@
+"""``python -m instdiff.train draft``: trains the bundled draft models, stage by stage, in slices of any length."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from instdiff.errors import InstDiffError
+
+STAGES = """\
+stages, in order (each reads what the ones before it wrote under --out):
+  sprites      fetch the pictures of things (npm package, pinned by hash)
+  encoder      solve the autoencoder's encoder, and learn the tokenizer
+  scenes       compose scenes and encode them, 1000 to a file, --shards files
+  painter      train UNet, UniFusion and text encoder together
+  autoencoder  train the autoencoder's decoder
+  detector     train the detector
+  bundle       write the trained parts, in half precision, to --target
+
+Training stages stop after --minutes and leave a checkpoint every few minutes; --resume goes on from it. The learning
+rate stays up until a slice with --cooldown, which brings it down over its last minutes: end the last slice with one.
+
+  python -m instdiff.train draft --stage painter --out work --minutes 60 --resume
+  python -m instdiff.train draft --stage painter --out work --minutes 20 --cooldown 20 --resume
+"""
+TOKENIZER_SEED, TOKENIZER_SCENES = 2_000_000, 6000
+HELD_OUT_SHARD = 9000
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one stage; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m instdiff.train", description=__doc__)
+    models = parser.add_subparsers(required=True, metavar="MODEL")
+    draft = models.add_parser("draft", help="the bundled models", epilog=STAGES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    draft.add_argument("--stage", required=True, choices=["sprites", "encoder", "scenes", "painter", "autoencoder", "detector", "bundle"])
+    draft.add_argument("--out", type=Path, required=True, help="working folder")
+    draft.add_argument("--minutes", type=float, default=10.0, help="how long this slice trains (10)")
+    draft.add_argument("--cooldown", type=float, default=0.0, help="minutes at the end with a falling learning rate (0)")
+    draft.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    draft.add_argument("--batch", type=int, help="pictures a step (painter 24, autoencoder 8, detector 16)")
+    draft.add_argument("--rate", type=float, help="learning rate (painter 8e-4, autoencoder 2e-3, detector 1.5e-3)")
+    draft.add_argument("--shards", type=int, default=60, help="how many files of 1000 scenes (60)")
+    draft.add_argument("--target", type=Path, default=Path(__file__).parents[1] / "draft", help="folder of the bundled models")
+    args = parser.parse_args(argv)
+    try:
+        run(args)
+    except (InstDiffError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(args: argparse.Namespace) -> None:
+    """One stage."""
+    out, sprites, vae = args.out, args.out / "sprites", args.out / "vae"
+    slice_of_time = {"minutes": args.minutes, "cooldown_minutes": args.cooldown, "resume": args.resume}
+    if args.stage == "sprites":
+        from instdiff.train.sprites import fetch_sprites
+
+        fetch_sprites(sprites)
+    elif args.stage == "encoder":
+        from instdiff.train import autoencoder
+
+        autoencoder.fit(sprites, vae)
+        learn_tokenizer(sprites, out / "tokenizer")
+    elif args.stage == "scenes":
+        write_scenes(sprites, vae, out / "scenes", args.shards)
+    elif args.stage == "painter":
+        from instdiff.train import painter
+
+        painter.train(out / "scenes", out / "tokenizer", out / "painter", batch_size=args.batch or 24, rate=args.rate or 8e-4, **slice_of_time)
+    elif args.stage == "autoencoder":
+        from instdiff.train import autoencoder
+
+        autoencoder.train(sprites, vae, out / "autoencoder", batch_size=args.batch or 8, rate=args.rate or 2e-3, **slice_of_time)
+    elif args.stage == "detector":
+        from instdiff.train import detector
+
+        detector.train(sprites, vae, out / "detector", batch_size=args.batch or 16, rate=args.rate or 1.5e-3, **slice_of_time)
+    else:
+        from instdiff.train.bundle import bundle
+
+        print(f"{bundle(out, args.target) / 1e6:.1f} MB of weights in {args.target}")
+
+
+def learn_tokenizer(sprites: Path, folder: Path) -> None:
+    """Learn the tokenizer from the captions of composed scenes."""
+    import numpy as np
+
+    from instdiff.train.compose import Composer
+    from instdiff.train.sprites import load_sprites
+    from instdiff.train.words import train_tokenizer
+
+    composer, rng = Composer(load_sprites(sprites)), np.random.default_rng(TOKENIZER_SEED)
+    scenes = [composer.compose(rng) for _ in range(TOKENIZER_SCENES)]
+    train_tokenizer(words for s in scenes for words in (s.caption, *(i.caption for i in s.instances))).save_pretrained(folder)
+
+
+def write_scenes(sprites: Path, vae: Path, folder: Path, shards: int) -> None:
+    """Compose the training scenes, and one file of held-out ones."""
+    from instdiff.autoencoder import PatchAutoencoder
+    from instdiff.train.compose import Composer
+    from instdiff.train.scenes import write_shards
+    from instdiff.train.sprites import load_sprites
+
+    composer, autoencoder = Composer(load_sprites(sprites)), PatchAutoencoder.from_pretrained(vae)
+    write_shards(folder / "held-out", composer, autoencoder, HELD_OUT_SHARD, HELD_OUT_SHARD + 1)
+    write_shards(folder, composer, autoencoder, 0, shards)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

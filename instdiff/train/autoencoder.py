@@ -1,0 +1,99 @@
+"""Fits the draft autoencoder's encoder in closed form, and trains its decoder."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from instdiff.autoencoder import PatchAutoencoder
+from instdiff.train.compose import Composer
+from instdiff.train.scenes import to_tensor
+from instdiff.train.sprites import load_sprites
+
+FIT_SEED, HELD_OUT_SEED = 1_000_000, 8_000_000
+FIT_PICTURES, CROP = 1500, 128
+# Latents are blurred and disturbed by up to these, as shares of their deviation: a young painter's are never exact.
+NOISE = 0.25
+
+
+def fit(sprites: Path, folder: Path, latent_channels: int = 32) -> None:
+    """Solve the encoder from composed scenes and save it, with a decoder that has learned nothing yet."""
+    composer, rng = Composer(load_sprites(sprites)), np.random.default_rng(FIT_SEED)
+    autoencoder = PatchAutoencoder(latent_channels=latent_channels)
+    kept = autoencoder.fit(to_tensor([composer.compose(rng).image for _ in range(FIT_PICTURES)]))
+    autoencoder.save_pretrained(folder)
+    print(f"{latent_channels} components keep {kept:.1%} of the variance", flush=True)
+
+
+def psnr(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of pictures in -1..1."""
+    return float(-10 * ((found - expected) / 2).square().mean().log10())
+
+
+def train(sprites: Path, folder: Path, out: Path, minutes: float, cooldown_minutes: float, batch_size: int, rate: float, resume: bool) -> None:
+    """Train the decoder's network for ``minutes``; the encoder in ``folder`` and its linear inverse stay as they are.
+
+    The loss is the absolute error of pixels and of their differences, so that edges count.
+    """
+    torch.manual_seed(0)
+    composer = Composer(load_sprites(sprites))
+    autoencoder = PatchAutoencoder.from_pretrained(folder)
+    optimizer = torch.optim.AdamW(autoencoder.refine.parameters(), lr=rate, fused=True)
+    out.mkdir(parents=True, exist_ok=True)
+    step = 0
+    if resume and (out / "state.pt").exists():
+        state = torch.load(out / "state.pt", weights_only=True)
+        autoencoder.load_state_dict(state["autoencoder"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    held_out_rng = np.random.default_rng(HELD_OUT_SEED)
+    held_out = to_tensor([composer.compose(held_out_rng).image for _ in range(32)])
+    rng, start, saved = np.random.default_rng(step), time.monotonic(), time.monotonic()
+    while (elapsed := (time.monotonic() - start) / 60) < minutes:
+        fall = min((minutes - elapsed) / cooldown_minutes, 1.0) if cooldown_minutes else 1.0
+        optimizer.param_groups[0]["lr"] = rate * min((step + 1) / 100, 1.0) * fall
+        images = _crop(to_tensor([composer.compose(rng).image for _ in range(batch_size)]), rng, autoencoder.config.patch)
+        with torch.no_grad():
+            latents = autoencoder.encode(images).latent
+            strength = NOISE * torch.rand(batch_size, 1, 1, 1) * torch.bernoulli(torch.full((batch_size, 1, 1, 1), 0.5))
+            latents = latents + strength * latents.std() * torch.randn_like(latents)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = autoencoder.decode(latents).sample.float()
+        loss = F.l1_loss(found, images) + 0.5 * sum(
+            F.l1_loss(found.diff(dim=dim), images.diff(dim=dim)) for dim in (2, 3)
+        )  # fmt: skip
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        step += 1
+        if step % 100 == 0:
+            with torch.no_grad():
+                latents = autoencoder.encode(held_out).latent
+                quality = psnr(autoencoder.decode(latents).sample, held_out), psnr(autoencoder.inverse(latents), held_out)
+            line = {"step": step, "minutes": round(elapsed, 1), "loss": round(loss.item(), 4)}
+            line |= {"psnr": round(quality[0], 2), "psnr_linear": round(quality[1], 2)}
+            print(json.dumps(line), flush=True)
+            with (out / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+        if time.monotonic() - saved > 120:
+            _save(out, autoencoder, optimizer, step)
+            saved = time.monotonic()
+    _save(out, autoencoder, optimizer, step)
+
+
+def _crop(images: torch.Tensor, rng: np.random.Generator, patch: int) -> torch.Tensor:
+    """The same random window of all pictures, on the grid of patches."""
+    cells = (images.shape[-1] - CROP) // patch + 1
+    y, x = (int(rng.integers(cells)) * patch for _ in range(2))
+    return images[:, :, y : y + CROP, x : x + CROP]
+
+
+def _save(out: Path, autoencoder: PatchAutoencoder, optimizer: torch.optim.Optimizer, step: int) -> None:
+    torch.save({"autoencoder": autoencoder.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, out / "state.tmp")
+    (out / "state.tmp").replace(out / "state.pt")
+    autoencoder.save_pretrained(out / "vae")

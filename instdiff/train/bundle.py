@@ -1,0 +1,40 @@
+"""Puts trained parts together as the bundled draft models, in half precision."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from diffusers import DPMSolverMultistepScheduler
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from instdiff.autoencoder import PatchAutoencoder
+from instdiff.pipeline import InstanceDiffusionPipeline
+from instdiff.train.painter import noise_scheduler
+from instdiff.unet import InstanceUNet
+from instdiff.unifusion import UniFusion
+
+
+def bundle(work: Path, target: Path) -> int:
+    """Write the pipeline's folder from a working folder of `instdiff.train`; returns the bytes of all weights.
+
+    Args:
+        work: holds ``tokenizer``, ``painter`` and ``autoencoder`` or, while that is not trained, ``vae``.
+        target: a folder in diffusers layout; parts that are not the pipeline's are left as they are.
+    """
+    painter = work / "painter"
+    trained = work / "autoencoder" / "vae"
+    pipeline = InstanceDiffusionPipeline(
+        vae=PatchAutoencoder.from_pretrained(trained if trained.exists() else work / "vae"),
+        text_encoder=CLIPTextModel.from_pretrained(painter / "text_encoder"),
+        tokenizer=CLIPTokenizer.from_pretrained(work / "tokenizer"),
+        unet=InstanceUNet.from_pretrained(painter / "unet"),
+        unifusion=UniFusion.from_pretrained(painter / "unifusion"),
+        scheduler=DPMSolverMultistepScheduler.from_config(noise_scheduler().config, timestep_spacing="trailing"),
+    )
+    for name in ("vae", "text_encoder", "tokenizer", "unet", "unifusion", "scheduler"):
+        shutil.rmtree(target / name, ignore_errors=True)
+    for model in (pipeline.vae, pipeline.text_encoder, pipeline.unet, pipeline.unifusion):
+        model.half()
+    pipeline.save_pretrained(target)
+    return sum(path.stat().st_size for path in target.rglob("*.safetensors"))
