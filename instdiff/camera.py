@@ -80,7 +80,7 @@ def _distances(links: Links, aspect: float, shrink: float, rng: Random) -> dict[
     for name in crowd:
         distances[name] = max(distances[name], floor)
     largest = max(max(links.objects[n].width_m / aspect, links.objects[n].height_m) / distances[n] for n in crowd)
-    share = max(0.64 * rng.uniform(0.92, 1.08) / len(crowd) ** 0.33 * shrink, 0.14)
+    share = max(0.85 * rng.uniform(0.92, 1.08) / len(crowd) ** 0.33 * shrink, 0.14)
     return {name: distance * largest / share for name, distance in distances.items()}
 
 

@@ -74,16 +74,18 @@ class Engine:
 
     def __init__(self, info: EngineInfo):
         import torch
-        from diffusers.utils import logging
+        from diffusers.utils import logging as diffusers_logging
+        from transformers.utils import logging as transformers_logging
 
         from instdiff.pipeline import InstanceDiffusionPipeline
 
-        logging.disable_progress_bar()
+        diffusers_logging.disable_progress_bar()
+        transformers_logging.disable_progress_bar()
         self.name, self.info, self.native_size, self.defaults = info.name, info, info.native_size, info.defaults
         device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.float16 if device == "cuda" and info.name != "draft" else torch.float32
         try:
-            pipeline = InstanceDiffusionPipeline.from_pretrained(info.folder, torch_dtype=dtype, local_files_only=True)
+            pipeline = InstanceDiffusionPipeline.from_pretrained(info.folder, dtype=dtype, local_files_only=True)
         except (OSError, ValueError) as error:
             raise ServiceError(f"engine {info.name}: {info.folder} cannot be loaded: {str(error).splitlines()[0]}") from error
         self.pipeline = pipeline.to(device)

@@ -165,10 +165,10 @@ def _scribble(instance: Instance, rng: np.random.RandomState) -> np.ndarray:
 
 
 def resample_scribble(points: np.ndarray) -> np.ndarray:
-    """Points (K, 2) -> (20, 2): ordered by distance from the top left corner, each repeated evenly."""
+    """Points (K, 2) -> (20, 2): ordered by distance from the top left corner, evenly thinned out or repeated."""
     points = by_norm(points)
     if len(points) >= SCRIBBLE_POINTS:
-        return points[np.linspace(0, len(points) - 1, SCRIBBLE_POINTS).astype(int)]
+        return points[:: len(points) // SCRIBBLE_POINTS][:SCRIBBLE_POINTS]
     return points[np.arange(SCRIBBLE_POINTS) * len(points) // SCRIBBLE_POINTS]
 
 

@@ -13,7 +13,7 @@ def by_norm(points: np.ndarray) -> np.ndarray:
 
 
 def points_inside(mask: np.ndarray, count: int, rng: np.random.RandomState) -> np.ndarray:
-    """``count`` random points of a mask, with repetition.
+    """``count`` random points of a mask, with repetition only where it has fewer pixels.
 
     Args:
         mask: (H, W) bool.
@@ -25,7 +25,7 @@ def points_inside(mask: np.ndarray, count: int, rng: np.random.RandomState) -> n
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return np.zeros((count, 2))
-    picked = rng.choice(len(rows), count)
+    picked = rng.choice(len(rows), count, replace=len(rows) < count)
     return by_norm(np.stack([columns[picked], rows[picked]], axis=1).astype(float))
 
 
@@ -49,7 +49,7 @@ def points_along(mask: np.ndarray, count: int, rng: random.Random) -> np.ndarray
     if not len(vertices) or not len(rows):
         return np.zeros((count, 2))
     inside = np.stack([columns, rows], axis=1).astype(float)
-    return by_norm(np.concatenate([_spread(vertices, count // 2, rng), _spread(inside, count - count // 2, rng)]))
+    return by_norm(np.concatenate([_spread(inside, count - count // 2, rng), _spread(vertices, count // 2, rng)]))
 
 
 def _spread(points: np.ndarray, count: int, rng: random.Random) -> np.ndarray:

@@ -11,6 +11,7 @@ from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+import instdiff.autoencoder  # noqa: F401 (diffusers loads a component's class only from a module that is imported)
 from instdiff.errors import BadInput
 from instdiff.grounding import empty_grounding, place_grounding, with_text
 from instdiff.layout import Layout

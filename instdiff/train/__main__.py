@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     draft.add_argument("--cooldown", type=float, default=0.0, help="minutes at the end with a falling learning rate (0)")
     draft.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     draft.add_argument("--batch", type=int, help="pictures a step (painter 24, autoencoder 8, detector 16)")
-    draft.add_argument("--rate", type=float, help="learning rate (painter 8e-4, autoencoder 2e-3, detector 1.5e-3)")
+    draft.add_argument("--rate", type=float, help="learning rate (painter 8e-4, autoencoder 6e-4, detector 1.5e-3)")
     draft.add_argument("--shards", type=int, default=60, help="how many files of 1000 scenes (60)")
     draft.add_argument("--target", type=Path, default=Path(__file__).parents[1] / "draft", help="folder of the bundled models")
     args = parser.parse_args(argv)
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
     elif args.stage == "autoencoder":
         from instdiff.train import autoencoder
 
-        autoencoder.train(sprites, vae, out / "autoencoder", batch_size=args.batch or 8, rate=args.rate or 2e-3, **slice_of_time)
+        autoencoder.train(sprites, vae, out / "autoencoder", batch_size=args.batch or 8, rate=args.rate or 6e-4, **slice_of_time)
     elif args.stage == "detector":
         from instdiff.train import detector
 

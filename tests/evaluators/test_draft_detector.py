@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from evaluators.detectors.draft import WEIGHTS, DraftDetector
@@ -86,4 +87,7 @@ def test_more_pictures_than_a_batch(tmp_path):
     DenseDetector(categories=("ball",), channels=(4, 4, 8, 8, 8), head_channels=8, score_threshold=0.0).save_pretrained(tmp_path)
     detector = DraftDetector(tmp_path)
     seen = detector.detect([red_disc()] * 17 + [Image.new("RGB", (60, 40))], ["balls"])
-    assert len(seen) == 18 and seen[0] and seen[0] == seen[16]
+    assert len(seen) == 18 and seen[0]
+    # Arithmetic in batches of other sizes may round differently.
+    first, last = (torch.tensor([[one.score, *one.box.xyxy] for one in found]) for found in (seen[0], seen[16]))
+    assert torch.allclose(first, last, atol=1e-4)

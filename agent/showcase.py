@@ -1,0 +1,84 @@
+"""``python -m agent.showcase``: a fixed list of prompts through the whole agent, as a contact sheet and a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import prompts
+from agent.loop import Agent
+from agent.runs import Run
+from instdiff.errors import InstDiffError, ServiceError
+from instdiff.formats.files import write_bytes
+from instdiff.settings import RenderSettings
+
+TILE, LABEL, COLUMNS = 256, 36, 5
+
+
+def shares(runs: list[Run]) -> dict:
+    """How much was verified in round 0 and in the best round: pictures, and instances that the verifier can judge."""
+    first, best = [run.rounds[0] for run in runs], [run.best for run in runs]
+    return {
+        name: {
+            "pictures_verified": sum(r.verified for r in rounds) / len(rounds),
+            "instances_found": round(sum(r.score[0] for r in rounds) / len(rounds), 3),
+            "mean_iou": round(sum(r.score[1] for r in rounds) / len(rounds), 3),
+        }
+        for name, rounds in (("round_0", first), ("best_round", best))
+    }
+
+
+def contact_sheet(runs: list[Run], path: Path) -> None:
+    """The best pictures side by side, each with its prompt and what was found."""
+    from io import BytesIO
+
+    from PIL import Image, ImageDraw, ImageFont
+
+    rows = -(-len(runs) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * TILE, rows * (TILE + LABEL)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for index, run in enumerate(runs):
+        x, y = index % COLUMNS * TILE, index // COLUMNS * (TILE + LABEL)
+        with Image.open(run.image) as image:
+            sheet.paste(image.convert("RGB").resize((TILE, TILE)), (x, y))
+        draw.text((x + 4, y + TILE + 3), run.request.prompt[:44], fill="black", font=font)
+        found = f"{run.best.score[0]:.0%} found, round {run.best_round}" + (", verified" if run.verified else "")
+        draw.text((x + 4, y + TILE + 18), found, fill="darkgreen" if run.verified else "dimgray", font=font)
+    encoded = BytesIO()
+    sheet.save(encoded, "PNG")
+    write_bytes(path, encoded.getvalue())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run all prompts; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m agent.showcase", description=__doc__)
+    parser.add_argument("--prompts", type=Path, help="a text file with one prompt a line (default: ten of our own)")
+    parser.add_argument("--sheet", type=Path, default=Path("outputs/showcase.png"), help="where the contact sheet goes")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--planner", default="offline")
+    parser.add_argument("--out", type=Path, default=Path("outputs"), help="where the runs go")
+    args = parser.parse_args(argv)
+    try:
+        lines = (args.prompts.read_text() if args.prompts else prompts.read("showcase.txt")).splitlines()
+        agent = Agent(planner=args.planner, rounds=args.rounds, settings=RenderSettings(seed=args.seed), out=args.out)
+        runs = []
+        for prompt in filter(None, map(str.strip, lines)):
+            runs.append(agent.run(prompt))
+            best = runs[-1].best
+            print(f"{best.score[0]:4.0%} found, round {runs[-1].best_round}: {prompt}", file=sys.stderr, flush=True)
+        contact_sheet(runs, args.sheet)
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except InstDiffError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 4 if isinstance(error, ServiceError) else 2
+    print(json.dumps({"sheet": str(args.sheet), "prompts": len(runs), **shares(runs)}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

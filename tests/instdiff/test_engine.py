@@ -1,0 +1,65 @@
+"""The bundled engine: found by name, deterministic, any size."""
+
+import numpy as np
+import pytest
+
+from instdiff import BadInput, Box, Instance, Layout
+from instdiff.engine import engine_info, load_engine
+from instdiff.settings import RenderSettings
+
+CAR = Instance(caption="a red car", category="car", box=Box(x0=0.1, y0=0.3, x1=0.8, y1=0.8))
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return load_engine("draft")
+
+
+def layout(width=256, height=256):
+    return Layout(width=width, height=height, caption="a red car on a street", instances=[CAR])
+
+
+@pytest.mark.parametrize("name", ["dall-e", "", "sd15", "no/such/folder"])
+def test_unknown_engines_are_refused(name, monkeypatch):
+    monkeypatch.delenv("INSTDIFF_MODELS", raising=False)
+    with pytest.raises(BadInput, match="^engine: "):
+        engine_info(name)
+
+
+def test_the_same_settings_give_the_same_picture_bit_for_bit(engine):
+    settings = RenderSettings(seed=3, num_inference_steps=4, num_images=2)
+    first, again = engine.render(layout(), settings), engine.render(layout(), settings)
+    for one, other in zip(first.images, again.images, strict=True):
+        assert np.array_equal(np.asarray(one), np.asarray(other))
+    assert not np.array_equal(np.asarray(first.images[0]), np.asarray(first.images[1]))
+    second_alone = engine.render(layout(), RenderSettings(seed=4, num_inference_steps=4)).images[0]
+    # Batched arithmetic may round differently, never more than a grey level or two.
+    assert np.abs(np.asarray(second_alone, dtype=int) - np.asarray(first.images[1], dtype=int)).max() <= 2
+
+
+def test_a_rendering_says_how_to_make_it_again(engine):
+    rendering = engine.render(layout(), RenderSettings(num_inference_steps=2))
+    assert all(value is not None for _, value in rendering.settings)
+    assert rendering.settings.guidance_scale == engine.defaults.guidance_scale
+    assert len(rendering.model_hash) == 16
+    assert set(rendering.versions) == {"torch", "diffusers", "transformers"}
+
+
+@pytest.mark.parametrize("size", [(256, 256), (512, 512), (300, 200), (64, 640)])
+def test_pictures_have_the_size_of_the_layout(engine, size):
+    assert engine.render(layout(*size), RenderSettings(num_inference_steps=1)).images[0].size == size
+
+
+def test_steps_are_reported_from_one(engine):
+    steps = []
+    engine.render(layout(), RenderSettings(num_inference_steps=3), on_step=lambda step, count: steps.append((step, count)))
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_red_car_is_red_and_in_its_place(engine):
+    """What the draft model is for: the place turns red, the rest does not."""
+    pixels = np.asarray(engine.render(layout(), RenderSettings(seed=0)).images[0], dtype=float)
+    redness = pixels[..., 0] - pixels[..., 1:].mean(axis=-1)
+    inside = redness[96:188, 48:188].mean()
+    outside = redness[:60].mean()
+    assert inside > outside + 30
