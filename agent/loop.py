@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from agent.events import Done, Event, Loading, Started
 from agent.planners import load_planner
@@ -146,6 +147,8 @@ class Agent:
 
     def _check(self, request: Request) -> None:
         """Refuse unknown names before anything heavy is loaded."""
+        if any("@" in urlsplit(url).netloc for url in _urls(request)):
+            raise BadInput("planner_url", "holds a user name or password, which would land in run.json; set OPENAI_API_KEY instead")
         if isinstance(self.engine, str):
             engine_info(request.engine)
         if isinstance(self.verifier, str) and request.verifier != "none":
@@ -171,6 +174,11 @@ class Agent:
             self.on_event(Loading(*key[:2]))
             self._loaded[key] = load(key[1])
         return self._loaded[key]
+
+
+def _urls(request: Request) -> list[str]:
+    """The addresses in a request: of ``--planner-url``, and in a planner's name such as ``chat:MODEL@URL``."""
+    return [url for url in (request.planner_url, request.planner.partition("@")[2]) if url]
 
 
 def build_graph(steps: Steps):

@@ -23,7 +23,21 @@ _LAZY = {
     "UniFusion": "instdiff.unifusion",
 }
 
-__all__ = ["BadInput", "Box", "InstDiffError", "Instance", "Layout", "Mask", "Point", "Scribble", "ServiceError", *_LAZY]
+__all__ = [
+    "BadInput",
+    "Box",
+    "InstDiffError",
+    "Instance",
+    "InstanceDiffusionPipeline",
+    "InstanceUNet",
+    "Layout",
+    "Mask",
+    "PatchAutoencoder",
+    "Point",
+    "Scribble",
+    "ServiceError",
+    "UniFusion",
+]
 
 
 def __getattr__(name: str):

@@ -90,7 +90,9 @@ class Modes:
         return cls(box=any(_box(instance) for instance in layout.instances), point=True, scribble=scribble, mask=mask or scribble)
 
 
-def place_grounding(layout: Layout, seed: int = 0, seg_size: int = 512, slots: int = MAX_INSTANCES, modes: Modes | None = None) -> Grounding:
+def place_grounding(
+    layout: Layout, seed: int = 0, seg_size: int = 512, slots: int = MAX_INSTANCES, modes: Modes | None = None
+) -> Grounding:
     """The places of one layout as tensors, a batch of one; captions are added by `with_text`.
 
     Args:

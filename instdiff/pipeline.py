@@ -38,9 +38,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
     def __init__(self, vae, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer, unet: InstanceUNet, unifusion: UniFusion, scheduler):
         super().__init__()
-        self.register_modules(
-            vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, unifusion=unifusion, scheduler=scheduler
-        )
+        self.register_modules(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, unifusion=unifusion, scheduler=scheduler)
 
     @property
     def vae_scale_factor(self) -> int:

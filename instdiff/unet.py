@@ -5,6 +5,8 @@ Parameter names are those of diffusers' `UNet2DConditionModel`, plus ``fuser.*``
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -72,6 +74,16 @@ class SpatialTransformer(nn.Module):
         return x + self.proj_out(h.transpose(1, 2).unflatten(2, (height, width)))
 
 
+@lru_cache(maxsize=64)
+def _low_waves(height: int, width: int, device: torch.device) -> torch.Tensor:
+    """(8, HW) float32: real parts, then imaginary parts, of the waves of frequencies {-1, 0} x {-1, 0}."""
+    rows = torch.arange(height, dtype=torch.float64)[:, None] * (2 * torch.pi / height)
+    columns = torch.arange(width, dtype=torch.float64) * (2 * torch.pi / width)
+    # Along a side of one pixel the frequencies 0 and -1 are the same, and count once.
+    angles = torch.stack([f * rows + g * columns for f in (0, 1)[: min(height, 2)] for g in (0, 1)[: min(width, 2)]])
+    return torch.cat([angles.cos(), angles.sin()]).flatten(1).to(device, torch.float32)
+
+
 def low_frequency_filter(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """Scale the frequencies {-1, 0} x {-1, 0} of x (B, C, H, W), and keep the real part.
 
@@ -79,14 +91,9 @@ def low_frequency_filter(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     coefficients, so no FFT. The window is not symmetric; the published weights were trained with it.
     """
     height, width = x.shape[-2:]
-    rows = torch.arange(height, device=x.device, dtype=torch.float32)[:, None] * (2 * torch.pi / height)
-    columns = torch.arange(width, device=x.device, dtype=torch.float32) * (2 * torch.pi / width)
-    # Along a side of one pixel the frequencies 0 and -1 are the same, and count once.
-    angles = torch.stack([f * rows + g * columns for f in (0, 1)[: min(height, 2)] for g in (0, 1)[: min(width, 2)]])
-    basis = torch.cat([angles.cos(), angles.sin()]).flatten(1)  # (8, HW), real parts and imaginary parts
-    flat = x.float().flatten(2)
+    waves, flat = _low_waves(height, width, x.device), x.float().flatten(2)
     # Re(c * conj(wave)) with c = sum(x * wave) is the product of the real parts plus that of the imaginary parts.
-    low = (flat @ basis.T) @ basis / (height * width)  # (B, C, HW)
+    low = (flat @ waves.T) @ waves / (height * width)  # (B, C, HW)
     return (flat + (scale.float() - 1) * low).view_as(x).to(x.dtype)
 
 

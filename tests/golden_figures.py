@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 from diffusers import PNDMScheduler
+from golden_weights import fill
 from safetensors.torch import load_file
 
-from golden_weights import fill
 from instdiff import keys, rle
 from instdiff.grounding import Grounding
 from instdiff.unet import InstanceUNet

@@ -65,6 +65,7 @@ BAD_INPUT = [
     ("dog --size 10", "size"),
     ("dog --size big", "size"),
     ("dog --engine none-such", "engine"),
+    ("dog --planner chat:m --planner-url http://me:secret@127.0.0.1:1/v1", "planner_url"),
     ("dog --verifier none-such", "verifier"),
     ("dog --out taken", "out"),
     ("dog --verifier none --strict", "strict"),

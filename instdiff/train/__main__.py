@@ -17,6 +17,7 @@ stages, in order (each reads what the ones before it wrote under --out):
   autoencoder  train the autoencoder's decoder
   detector     train the detector
   bundle       write the trained parts, in half precision, to --target
+  unbundle     the other way round: lay the models in --target out under --out, to train on from them
 
 Training stages stop after --minutes and leave a checkpoint every few minutes; --resume goes on from it. The learning
 rate stays up until a slice with --cooldown, which brings it down over its last minutes: end the last slice with one.
@@ -24,6 +25,7 @@ rate stays up until a slice with --cooldown, which brings it down over its last 
   python -m instdiff.train draft --stage painter --out work --minutes 60 --resume
   python -m instdiff.train draft --stage painter --out work --minutes 20 --cooldown 20 --resume
 """
+CHOICES = ["sprites", "encoder", "scenes", "painter", "autoencoder", "detector", "bundle", "unbundle"]
 TOKENIZER_SEED, TOKENIZER_SCENES = 2_000_000, 6000
 HELD_OUT_SHARD = 9000
 
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m instdiff.train", description=__doc__)
     models = parser.add_subparsers(required=True, metavar="MODEL")
     draft = models.add_parser("draft", help="the bundled models", epilog=STAGES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    draft.add_argument("--stage", required=True, choices=["sprites", "encoder", "scenes", "painter", "autoencoder", "detector", "bundle"])
+    draft.add_argument("--stage", required=True, choices=CHOICES)
     draft.add_argument("--out", type=Path, required=True, help="working folder")
     draft.add_argument("--minutes", type=float, default=10.0, help="how long this slice trains (10)")
     draft.add_argument("--cooldown", type=float, default=0.0, help="minutes at the end with a falling learning rate (0)")
@@ -69,7 +71,9 @@ def run(args: argparse.Namespace) -> None:
     elif args.stage == "painter":
         from instdiff.train import painter
 
-        painter.train(out / "scenes", out / "tokenizer", out / "painter", batch_size=args.batch or 24, rate=args.rate or 8e-4, **slice_of_time)
+        painter.train(
+            out / "scenes", out / "tokenizer", out / "painter", batch_size=args.batch or 24, rate=args.rate or 8e-4, **slice_of_time
+        )
     elif args.stage == "autoencoder":
         from instdiff.train import autoencoder
 
@@ -78,6 +82,10 @@ def run(args: argparse.Namespace) -> None:
         from instdiff.train import detector
 
         detector.train(sprites, vae, out / "detector", batch_size=args.batch or 16, rate=args.rate or 1.5e-3, **slice_of_time)
+    elif args.stage == "unbundle":
+        from instdiff.train.bundle import unbundle
+
+        unbundle(args.target, out)
     else:
         from instdiff.train.bundle import bundle
 

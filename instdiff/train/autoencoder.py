@@ -35,7 +35,9 @@ def psnr(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float(-10 * ((found - expected) / 2).square().mean().log10())
 
 
-def train(sprites: Path, folder: Path, out: Path, minutes: float, cooldown_minutes: float, batch_size: int, rate: float, resume: bool) -> None:
+def train(
+    sprites: Path, folder: Path, out: Path, minutes: float, cooldown_minutes: float, batch_size: int, rate: float, resume: bool
+) -> None:
     """Train the decoder's network for ``minutes``; the encoder in ``folder`` and its linear inverse stay as they are.
 
     The loss counts pixels and their differences, so that edges and the seams between patches matter.

@@ -1,4 +1,4 @@
-"""Puts trained parts together as the bundled draft models, in half precision."""
+"""Puts trained parts together as the bundled draft models, in half precision; and takes them apart again to train on."""
 
 from __future__ import annotations
 
@@ -38,3 +38,15 @@ def bundle(work: Path, target: Path) -> int:
         model.half()
     pipeline.save_pretrained(target)
     return sum(path.stat().st_size for path in target.rglob("*.safetensors"))
+
+
+def unbundle(source: Path, work: Path) -> None:
+    """Lay the bundled models out in a working folder, so that ``--resume`` trains on from them.
+
+    Step counts and optimizer states are not bundled: those start anew.
+    """
+    for name in ("tokenizer", "vae"):
+        shutil.copytree(source / name, work / name, dirs_exist_ok=True)
+    shutil.copytree(source / "vae", work / "autoencoder" / "vae", dirs_exist_ok=True)
+    for name, model in (("unet", InstanceUNet), ("unifusion", UniFusion), ("text_encoder", CLIPTextModel)):
+        model.from_pretrained(source / name).float().save_pretrained(work / "painter" / name)

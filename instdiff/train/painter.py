@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from torch import nn
@@ -23,6 +24,7 @@ from instdiff.unifusion import UniFusion
 TEXT_DIM, SLOTS, SEG_SIZE = 128, 12, 128
 # Kinds of place per layout, letters as in `StoredInstance.places`; "?" draws one for every instance.
 PLACE_KINDS, PLACE_SHARES = ["b", "m", "s", "p", "?"], [0.66, 0.10, 0.08, 0.08, 0.08]
+PARTS = ("unet", "unifusion", "text_encoder")
 DROP_CAPTION, DROP_GROUNDING, DROP_BOTH, ONE_INSTANCE = 0.10, 0.07, 0.05, 0.08
 
 
@@ -43,8 +45,9 @@ class Painter(nn.Module):
             text_dim=TEXT_DIM, out_dim=TEXT_DIM, mid_dim=96, seg_size=SEG_SIZE, convnext_dims=(16, 32, 48, 64), convnext_depths=(1, 1, 1, 1)
         )
         self.unet = InstanceUNet(
-            in_channels=latent_channels, out_channels=latent_channels, block_out_channels=(96, 160, 160), attention_levels=(True, True, True),
-            layers_per_block=1, attention_heads=4, cross_attention_dim=TEXT_DIM, has_stock_conv_in=False, instance_masked=True,
+            in_channels=latent_channels, out_channels=latent_channels, block_out_channels=(96, 160, 160),
+            attention_levels=(True, True, True), layers_per_block=1, attention_heads=4,
+            cross_attention_dim=TEXT_DIM, has_stock_conv_in=False, instance_masked=True,
         )  # fmt: skip
         for name, parameter in self.unet.named_parameters():
             if name.endswith(("alpha_attn", "alpha_dense")):
@@ -171,12 +174,18 @@ def check(painter: Painter, scheduler: DDPMScheduler, held_out: Scenes) -> dict[
     return results
 
 
-def train(scenes: Path, tokenizer: Path, out: Path, minutes: float, cooldown_minutes: float, batch_size: int, rate: float, resume: bool) -> None:
+def train(
+    scenes: Path, tokenizer: Path, out: Path, minutes: float, cooldown_minutes: float, batch_size: int, rate: float, resume: bool
+) -> None:
     """Train for ``minutes``, the last ``cooldown_minutes`` of them with a falling learning rate; checkpoints land in ``out``.
 
     The schedule is warm-up, constant, then linear cool-down (it need not know how long the whole training lasts), so a
-    training can be stopped and resumed at will and be finished by a last slice with a cool-down.
+    training can be stopped and resumed at will and be finished by a last slice with a cool-down. Under ``torchrun`` each
+    process takes ``batch_size`` pictures of its own.
     """
+    if dist.is_torchelastic_launched():
+        dist.init_process_group("gloo")
+    rank = dist.get_rank() if dist.is_initialized() else 0
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
     data = Scenes(scenes)
@@ -192,11 +201,17 @@ def train(scenes: Path, tokenizer: Path, out: Path, minutes: float, cooldown_min
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
+    elif resume and (out / "unet").exists():  # models without a training state, such as the bundled ones
+        for name in PARTS:
+            weights = type(getattr(painter, name)).from_pretrained(out / name).float().state_dict()
+            getattr(painter, name).load_state_dict(weights)
+            getattr(average, name).load_state_dict(weights)
 
-    start, saved, first = time.monotonic(), time.monotonic(), step
-    rng = np.random.default_rng(1000 + step)
+    start, saved, first, elapsed = time.monotonic(), time.monotonic(), step, 0.0
+    rng = np.random.default_rng([1000 + step, rank])
+    torch.manual_seed(1_000_000 * rank + step)
     running = []
-    while (elapsed := (time.monotonic() - start) / 60) < minutes:
+    while elapsed < minutes:
         fall = min((minutes - elapsed) / cooldown_minutes, 1.0) if cooldown_minutes else 1.0
         for group in optimizer.param_groups:
             group["lr"] = rate * min((step + 1) / 300, 1.0) * fall
@@ -210,17 +225,25 @@ def train(scenes: Path, tokenizer: Path, out: Path, minutes: float, cooldown_min
         loss = (error * place_weights(batch[2], error.shape[-2:])).mean()
         optimizer.zero_grad()
         loss.backward()
+        elapsed = share_gradients(painter, (time.monotonic() - start) / 60)
         nn.utils.clip_grad_norm_(painter.parameters(), 1.0)
         optimizer.step()
         step += 1
         decay = min(0.9995, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(painter.parameters()), 1 - decay)
+        if rank:
+            continue
         running.append(loss.item())
 
         if step % 50 == 0:
             pace = (step - first) / (time.monotonic() - start)
-            line = {"step": step, "minutes": round(elapsed, 1), "loss": round(float(np.mean(running[-100:])), 4), "steps_per_s": round(pace, 3)}
+            line = {
+                "step": step,
+                "minutes": round(elapsed, 1),
+                "loss": round(float(np.mean(running[-100:])), 4),
+                "steps_per_s": round(pace, 3),
+            }
             if step % 500 == 0:
                 line |= check(average, scheduler, held_out)
                 data.refresh()
@@ -230,7 +253,23 @@ def train(scenes: Path, tokenizer: Path, out: Path, minutes: float, cooldown_min
         if time.monotonic() - saved > 240:
             save(out, painter, average, optimizer, step)
             saved = time.monotonic()
-    save(out, painter, average, optimizer, step)
+    if rank == 0:
+        save(out, painter, average, optimizer, step)
+
+
+def share_gradients(painter: Painter, elapsed: float) -> float:
+    """Average the gradients of all processes, and the minutes too, so that all stop at the same step; returns the minutes."""
+    if not dist.is_initialized():
+        return elapsed
+    parameters = list(painter.parameters())
+    # A part that no sample of one process needed (the ConvNeXt, without masks) has no gradient there.
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    flat = torch.cat([*(g.flatten() for g in gradients), torch.tensor([elapsed])])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for parameter, mean in zip(parameters, flat[:-1].split([p.numel() for p in parameters]), strict=True):
+        parameter.grad = mean.view_as(parameter)
+    return float(flat[-1])
 
 
 def save(out: Path, painter: Painter, average: Painter, optimizer: torch.optim.Optimizer, step: int) -> None:
@@ -238,5 +277,5 @@ def save(out: Path, painter: Painter, average: Painter, optimizer: torch.optim.O
     state = {"painter": painter.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
     torch.save(state, out / "state.tmp")
     (out / "state.tmp").replace(out / "state.pt")
-    for name in ("unet", "unifusion", "text_encoder"):
+    for name in PARTS:
         getattr(average, name).save_pretrained(out / name)

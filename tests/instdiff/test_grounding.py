@@ -70,9 +70,7 @@ def along_outline(mask: np.ndarray, count: int) -> list[tuple]:
     return [tuple(p) for p in by_norm(vertices[np.linspace(0, len(vertices) - 1, count).astype(int)]).tolist()]
 
 
-HANDMADE = [
-    (name, case) for name, mask in figures("grounding")["handmade_masks"].items() for case in mask["cases"]
-]
+HANDMADE = [(name, case) for name, mask in figures("grounding")["handmade_masks"].items() for case in mask["cases"]]
 
 
 @pytest.mark.parametrize(("name", "case"), HANDMADE)
@@ -146,7 +144,12 @@ def test_the_mask_of_a_single_instance_keeps_its_shape():
 
 @pytest.mark.parametrize(
     ("instance", "inside", "outside"),
-    [(BOXED, (0.3, 0.4), (0.6, 0.4)), (POINTED, (0.7, 0.3), (0.7, 0.6)), (MASKED, (0.6, 0.2), (0.6, 0.6)), (SCRIBBLED, (0.4, 0.9), (0.4, 0.5))],
+    [
+        (BOXED, (0.3, 0.4), (0.6, 0.4)),
+        (POINTED, (0.7, 0.3), (0.7, 0.6)),
+        (MASKED, (0.6, 0.2), (0.6, 0.6)),
+        (SCRIBBLED, (0.4, 0.9), (0.4, 0.5)),
+    ],
 )
 def test_covered_cells_are_where_the_place_is(instance, inside, outside):
     cells = covered_cells(instance)

@@ -45,9 +45,7 @@ def difference(found, name):
     return (found - tensors("sampler_small")[name]).abs().max()
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("plain.s10", {}), ("plain_nocfg_noalpha.s10", {"guidance": 1.0, "alpha": 1.0})]
-)
+@pytest.mark.parametrize(("name", "options"), [("plain.s10", {}), ("plain_nocfg_noalpha.s10", {"guidance": 1.0, "alpha": 1.0})])
 def test_plms_trajectory_equals_the_reference(name, options):
     trajectory, final = run(**options)
     assert difference(torch.cat([branches[0] for branches in trajectory]), f"{name}.x") <= TOLERANCE

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from golden_figures import figures, grounding, load_models, seg_planes, small_grounding, small_models, tensors
+from golden_figures import figures, grounding, load_models, seg_planes, small_models, tensors
 
 from instdiff.unet import InstanceUNet, low_frequency_filter
 
@@ -60,7 +60,7 @@ def test_the_modes_of_the_golden_figures_differ():
 def test_full_size_unet_equals_the_reference():
     unet, unifusion = load_models("keys_sd15", {}, {})
     golden = tensors("unet_sd15")
-    segs = seg_planes([figures("segs_sd15")["segs"][0]] if len(figures("segs_sd15")["segs"]) == 1 else [figures("segs_sd15")["segs"]])
+    segs = seg_planes(figures("segs_sd15")["segs"])
     tokens = {mode: unifusion(grounding(golden, segs, mode)) for mode in ("box", "mask")}
     tokens["null"] = unifusion(grounding(golden, segs, "box").null())
     for name, found in tokens.items():
