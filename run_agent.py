@@ -98,6 +98,8 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(f"error: {error}{_how_to_go_on(folder)}", SERVICE_FAILED)
     except InstDiffError as error:
         return _fail(f"error: {error}", BAD_INPUT)
+    except OSError as error:  # a full disk, a folder that may not be written, a file of the run that is gone
+        return _fail(f"error: {error.filename or 'output'}: {error.strerror or error}{_how_to_go_on(folder)}", BAD_INPUT)
     except KeyboardInterrupt:
         return _fail(f"stopped{_how_to_go_on(folder)}", INTERRUPTED)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.events import Done, Event, Loading, Started
-from agent.planners import load_planner
+from agent.planners import check_planner, check_prompt, load_planner
 from agent.planners.plan import Plan
 from agent.runs import MAX_ROUNDS, Request, Run, clear_unfinished, new_folder
 from agent.steps import GIVEN, State, Steps
@@ -17,7 +17,7 @@ from evaluators.detectors import check_detector, load_detector
 from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput
 from instdiff.layout import Layout
-from instdiff.settings import RenderSettings
+from instdiff.settings import RenderSettings, openai_base_url, openai_key
 
 CHECKPOINT = "checkpoint.sqlite"
 
@@ -88,6 +88,8 @@ class Agent:
             ServiceError: the planner or another needed service failed. `resume` goes on from there.
         """
         request = self._request(prompt, layout)
+        if layout is None:
+            check_prompt(self._planner(request), request.prompt)
         folder = new_folder(self.out, request.prompt)
         if layout:
             self._resized(layout).to_file(folder / GIVEN)
@@ -105,7 +107,10 @@ class Agent:
             BadInput: the folder holds no run, or another process is working on it.
         """
         run = Run.load(folder)
+        if run.request.planner == "auto" and run.planner:  # who began goes on, whatever keys are set by now
+            run = run.model_copy(update={"request": run.request.model_copy(update={"planner": run.planner})})
         self._check(run.request)
+        _check_addresses(run.request)
         self.on_event(Started(run.folder, resumed=True))
         if run.done:
             self.on_event(Done(run))
@@ -147,8 +152,14 @@ class Agent:
 
     def _check(self, request: Request) -> None:
         """Refuse unknown names before anything heavy is loaded."""
-        if any("@" in urlsplit(url).netloc for url in _urls(request)):
+        try:
+            places = [urlsplit(url).netloc for url in _urls(request)]
+        except ValueError as error:
+            raise BadInput("planner_url", f"this is no address ({error})") from error
+        if any("@" in place for place in places):
             raise BadInput("planner_url", "holds a user name or password, which would land in run.json; set OPENAI_API_KEY instead")
+        if isinstance(self.planner, str) and request.planner != "none":
+            check_planner(request.planner)
         if isinstance(self.engine, str):
             engine_info(request.engine)
         if isinstance(self.verifier, str) and request.verifier != "none":
@@ -171,7 +182,8 @@ class Agent:
         if not isinstance(part, str):
             return part
         if key not in self._loaded:
-            self.on_event(Loading(*key[:2]))
+            if key[0] != "planner":  # those are there at once
+                self.on_event(Loading(*key[:2]))
             self._loaded[key] = load(key[1])
         return self._loaded[key]
 
@@ -179,6 +191,18 @@ class Agent:
 def _urls(request: Request) -> list[str]:
     """The addresses in a request: of ``--planner-url``, and in a planner's name such as ``chat:MODEL@URL``."""
     return [url for url in (request.planner_url, request.planner.partition("@")[2]) if url]
+
+
+def _check_addresses(request: Request) -> None:
+    """A folder from somebody else must not choose the server that is sent the user's key.
+
+    Raises:
+        BadInput: the folder names a server elsewhere, a key is set, and its owner has not named the server as well.
+    """
+    for url in _urls(request) if openai_key() else []:
+        local = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+        if not local and url != openai_base_url():
+            raise BadInput("run", f"its planner is at {url}; set OPENAI_BASE_URL to that address if OPENAI_API_KEY may be sent there")
 
 
 def build_graph(steps: Steps):

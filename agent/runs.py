@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import unicodedata
@@ -90,7 +91,7 @@ class Run(_Value):
             BadInput: there is no such run, or its ``run.json`` cannot be read.
         """
         path = Path(folder) / "run.json"
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike a Path, no error where a name is too long for a file
             raise BadInput("run", f"{folder} holds no run.json; give the folder of a run, such as outputs/20250101-120000-a-dog-1a2b")
         data = parse_json(read_bytes(path), str(path))
         if not isinstance(data, dict):

@@ -7,6 +7,7 @@ changed. A step that runs again after a kill overwrites its own round and nothin
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,9 +121,21 @@ class Steps:
             else:
                 report = read_json(self.run.folder / state["rounds"][-1]["report"])
                 report = Report.model_validate({key: report[key] for key in Report.model_fields})
-                revised = self.planner.revise(self.request.prompt, plan, report, seed)
+                revised = self._whole(self.planner.revise(self.request.prompt, plan, report, seed), plan, seed)
         self.on_event(Planned(index, revised))
         return {"plan": revised.model_dump(mode="json"), "seconds": seconds}
+
+    def _whole(self, revised: Plan, plan: Plan, seed: int) -> Plan:
+        """The revised plan, if it still has everything in it; else the old one with another seed.
+
+        What failed must not be mended by leaving it out: the score counts what is planned.
+        """
+        left = Counter(instance.name.lower() for instance in plan.layout.instances)
+        left -= Counter(instance.name.lower() for instance in revised.layout.instances)
+        if not left:
+            return revised
+        note = f"The revised plan left out {', '.join(left.elements())}; the plan before it is painted with another seed."
+        return plan.model_copy(update={"seed": seed, "notes": (*plan.notes, note)})
 
     def is_enough(self, state: State) -> bool:
         """True if no further round can help: all that can be checked is found, or the rounds are spent."""

@@ -65,8 +65,8 @@ class Report(_Value):
 
     @property
     def verified(self) -> bool:
-        """True if every instance was checked and found in its place."""
-        return self.found == len(self.verdicts)
+        """True if something was planned, and every instance was checked and found in its place."""
+        return 0 < self.found == len(self.verdicts)
 
     @property
     def score(self) -> tuple[float, float, int]:

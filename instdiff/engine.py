@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -59,7 +60,7 @@ def engine_info(name: str) -> EngineInfo:
             place = (folder or Path("MODELS")) / "instancediffusion-sd15"
             raise BadInput("engine", f'"sd15" needs a converted model in {place}; set INSTDIFF_MODELS to the folder that holds it')
         return EngineInfo(name, folder / "instancediffusion-sd15", (512, 512), 4096, real)
-    if (Path(name) / "model_index.json").exists():
+    if os.path.exists(os.path.join(name, "model_index.json")):  # unlike a Path, no error where a name is too long for a file
         return EngineInfo(name, Path(name), (512, 512), 4096, real)
     raise BadInput("engine", f'"{name}" is not known; choose draft, sd15, or a model folder with a model_index.json')
 
@@ -86,8 +87,9 @@ class Engine:
         dtype = torch.float16 if device == "cuda" and info.name != "draft" else torch.float32
         try:
             pipeline = InstanceDiffusionPipeline.from_pretrained(info.folder, dtype=dtype, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ServiceError(f"engine {info.name}: {info.folder} cannot be loaded: {str(error).splitlines()[0]}") from error
+        except Exception as error:  # of many kinds, where a folder of models is damaged
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ServiceError(f"engine {info.name}: {info.folder} cannot be loaded: {reason}") from error
         self.pipeline = pipeline.to(device)
         self.pipeline.set_progress_bar_config(disable=True)
         self.model_hash = _hash_weights(info.folder)
@@ -127,8 +129,8 @@ class Engine:
         return Rendering(images, layout, settings, self.name, self.model_hash, versions)
 
     def _canvas(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The size to paint at: at most the model's largest, sides multiples of what its UNet halves to whole numbers."""
-        step = self.pipeline.vae_scale_factor * 4
+        """The size to paint at: at most the model's largest, sides multiples of two latents, so that no aspect is far off."""
+        step = self.pipeline.vae_scale_factor * 2
         shrink = min(1.0, self.info.max_side / max(size))
         width, height = (max(step, round(side * shrink / step) * step) for side in size)
         return width, height

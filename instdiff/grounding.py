@@ -201,6 +201,8 @@ def covered_cells(instance: Instance) -> np.ndarray:
         cells = np.zeros((REGION_GRID, REGION_GRID), dtype=bool)
         cells[int(y0) : math.ceil(y1), int(x0) : math.ceil(x1)] = True
         return cells
+    if not (instance.scribble or instance.point):  # an empty mask
+        return np.zeros((REGION_GRID, REGION_GRID), dtype=bool)
     points, reach = (instance.scribble.points, SCRIBBLE_REACH) if instance.scribble else ([instance.point], POINT_REACH)
     centres = (np.arange(REGION_GRID) + 0.5) / REGION_GRID
     squared = [(centres[:, None] - p.y) ** 2 + (centres[None] - p.x) ** 2 for p in points]

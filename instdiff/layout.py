@@ -6,12 +6,13 @@ Inside, every coordinate is a fraction of the picture's width (x) or height (y),
 
 from __future__ import annotations
 
+import unicodedata
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from instdiff import rle
 from instdiff.errors import BadInput
@@ -19,6 +20,13 @@ from instdiff.errors import BadInput
 MAX_INSTANCES = 30
 MAX_SIDE = 4096
 
+
+def _printable(text: str) -> str:
+    """Control characters become spaces: words come from models and files, and are shown on terminals."""
+    return "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in text)
+
+
+Words = Annotated[str, AfterValidator(_printable)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
@@ -172,8 +180,8 @@ class Mask(_Value):
 class Instance(_Value):
     """One thing on the picture: what it is, and where, by any mix of places (at least one)."""
 
-    caption: str = Field(max_length=2000)
-    category: str = Field(default="", max_length=200)
+    caption: Words = Field(max_length=2000)
+    category: Words = Field(default="", max_length=200)
     box: Box | None = None
     point: Point | None = None
     scribble: Scribble | None = None
@@ -205,8 +213,8 @@ class Layout(_Value):
 
     width: int = Field(default=512, ge=64, le=MAX_SIDE)
     height: int = Field(default=512, ge=64, le=MAX_SIDE)
-    caption: str = Field(max_length=8000)
-    negative_caption: str = Field(default="", max_length=8000)
+    caption: Words = Field(max_length=8000)
+    negative_caption: Words = Field(default="", max_length=8000)
     instances: tuple[Instance, ...] = ()
 
     @field_validator("instances")

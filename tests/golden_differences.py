@@ -29,16 +29,30 @@ def small() -> None:
     worst = max(((low_frequency_filter(fourier[c.values[0]], torch.tensor(c.values[1])) - c.values[2]).abs().max(), i)
                 for i, c in enumerate(filter_cases()))[1]  # fmt: skip
     case = list(filter_cases())[worst]
-    show(f"ScaleU filter, worst case ({case.id})", low_frequency_filter(fourier[case.values[0]], torch.tensor(case.values[1])), case.values[2], 1e-6)
+    show(
+        f"ScaleU filter, worst case ({case.id})",
+        low_frequency_filter(fourier[case.values[0]], torch.tensor(case.values[1])),
+        case.values[2],
+        1e-6,
+    )
     for mode in ("box", "mask", "point", "scribble"):
         show(f"UniFusion tokens, {mode}", unifusion(small_grounding(mode)), tokens[f"objs_{mode}"], 1e-5)
         show(f"small UNet, {mode}", predict(tokens[f"objs_{mode}"]), eps[f"eps_{mode}"], 1e-4)
     show("UniFusion tokens, null", unifusion(small_grounding("box").null()), tokens["objs_null"], 1e-5)
     show("small UNet, null", predict(tokens["objs_null"]), eps["eps_null"], 1e-4)
-    show("small UNet, stock first convolution", predict(tokens["objs_box"], grounding_scale=0.0, stock_conv_in=True), eps["eps_sdconv_alpha0"], 1e-4)
+    show(
+        "small UNet, stock first convolution",
+        predict(tokens["objs_box"], grounding_scale=0.0, stock_conv_in=True),
+        eps["eps_sdconv_alpha0"],
+        1e-4,
+    )
     trajectory, _ = run()
     show("PLMS, 10 steps, worst step", torch.cat([b[0] for b in trajectory]), golden["plain.s10.x"], 5e-3)
-    for name, options, apart in (("mis036.s10", {"mis": 0.36}, 3), ("mis020.s10", {"mis": 0.2}, 2), ("mis036_mask.s10", {"mis": 0.36, "mode": "mask"}, 3)):
+    for name, options, apart in (
+        ("mis036.s10", {"mis": 0.36}, 3),
+        ("mis020.s10", {"mis": 0.2}, 2),
+        ("mis036_mask.s10", {"mis": 0.36, "mode": "mask"}, 3),
+    ):
         trajectory, final = run(**options)
         show(f"{name}, merged", torch.cat(trajectory[apart - 1]).mean(0, keepdim=True), golden[f"{name}.merged"], 5e-3)
         show(f"{name}, worst step after", torch.cat([b[0] for b in trajectory[apart:]]), golden[f"{name}.x"], 5e-3)
@@ -51,7 +65,12 @@ def full() -> None:
     segs = seg_planes(figures("segs_sd15")["segs"])
     tokens = {mode: unifusion(grounding(golden, segs, mode)) for mode in ("box", "mask")}
     tokens["null"] = unifusion(grounding(golden, segs, "box").null())
-    for name, kind, timestep in (("eps_box_t981", "box", 981), ("eps_box_t21", "box", 21), ("eps_mask_t981", "mask", 981), ("eps_null_t981", "null", 981)):
+    for name, kind, timestep in (
+        ("eps_box_t981", "box", 981),
+        ("eps_box_t21", "box", 21),
+        ("eps_mask_t981", "mask", 981),
+        ("eps_null_t981", "null", 981),
+    ):
         show(f"SD1.5 size, {name}", unet(golden["x"], timestep, golden["context"], tokens[kind]), golden[name], 1e-3, relative=True)
     stock = unet(golden["x"], 21, golden["context"], tokens["box"], grounding_scale=0.0, stock_conv_in=True)
     show("SD1.5 size, eps_sdconv_alpha0_t21", stock, golden["eps_sdconv_alpha0_t21"], 1e-3, relative=True)

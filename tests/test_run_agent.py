@@ -16,7 +16,6 @@ from instdiff.formats import layout_from_json, read_png
 from tests.agent import doubles
 
 ROOT = Path(__file__).parents[1]
-DRAFT_WEIGHTS = ROOT / "instdiff/draft/unet"
 HEAVY = ("torch", "diffusers", "transformers", "langchain_core", "langchain_openai", "langgraph")
 
 
@@ -48,6 +47,8 @@ BAD_INPUT = [
     ("", "prompt"),
     ("''", "prompt"),
     ("' '", "prompt"),
+    ("'without a cat'", "prompt"),
+    ("'!!!'", "prompt"),
     ("a dog", "arguments"),
     ("dog --nonsense", "arguments"),
     ("dog --rounds many", "rounds"),
@@ -65,6 +66,9 @@ BAD_INPUT = [
     ("dog --size 10", "size"),
     ("dog --size big", "size"),
     ("dog --engine none-such", "engine"),
+    (f"dog --engine {'x' * 300}", "engine"),
+    ("dog --planner none-such", "planner"),
+    ("dog --planner chat:m --planner-url http://[1/v1", "planner_url"),
     ("dog --planner chat:m --planner-url http://me:secret@127.0.0.1:1/v1", "planner_url"),
     ("dog --verifier none-such", "verifier"),
     ("dog --out taken", "out"),
@@ -77,6 +81,7 @@ BAD_INPUT = [
     ("--layout taken", "taken"),
     ("--layout bad.json --box-format polar", "box_format"),
     ("--resume nowhere", "run"),
+    (f"--resume {'x' * 300}", "run"),
     ("--resume nowhere --steps 5", "steps"),
 ]
 
@@ -205,7 +210,6 @@ def test_interrupt_says_how_to_go_on(tmp_path):
     assert err.splitlines()[-1] == f"stopped; go on with: python run_agent.py --resume {folder}"
 
 
-@pytest.mark.skipif(not DRAFT_WEIGHTS.exists(), reason="the bundled draft model is not trained yet (instdiff/draft/unet is missing)")
 def test_the_whole_way_with_the_bundled_models(tmp_path, capfd):
     arguments = ["a dog on the left of a cat", "--planner", "offline", "--rounds", "2", "--steps", "8", "--out", str(tmp_path), "--json"]
     assert run_agent.main(arguments) == 0

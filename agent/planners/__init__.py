@@ -30,6 +30,9 @@ class _Announced:
     def __init__(self, planner: Planner, note: str):
         self.planner, self.note = planner, note
 
+    def check(self, prompt: str) -> None:
+        check_prompt(self.planner, prompt)
+
     def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan:
         return self._noted(self.planner.plan(prompt, size, seed))
 
@@ -38,6 +41,18 @@ class _Announced:
 
     def _noted(self, plan: Plan) -> Plan:
         return plan if self.note in plan.notes else plan.model_copy(update={"notes": (self.note, *plan.notes)})
+
+
+def check_planner(name: str) -> None:
+    """Raise BadInput for a name that `load_planner` does not know."""
+    if name not in ("auto", "offline") and not CHAT_NAME.fullmatch(name):
+        raise BadInput("planner", f"there is no planner {name[:100]!r}; the planners are {NAMES}")
+
+
+def check_prompt(planner: Planner, prompt: str) -> None:
+    """Raise BadInput for a prompt that the planner can tell at once it will not understand; chat models take any."""
+    if check := getattr(planner, "check", None):
+        check(prompt)
 
 
 def load_planner(name: str, **options) -> Planner:
@@ -59,9 +74,8 @@ def load_planner(name: str, **options) -> Planner:
         return _offline(options)
     if name == "auto":
         return _auto(options)
+    check_planner(name)
     match = CHAT_NAME.fullmatch(name)
-    if match is None:
-        raise BadInput("planner", f"there is no planner {name[:100]!r}; the planners are {NAMES}")
     if match["url"]:
         options["base_url"] = match["url"]
     return _chat(match["provider"], match["model"], options)

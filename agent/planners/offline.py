@@ -27,6 +27,10 @@ class OfflinePlanner:
 
     name = "offline"
 
+    def check(self, prompt: str) -> None:
+        """Raise BadInput for a prompt that cannot be read: empty, too long, or naming nothing that can be there."""
+        scene_of(prompt, Random(0))
+
     def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan:
         """A layout of (width, height) pixels for the prompt.
 

@@ -122,7 +122,7 @@ def _read(folder: Path, name: str, emoji: str, size: int) -> np.ndarray:
     elif path.is_file():
         data = path.read_bytes()
     else:
-        raise BadInput("sprites", f'no picture of "{name}" at {path}; fetch them with --fetch')
+        raise BadInput("sprites", f'no picture of "{name}" at {path}; fetch them with --stage sprites')
     bgra = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     return cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA)
 

@@ -229,3 +229,55 @@ def test_killed_while_painting_round_1_and_resumed(tmp_path):
     assert calls(tmp_path) == ["plan", "revise", "revise"]  # round 0 was not planned again, nor round 1
     painted_after = (folder / "round-0/image.png").stat()
     assert (painted_after.st_ino, painted_after.st_mtime_ns) == (painted_before.st_ino, painted_before.st_mtime_ns)
+
+
+class Forgetful(ListPlanner):
+    """A planner that mends what failed by leaving it out."""
+
+    def revise(self, prompt, plan, report, seed):
+        kept = [instance for instance, verdict in zip(plan.layout.instances, report.verdicts, strict=True) if verdict.kind == "found"]
+        return plan.model_copy(update={"layout": plan.layout.with_instances(kept)})
+
+
+def test_what_failed_cannot_be_mended_by_leaving_it_out(tmp_path):
+    painter = RectanglePainter({0: {"dog"}, 1: {"dog"}, 2: {"dog"}})
+    run = agent(tmp_path, painter, planner=Forgetful(tmp_path / "calls")).run("dog cat")
+    assert not run.verified
+    assert [round(r.score[0], 2) for r in run.rounds] == [0.5, 0.5, 0.5]
+    assert "left out dog" in run.rounds[1].notes[-1]
+
+
+def test_nothing_planned_is_nothing_verified(tmp_path):
+    run = agent(tmp_path).run(layout=Layout(width=128, height=96, caption="an empty beach"))
+    assert not run.verified
+
+
+@pytest.mark.parametrize(
+    ("url", "confirmed", "refused"),
+    [
+        ("http://elsewhere.example/v1", None, True),
+        ("http://elsewhere.example/v1", "http://elsewhere.example/v1", False),
+        ("http://127.0.0.1:9/v1", None, False),
+    ],
+)
+def test_a_run_folder_does_not_choose_who_is_sent_the_key(tmp_path, monkeypatch, url, confirmed, refused):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    if confirmed:
+        monkeypatch.setenv("OPENAI_BASE_URL", confirmed)
+    run = agent(tmp_path).run("dog")
+    data = json.loads((run.folder / "run.json").read_text())
+    data["request"] |= {"planner": "chat:m", "planner_url": url}
+    (run.folder / "run.json").write_text(json.dumps(data))
+    if refused:
+        with pytest.raises(BadInput, match="elsewhere.example"):
+            agent(tmp_path).resume(run.folder)
+    else:
+        assert agent(tmp_path).resume(run.folder).done
+
+
+def test_an_automatic_choice_is_kept_on_resume(tmp_path):
+    run = agent(tmp_path).run("dog")
+    data = json.loads((run.folder / "run.json").read_text())
+    data["request"]["planner"] = "auto"
+    (run.folder / "run.json").write_text(json.dumps(data))
+    assert agent(tmp_path).resume(run.folder).request.planner == run.planner

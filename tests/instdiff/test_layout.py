@@ -97,3 +97,10 @@ def test_layouts_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
         layout.caption = "y"
     assert layout.resized(640, 384).size == (640, 384) and layout.size == (512, 512)
+
+
+def test_control_characters_in_words_become_spaces():
+    """Words are shown on terminals, where an escape sequence could do anything."""
+    layout = Layout(caption="a\x1b[2Jcat\n", instances=[Instance(caption="a \x07cat", point=Point(x=0.5, y=0.5))])
+    assert layout.caption == "a [2Jcat "
+    assert layout.instances[0].caption == "a  cat"
