@@ -36,6 +36,7 @@ def contact_sheet(runs: list[Run], path: Path) -> None:
 
     from PIL import Image, ImageDraw, ImageFont
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     rows = -(-len(runs) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * TILE, rows * (TILE + LABEL)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
@@ -43,7 +44,7 @@ def contact_sheet(runs: list[Run], path: Path) -> None:
         x, y = index % COLUMNS * TILE, index // COLUMNS * (TILE + LABEL)
         with Image.open(run.image) as image:
             sheet.paste(image.convert("RGB").resize((TILE, TILE)), (x, y))
-        draw.text((x + 4, y + TILE + 3), run.request.prompt[:44], fill="black", font=font)
+        draw.text((x + 4, y + TILE + 3), run.request.prompt[:38], fill="black", font=font)
         found = f"{run.best.score[0]:.0%} found, round {run.best_round}" + (", verified" if run.verified else "")
         draw.text((x + 4, y + TILE + 18), found, fill="darkgreen" if run.verified else "dimgray", font=font)
     encoded = BytesIO()

@@ -132,7 +132,7 @@ class Engine:
         """The size to paint at: at most the model's largest, sides multiples of two latents, so that no aspect is far off."""
         step = self.pipeline.vae_scale_factor * 2
         shrink = min(1.0, self.info.max_side / max(size))
-        width, height = (max(step, round(side * shrink / step) * step) for side in size)
+        width, height = (max(64, round(side * shrink / step) * step) for side in size)
         return width, height
 
 

@@ -22,8 +22,8 @@ MAX_SIDE = 4096
 
 
 def _printable(text: str) -> str:
-    """Control characters become spaces: words come from models and files, and are shown on terminals."""
-    return "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in text)
+    """Control characters other than line ends and tabs become spaces: words come from models and files, and are shown on terminals."""
+    return "".join(" " if unicodedata.category(letter) == "Cc" and letter not in "\n\t" else letter for letter in text)
 
 
 Words = Annotated[str, AfterValidator(_printable)]

@@ -47,8 +47,6 @@ BAD_INPUT = [
     ("", "prompt"),
     ("''", "prompt"),
     ("' '", "prompt"),
-    ("'without a cat'", "prompt"),
-    ("'!!!'", "prompt"),
     ("a dog", "arguments"),
     ("dog --nonsense", "arguments"),
     ("dog --rounds many", "rounds"),
@@ -84,6 +82,16 @@ BAD_INPUT = [
     (f"--resume {'x' * 300}", "run"),
     ("--resume nowhere --steps 5", "steps"),
 ]
+
+
+@pytest.mark.parametrize("prompt", ["without a cat", "!!!", "cat " * 600])
+def test_prompts_that_the_offline_planner_cannot_read(prompt, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert run_agent.main([prompt]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1) and err.startswith("error: prompt: ")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("arguments, field", BAD_INPUT)
@@ -132,7 +140,7 @@ def test_json_is_alone_on_stdout(door):
     assert code == 0 and out.count("\n") == 1
     assert set(answer) == {"run", "image", "best_round", "rounds", "verified", "planner", "engine", "verifier", "seconds"}
     assert (answer["best_round"], answer["verified"]) == (0, True)
-    assert (answer["planner"], answer["engine"], answer["verifier"]) == ("list", "draft", "draft")
+    assert (answer["planner"], answer["engine"], answer["verifier"]) == ("offline", "draft", "draft")
     assert Path(answer["image"]).exists() and Path(answer["run"], "run.json").exists()
     assert [sorted(done) for done in answer["rounds"]] == [["image", "layout", "report"]]
     assert all(Path(path).exists() for path in answer["rounds"][0].values())

@@ -126,7 +126,7 @@ def install() -> None:
     planner = ListPlanner(Path(log) if log else None, tuple(fails.split()))
     missing = {seed: set(forgets.split()) for seed in range(3)} if forgets else {}
     painter = RectanglePainter(missing, delay_s=float(os.environ.get("DOUBLES_DELAY_S", "0")))
-    painter.name = "draft"
+    planner.name, painter.name = "offline", "draft"
     loop.load_planner = lambda name, **options: planner
     loop.load_engine = lambda name: painter
     loop.load_detector = lambda name: ColourDetector()

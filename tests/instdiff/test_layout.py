@@ -102,5 +102,5 @@ def test_layouts_do_not_change():
 def test_control_characters_in_words_become_spaces():
     """Words are shown on terminals, where an escape sequence could do anything."""
     layout = Layout(caption="a\x1b[2Jcat\n", instances=[Instance(caption="a \x07cat", point=Point(x=0.5, y=0.5))])
-    assert layout.caption == "a [2Jcat "
+    assert layout.caption == "a [2Jcat\n"
     assert layout.instances[0].caption == "a  cat"

@@ -133,7 +133,7 @@ def test_the_package_is_unpacked_flat_and_pictures_only(tmp_path):
 
 
 def test_missing_pictures_are_refused(tmp_path):
-    with pytest.raises(BadInput, match="--fetch"):
+    with pytest.raises(BadInput, match="--stage sprites"):
         load_sprites(tmp_path)
 
 
