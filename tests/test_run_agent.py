@@ -151,7 +151,7 @@ def test_a_person_sees_plan_progress_verdicts_and_picture(door):
     code, out, err = door("'dog [cat] ghost cat' --images 2")
     assert (code, err) == (0, "")
     for text in (
-        "plan of round 0 by list",
+        "plan of round 0 by offline",
         "a dog",
         "loading the engine: draft",
         "painting round 0, picture 2 of 2",
