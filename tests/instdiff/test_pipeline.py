@@ -100,7 +100,7 @@ def test_saved_and_loaded_it_paints_the_same(pipeline, tmp_path):
     loaded = InstanceDiffusionPipeline.from_pretrained(tmp_path, local_files_only=True)
     loaded.set_progress_bar_config(disable=True)
     # Weights that are mapped from a file lie elsewhere in memory, and vector code may round differently there.
-    assert torch.allclose(paint(loaded, layout()), paint(pipeline, layout()), atol=1e-3)
+    assert torch.allclose(paint(loaded, layout()), paint(pipeline, layout()), atol=1e-4)
     assert not list(tmp_path.rglob("*.bin"))
 
 
