@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from evaluators.colours import asked_colour
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.layout import Box, Instance, Layout, Point
 
@@ -35,7 +36,8 @@ def match(
 
     Returns:
         A report with one verdict per instance, in the order of the layout: found, misplaced (the category is there,
-        but elsewhere), missing, or unchecked (the detector does not know the category, or the place is empty).
+        but elsewhere), missing, wrong attribute (in its place, but of another colour than the caption says, where the
+        detector tells colours), or unchecked (the detector does not know the category, or the place is empty).
         Extras are the unmatched detections of known categories with a score of at least 0.5.
     """
     planned = [canonical(instance.name) if _has_extent(instance) else None for instance in layout.instances]
@@ -111,5 +113,9 @@ def _verdict(
     if index not in pairs:
         return Verdict(instance=index, name=instance.name, kind=VerdictKind.MISSING)
     iou = float(ious[index, pairs[index]])
+    detection = detections[pairs[index]]
+    colour = asked_colour(instance.caption, instance.category)
     kind = VerdictKind.FOUND if iou >= iou_threshold else VerdictKind.MISPLACED
-    return Verdict(instance=index, name=instance.name, kind=kind, iou=min(iou, 1.0), detection=detections[pairs[index]])
+    if kind is VerdictKind.FOUND and colour and detection.colour not in ("", colour):
+        kind = VerdictKind.WRONG_ATTRIBUTE
+    return Verdict(instance=index, name=instance.name, kind=kind, iou=min(iou, 1.0), detection=detection)

@@ -10,12 +10,14 @@ from instdiff.layout import Box, Fraction, Mask, _Value
 
 
 class Detection(_Value):
-    """One object as a detector saw it."""
+    """One object as a detector saw it; colour and texture are empty where it does not tell them apart."""
 
     category: str
     score: Fraction
     box: Box
     mask: Mask | None = None
+    colour: str = ""
+    texture: str = ""
 
 
 class VerdictKind(StrEnum):

@@ -1,4 +1,4 @@
-"""`DenseDetector`: finds the things of the draft world on a picture, in one pass over a grid of cells."""
+"""`DenseDetector`: finds the things of the draft world, their shapes and colours, in one pass over a grid of cells."""
 
 from __future__ import annotations
 
@@ -15,12 +15,26 @@ MAX_FOUND = 100
 SAME_THING_IOU, SAME_PLACE_IOU = 0.5, 0.75  # above these, two boxes are one thing: of one category, of any two
 
 
-class Found(NamedTuple):
-    """What is on one picture, best first: boxes (n, 4) xyxy as fractions, scores (n,) 0..1, labels (n,) category indices."""
+class Predictions(NamedTuple):
+    """What the N cells of all levels say of B pictures of side S."""
 
-    boxes: torch.Tensor
-    scores: torch.Tensor
-    labels: torch.Tensor
+    logits: torch.Tensor  # (B, N, categories)
+    boxes: torch.Tensor  # (B, N, 4) xyxy as fractions, not cut at 0 and 1
+    colours: torch.Tensor  # (B, N, colours) logits
+    textures: torch.Tensor  # (B, N, textures) logits
+    shapes: torch.Tensor  # (B, N, P) weights of the prototypes
+    prototypes: torch.Tensor  # (B, P, S / 4, S / 4): a weighted sum of them is a mask's logit
+
+
+class Found(NamedTuple):
+    """What is on one picture, best first."""
+
+    boxes: torch.Tensor  # (n, 4) xyxy as fractions
+    scores: torch.Tensor  # (n,) 0..1
+    labels: torch.Tensor  # (n,) category indices
+    colours: torch.Tensor  # (n,) colour indices
+    textures: torch.Tensor  # (n,) texture indices
+    masks: torch.Tensor  # (n, S / 4, S / 4) bool
 
 
 class ConvBlock(nn.Sequential):
@@ -46,13 +60,15 @@ class ResidualBlock(nn.Module):
 class DenseDetector(ModelMixin, ConfigMixin):
     """A small residual network, a feature pyramid at 1/8, 1/16 and 1/32 of the picture, and a head for each level.
 
-    Every cell of every level says for each category if a thing of it is centred there, and how far the sides of its
-    box are away.
+    Every cell of every level says for each category if a thing of it is centred there, how far the sides of its box
+    are away, what it looks like, and how to mix its mask from prototypes of the whole picture (as YOLACT does).
 
     Args:
         categories: names of what it finds; a label is an index into them.
+        colours, textures: what it tells apart in things.
         channels: widths at 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture's size.
         head_channels: width of the pyramid.
+        num_prototypes: how many prototypes masks are mixed from.
         image_size: side of the square pictures it is trained on, a multiple of 32.
         score_threshold: what scores less is not reported, unless the caller asks for it.
     """
@@ -61,8 +77,11 @@ class DenseDetector(ModelMixin, ConfigMixin):
     def __init__(
         self,
         categories: tuple[str, ...] = ("thing",),
+        colours: tuple[str, ...] = ("any",),
+        textures: tuple[str, ...] = ("plain",),
         channels: tuple[int, int, int, int, int] = (24, 48, 64, 128, 160),
         head_channels: int = 64,
+        num_prototypes: int = 12,
         image_size: int = 256,
         score_threshold: float = 0.4,
     ):
@@ -75,18 +94,20 @@ class DenseDetector(ModelMixin, ConfigMixin):
             for before, after in zip(widths, levels, strict=False)
         )
         self.lateral = nn.ModuleList(nn.Conv2d(width, head_channels, 1) for width in levels)
-        outputs = len(categories) + 4
+        self.parts = [4, num_prototypes, len(colours), len(textures), len(categories)]
+        outputs = sum(self.parts)
         self.heads = nn.ModuleList(
             nn.Sequential(ConvBlock(head_channels, head_channels), nn.Conv2d(head_channels, outputs, 1)) for _ in levels
         )
         for head in self.heads:
             nn.init.normal_(head[-1].weight, std=0.01)
             nn.init.zeros_(head[-1].bias)
-            nn.init.constant_(head[-1].bias[4:], -4.6)  # scores start at 1%: nearly all cells are empty
+            nn.init.constant_(head[-1].bias[-len(categories) :], -4.6)  # scores start at 1%: nearly all cells are empty
+        self.fine = nn.Sequential(ConvBlock(head_channels + quarter, 32), nn.Conv2d(32, num_prototypes, 1))
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pictures (B, 3, S, S) in -1..1 -> logits (B, N, categories), boxes (B, N, 4) xyxy as fractions, not cut at 0 and 1."""
-        x = self.stem(images)
+    def forward(self, images: torch.Tensor) -> Predictions:
+        """Pictures (B, 3, S, S) in -1..1 -> what all cells say, those of the finest level first."""
+        x = quarter = self.stem(images)
         features = []
         for stage in self.stages:
             x = stage(x)
@@ -95,19 +116,43 @@ class DenseDetector(ModelMixin, ConfigMixin):
         for feature, lateral, head in reversed(list(zip(features, self.lateral, self.heads, strict=True))):
             side = lateral(feature)
             merged = side if merged is None else side + F.interpolate(merged, scale_factor=2.0)
-            outputs.append(head(merged).flatten(2).transpose(1, 2))  # (B, cells, 4 + categories)
-        output = torch.cat(outputs[::-1], dim=1)  # (B, N, 4 + categories), finest level first
+            outputs.append(head(merged).flatten(2).transpose(1, 2))  # (B, cells, sum of parts)
+        output = torch.cat(outputs[::-1], dim=1)  # (B, N, sum of parts), finest level first
+        away, shapes, colours, textures, logits = output.split(self.parts, dim=-1)
         centres, strides = cells(images.shape[-1], images.device)
-        away = output[..., :4].clamp(max=5).exp() * 2 * strides[:, None] / images.shape[-1]
+        away = away.clamp(max=5).exp() * 2 * strides[:, None] / images.shape[-1]
         boxes = torch.cat([centres - away[..., :2], centres + away[..., 2:]], dim=-1)
-        return output[..., 4:], boxes
+        prototypes = self.fine(torch.cat([quarter, F.interpolate(merged, scale_factor=2.0)], dim=1))
+        return Predictions(logits, boxes, colours, textures, shapes, prototypes)
 
     @torch.no_grad()
     def detect(self, images: torch.Tensor, score_threshold: float | None = None) -> list[Found]:
         """What is on each picture (B, 3, S, S) in -1..1, at most 100 things; the threshold defaults to the config's."""
         threshold = self.config.score_threshold if score_threshold is None else score_threshold
-        logits, boxes = self(images)
-        return [suppress(Found(b.clamp(0, 1), *s.max(dim=-1)), threshold) for s, b in zip(logits.sigmoid(), boxes, strict=True)]
+        found = []
+        for one in zip(*self(images), strict=True):
+            logits, boxes, colours, textures, shapes, prototypes = one
+            boxes, (scores, labels) = boxes.clamp(0, 1), logits.sigmoid().max(dim=-1)
+            kept = suppress(boxes, scores, labels, threshold)
+            masks = mix_masks(shapes[kept], prototypes, boxes[kept]) > 0
+            looks = colours[kept].argmax(dim=-1), textures[kept].argmax(dim=-1)
+            found.append(Found(boxes[kept], scores[kept], labels[kept], *looks, masks))
+        return found
+
+
+def mix_masks(shapes: torch.Tensor, prototypes: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    """Logits (n, h, w) of the masks with prototype weights (n, P) on one picture; minus infinity outside their boxes (n, 4)."""
+    height, width = prototypes.shape[-2:]
+    masks = (shapes @ prototypes.flatten(1)).view(-1, height, width)
+    return masks.masked_fill(~inside(boxes, height, width), -torch.inf)
+
+
+def inside(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """(n, height, width) bool: the pixels whose centre lies in each box (n, 4), xyxy as fractions."""
+    x = (torch.arange(width, device=boxes.device) + 0.5) / width
+    y = (torch.arange(height, device=boxes.device) + 0.5) / height
+    x0, y0, x1, y1 = boxes[:, :, None].unbind(dim=1)  # (n, 1) each
+    return ((x0 <= x) & (x < x1))[:, None, :] & ((y0 <= y) & (y < y1))[:, :, None]
 
 
 def cells(size: int, device: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,16 +174,19 @@ def pairwise_iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return shared / (areas[0] + areas[1] - shared).clamp(min=1e-9)
 
 
-def suppress(found: Found, score_threshold: float) -> Found:
-    """Keep the best of boxes that show the same thing (greedy non-maximum suppression), best first."""
-    sides = found.boxes[:, 2:] - found.boxes[:, :2]
-    kept = ((found.scores >= score_threshold) & (sides > 1e-3).all(dim=-1)).nonzero()[:, 0]
-    kept = kept[found.scores[kept].argsort(descending=True)[: 4 * MAX_FOUND]]
-    boxes, scores, labels = (values[kept] for values in found)
-    limit = torch.where(labels[:, None] == labels[None], SAME_THING_IOU, SAME_PLACE_IOU)
-    same = pairwise_iou(boxes, boxes) > limit
+def suppress(boxes: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor, score_threshold: float) -> torch.Tensor:
+    """Indices (n,) of the best among boxes that show the same thing (greedy non-maximum suppression), best first.
+
+    Args:
+        boxes: (N, 4) xyxy; scores, labels: (N,).
+    """
+    sides = boxes[:, 2:] - boxes[:, :2]
+    kept = ((scores >= score_threshold) & (sides > 1e-3).all(dim=-1)).nonzero()[:, 0]
+    kept = kept[scores[kept].argsort(descending=True)[: 4 * MAX_FOUND]]
+    limit = torch.where(labels[kept][:, None] == labels[kept][None], SAME_THING_IOU, SAME_PLACE_IOU)
+    same = pairwise_iou(boxes[kept], boxes[kept]) > limit
     alive = torch.ones(len(kept), dtype=torch.bool, device=boxes.device)
     for index in range(len(kept)):
         if alive[index]:
             alive[index + 1 :] &= ~same[index, index + 1 :]
-    return Found(*(values[alive][:MAX_FOUND] for values in (boxes, scores, labels)))
+    return kept[alive][:MAX_FOUND]

@@ -36,6 +36,7 @@ class Grounding:
     has_polygon: torch.Tensor
     segs: torch.Tensor  # (B, 30, S, S) 0 or 1; empty planes mean no mask
     regions: torch.Tensor  # (B, N, 32, 32) bool: the cells that the place covers, for instance-masked attention
+    extent: torch.Tensor  # (B, N, 4) xyxy around the place, for the place map
 
     def map(self, function) -> Grounding:
         return Grounding(**{field.name: function(getattr(self, field.name)) for field in fields(self)})
@@ -121,6 +122,7 @@ def place_grounding(
                 grounding.polygon_xy[0, i] = torch.from_numpy(_polygon(instance.mask, outline_rng))
                 grounding.segs[0, i] = _resize_mask(instance.mask, seg_size)
         grounding.regions[0, i] = torch.from_numpy(covered_cells(instance))
+        grounding.extent[0, i] = torch.tensor(_extent(instance))
     return grounding
 
 
@@ -132,7 +134,7 @@ def empty_grounding(slots: int = MAX_INSTANCES, seg_size: int = 512, text_dim: i
         text=place(text_dim), used=absent(), box_xy=place(4), has_box=absent(), point_xy=place(2), has_point=absent(),
         scribble_xy=place(2 * SCRIBBLE_POINTS), has_scribble=absent(), polygon_xy=place(2 * POLYGON_POINTS), has_polygon=absent(),
         segs=torch.zeros(1, MAX_INSTANCES, seg_size, seg_size),
-        regions=torch.zeros(1, slots, REGION_GRID, REGION_GRID, dtype=torch.bool),
+        regions=torch.zeros(1, slots, REGION_GRID, REGION_GRID, dtype=torch.bool), extent=place(4),
     )  # fmt: skip
 
 
@@ -207,3 +209,15 @@ def covered_cells(instance: Instance) -> np.ndarray:
     centres = (np.arange(REGION_GRID) + 0.5) / REGION_GRID
     squared = [(centres[:, None] - p.y) ** 2 + (centres[None] - p.x) ** 2 for p in points]
     return np.min(squared, axis=0) <= reach**2
+
+
+def _extent(instance: Instance) -> list[float]:
+    """xyxy of the box, or around what points and a scribble are taken to reach; may leave the picture."""
+    box = _box(instance)
+    if box:
+        return list(box.xyxy)
+    points, reach = (instance.scribble.points, SCRIBBLE_REACH) if instance.scribble else ([instance.point], POINT_REACH)
+    if points == [None]:  # an empty mask
+        return [0.0] * 4
+    xs, ys = [p.x for p in points], [p.y for p in points]
+    return [min(xs) - reach, min(ys) - reach, max(xs) + reach, max(ys) + reach]

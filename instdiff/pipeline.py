@@ -84,7 +84,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         """
         layouts = [layouts] if isinstance(layouts, Layout) else list(layouts)
         size = self._check(layouts)
-        prepared = [self._conditions(layout, apart=int(mis * num_inference_steps) > 0) for layout in layouts]
+        prepared = [self._conditions(layout, size, apart=int(mis * num_inference_steps) > 0) for layout in layouts]
         prepared = [each for each in prepared for _ in range(num_images_per_layout)]
         latents = self._noise(len(prepared), size, generator, latents)
 
@@ -125,18 +125,20 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             raise BadInput("size", f"{width} x {height}: both sides must be multiples of {self.vae_scale_factor}")
         return width, height
 
-    def _conditions(self, layout: Layout, apart: bool) -> tuple[list[Condition], Condition]:
+    def _conditions(self, layout: Layout, size: tuple[int, int], apart: bool) -> tuple[list[Condition], Condition]:
         """The layout as a whole, then (if ``apart``) each instance alone; and the negative."""
         device, dtype = self._execution_device, self.unet.dtype
         phrases = [instance.caption or instance.category for instance in layout.instances]
         features, pooled = self.encode_captions([layout.caption, layout.negative_caption, *phrases])
         seg_size = self.unifusion.config.seg_size
+        latent_size = size[1] // self.vae_scale_factor, size[0] // self.vae_scale_factor
         places = place_grounding(layout, seg_size=seg_size).to(device, dtype)
         whole = with_text(places, pooled[2:].to(dtype))
         nothing = with_text(empty_grounding(seg_size=seg_size).to(device, dtype), pooled[:0].to(dtype))
 
         def condition(text, grounding):
-            return Condition(text[None].to(dtype), self.unifusion(grounding), grounding.regions)
+            place_map = self.unifusion.place_mapper and self.unifusion.place_mapper(grounding, latent_size)
+            return Condition(text[None].to(dtype), self.unifusion(grounding), grounding.regions, place_map)
 
         conditions = [condition(features[0], whole)]
         if apart:

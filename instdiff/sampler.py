@@ -18,6 +18,7 @@ class Condition:
     text: torch.Tensor  # (1, 77, D) caption features
     tokens: torch.Tensor  # (1, T, D) grounding tokens
     regions: torch.Tensor  # (1, N, 32, 32) bool
+    place_map: torch.Tensor | None  # (1, C, H, W)
 
 
 @dataclass
@@ -124,6 +125,7 @@ def _predict(unet: InstanceUNet, rows: list[tuple[torch.Tensor, Condition]], tim
         torch.cat([c.text for c in conditions]),
         torch.cat([c.tokens for c in conditions]),
         torch.cat([c.regions for c in conditions]),
+        None if conditions[0].place_map is None else torch.cat([c.place_map for c in conditions]),
         grounding_scale=alpha,
         stock_conv_in=alpha == 0 and unet.config.has_stock_conv_in,
     )

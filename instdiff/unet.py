@@ -206,6 +206,7 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         encoder_hidden_states: torch.Tensor,
         grounding_tokens: torch.Tensor | None = None,
         regions: torch.Tensor | None = None,
+        place_map: torch.Tensor | None = None,
         grounding_scale: float = 1.0,
         stock_conv_in: bool = False,
     ) -> torch.Tensor:
@@ -217,6 +218,7 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
             encoder_hidden_states: (B, 77, D) caption features.
             grounding_tokens: (B, T, D) from UniFusion; None paints without grounding.
             regions: (B, N, 32, 32) bool, which cells each instance covers; read where the model is instance-masked.
+            place_map: (B, C, H, W) what the cells show, where UniFusion makes one.
             grounding_scale: strength of the gates, 0..1 (alpha schedule).
             stock_conv_in: use the backbone's own first convolution.
 
@@ -229,6 +231,8 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         context = (encoder_hidden_states, grounding_tokens, grounding_scale, masks)
 
         x = (self.stock_conv_in if stock_conv_in else self.conv_in)(sample)
+        if place_map is not None:
+            x = x + grounding_scale * place_map
         skips = [x]
         for block in self.down_blocks:
             for i in range(len(block.resnets)):

@@ -9,6 +9,7 @@ from torch import nn
 from transformers import ConvNextConfig, ConvNextModel
 
 from instdiff.grounding import MAX_INSTANCES, POLYGON_POINTS, SCRIBBLE_POINTS, Grounding
+from instdiff.place_map import PlaceMap
 
 # Numbers per instance and kind of place, in token order.
 COORDINATES = {"box": 4, "point": 2, "scribble": 2 * SCRIBBLE_POINTS, "polygon": 2 * POLYGON_POINTS}
@@ -44,6 +45,7 @@ class UniFusion(ModelMixin, ConfigMixin):
         mid_dim: hidden size of the tokenizers.
         seg_size: side of the segmentation planes in pixels, a multiple of 64.
         convnext_dims, convnext_depths: the ConvNeXt's stages; the published model has ConvNeXt-T.
+        place_map: sizes of a `PlaceMap`, which the published model has not.
     """
 
     @register_to_config
@@ -55,6 +57,7 @@ class UniFusion(ModelMixin, ConfigMixin):
         seg_size: int = 512,
         convnext_dims: tuple[int, ...] = (96, 192, 384, 768),
         convnext_depths: tuple[int, ...] = (3, 3, 9, 3),
+        place_map: dict | None = None,
     ):
         super().__init__()
         sizes = {kind: 2 * 16 * count for kind, count in COORDINATES.items()}
@@ -70,6 +73,7 @@ class UniFusion(ModelMixin, ConfigMixin):
         self.seg_conv_in = nn.Conv2d(MAX_INSTANCES, 3, kernel_size=3, padding=1)
         self.convnext = ConvNextModel(ConvNextConfig(hidden_sizes=list(convnext_dims), depths=list(convnext_depths)))
         self.convnext.layernorm = nn.Identity()  # its norm belongs to the pooled output, which nobody reads
+        self.place_mapper = PlaceMap(text_dim, **place_map) if place_map else None
 
     def seg_features(self, segs: torch.Tensor) -> torch.Tensor:
         """Segmentation planes (B, 30, S, S) -> (B, (S / 64)**2, 4 * C)."""

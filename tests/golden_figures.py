@@ -71,7 +71,7 @@ def grounding(inputs: dict[str, torch.Tensor], segs: torch.Tensor, mode: str) ->
         scribble_xy=inputs["scribbles"], has_scribble=has_scribble & scribble,
         polygon_xy=inputs["polygons"], has_polygon=has_polygon & masks,
         segs=segs * masks,
-        regions=torch.zeros(*used.shape, 32, 32, dtype=torch.bool),
+        regions=torch.zeros(*used.shape, 32, 32, dtype=torch.bool), extent=inputs["boxes"],
     )  # fmt: skip
 
 

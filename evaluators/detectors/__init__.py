@@ -10,7 +10,8 @@ from instdiff.errors import BadInput
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-DETECTORS = ("draft",)
+IN_LOOP = ("draft",)
+DETECTORS = (*IN_LOOP, "judge")  # the judge scores benchmarks: what scores must not be what steers
 
 
 class Detector(Protocol):
@@ -29,9 +30,11 @@ class Detector(Protocol):
 
 
 def check_detector(name: str) -> None:
-    """Raise BadInput for a name that `load_detector` does not know."""
-    if name not in DETECTORS:
-        raise BadInput("verifier", f'"{name}" is not known; choose from {", ".join(DETECTORS)}, none')
+    """Raise BadInput for a name that cannot steer the loop."""
+    if name == "judge":
+        raise BadInput("verifier", f"judge scores benchmarks, and what scores must not steer; choose {', '.join(IN_LOOP)} or none")
+    if name not in IN_LOOP:
+        raise BadInput("verifier", f'"{name}" is not known; choose from {", ".join(IN_LOOP)}, none')
 
 
 def load_detector(name: str) -> Detector:
@@ -40,7 +43,8 @@ def load_detector(name: str) -> Detector:
     Raises:
         BadInput: the name is not known.
     """
-    check_detector(name)
+    if name not in DETECTORS:
+        raise BadInput("detector", f'"{name}" is not known; choose from {", ".join(DETECTORS)}')
     from evaluators.detectors.draft import DraftDetector
 
-    return DraftDetector()
+    return DraftDetector(name)

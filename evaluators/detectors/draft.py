@@ -1,4 +1,4 @@
-"""The bundled detector: knows the things of the draft world, on pictures of the draft painter."""
+"""The bundled detectors: they know the things of the draft world, on pictures of the draft painter."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import instdiff
 from evaluators.report import Detection
 from instdiff.knowledge import Thing, nouns
-from instdiff.layout import Box
+from instdiff.layout import Box, Mask
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-WEIGHTS = Path(instdiff.__file__).parent / "draft" / "detector"
+    from instdiff.detector import Found
+
+WEIGHTS = Path(instdiff.__file__).parent / "draft"
+FOLDERS = {"draft": "detector", "judge": "judge"}
 BATCH_SIZE = 16
 ARTICLES = {"a", "an", "the", "some"}
 # What follows these in a phrase is not what the phrase names: "a cup of tea", "a dog with a ball".
@@ -23,14 +26,19 @@ LINKS |= {"and", "inside", "between", "against", "that", "which", "who", "is", "
 
 
 class DraftDetector:
-    """Reports the things that it is asked for, each with the score that the network gives it."""
+    """Reports the things that it is asked for, each with the score that the network gives it, its mask and its looks.
 
-    name = "draft"
+    Args:
+        name: ``draft``, the one for the loop, or ``judge``, which scores benchmarks: other widths, trained from another
+            seed on other scenes.
+        folder: a trained `DenseDetector`; by default the bundled one of that name.
+    """
 
-    def __init__(self, folder: Path = WEIGHTS):
+    def __init__(self, name: str = "draft", folder: Path | None = None):
         from instdiff.detector import DenseDetector
 
-        self.model = DenseDetector.from_pretrained(folder).eval()
+        self.name = name
+        self.model = DenseDetector.from_pretrained(folder or WEIGHTS / FOLDERS[name]).eval()
         self.categories = tuple(self.model.config.categories)
 
     def canonical(self, category: str) -> str | None:
@@ -63,13 +71,21 @@ class DraftDetector:
         for first in range(0, len(images), BATCH_SIZE):
             found += self.model.detect(self._tensor(images[first : first + BATCH_SIZE]))
         return [
-            [
-                Detection(category=name, score=score, box=_box(box))
-                for box, score, name in zip(one.boxes.tolist(), one.scores.tolist(), (self.categories[i] for i in one.labels), strict=True)
-                if name in asked
-            ]
-            for one in found
+            [self._detection(one, i) for i, label in enumerate(one.labels.tolist()) if self.categories[label] in asked] for one in found
         ]
+
+    def _detection(self, found: Found, index: int) -> Detection:
+        """One of the things found on a picture."""
+        x0, y0, x1, y1 = found.boxes[index].tolist()
+        config = self.model.config
+        return Detection(
+            category=self.categories[found.labels[index]],
+            score=float(found.scores[index]),
+            box=Box(x0=x0, y0=y0, x1=x1, y1=y1),
+            mask=Mask.from_array(found.masks[index].numpy()),
+            colour=config.colours[found.colours[index]],
+            texture=config.textures[found.textures[index]],
+        )
 
     def _tensor(self, images: list[Image]) -> torch.Tensor:
         """Pictures -> (B, 3, S, S) in -1..1, stretched to the size that the model is trained on."""
@@ -81,7 +97,3 @@ class DraftDetector:
         pixels = [np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR)) for image in images]
         tensor = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(self.model.device, self.model.dtype)
         return tensor / 127.5 - 1
-
-
-def _box(xyxy: list[float]) -> Box:
-    return Box(x0=xyxy[0], y0=xyxy[1], x1=xyxy[2], y1=xyxy[3])

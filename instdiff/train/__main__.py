@@ -13,9 +13,11 @@ stages, in order (each reads what the ones before it wrote under --out):
   sprites      fetch the pictures of things (npm package, pinned by hash)
   encoder      solve the autoencoder's encoder, and learn the tokenizer
   scenes       compose scenes and encode them, 1000 to a file, --shards files
+  places       train text encoder and place map alone: what things look like, without noise; quick, so do it first
   painter      train UNet, UniFusion and text encoder together
   autoencoder  train the autoencoder's decoder
   detector     train the detector
+  judge        train the second detector, which scores benchmarks and is kept out of the loop
   bundle       write the trained parts, in half precision, to --target
   unbundle     the other way round: lay painter and autoencoder of --target out under --out, to train on from them
 
@@ -25,7 +27,7 @@ rate stays up until a slice with --cooldown, which brings it down over its last 
   python -m instdiff.train draft --stage painter --out work --minutes 60 --resume
   python -m instdiff.train draft --stage painter --out work --minutes 20 --cooldown 20 --resume
 """
-CHOICES = ["sprites", "encoder", "scenes", "painter", "autoencoder", "detector", "bundle", "unbundle"]
+CHOICES = ["sprites", "encoder", "scenes", "places", "painter", "autoencoder", "detector", "judge", "bundle", "unbundle"]
 TOKENIZER_SEED, TOKENIZER_SCENES = 2_000_000, 6000
 HELD_OUT_SHARD = 9000
 
@@ -40,8 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     draft.add_argument("--minutes", type=float, default=10.0, help="how long this slice trains (10)")
     draft.add_argument("--cooldown", type=float, default=0.0, help="minutes at the end with a falling learning rate (0)")
     draft.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    draft.add_argument("--batch", type=int, help="pictures a step (painter 24, autoencoder 8, detector 16)")
-    draft.add_argument("--rate", type=float, help="learning rate (painter 8e-4, autoencoder 6e-4, detector 1.5e-3)")
+    draft.add_argument("--batch", type=int, help="pictures a step (places and painter 24, autoencoder 8, detectors 16)")
+    draft.add_argument("--rate", type=float, help="learning rate (places 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)")
     draft.add_argument("--shards", type=int, default=60, help="how many files of 1000 scenes (60)")
     draft.add_argument("--target", type=Path, default=Path(__file__).parents[1] / "draft", help="folder of the bundled models")
     args = parser.parse_args(argv)
@@ -68,20 +70,22 @@ def run(args: argparse.Namespace) -> None:
         learn_tokenizer(sprites, out / "tokenizer")
     elif args.stage == "scenes":
         write_scenes(sprites, vae, out / "scenes", args.shards)
-    elif args.stage == "painter":
+    elif args.stage in ("places", "painter"):
         from instdiff.train import painter
 
-        painter.train(
-            out / "scenes", out / "tokenizer", out / "painter", batch_size=args.batch or 24, rate=args.rate or 8e-4, **slice_of_time
-        )
+        places_only = args.stage == "places"
+        rate = args.rate or (2e-3 if places_only else 8e-4)
+        folders = out / "scenes", out / "tokenizer", out / "painter"
+        painter.train(*folders, batch_size=args.batch or 24, rate=rate, places_only=places_only, **slice_of_time)
     elif args.stage == "autoencoder":
         from instdiff.train import autoencoder
 
         autoencoder.train(sprites, vae, out / "autoencoder", batch_size=args.batch or 8, rate=args.rate or 6e-4, **slice_of_time)
-    elif args.stage == "detector":
+    elif args.stage in ("detector", "judge"):
         from instdiff.train import detector
 
-        detector.train(sprites, vae, out / "detector", batch_size=args.batch or 16, rate=args.rate or 1.5e-3, **slice_of_time)
+        batch, rate, is_judge = args.batch or 16, args.rate or 1.5e-3, args.stage == "judge"
+        detector.train(sprites, vae, out / args.stage, batch_size=batch, rate=rate, judge=is_judge, **slice_of_time)
     elif args.stage == "unbundle":
         from instdiff.train.bundle import unbundle
 

@@ -2,101 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-Rgb = tuple[int, int, int]
+from instdiff.train.catalogue import COLOURS
+from instdiff.train.places import LIGHT, NIGHT, Background, Rgb
 
 
-@dataclass(frozen=True)
-class Background:
-    """A kind of place.
-
-    ``words`` are what it is called, ``scene`` which things are at home there, ``upper`` and ``lower`` the colours
-    to choose from for what is above and below the horizon, each a pair (top, bottom) of a gradient.
-    """
-
-    words: tuple[str, ...]
-    scene: str
-    upper: tuple[tuple[Rgb, Rgb], ...]
-    lower: tuple[tuple[Rgb, Rgb], ...]
-    horizon: tuple[float, float]
-    between: str = ""
-    preposition: str = "in"
-
-
-DAY = ((96, 168, 240), (205, 232, 252))
-PALE_DAY = ((150, 196, 236), (232, 242, 250))
-SUNSET = ((108, 98, 176), (252, 178, 120))
-NIGHT = ((10, 14, 44), (44, 54, 104))
-GRASS = ((134, 190, 88), (76, 146, 56))
-WOOD = ((196, 150, 104), (160, 112, 70))
-
-BACKGROUNDS = (
-    Background(
-        ("room", "living room", "living room", "cozy room", "bright room"),
-        "indoor",
-        (((244, 232, 210), (234, 218, 190)), ((214, 228, 238), (190, 210, 226)), ((222, 236, 216), (200, 220, 194)),
-         ((246, 220, 212), (234, 200, 190)), ((236, 236, 238), (220, 220, 224)), ((236, 214, 150), (224, 196, 124))),
-        (WOOD, ((146, 100, 66), (112, 72, 46)), ((206, 200, 192), (176, 168, 160))),
-        (0.55, 0.72),
-        "skirting",
-    ),
-    Background(("bedroom", "kids room"), "indoor",
-               (((222, 214, 240), (204, 194, 228)), ((250, 220, 228), (240, 204, 214)), ((204, 222, 244), (184, 206, 234))),
-               (WOOD, ((220, 198, 176), (196, 172, 148))), (0.55, 0.72), "skirting"),
-    Background(("kitchen", "dining room"), "indoor",
-               (((250, 246, 232), (238, 230, 208)), ((216, 238, 234), (194, 222, 218)), ((252, 234, 190), (244, 222, 168))),
-               (((216, 216, 220), (184, 184, 190)), WOOD), (0.52, 0.7), "tiles"),
-    Background(("office", "study", "classroom"), "indoor",
-               (((232, 236, 240), (212, 218, 226)), ((206, 216, 220), (186, 198, 204))),
-               (((140, 150, 164), (108, 118, 132)), WOOD), (0.52, 0.7), "skirting"),
-    Background(("table", "wooden table", "table top"), "table",
-               (((238, 228, 212), (222, 208, 188)), ((206, 220, 232), (184, 200, 216)), ((226, 226, 226), (204, 204, 206))),
-               (WOOD, ((132, 88, 56), (104, 66, 40)), ((244, 240, 234), (222, 214, 204))), (0.3, 0.55), preposition="on"),
-    Background(("meadow", "green meadow", "field", "grassy field", "hill"), "outdoor", (DAY, PALE_DAY, SUNSET),
-               (GRASS, ((160, 204, 96), (104, 164, 62))), (0.4, 0.65), "hills", "on"),
-    Background(("park", "garden", "back yard"), "outdoor", (DAY, PALE_DAY), (GRASS, ((120, 182, 92), (70, 138, 64))),
-               (0.4, 0.62), "bushes"),
-    Background(("farm", "countryside"), "outdoor", (DAY, PALE_DAY), (((206, 186, 110), (172, 148, 78)), GRASS),
-               (0.4, 0.62), "hills"),
-    Background(("street", "city street", "city", "road"), "street", (DAY, PALE_DAY, SUNSET),
-               (((122, 124, 130), (86, 88, 94)), ((148, 148, 150), (108, 108, 112))), (0.42, 0.62), "buildings", "on"),
-    Background(("beach", "sandy beach"), "outdoor", (DAY, PALE_DAY, SUNSET), (((238, 216, 164), (222, 192, 134)),),
-               (0.4, 0.58), "sea", "on"),
-    Background(("sea", "lake", "ocean", "water"), "water", (DAY, PALE_DAY, SUNSET),
-               (((84, 160, 214), (28, 92, 166)), ((92, 188, 200), (34, 120, 156))), (0.3, 0.55), "waves", "on"),
-    Background(("snow", "snowy field", "winter landscape"), "outdoor", (((176, 204, 232), (226, 236, 246)), DAY),
-               (((246, 250, 254), (214, 226, 240)),), (0.4, 0.62), "hills"),
-    Background(("desert", "sand dunes"), "outdoor", (DAY, ((246, 200, 140), (252, 228, 190))),
-               (((232, 190, 120), (206, 152, 84)),), (0.42, 0.62), "hills"),
-    Background(("night", "dark night", "starry night"), "outdoor", (NIGHT,), (((36, 62, 58), (20, 38, 38)), ((40, 44, 74), (22, 24, 46))),
-               (0.45, 0.68), "stars", "at"),
-    Background(("forest", "woods"), "outdoor", (((132, 176, 150), (190, 214, 180)),), (((96, 128, 66), (62, 92, 44)),),
-               (0.42, 0.6), "bushes"),
-)  # fmt: skip
-
-
-def paint_background(kind: Background, rng: np.random.Generator, size: int) -> tuple[np.ndarray, float]:
-    """(S, S, 3) float32 0..255 and the horizon as a fraction of the height."""
+def paint_background(
+    kind: Background, rng: np.random.Generator, size: int, lowest: float = 1.0, by_day: bool = False
+) -> tuple[np.ndarray, str]:
+    """(S, S, 3) float32 0..255, and words for its light ("at night") or "". The horizon lies above ``lowest``."""
     horizon = rng.uniform(*kind.horizon)
+    horizon = horizon if horizon >= 1 else max(min(horizon, lowest), 0.1)
     rows = max(int(horizon * size), 1)
-    upper, lower = (colours[rng.integers(len(colours))] for colours in (kind.upper, kind.lower))
-    picture = np.concatenate([_gradient(*upper, rows, size), _gradient(*lower, size - rows, size)])
+    uppers = [colours for colours in kind.upper if colours != NIGHT or not by_day] or kind.upper
+    upper, lower = (colours[rng.integers(len(colours))] for colours in (uppers, kind.lower))
+    light = LIGHT.get(upper, "")
+    ground = _gradient(*lower, size - rows, size)
+    if light == "at night":
+        ground *= np.float32((0.45, 0.5, 0.7))
+    picture = np.concatenate([_gradient(*upper, rows, size), ground])
     if kind.between:
         BETWEEN[kind.between](picture, rows, rng)
-    return _uneven(picture, rng, 5.0), horizon
+    if light == "at night":
+        _stars(picture, max(int(rows * 0.6), 1), rng)
+    return _uneven(picture, rng, 5.0), light
 
 
-def paint_plain(rng: np.random.Generator, size: int) -> np.ndarray:
-    """(S, S, 3) float32 0..255, one colour running into a near one, in any direction."""
-    first = rng.uniform(30, 250, 3) if rng.random() < 0.5 else np.full(3, rng.uniform(60, 255))
-    second = np.clip(first + rng.normal(0, 30, 3), 0, 255)
+def paint_plain(rng: np.random.Generator, size: int) -> tuple[np.ndarray, str]:
+    """(S, S, 3) float32 0..255, one colour running into a near one in any direction, and the colour's name or ""."""
+    name = ""
+    if rng.random() < 0.5:
+        name = list(COLOURS)[rng.integers(len(COLOURS))] if rng.random() < 0.7 else "white"
+        first = np.float32(COLOURS[name])
+        second = np.clip(first + rng.normal(0, 8, 3), 0, 255)
+    else:
+        first = rng.uniform(30, 250, 3)
+        second = np.clip(first + rng.normal(0, 30, 3), 0, 255)
     across, down = rng.normal(size=2)
     ramp = across * np.linspace(-1, 1, size)[None, :] + down * np.linspace(-1, 1, size)[:, None]
     ramp = ((ramp - ramp.min()) / (np.ptp(ramp) + 1e-6))[..., None]
-    return _uneven((first * (1 - ramp) + second * ramp).astype(np.float32), rng, 4.0)
+    return _uneven((first * (1 - ramp) + second * ramp).astype(np.float32), rng, 4.0), name
 
 
 def _gradient(top: Rgb, bottom: Rgb, rows: int, size: int) -> np.ndarray:
@@ -179,11 +125,6 @@ def _stars(picture: np.ndarray, rows: int, rng: np.random.Generator) -> None:
     for _ in range(40):
         y, x = int(rng.uniform(0, rows * 0.95)), int(rng.uniform(0, size - 1))
         picture[y : y + 1 + size // 256, x : x + 1 + size // 256] = rng.uniform(150, 255)
-    if rng.random() < 0.5:
-        y, x = np.mgrid[:rows, :size].astype(np.float32)
-        away = np.hypot(x - size * rng.uniform(0.1, 0.9), y - rows * rng.uniform(0.15, 0.5))
-        cover = np.clip(size * 0.06 - away, 0, 1)[..., None]
-        picture[:rows] += cover * (np.float32((250, 244, 214)) - picture[:rows])
 
 
 def _skirting(picture: np.ndarray, rows: int, rng: np.random.Generator) -> None:
@@ -206,7 +147,6 @@ BETWEEN = {
     "sea": _sea,
     "waves": _waves,
     "buildings": _buildings,
-    "stars": _stars,
     "skirting": _skirting,
     "tiles": _tiles,
 }

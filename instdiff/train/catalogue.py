@@ -1,8 +1,8 @@
-"""What the training scenes are made of: one plain table of things, and the colours they come in."""
+"""What the training scenes are made of: one plain table of things, and the colours and textures they come in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # name -> sRGB; the middle tone of a thing of that colour
 COLOURS = {
@@ -18,86 +18,229 @@ COLOURS = {
     "white": (242, 242, 242),
     "gray": (138, 140, 145),
 }
+TEXTURES = ("striped", "dotted", "checkered", "wooden", "metal")
+
 ALL = tuple(COLOURS)
 FUR = ("brown", "black", "white", "gray", "orange")
 FRUIT = ("red", "green", "yellow")
+BROWNS = ("brown", "black", "white", "red")
+FURNITURE = ("brown", "black", "white", "gray", "red", "green", "blue")
+BOTTLE = ("green", "blue", "brown", "red", "black", "white", "purple")
+
+PRINT = ("striped", "dotted")
+CLOTH = ("striped", "dotted", "checkered")
+WOOD, METAL = ("wooden",), ("metal",)
+HARD = ("wooden", "metal")
+PRINT_HARD, PRINT_METAL = PRINT + HARD, PRINT + METAL
 
 
 @dataclass(frozen=True)
 class Thing:
     """A category of sprite.
 
-    ``emoji`` is the code point file in the emoji package, or "" where ``art/NAME.svg`` is our own drawing.
-    ``place`` is where it belongs: "stand" (on the ground), "small" (on a table or the ground), "sky" or "wall".
-    ``scenes`` are the kinds of ground scene it is at home in. ``colours`` are those it may be tinted in.
+    ``emoji`` is the code point that the emoji sets name their picture by. ``looks`` are the drawings it has, the
+    usual one first: "f" of the Fluent set, "n" of the Noto set, "a" our own ``art/NAME.svg``. ``colours`` and
+    ``textures`` are those it may be painted in; ``natural`` is the colour it has by itself, where all looks share one.
+    ``mirror`` is False for what has writing, a map or a dial on it. ``kinds`` are nouns with a drawing of their own.
     """
 
     emoji: str
-    height_m: float
-    place: str
-    scenes: tuple[str, ...]
+    looks: str
     colours: tuple[str, ...] = ()
+    textures: tuple[str, ...] = ()
+    natural: str = ""
+    mirror: bool = True
+    kinds: dict[str, str] = field(default_factory=dict)
 
-
-IN, OUT, BOTH, WET = ("indoor",), ("outdoor",), ("indoor", "outdoor"), ("water",)
-STREET = ("outdoor", "street")
 
 THINGS = {
-    "cat": Thing("1f408", 0.4, "stand", (*BOTH, "street"), FUR),
-    "dog": Thing("1f415", 0.6, "stand", (*BOTH, "street"), FUR),
-    "horse": Thing("1f40e", 1.7, "stand", OUT, ("brown", "black", "white", "gray")),
-    "cow": Thing("1f404", 1.5, "stand", OUT),
-    "sheep": Thing("1f411", 0.9, "stand", OUT),
-    "pig": Thing("1f416", 0.8, "stand", OUT),
-    "elephant": Thing("1f418", 3.0, "stand", OUT),
-    "giraffe": Thing("1f992", 4.5, "stand", OUT),
-    "bear": Thing("", 1.2, "stand", OUT, ("brown", "black", "white")),
-    "rabbit": Thing("1f407", 0.35, "stand", BOTH, FUR),
-    "bird": Thing("1f426", 0.25, "sky", (*STREET, "water"), ALL),
-    "duck": Thing("1f986", 0.4, "stand", ("outdoor", "water")),
-    "fish": Thing("1f41f", 0.3, "stand", WET, ALL),
-    "butterfly": Thing("1f98b", 0.15, "sky", OUT, ALL),
-    "car": Thing("1f697", 1.5, "stand", STREET, ALL),
-    "bus": Thing("1f68c", 3.0, "stand", STREET, ALL),
-    "truck": Thing("1f69a", 2.8, "stand", STREET, ALL),
-    "bicycle": Thing("1f6b2", 1.1, "stand", STREET, ALL),
-    "motorcycle": Thing("1f3cd-fe0f", 1.1, "stand", STREET, ALL),
-    "airplane": Thing("2708-fe0f", 6.0, "sky", (*STREET, "water"), ALL),
-    "train": Thing("1f682", 3.5, "stand", STREET, ALL),
-    "boat": Thing("", 3.5, "stand", WET, ALL),
-    "couch": Thing("", 0.9, "stand", IN, ALL),
-    "chair": Thing("1fa91", 0.9, "stand", BOTH, ALL),
-    "bed": Thing("1f6cf-fe0f", 0.9, "stand", IN, ALL),
-    "table": Thing("", 0.75, "stand", BOTH, ("brown", "black", "white", "gray", "red", "green", "blue")),
-    "lamp": Thing("", 1.4, "stand", IN, ALL),
-    "bookshelf": Thing("", 1.9, "stand", IN),
-    "tv": Thing("1f4fa", 0.7, "stand", IN),
-    "clock": Thing("1f552", 0.35, "wall", IN),
-    "potted plant": Thing("1fab4", 0.7, "stand", BOTH),
-    "rug": Thing("", 0.5, "stand", IN, ALL),
-    "picture frame": Thing("1f5bc-fe0f", 0.6, "wall", IN),
-    "cup": Thing("", 0.12, "small", IN, ALL),
-    "bowl": Thing("", 0.12, "small", IN, ALL),
-    "bottle": Thing("", 0.3, "small", IN, ("green", "blue", "brown", "red", "black", "white", "purple")),
-    "book": Thing("1f4d5", 0.25, "small", IN, ALL),
-    "laptop": Thing("1f4bb", 0.25, "small", IN),
-    "vase": Thing("", 0.35, "small", IN, ALL),
-    "teddy bear": Thing("1f9f8", 0.4, "small", IN, ("brown", "white", "pink", "gray", "blue")),
-    "umbrella": Thing("2602-fe0f", 0.9, "stand", (*STREET, "water"), ALL),
-    "backpack": Thing("1f392", 0.5, "small", BOTH, ALL),
-    "ball": Thing("", 0.25, "small", (*BOTH, "water"), ALL),
-    "balloon": Thing("1f388", 0.4, "sky", (*BOTH, "street"), ALL),
-    "apple": Thing("1f34e", 0.08, "small", IN, FRUIT),
-    "banana": Thing("1f34c", 0.12, "small", IN),
-    "orange": Thing("1f34a", 0.08, "small", IN),
-    "pizza": Thing("1f355", 0.2, "small", IN),
-    "cake": Thing("1f382", 0.2, "small", IN),
-    "donut": Thing("1f369", 0.1, "small", IN),
-    "carrot": Thing("1f955", 0.15, "small", IN),
-    "tree": Thing("1f333", 5.0, "stand", STREET),
-    "flower": Thing("1f337", 0.4, "stand", OUT, ("red", "orange", "yellow", "blue", "purple", "pink", "white")),
-    "house": Thing("1f3e0", 6.0, "stand", STREET, ALL),
-    "sun": Thing("2600-fe0f", 6.0, "sky", (*STREET, "water")),
-    "cloud": Thing("2601-fe0f", 5.0, "sky", (*STREET, "water")),
-    "person": Thing("1f9cd", 1.7, "stand", (*BOTH, "street", "water")),
+    # animals
+    "cat": Thing("1f408", "fn", FUR),
+    "dog": Thing("1f415", "fn", FUR),
+    "horse": Thing("1f40e", "fn", ("brown", "black", "white", "gray")),
+    "cow": Thing("1f404", "nf"),
+    "sheep": Thing("1f411", "nf"),
+    "pig": Thing("1f416", "nf", natural="pink"),
+    "goat": Thing("1f410", "nf", natural="brown"),
+    "chicken": Thing("1f413", "nf"),
+    "elephant": Thing("1f418", "nf", natural="gray"),
+    "giraffe": Thing("1f992", "nf"),
+    "zebra": Thing("1f993", "nf"),
+    "tiger": Thing("1f405", "nf", natural="orange"),
+    "monkey": Thing("1f412", "nf", natural="brown"),
+    "camel": Thing("1f42a", "fn"),
+    "deer": Thing("1f98c", "nf", natural="brown"),
+    "bear": Thing("", "a", ("brown", "black", "white")),
+    "rabbit": Thing("1f407", "nf", FUR),
+    "mouse": Thing("1f401", "nf", natural="gray"),
+    "turtle": Thing("1f422", "nf", natural="green"),
+    "snake": Thing("1f40d", "fn", ALL, PRINT),
+    "dinosaur": Thing("1f996", "fn", ALL, PRINT),
+    "bird": Thing("1f426", "n", ALL),
+    "parrot": Thing("1f99c", "nf"),
+    "duck": Thing("1f986", "nf"),
+    "swan": Thing("1f9a2", "f", natural="white"),
+    "penguin": Thing("1f427", "nf"),
+    "fish": Thing("1f41f", "fn", ALL, PRINT),
+    "dolphin": Thing("1f42c", "fn", natural="blue"),
+    "whale": Thing("1f40b", "fn", natural="blue"),
+    "shark": Thing("1f988", "nf", natural="gray"),
+    "crab": Thing("1f980", "nf", natural="red"),
+    "bee": Thing("1f41d", "nf"),
+    "butterfly": Thing("1f98b", "fn", ALL),
+    "person": Thing("1f9cd", "nf", kinds={"woman": "1f9cd-200d-2640-fe0f", "man": "1f9cd-200d-2642-fe0f"}),
+    # what moves, and sport
+    "car": Thing("1f697", "nf", ALL, PRINT),
+    "bus": Thing("1f68c", "fn", ALL),
+    "truck": Thing("1f69a", "fn", ALL),
+    "bicycle": Thing("1f6b2", "fn", ALL),
+    "motorcycle": Thing("1f3cd-fe0f", "fn", ALL),
+    "airplane": Thing("2708-fe0f", "fn", ALL),
+    "train": Thing("1f682", "fn", ALL),
+    "boat": Thing("26f5", "an", ALL, WOOD),
+    "tractor": Thing("1f69c", "nf", ALL),
+    "helicopter": Thing("1f681", "nf", ALL),
+    "rocket": Thing("1f680", "nf"),
+    "skateboard": Thing("1f6f9", "f", ALL),
+    "kite": Thing("1fa81", "fn"),
+    "surfboard": Thing("", "a", ALL, PRINT),
+    "snowboard": Thing("", "a", ALL, PRINT),
+    "skis": Thing("", "a", ALL),
+    "tennis racket": Thing("1f3be", "fn"),
+    "baseball bat": Thing("", "a", BROWNS, HARD),
+    "baseball glove": Thing("", "a", BROWNS),
+    "frisbee": Thing("1f94f", "n", ALL),
+    "sports ball": Thing("26bd", "nf"),
+    "ball": Thing("", "a", ALL, PRINT),
+    # rooms
+    "couch": Thing("", "a", ALL, CLOTH),
+    "armchair": Thing("", "a", ALL, CLOTH),
+    "chair": Thing("1fa91", "fn", ALL, HARD),
+    "bed": Thing("1f6cf-fe0f", "fn", ALL, CLOTH),
+    "table": Thing("", "a", FURNITURE, HARD),
+    "dining table": Thing("", "a", ALL, CLOTH),
+    "coffee table": Thing("", "a", FURNITURE, HARD),
+    "desk": Thing("", "a", FURNITURE, HARD),
+    "bench": Thing("", "a", FURNITURE, HARD),
+    "bookshelf": Thing("", "a"),
+    "wardrobe": Thing("", "a", FURNITURE, WOOD),
+    "rug": Thing("", "a", ALL, CLOTH),
+    "lamp": Thing("", "a", ALL, CLOTH),
+    "tv": Thing("1f4fa", "fn"),
+    "clock": Thing("1f552", "nf", mirror=False),
+    "mirror": Thing("1fa9e", "nf"),
+    "picture frame": Thing("1f5bc-fe0f", "nf", mirror=False),
+    "potted plant": Thing("1fab4", "nf"),
+    "fireplace": Thing("", "a"),
+    "window": Thing("1fa9f", "fn"),
+    "door": Thing("1f6aa", "nf", ALL, HARD),
+    "toilet": Thing("1f6bd", "nf", natural="white"),
+    "bathtub": Thing("1f6c1", "nf", natural="white"),
+    "sink": Thing("", "a", natural="white"),
+    "refrigerator": Thing("", "a", ALL, METAL),
+    "oven": Thing("", "a", ALL, METAL),
+    "microwave": Thing("", "a", ALL, METAL),
+    "toaster": Thing("", "a", ALL, METAL),
+    "piano": Thing("", "a", BROWNS, WOOD),
+    "guitar": Thing("1f3b8", "nf", ALL),
+    # small things
+    "cup": Thing("", "a", ALL, PRINT),
+    "glass": Thing("1f95b", "f"),
+    "wine glass": Thing("1f377", "nf"),
+    "bowl": Thing("", "a", ALL, PRINT_HARD),
+    "plate": Thing("", "a", ALL, PRINT),
+    "bottle": Thing("", "a", BOTTLE),
+    "vase": Thing("", "a", ALL, PRINT),
+    "teapot": Thing("1fad6", "fn", ALL, PRINT_METAL),
+    "pot": Thing("1f372", "nf"),
+    "fork": Thing("", "a", natural="gray"),
+    "knife": Thing("1f52a", "nf", natural="gray"),
+    "spoon": Thing("1f944", "nf", natural="gray"),
+    "candle": Thing("1f56f-fe0f", "nf"),
+    "book": Thing("1f4d5", "nf", ALL, CLOTH),
+    "laptop": Thing("1f4bb", "fn"),
+    "monitor": Thing("1f5a5-fe0f", "nf"),
+    "keyboard": Thing("2328-fe0f", "nf", mirror=False),
+    "computer mouse": Thing("1f5b1-fe0f", "nf"),
+    "printer": Thing("1f5a8-fe0f", "nf"),
+    "remote": Thing("", "a", natural="black"),
+    "cell phone": Thing("1f4f1", "nf"),
+    "camera": Thing("1f4f7", "nf"),
+    "scissors": Thing("2702-fe0f", "fn", ALL),
+    "pencil": Thing("270f-fe0f", "nf"),
+    "toothbrush": Thing("1faa5", "fn", ALL),
+    "hair drier": Thing("", "a", ALL),
+    "teddy bear": Thing("1f9f8", "fn", ("brown", "white", "pink", "gray", "blue"), CLOTH),
+    "umbrella": Thing("2602-fe0f", "fn", ALL, CLOTH),
+    "backpack": Thing("1f392", "fn", ALL, CLOTH),
+    "handbag": Thing("1f45c", "nf", ALL, CLOTH),
+    "suitcase": Thing("1f9f3", "fn", ALL, PRINT),
+    "box": Thing("1f4e6", "nf", natural="brown"),
+    "basket": Thing("1f9fa", "nf"),
+    "bucket": Thing("1faa3", "fn", ALL, METAL),
+    "trash can": Thing("1f5d1-fe0f", "fn", natural="gray"),
+    "broom": Thing("1f9f9", "nf"),
+    "ladder": Thing("1fa9c", "fn", natural="brown"),
+    "hat": Thing("1f452", "nf"),
+    "shoe": Thing("1f45f", "fn", ALL),
+    "tie": Thing("", "a", ALL, CLOTH),
+    "gift": Thing("1f381", "nf"),
+    "balloon": Thing("1f388", "fn", ALL, PRINT),
+    "globe": Thing("1f30e", "nf", mirror=False),
+    # food
+    "apple": Thing("1f34e", "nf", FRUIT),
+    "banana": Thing("1f34c", "nf", natural="yellow"),
+    "orange": Thing("1f34a", "nf"),
+    "pear": Thing("1f350", "nf", natural="green"),
+    "lemon": Thing("1f34b", "nf", natural="yellow"),
+    "strawberry": Thing("1f353", "nf", natural="red"),
+    "grapes": Thing("1f347", "nf", natural="purple"),
+    "watermelon": Thing("1f349", "nf"),
+    "pineapple": Thing("1f34d", "fn"),
+    "tomato": Thing("1f345", "nf", natural="red"),
+    "carrot": Thing("1f955", "nf", natural="orange"),
+    "broccoli": Thing("1f966", "fn", natural="green"),
+    "corn": Thing("1f33d", "nf"),
+    "mushroom": Thing("1f344", "nf"),
+    "pumpkin": Thing("1f383", "nf", natural="orange"),
+    "sandwich": Thing("1f96a", "nf"),
+    "hamburger": Thing("1f354", "nf"),
+    "hot dog": Thing("1f32d", "nf"),
+    "pizza": Thing("1f355", "nf"),
+    "donut": Thing("1f369", "nf"),
+    "cake": Thing("1f382", "nf"),
+    "cookie": Thing("1f36a", "nf"),
+    "ice cream": Thing("1f366", "fn"),
+    "bread": Thing("1f35e", "nf"),
+    "cheese": Thing("1f9c0", "nf", natural="yellow"),
+    "egg": Thing("1f95a", "fn"),
+    # outdoors
+    "tree": Thing("1f333", "fn", natural="green"),
+    "palm tree": Thing("1f334", "fn", natural="green"),
+    "pine tree": Thing("1f332", "fn", natural="green"),
+    "cactus": Thing("1f335", "nf", natural="green"),
+    "flower": Thing("1f337", "fn", ("red", "orange", "yellow", "blue", "purple", "pink", "white")),
+    "house": Thing("1f3e0", "f", ALL),
+    "building": Thing("1f3e2", "nf"),
+    "castle": Thing("1f3f0", "nf"),
+    "church": Thing("26ea", "nf"),
+    "tent": Thing("26fa", "nf", ALL, CLOTH),
+    "campfire": Thing("1f525", "nf"),
+    "rock": Thing("1faa8", "nf", natural="gray"),
+    "mountain": Thing("1f3d4-fe0f", "nf"),
+    "fence": Thing("", "a", BROWNS, WOOD),
+    "fountain": Thing("26f2", "nf"),
+    "slide": Thing("1f6dd", "nf"),
+    "snowman": Thing("26c4", "nf", natural="white"),
+    "sun": Thing("2600-fe0f", "nf", natural="yellow"),
+    "moon": Thing("1f319", "fn", natural="yellow"),
+    "star": Thing("2b50", "nf", natural="yellow"),
+    "cloud": Thing("2601-fe0f", "fn", natural="white"),
+    "rainbow": Thing("1f308", "nf"),
+    "traffic light": Thing("1f6a6", "nf"),
+    "street lamp": Thing("", "a"),
+    "stop sign": Thing("1f6d1", "n", natural="red"),
+    "fire hydrant": Thing("", "a", ALL),
+    "parking meter": Thing("", "a", mirror=False),
+    "mailbox": Thing("1f4eb", "nf", ALL),
 }

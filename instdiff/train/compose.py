@@ -12,23 +12,33 @@ from pathlib import Path
 
 import numpy as np
 
+from instdiff import knowledge
 from instdiff.layout import Box
-from instdiff.train.backgrounds import BACKGROUNDS, paint_background, paint_plain
+from instdiff.train.backgrounds import paint_background, paint_plain
 from instdiff.train.catalogue import THINGS
-from instdiff.train.placement import Placed, choose_categories, number_of_instances, place_freely, place_on_ground
+from instdiff.train.placement import Placed, choose_categories, number_of_instances, place_freely, place_in_world
+from instdiff.train.places import background_of
 from instdiff.train.sprites import Sprite, fetch_sprites, load_sprites
-from instdiff.train.wording import instance_caption, scene_caption
+from instdiff.train.wording import Look, Place, instance_caption, place_of, plain_place, scene_caption
+from instdiff.train.world import WORLDS, world
 
 IN_FRAME, VISIBLE, MIN_PIXELS = 0.6, 0.45, 30
+WORLD_SHARE, PLAIN_SHARE, EMPTY_SHARE = 0.5, 0.4, 0.015
+MIRRORED = 0.1  # things that always face the same way are learned from far fewer pictures
+COLOURED, TEXTURED, NAMED_NATURAL = 0.72, 0.35, 0.35
 
 
 @dataclass(frozen=True)
 class ComposedInstance:
-    """One thing on the picture; ``mask`` (S, S) bool is what is seen of it, ``box`` the tight box around that."""
+    """One thing on the picture; ``mask`` (S, S) bool is what is seen of it, ``box`` the tight box around that.
+
+    ``colour`` and ``texture`` are those it has been painted in, or the natural colour where the caption says it.
+    """
 
     category: str
     caption: str
     colour: str | None
+    texture: str | None
     box: Box
     mask: np.ndarray
 
@@ -47,7 +57,7 @@ class _Layer:
     """A thing at its final size: ``rgba`` (h, w, 4) float32 premultiplied 0..1, with its corner in pixels."""
 
     placed: Placed
-    colour: str | None
+    look: Look
     rgba: np.ndarray
     left: int
     top: int
@@ -55,56 +65,84 @@ class _Layer:
 
 
 class Composer:
-    """Paints random scenes from sprites; the same generator state gives the same scene."""
+    """Paints random scenes from sprites; the same generator state gives the same scene.
 
-    def __init__(self, sprites: dict[str, list[Sprite]], size: int = 256):
-        self.sprites, self.size = sprites, size
-        self.names = sorted(sprites)
+    ``second_look`` is how often a thing is drawn in another style than its usual one.
+    """
+
+    def __init__(self, sprites: dict[str, list[Sprite]], size: int = 256, second_look: float = 0.1):
+        self.sprites, self.size, self.second_look = sprites, size, second_look
+        self.names = tuple(sorted(sprites))
 
     def compose(self, rng: np.random.Generator) -> Composite:
-        """One scene of 1 to 10 things; things that would be hidden for the greater part are left out."""
+        """One scene of up to 12 things, now and then empty; what would be hidden for the greater part is left out."""
+        empty = rng.random() < EMPTY_SHARE
         while True:
-            image, background, placed, chosen = self._plan(rng)
-            layers = [self._layer(place, sprite, rng) for place, sprite in zip(placed, chosen, strict=True)]
+            image, place, placed, chosen = self._plan(rng)
+            layers = [] if empty else [self._layer(one, sprite, rng) for one, sprite in zip(placed, chosen, strict=True)]
             layers = self._visible(sorted(layers, key=lambda layer: layer.placed.depth))
-            if layers:
+            if layers or empty:
                 break
         for layer in layers:
             self._paint(image, layer)
         instances = [self._instance(layer, rng) for layer in layers]
-        caption = scene_caption([(one.category, one.colour) for one in instances], background, rng)
+        caption = scene_caption([layer.look for layer in layers], _relation(layers, rng), place, rng)
         return Composite((image + 0.5).clip(0, 255).astype(np.uint8), caption, instances)
 
-    def _plan(self, rng: np.random.Generator):
-        """Background picture and kind (None: plain), and things with their places: half of the scenes have a ground."""
-        kind = BACKGROUNDS[rng.integers(len(BACKGROUNDS))]
-        grounded, plain = rng.random() < 0.5, rng.random() < 0.35
-        image, horizon = paint_background(kind, rng, self.size)
-        if plain and not grounded:
-            image, kind = paint_plain(rng, self.size), None
-        names = choose_categories(number_of_instances(rng), kind.scene if grounded else None, self.names, rng)
-        # tables first, so that what belongs on them finds them
-        names.sort(key=lambda name: name != "table")
-        chosen = [self.sprites[name][rng.integers(len(self.sprites[name]))] for name in names]
-        ratios = [sprite.rgba.shape[1] / sprite.rgba.shape[0] for sprite in chosen]
-        placed = place_on_ground(names, ratios, kind, horizon, rng) if grounded else place_freely(names, ratios, rng)
-        return image, kind, placed, chosen
+    def _plan(self, rng: np.random.Generator) -> tuple[np.ndarray, Place, list[Placed], list[Sprite]]:
+        """The background, the place in words, and things with their places: half of the scenes are whole worlds."""
+        seen = world(int(rng.integers(WORLDS)), self.names) if rng.random() < WORLD_SHARE else None
+        if seen:
+            setting = knowledge.settings()[seen.setting]
+            kind, sprites = background_of(setting), []
+
+            def ratio_of(name: str) -> float:
+                sprites.append(self._pick(name, rng))
+                return _ratio(sprites[-1])
+
+            placed = place_in_world(seen, self.names, ratio_of, kind.wet, rng)
+            feet = [one.top + one.height for one in placed if one.standing and one.category != "rug"]
+            by_day = any(one.category in ("sun", "rainbow") for one in placed)
+            image, light = paint_background(kind, rng, self.size, min(feet, default=1.0) - 0.02, by_day)
+            return image, place_of(setting, light, rng), placed, sprites
+        names = choose_categories(number_of_instances(rng), self.names, rng)
+        sprites = [self._pick(name, rng) for name in names]
+        placed = place_freely(names, [_ratio(sprite) for sprite in sprites], rng)
+        if rng.random() < PLAIN_SHARE:
+            image, colour = paint_plain(rng, self.size)
+            return image, plain_place(colour), placed, sprites
+        setting = list(knowledge.settings().values())[rng.integers(len(knowledge.settings()))]
+        image, light = paint_background(background_of(setting), rng, self.size)
+        return image, place_of(setting, light, rng), placed, sprites
+
+    def _pick(self, name: str, rng: np.random.Generator) -> Sprite:
+        """A drawing of a category: its usual style mostly; special kinds as often as the plain one."""
+        sprites = self.sprites[name]
+        kinds = 1 + len(THINGS[name].kinds)
+        usual, others = sprites[:kinds], sprites[kinds:]
+        pool = others if others and rng.random() < self.second_look else usual
+        return pool[rng.integers(len(pool))]
 
     def _layer(self, placed: Placed, sprite: Sprite, rng: np.random.Generator) -> _Layer:
-        """Tint, mirror and scale a sprite for its place."""
+        """Paint anew, mirror and scale a sprite for its place."""
         import cv2
 
-        colours = THINGS[placed.category].colours
-        colour = colours[rng.integers(len(colours))] if colours and rng.random() < 0.8 else None
-        rgba = sprite.tinted(colour)
-        if rng.random() < 0.5:
+        thing = THINGS[placed.category]
+        texture = thing.textures[rng.integers(len(thing.textures))] if thing.textures and rng.random() < TEXTURED else None
+        share = 0.3 if texture in ("wooden", "metal") else COLOURED
+        colour = thing.colours[rng.integers(len(thing.colours))] if thing.colours and rng.random() < share else None
+        rgba = sprite.painted(colour, texture)
+        if thing.mirror and rng.random() < MIRRORED:
             rgba = rgba[:, ::-1]
+        if not colour and not texture and thing.natural and rng.random() < NAMED_NATURAL:
+            colour = thing.natural
         width, height = (max(round(side * self.size), 2) for side in (placed.width, placed.height))
         shrinks = width * height < rgba.shape[0] * rgba.shape[1]
         rgba = cv2.resize(np.ascontiguousarray(rgba), (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         layer = rgba.astype(np.float32) / 255
         layer[..., :3] *= layer[..., 3:]
-        return _Layer(placed, colour, layer, round(placed.left * self.size), round(placed.top * self.size))
+        look = Look(placed.category, colour, texture, sprite.noun)
+        return _Layer(placed, look, layer, round(placed.left * self.size), round(placed.top * self.size))
 
     def _visible(self, layers: Sequence[_Layer]) -> list[_Layer]:
         """Give every layer (far to near) its visible mask, and drop those of which too little is seen."""
@@ -144,8 +182,39 @@ class Composer:
     def _instance(self, layer: _Layer, rng: np.random.Generator) -> ComposedInstance:
         rows, columns = np.flatnonzero(layer.mask.any(axis=1)), np.flatnonzero(layer.mask.any(axis=0))
         box = Box.from_corners([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], (self.size, self.size))
-        caption = instance_caption(layer.placed.category, layer.colour, box.height, rng)
-        return ComposedInstance(layer.placed.category, caption, layer.colour, box, layer.mask)
+        look = layer.look
+        return ComposedInstance(look.category, instance_caption(look, box.height, rng), look.colour, look.texture, box, layer.mask)
+
+
+def _ratio(sprite: Sprite) -> float:
+    return sprite.rgba.shape[1] / sprite.rgba.shape[0]
+
+
+def _relation(layers: Sequence[_Layer], rng: np.random.Generator) -> tuple[int, str, int] | None:
+    """How two of the things lie to each other: (index, words, index); None if nothing clear can be said."""
+    if len(layers) < 2:
+        return None
+    first, second = (int(i) for i in rng.permutation(len(layers))[:2])
+    depths = [layer.placed.depth for layer in layers]
+    carried = [(i, depths.index(layer.placed.carrier)) for i, layer in enumerate(layers) if layer.placed.carrier in depths]
+    if carried and rng.random() < 0.7:
+        first, second = carried[rng.integers(len(carried))]
+        return first, "on", second
+    one, other = layers[first].placed, layers[second].placed
+    across = (one.left - other.left) + (one.width - other.width) / 2
+    down = (one.top - other.top) + (one.height - other.height) / 2
+    gap = abs(across) - (one.width + other.width) / 2
+    if abs(across) > 0.15 and abs(across) > 1.3 * abs(down):
+        if gap < 0.12 and rng.random() < 0.4:
+            return first, ("next to", "beside", "near")[rng.integers(3)], second
+        side = "left" if across < 0 else "right"
+        return first, (f"to the {side} of", f"{side} of", f"on the {side} of")[rng.integers(3)], second
+    if abs(down) > 0.2 and abs(down) > 1.3 * abs(across) and not (one.standing and other.standing):
+        return first, (("above", "over") if down < 0 else ("below", "under"))[rng.integers(2)], second
+    if one.standing and other.standing and gap < 0:
+        feet = one.top + one.height - other.top - other.height
+        return (first, "in front of" if feet > 0 else "behind", second) if abs(feet) > 0.03 else None
+    return None
 
 
 def _shade(image: np.ndarray, layer: _Layer) -> None:
@@ -188,9 +257,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--sheet", type=Path, required=True, help="PNG file to write")
-    parser.add_argument("--sprites", type=Path, required=True, help="folder of the emoji pictures")
-    parser.add_argument("--fetch", action="store_true", help="download the emoji pictures into that folder first")
-    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--sprites", type=Path, required=True, help="folder of the emoji sets")
+    parser.add_argument("--fetch", action="store_true", help="download the emoji sets into that folder first")
+    parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.fetch:

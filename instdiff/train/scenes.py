@@ -20,12 +20,14 @@ MASK_SIZE = 64
 
 @dataclass(frozen=True)
 class StoredInstance:
-    """What is kept of a composed instance: words, box, and the visible mask at 64 x 64."""
+    """What is kept of a composed instance: words, box, the visible mask at 64 x 64, and what it was painted in."""
 
     category: str
     caption: str
     box: Box
     mask: np.ndarray  # (64, 64) bool
+    colour: str | None = None
+    texture: str | None = None
 
     def places(self, kinds: str, rng: np.random.Generator) -> dict:
         """The fields of an `Instance` for ``kinds``, letters out of b (box), p (point), s (scribble), m (mask)."""
@@ -86,13 +88,15 @@ def read_shard(path: Path) -> tuple[np.ndarray, list[StoredScene]]:
     masks = iter(np.unpackbits(packed, axis=1).reshape(-1, MASK_SIZE, MASK_SIZE).astype(bool))
     scenes = []
     for scene in words:
-        instances = [StoredInstance(category, caption, _box(xyxy), next(masks)) for category, caption, xyxy in scene["instances"]]
+        instances = [
+            StoredInstance(category, caption, _box(xyxy), next(masks), *painted) for category, caption, xyxy, *painted in scene["instances"]
+        ]
         scenes.append(StoredScene(scene["caption"], instances))
     return latents, scenes
 
 
 def _words(composite: Composite) -> dict:
-    instances = [[i.category, i.caption, i.box.xyxy] for i in composite.instances]
+    instances = [[i.category, i.caption, i.box.xyxy, i.colour, i.texture] for i in composite.instances]
     return {"caption": composite.caption, "instances": instances}
 
 

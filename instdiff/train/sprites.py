@@ -1,9 +1,10 @@
-"""Sprites for the training scenes: Microsoft's Fluent Emoji (MIT) from npm, and our own drawings in ``art/``."""
+"""Sprites for the training scenes: two emoji sets from npm, Fluent (MIT) and Noto (Apache-2.0), and our own drawings."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 import subprocess
 import tarfile
@@ -15,14 +16,42 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from instdiff.errors import BadInput, ServiceError
-from instdiff.train.catalogue import COLOURS, THINGS
+from instdiff.train.catalogue import THINGS
+from instdiff.train.tint import painted
 
-PACKAGE, VERSION = "@lobehub/fluent-emoji-3d", "1.1.0"
-URL = f"https://registry.npmjs.org/{PACKAGE}/-/fluent-emoji-3d-{VERSION}.tgz"
-SHA512 = "5a5ab69554ad4e7afc043a48274a449d328ee0bb83c71a931214ef46d0f50cb445d267bba207914232a87a10c75ee549d9069e720979c1106feb4954006de1ee"
-MAX_PICTURE_BYTES = 2_000_000
+MAX_FILE_BYTES = 40_000_000
 ART = Path(__file__).parent / "art"
-NOTICE = f"""These pictures come from the npm package {PACKAGE} {VERSION}: Microsoft's Fluent Emoji, 3D style.
+
+
+@dataclass(frozen=True)
+class Package:
+    """An npm package, pinned by the SHA-512 of its archive, and which of its files are kept: names or endings."""
+
+    name: str
+    version: str
+    sha512: str
+    keep: tuple[str, ...]
+
+    @property
+    def url(self) -> str:
+        return f"https://registry.npmjs.org/{self.name}/-/{self.name.split('/')[-1]}-{self.version}.tgz"
+
+
+FLUENT = Package(
+    "@lobehub/fluent-emoji-3d", "1.1.0",
+    "5a5ab69554ad4e7afc043a48274a449d328ee0bb83c71a931214ef46d0f50cb445d267bba207914232a87a10c75ee549d9069e720979c1106feb4954006de1ee",
+    (".webp",),
+)  # fmt: skip
+NOTO = Package(
+    "@iconify-json/noto", "1.2.9",
+    "0d08ae5c435bba7e35721f973d2579e47f456962a91d3cb3e3a6082ad49a2980f87c80c3ccbd6d47a1f89e9fd3dfc8dfad301e237adc285d26a8761e65502e6b",
+    ("icons.json", "chars.json"),
+)  # fmt: skip
+NOTICE = f"""The .json files come from the npm package {NOTO.name} {NOTO.version}: Noto Emoji by Google Inc
+(https://github.com/googlefonts/noto-emoji), licensed under the Apache License, Version 2.0; the licence's text is at
+https://www.apache.org/licenses/LICENSE-2.0. They are used unchanged.
+
+The .webp pictures come from the npm package {FLUENT.name} {FLUENT.version}: Microsoft's Fluent Emoji, 3D style.
 
 MIT License
 
@@ -47,84 +76,124 @@ IN THE SOFTWARE.
 
 @dataclass(frozen=True)
 class Sprite:
-    """One cut-out picture, ``rgba``: (H, W, 4) uint8, cropped tightly to what is not transparent."""
+    """One cut-out picture, ``rgba``: (H, W, 4) uint8, cropped tightly to what is not transparent.
+
+    ``noun`` is set where it shows a special kind of the category: a woman, for a person.
+    """
 
     category: str
     rgba: np.ndarray
-    _tinted: dict = field(default_factory=dict, repr=False, compare=False)
+    noun: str = ""
+    _painted: dict = field(default_factory=dict, repr=False, compare=False)
 
-    def tinted(self, colour: str | None) -> np.ndarray:
-        """(H, W, 4) uint8 in the named colour, or as it is for None; made once and kept."""
-        if colour not in self._tinted:
-            self._tinted[colour] = self.rgba if colour is None else recolour(self.rgba, colour)
-        return self._tinted[colour]
+    def painted(self, colour: str | None, texture: str | None) -> np.ndarray:
+        """(H, W, 4) uint8 in the named colour and texture, None for as it is; made once and kept."""
+        if (colour, texture) not in self._painted:
+            self._painted[colour, texture] = painted(self.rgba, colour, texture)
+        return self._painted[colour, texture]
 
 
 def fetch_sprites(folder: Path) -> None:
-    """Download the emoji package into ``folder``: its .webp files and a NOTICE. Does nothing if they are there.
+    """Download the emoji packages into ``folder``: pictures, drawings and a NOTICE. Does nothing if they are there.
 
     Raises:
         ServiceError: the registry cannot be reached, or what came is not the package that is pinned here.
     """
-    if (folder / "NOTICE").is_file():
+    notice = folder / "NOTICE"
+    if notice.is_file() and notice.read_text(encoding="utf-8") == NOTICE:
         return
-    archive = _download()
-    found = hashlib.sha512(archive).hexdigest()
-    if found != SHA512:
-        raise ServiceError(f"{PACKAGE} {VERSION} has SHA-512 {found[:16]}…, expected {SHA512[:16]}…; not unpacked")
-    unpack(archive, folder)
-    (folder / "NOTICE").write_text(NOTICE, encoding="utf-8")
+    for package in (FLUENT, NOTO):
+        archive = _download(package)
+        found = hashlib.sha512(archive).hexdigest()
+        if found != package.sha512:
+            raise ServiceError(f"{package.name} {package.version} has SHA-512 {found[:16]}…, expected {package.sha512[:16]}…; not unpacked")
+        unpack(archive, folder, package.keep)
+    notice.write_text(NOTICE, encoding="utf-8")
 
 
-def _download() -> bytes:
+def _download(package: Package) -> bytes:
     """The package's archive, through the npm client if there is one."""
     npm = shutil.which("npm")
     try:
         if not npm:
-            with urllib.request.urlopen(URL, timeout=60) as response:
+            with urllib.request.urlopen(package.url, timeout=60) as response:
                 return response.read()
         with tempfile.TemporaryDirectory() as scratch:
-            command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent"]
+            command = [npm, "pack", f"{package.name}@{package.version}", "--silent"]
             subprocess.run(command, cwd=scratch, check=True, capture_output=True, timeout=300)
             return next(Path(scratch).glob("*.tgz")).read_bytes()
     except (OSError, subprocess.SubprocessError, StopIteration) as error:
-        raise ServiceError(f"cannot download {PACKAGE} {VERSION}: {error}") from error
+        raise ServiceError(f"cannot download {package.name} {package.version}: {error}") from error
 
 
-def unpack(archive: bytes, folder: Path) -> None:
-    """Write the .webp files of a .tgz into ``folder``, flat: only the last part of a member's name is used."""
+def unpack(archive: bytes, folder: Path, keep: tuple[str, ...] = FLUENT.keep) -> None:
+    """Write the files of a .tgz that end as in ``keep`` into ``folder``, flat: only the last part of a name is used."""
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as members:
         for member in members:
             name = PurePosixPath(member.name).name
-            if member.isfile() and name.endswith(".webp") and member.size <= MAX_PICTURE_BYTES:
+            if member.isfile() and name.endswith(keep) and member.size <= MAX_FILE_BYTES:
                 (folder / name).write_bytes(members.extractfile(member).read())
 
 
-def load_sprites(folder: Path, size: int = 256) -> dict[str, list[Sprite]]:
-    """Every category's sprites, the longer side ``size`` pixels.
+def load_sprites(folder: Path, size: int = 192) -> dict[str, list[Sprite]]:
+    """Every category's sprites, the usual look first, the longer side ``size`` pixels.
 
     Raises:
-        BadInput: a picture of the emoji package is not in ``folder``.
+        BadInput: a picture of the emoji sets is not in ``folder``.
     """
-    return {name: [Sprite(name, _fit(_read(folder, name, thing.emoji, size), size))] for name, thing in THINGS.items()}
+    noto = _Noto(folder)
+    sprites: dict[str, list[Sprite]] = {}
+    for name, thing in THINGS.items():
+        wanted = [("", thing.emoji), *thing.kinds.items()]
+        sprites[name] = [
+            Sprite(name, _fit(_read(folder, noto, name, look, emoji, size), size), noun) for look in thing.looks for noun, emoji in wanted
+        ]
+    return sprites
 
 
-def _read(folder: Path, name: str, emoji: str, size: int) -> np.ndarray:
-    """(H, W, 4) uint8 RGBA of an emoji, or of our own drawing where ``emoji`` is empty."""
+class _Noto:
+    """The Noto set: drawings (SVG) by code point."""
+
+    def __init__(self, folder: Path):
+        if not all((folder / name).is_file() for name in NOTO.keep):
+            raise BadInput("sprites", f"no Noto drawings in {folder}; fetch them with --stage sprites")
+        icons, self.names = (json.loads((folder / name).read_text(encoding="utf-8")) for name in NOTO.keep)
+        self.icons, self.aliases = icons["icons"], icons["aliases"]
+
+    def svg(self, emoji: str) -> str | None:
+        """The drawing of a code point, None if there is none. The set names code points without the variation mark."""
+        name = self.names.get(emoji.replace("-fe0f", ""), "")
+        icon = self.icons.get(self.aliases[name]["parent"] if name in self.aliases else name)
+        return icon and f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128">{icon["body"]}</svg>'
+
+
+def _read(folder: Path, noto: _Noto, name: str, look: str, emoji: str, size: int) -> np.ndarray:
+    """(H, W, 4) uint8 RGBA of one look of a category: "a" our own drawing, "f" and "n" those of the emoji sets."""
     import cv2
 
-    path = folder / f"{emoji}.webp"
-    if not emoji:
-        import resvg_py
-
-        data = bytes(resvg_py.svg_to_bytes(svg_path=str(ART / f"{name}.svg"), width=2 * size, skip_system_fonts=True))
-    elif path.is_file():
-        data = path.read_bytes()
+    if look == "f":
+        path = folder / f"{emoji}.webp"
+        data = path.read_bytes() if path.is_file() else None
     else:
-        raise BadInput("sprites", f'no picture of "{name}" at {path}; fetch them with --stage sprites')
+        svg = noto.svg(emoji) if look == "n" else drawing_of(name).read_text(encoding="utf-8")
+        data = svg and _rasterised(svg, 2 * size)
+    if not data:
+        raise BadInput("sprites", f'no picture of "{name}" ({emoji}) in {folder}; fetch them with --stage sprites')
     bgra = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     return cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA)
+
+
+def drawing_of(name: str) -> Path:
+    """The file of our own drawing of a category."""
+    return ART / f"{name.replace(' ', '-')}.svg"
+
+
+def _rasterised(svg: str, width: int) -> bytes:
+    """A PNG, ``width`` pixels wide."""
+    import resvg_py
+
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=width, skip_system_fonts=True))
 
 
 def _fit(rgba: np.ndarray, size: int) -> np.ndarray:
@@ -141,51 +210,3 @@ def _fit(rgba: np.ndarray, size: int) -> np.ndarray:
     small = cv2.resize(np.dstack([rgba[..., :3] * alpha, alpha]), (width, height), interpolation=cv2.INTER_AREA)
     rgb = small[..., :3] / np.maximum(small[..., 3:], 1e-3)
     return np.clip(np.dstack([rgb, small[..., 3:] * 255]) + 0.5, 0, 255).astype(np.uint8)
-
-
-def recolour(rgba: np.ndarray, colour: str) -> np.ndarray:
-    """Tint the body of a sprite and keep its shading, its highlights and the parts of another hue.
-
-    Args:
-        rgba: (H, W, 4) uint8.
-        colour: a key of `COLOURS`.
-    """
-    import cv2
-
-    lab = cv2.cvtColor(rgba[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)  # (H, W, 3), L 0..100
-    target = cv2.cvtColor(np.float32([[COLOURS[colour]]]) / 255, cv2.COLOR_RGB2Lab)[0, 0]
-    body = _body(lab, rgba[..., 3])
-    middle = np.median(lab[..., 0][body > 0.5]) if (body > 0.5).any() else 50.0
-    gain = {"black": 0.4, "white": 0.55}.get(colour, 0.8)
-    light = np.clip(target[0] + gain * (lab[..., 0] - middle), 4, 99)
-    above = np.clip((light - target[0]) / (100 - target[0]), 0, 1)
-    below = np.clip(light / target[0], 0, 1)
-    # highlights lose chroma and shadows too, as on a glossy surface
-    chroma = ((1 - 0.5 * above) * below)[..., None] * target[1:]
-    tinted = np.clip(cv2.cvtColor(np.dstack([light, chroma]).astype(np.float32), cv2.COLOR_Lab2RGB), 0, 1) * 255
-    mixed = rgba[..., :3] + body[..., None] * (tinted - rgba[..., :3])
-    return np.dstack([np.clip(mixed + 0.5, 0, 255).astype(np.uint8), rgba[..., 3]])
-
-
-def _body(lab: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(H, W) 0..1, how much a pixel belongs to the part that gives the thing its colour.
-
-    That part is what lies near the strongest hue. A pale thing without a strong hue is its body as a whole,
-    but for what is dark or coloured on it.
-    """
-    solid = alpha > 127
-    chroma, hue = np.hypot(lab[..., 1], lab[..., 2]), np.degrees(np.arctan2(lab[..., 2], lab[..., 1])) % 360
-    weight = np.where(solid & (chroma > 12), chroma**2, 0)
-    counts = np.bincount((hue // 10).astype(int).ravel(), weight.ravel(), 36)
-    counts = counts + np.roll(counts, 1) + np.roll(counts, -1)
-    near = _ramp(np.abs((hue - (10 * counts.argmax() + 5) + 180) % 360 - 180), 62, 42)
-    pale = ((chroma < 24) & (lab[..., 0] > 62))[solid].mean() > 0.35
-    if pale and (near * (chroma > 28))[solid].mean() < 0.12:
-        return _ramp(chroma, 46, 34) * _ramp(lab[..., 0], 22, 40)
-    # on a pale thing the weakly coloured pixels are shading, not body
-    return near * (_ramp(chroma, 18, 32) if pale else _ramp(chroma, 6, 14))
-
-
-def _ramp(value: np.ndarray, zero: float, one: float) -> np.ndarray:
-    """0 up to ``zero``, 1 from ``one`` on (either way round), straight between."""
-    return np.clip((value - zero) / (one - zero), 0, 1)

@@ -6,12 +6,14 @@ import torch
 
 pytest.importorskip("cv2")
 
-from instdiff.detector import STRIDES, DenseDetector, Found, cells, pairwise_iou, suppress
+from instdiff.detector import STRIDES, DenseDetector, Found, cells, mix_masks, pairwise_iou, suppress
 from instdiff.train import detector as training
+from instdiff.train import held_out as measuring
 from instdiff.train.catalogue import THINGS
 from instdiff.train.compose import Composer
 from instdiff.train.degrade import FLAWS, degrade
 from instdiff.train.sprites import Sprite
+from instdiff.train.truth import COLOUR_NAMES, TEXTURE_NAMES
 
 SMALL = {"channels": (4, 4, 8, 8, 8), "head_channels": 8}
 
@@ -22,10 +24,12 @@ def composer(size=256):
 
 
 def test_forward_shapes_and_boxes_around_their_cells():
-    model = DenseDetector(categories=("cat", "dog", "cup"), **SMALL).eval()
-    logits, boxes = model(torch.zeros(2, 3, 64, 64))
+    model = DenseDetector(("cat", "dog", "cup"), ("red", "blue"), ("plain",), num_prototypes=5, **SMALL).eval()
+    logits, boxes, colours, textures, shapes, prototypes = model(torch.zeros(2, 3, 64, 64))
     centres, strides = cells(64)
     assert logits.shape == (2, 64 + 16 + 4, 3) and boxes.shape == (2, 84, 4)
+    assert colours.shape == (2, 84, 2) and textures.shape == (2, 84, 1)
+    assert shapes.shape == (2, 84, 5) and prototypes.shape == (2, 5, 16, 16)
     assert torch.all(boxes[..., :2] < centres) and torch.all(boxes[..., 2:] > centres)
     assert [(strides == stride).sum().item() for stride in STRIDES] == [64, 16, 4]
     assert logits.sigmoid().max() < 0.1, "an untrained detector sees nothing"
@@ -61,10 +65,16 @@ def test_pairwise_iou():
     ],
 )
 def test_suppress(x1, label, score, kept):
-    found = Found(torch.tensor([[0.0, 0, x1, 0.4], [0, 0, 0.4, 0.4]]), torch.tensor([score, 0.9]), torch.tensor([label, 0]))
-    result = suppress(found, 0.3)
-    assert len(result.scores) == len(result.boxes) == len(result.labels) == kept
-    assert result.scores[0] == pytest.approx(0.9)
+    boxes, scores = torch.tensor([[0.0, 0, x1, 0.4], [0, 0, 0.4, 0.4]]), torch.tensor([score, 0.9])
+    assert suppress(boxes, scores, torch.tensor([label, 0]), 0.3).tolist() == [1, 0][:kept]
+
+
+def test_masks_stay_inside_their_boxes():
+    prototypes = torch.stack([torch.ones(8, 8), -torch.ones(8, 8)])
+    boxes = torch.tensor([[0.0, 0.0, 0.5, 0.25], [0.25, 0.25, 1.0, 1.0]])
+    masks = mix_masks(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), prototypes, boxes) > 0
+    assert masks[0].nonzero().tolist() == [[y, x] for y in range(2) for x in range(4)]
+    assert not masks[1].any(), "a negative sum is no part of the mask"
 
 
 @pytest.mark.parametrize(("side", "stride"), [(4, 8), (40, 8), (100, 16), (240, 32)])
@@ -98,7 +108,7 @@ def test_overlaps():
     [([True, True], 2, 1.0), ([True, True], 4, 0.5), ([False, True], 1, 0.5), ([True, False, True], 2, 5 / 6), ([], 3, 0.0)],
 )
 def test_average_precision(hits, total, expected):
-    assert training.average_precision(torch.tensor(hits, dtype=torch.bool), total) == pytest.approx(expected)
+    assert measuring.average_precision(torch.tensor(hits, dtype=torch.bool), total) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
@@ -128,35 +138,61 @@ def test_batches_mirror_boxes_with_their_pictures(monkeypatch):
     monkeypatch.setattr(training, "CLEAN", 1.0)
     scenes = training.Scenes(composer(), Passed(), np.random.default_rng(3), size=70)
     assert len(scenes.entries) == 64
-    images, boxes, labels = scenes.batch(16)
+    images, truths = scenes.batch(16)
     assert len(scenes.entries) == 70 and scenes.oldest == 10, "a full pool forgets its oldest"
-    stored = {(image.float() / 127.5 - 1).numpy().tobytes(): (box, label) for image, box, label in scenes.entries}
+    stored = {(image.float() / 127.5 - 1).numpy().tobytes(): truth for image, truth in scenes.entries}
     mirrored = 0
-    for image, box, label in zip(images, boxes, labels, strict=True):
-        as_it_was = image.numpy().tobytes() in stored
+    for image, truth in zip(images, truths, strict=True):
+        as_it_was, boxes, masks = image.numpy().tobytes() in stored, truth.boxes, truth.masks
         if not as_it_was:
-            image, box = image.flip(-1), torch.stack([1 - box[:, 2], box[:, 1], 1 - box[:, 0], box[:, 3]], dim=1)
+            image, masks = image.flip(-1), masks.flip(-1)
+            boxes = torch.stack([1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]], dim=1)
         expected = stored[image.contiguous().numpy().tobytes()]
-        assert torch.allclose(box, expected[0]) and torch.equal(label, expected[1])
+        assert torch.allclose(boxes, expected.boxes) and torch.equal(masks, expected.masks)
+        assert torch.equal(truth.labels, expected.labels) and torch.equal(truth.colours, expected.colours)
         mirrored += not as_it_was
     assert 0 < mirrored < 16
 
 
-def test_held_out_counts_a_perfect_detector_and_a_blind_one():
-    held_out = training.HeldOut(composer(), Passed(), count=20)
-    truth = [Found(box, torch.ones(len(box)), label) for box, label in zip(held_out.boxes, held_out.labels, strict=True)]
-    scores, labels, hits = held_out.judge(truth)
-    assert hits.all() and len(hits) == len(torch.cat(held_out.labels)) > 20
-    wrong = [Found(one.boxes, one.scores, one.labels + 1) for one in truth]
-    assert not held_out.judge(wrong)[2].any()
-    twice = [Found(torch.cat([o.boxes, o.boxes]), torch.cat([o.scores, o.scores]), torch.cat([o.labels, o.labels])) for o in truth]
-    assert held_out.judge(twice)[2].sum() == len(hits), "a second box on the same thing is no hit"
+def seen_truth(held_out, **changed):
+    return [
+        Found(truth.boxes, torch.ones(len(truth.boxes)), truth.labels, truth.colours, truth.textures, truth.masks)._replace(
+            **{name: change(getattr(truth, name)) for name, change in changed.items()}
+        )
+        for truth in held_out.truths
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "hits", "looks"),
+    [
+        ({}, 1.0, {"mask_iou": 1, "colour": 1, "texture": 1}),
+        ({"labels": lambda labels: labels + 1}, 0.0, {"mask_iou": 0, "colour": 0, "texture": 0}),
+        ({"boxes": lambda boxes: boxes * 0.4}, 0.0, {"mask_iou": 0, "colour": 0, "texture": 0}),
+        ({"colours": lambda colours: colours + 1}, 1.0, {"mask_iou": 1, "colour": 0, "texture": 1}),
+        ({"masks": torch.zeros_like}, 1.0, {"mask_iou": 0, "colour": 1, "texture": 1}),
+        ({"textures": lambda textures: textures + 1}, 1.0, {"mask_iou": 1, "colour": 1, "texture": 0}),
+    ],
+)
+def test_held_out_counts_what_is_right(changed, hits, looks):
+    held_out = measuring.HeldOut(composer(), Passed(), count=20)
+    seen = held_out.judge(seen_truth(held_out, **changed))
+    assert seen.hits.float().mean() == hits and len(seen.hits) == sum(len(truth.labels) for truth in held_out.truths) > 20
+    assert seen.looks == pytest.approx(looks, abs=0.02)
+
+
+def test_a_second_box_on_the_same_thing_is_no_hit():
+    held_out = measuring.HeldOut(composer(), Passed(), count=5)
+    truth = seen_truth(held_out)
+    twice = [Found(*(torch.cat([values, values]) for values in one)) for one in truth]
+    seen = held_out.judge(twice)
+    assert seen.hits.sum() == sum(len(one.scores) for one in truth) == len(seen.hits) / 2
 
 
 def test_learns():
     scenes = training.Scenes(composer(), Passed(), np.random.default_rng(4))
     torch.manual_seed(0)
-    model, batch = DenseDetector(tuple(THINGS), **SMALL), scenes.batch(8)
+    model, batch = DenseDetector(tuple(THINGS), tuple(COLOUR_NAMES), tuple(TEXTURE_NAMES), **SMALL), scenes.batch(8)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     history = []
     for _ in range(25):
@@ -169,20 +205,21 @@ def test_learns():
 
 
 def test_threshold_with_the_best_f1():
-    held_out = training.HeldOut(composer(), Passed(), count=6)
-    total = len(torch.cat(held_out.labels))
+    held_out = measuring.HeldOut(composer(), Passed(), count=6)
+    total = sum(len(truth.labels) for truth in held_out.truths)
     scores = torch.cat([torch.full((total,), 0.6), torch.full((3 * total,), 0.4)])
     hits = torch.arange(4 * total) < total
-    held_out.look = lambda model: {"clean": (scores, None, hits)}
-    threshold = training.choose_threshold(None, held_out)
+    seen = measuring.Seen(scores, None, hits, {})
+    held_out.look = lambda model: {"clean": seen}
+    threshold = measuring.choose_threshold(None, held_out)
     assert 0.4 < threshold <= 0.6
-    assert held_out.rates(scores, hits, threshold) == (1.0, 1.0) and held_out.rates(scores, hits, 0.3) == (1.0, 0.25)
+    assert held_out.rates(seen, threshold) == (1.0, 1.0) and held_out.rates(seen, 0.3) == (1.0, 0.25)
 
 
 def test_resumes_and_saves(tmp_path, monkeypatch):
     """A second slice goes on at the step where the first ended."""
-    held_out = training.HeldOut(composer(), Passed(), count=4)
-    monkeypatch.setattr(training, "DenseDetector", lambda categories: DenseDetector(categories, **SMALL))
+    held_out = measuring.HeldOut(composer(), Passed(), count=4)
+    monkeypatch.setattr(training, "DenseDetector", lambda *names: DenseDetector(*names, **SMALL))
     monkeypatch.setattr(training, "load_sprites", lambda folder: composer().sprites)
     monkeypatch.setattr(training.PatchAutoencoder, "from_pretrained", lambda folder: Passed())
     monkeypatch.setattr(training, "HeldOut", lambda *_: held_out)
@@ -194,3 +231,11 @@ def test_resumes_and_saves(tmp_path, monkeypatch):
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == ends[1]["step"]
     saved = DenseDetector.from_pretrained(tmp_path / "detector")
     assert list(saved.config.categories) == list(THINGS) and saved.config.score_threshold == ends[1]["score_threshold"]
+
+
+def test_trains_on_from_a_detector_of_other_categories():
+    old, new = DenseDetector(("cat", "dog"), **SMALL), DenseDetector(("cat", "dog", "cup"), **SMALL)
+    before = new.heads[0][1].weight.clone()
+    training.take_over(new, old)
+    assert torch.equal(new.stem[0][0].weight, old.stem[0][0].weight)
+    assert torch.equal(new.heads[0][1].weight, before), "what does not fit is learned anew"

@@ -29,7 +29,7 @@ def run(mode="box", steps=10, mis=0.0, guidance=7.5, alpha=0.8):
     whole = small_grounding(mode).pick(0)
 
     def condition(text, grounding):
-        return Condition(text, unifusion(grounding), grounding.regions)
+        return Condition(text, unifusion(grounding), grounding.regions, None)
 
     conditions = [condition(golden["context"], whole)]
     conditions += [condition(golden["instance_contexts"][i], whole.pick(0, i)) for i in range(3)]
