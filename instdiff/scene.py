@@ -27,6 +27,8 @@ class Predicate(StrEnum):
     NEXT_TO = "next to"
     IN_FRONT_OF = "in front of"
     BEHIND = "behind"
+    LARGER_THAN = "larger than"
+    SMALLER_THAN = "smaller than"
     LEFT = "on the left"
     RIGHT = "on the right"
     TOP = "at the top"
@@ -84,6 +86,29 @@ class SceneObject(_Value):
     @property
     def longest_m(self) -> float:
         return max(self.width_m, self.height_m)
+
+    @property
+    def is_backdrop(self) -> bool:
+        """True for what stands on the horizon: a mountain."""
+        thing = self.thing
+        return thing is not None and thing.apparent is not None and thing.on[0] != "sky" and self.support in ("ground", "floor", "water")
+
+    @property
+    def is_far(self) -> bool:
+        """True for what is so far away that its real size does not show."""
+        return self.is_backdrop or (self.support == "sky" and self.thing is not None and self.thing.apparent is not None)
+
+    @property
+    def is_flat(self) -> bool:
+        """True for what lies flat on the ground: a rug."""
+        return self.thing is not None and self.thing.depth_m is not None
+
+    @property
+    def size_m(self) -> float:
+        """The side of a square as large as the object is from its usual side; of what lies flat, from above."""
+        thing = self.thing
+        length_m = thing.depth_m * self.width_m / thing.width_m if thing and thing.depth_m else self.height_m
+        return (self.width_m * length_m) ** 0.5
 
 
 class Scene(_Value):

@@ -16,6 +16,21 @@ from instdiff.layout import _Value
 
 FOLDER = Path(__file__).parent
 
+IRREGULAR = dict(
+    pair.split(":")
+    for pair in (
+        "human:humans woman:women man:men child:children person:people mouse:mice goose:geese ox:oxen calf:calves shelf:shelves "
+        "wolf:wolves leaf:leaves loaf:loaves elf:elves thief:thieves scarf:scarves knife:knives wife:wives tooth:teeth foot:feet "
+        "cactus:cacti dwarf:dwarves tomato:tomatoes potato:potatoes hero:heroes superhero:superheroes mango:mangoes volcano:volcanoes "
+        "mosquito:mosquitoes buffalo:buffaloes sheep:sheep fish:fish deer:deer moose:moose bison:bison salmon:salmon trout:trout "
+        "squid:squid shrimp:shrimp reindeer:reindeer jellyfish:jellyfish starfish:starfish goldfish:goldfish aircraft:aircraft"
+    ).split()
+)
+COMPOUNDING = ("man", "shelf", "person")  # also at the end of longer words: policeman, bookshelf
+
+# What small things are put on where nothing else is said, the likeliest first.
+TABLES = ("table", "dining table", "desk", "kitchen counter", "coffee table", "workbench", "sideboard", "bookshelf")
+
 Support = Literal["floor", "ground", "water", "table", "wall", "ceiling", "sky"]
 
 
@@ -25,7 +40,7 @@ class Thing(_Value):
     ``on`` lists what it may stand on or hang from, the usual place first. ``surface`` is the share of its height at
     which other things rest on it (1 = on its very top), None if it carries nothing. ``depth_m`` marks a flat thing
     that lies on the ground. ``apparent`` is the usual share of the picture's width for what is too far away for its
-    real size to matter (sun, cloud). ``kinds`` are special names with a (width, height) in metres of their own.
+    real size to matter (sun, cloud, mountain). ``kinds`` are special names with a (width, height) in metres of their own.
     """
 
     name: str
@@ -82,17 +97,27 @@ def settings() -> dict[str, Setting]:
 
 
 def plural_of(noun: str) -> str:
-    """The regular plural, with the common irregular endings: ``child`` -> ``children``, ``baby`` -> ``babies``."""
-    for ending, plural in (("woman", "women"), ("man", "men"), ("child", "children"), ("calf", "calves"), ("shelf", "shelves")):
-        if noun == ending or noun.endswith(" " + ending) or (ending in ("man", "shelf") and noun.endswith(ending)):
-            return noun[: -len(ending)] + plural
+    """The plural, with the common irregular ones: ``child`` -> ``children``, ``baby`` -> ``babies``."""
+    head, space, last = noun.rpartition(" ")
+    for ending, plural in IRREGULAR.items():
+        if last == ending or (ending in COMPOUNDING and last.endswith(ending)):
+            return head + space + last[: -len(ending)] + plural
+    return regular_plural(noun)
+
+
+def regular_plural(noun: str) -> str:
+    """The plural by rule alone: what some write for irregular nouns too, such as "cactuses"."""
     if noun.endswith("y") and noun[-2:-1] not in tuple("aeiou"):
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "x", "ch", "sh", "z")) else "s")
 
 
 def singular_of(noun: str) -> str:
-    """The singular of an unknown plural noun, by its ending."""
+    """The singular of an unknown plural noun, by its ending; what is no plural comes back as it is."""
+    head, space, last = noun.rpartition(" ")
+    for singular, plural in IRREGULAR.items():
+        if last == plural or (singular in COMPOUNDING and last.endswith(plural)):
+            return head + space + last[: -len(plural)] + singular
     if noun.endswith("ies") and len(noun) > 4:
         return noun[:-3] + "y"
     if noun.endswith(("sses", "xes", "ches", "shes", "zes")):
@@ -108,8 +133,8 @@ def nouns() -> dict[str, Noun]:
         for name in (thing.name, *thing.synonyms, *thing.kinds):
             plural = thing.plural if name == thing.name and thing.plural else plural_of(name)
             table.setdefault(name, Noun(thing, name, False))
-            if plural != name:
-                table.setdefault(plural, Noun(thing, name, True))
+            for form in {plural, regular_plural(name)} - {name}:
+                table.setdefault(form, Noun(thing, name, True))
     for setting in settings().values():
         for name in (setting.name, *setting.synonyms):
             table.setdefault(name, Noun(setting, name, False))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import nn
 
 from instdiff.autoencoder import PatchAutoencoder
@@ -160,7 +161,7 @@ def train(
     step = load(out, model, average, optimizer) if resume and (out / "state.pt").exists() else 0
     if resume and not step and (out / "detector").exists():
         for part in (model, average):
-            take_over(part, DenseDetector.from_pretrained(out / "detector"))
+            take_over(part, load_file(out / "detector" / "diffusion_pytorch_model.safetensors"))
     composer, passed = Composer(load_sprites(sprites)), PatchAutoencoder.from_pretrained(autoencoder)
     held_out = HeldOut(composer, passed)
     scenes = Scenes(composer, passed, np.random.default_rng([1000 + step, seed]))
@@ -206,10 +207,10 @@ def follow(average: DenseDetector, model: DenseDetector, decay: float) -> None:
         value.lerp_(theirs[name], 1 - decay) if value.is_floating_point() else value.copy_(theirs[name])
 
 
-def take_over(model: DenseDetector, other: DenseDetector) -> None:
-    """Copy the weights that have the same shape in both models."""
+def take_over(model: DenseDetector, weights: dict[str, torch.Tensor]) -> None:
+    """Copy those weights that fit."""
     shapes = {name: value.shape for name, value in model.state_dict().items()}
-    fitting = {name: value.float() for name, value in other.state_dict().items() if shapes.get(name) == value.shape}
+    fitting = {name: value.float() for name, value in weights.items() if shapes.get(name) == value.shape}
     model.load_state_dict(fitting, strict=False)
 
 

@@ -236,6 +236,6 @@ def test_resumes_and_saves(tmp_path, monkeypatch):
 def test_trains_on_from_a_detector_of_other_categories():
     old, new = DenseDetector(("cat", "dog"), **SMALL), DenseDetector(("cat", "dog", "cup"), **SMALL)
     before = new.heads[0][1].weight.clone()
-    training.take_over(new, old)
+    training.take_over(new, old.state_dict())
     assert torch.equal(new.stem[0][0].weight, old.stem[0][0].weight)
     assert torch.equal(new.heads[0][1].weight, before), "what does not fit is learned anew"

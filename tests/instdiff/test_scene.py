@@ -1,6 +1,5 @@
 import pytest
 
-from instdiff import knowledge
 from instdiff.errors import BadInput
 from instdiff.scene import Relation, Scene, SceneObject
 
@@ -13,33 +12,19 @@ def test_sizes_and_supports_come_from_knowledge():
 
 
 @pytest.mark.parametrize(
-    ("word", "category", "plural"),
+    ("category", "support", "backdrop", "far", "flat"),
     [
-        ("sofa", "couch", False),
-        ("mug", "cup", False),
-        ("mice", "mouse", True),
-        ("people", "person", True),
-        ("women", "person", True),
-        ("wolves", "wolf", True),
-        ("butterflies", "butterfly", True),
-        ("houseplants", "potted plant", True),
-        ("bookcases", "bookshelf", True),
-        ("smartphone", "cell phone", False),
-        ("puppies", "dog", True),
-        ("knives", "knife", True),
+        ("cat", None, False, False, False),
+        ("rug", None, False, False, True),
+        ("sun", None, False, True, False),
+        ("mountain", None, True, True, False),
+        ("airplane", None, False, True, False),
+        ("airplane", "ground", False, False, False),
     ],
 )
-def test_words_of_a_thing(word, category, plural):
-    noun = knowledge.nouns()[word]
-    assert (noun.meaning.name, noun.plural) == (category, plural)
-
-
-def test_scenes_use_known_things_only():
-    assert len(knowledge.settings()) >= 20
-    for setting in knowledge.settings().values():
-        for option in setting.objects:
-            assert option.category in knowledge.things(), (setting.name, option.category)
-            assert 1 <= option.count[0] <= option.count[1]
+def test_what_shows_its_real_size(category, support, backdrop, far, flat):
+    item = SceneObject(id="a", category=category, support=support)
+    assert (item.is_backdrop, item.is_far, item.is_flat) == (backdrop, far, flat)
 
 
 @pytest.mark.parametrize(
