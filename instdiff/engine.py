@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DRAFT_FOLDER = Path(__file__).parent / "draft"
+PUBLISHED = {"num_inference_steps": 50, "guidance_scale": 7.5, "alpha": 0.8, "mis": 0.36}
+SD15 = "instancediffusion-sd15"
+SD15_MISSING = (
+    '"sd15" needs the published model, converted; fetch instancediffusion_sd15.pth and '
+    "pretrained/SD_v1_5_input_conv_weight_bias.pth from https://github.com/frank-xwang/InstanceDiffusion, and run "
+    "`hf download openai/clip-vit-large-patch14 vocab.json merges.txt tokenizer_config.json config.json`; then run "
+    "`python -m instdiff.checkpoint instancediffusion_sd15.pth --stock SD_v1_5_input_conv_weight_bias.pth "
+    f"--out {{place}}/{SD15}`{{set}}"
+)
 
 
 @dataclass(frozen=True)
@@ -50,19 +59,37 @@ def engine_info(name: str) -> EngineInfo:
     Raises:
         BadInput: there is no such engine or folder.
     """
-    real = RenderSettings(num_inference_steps=50, guidance_scale=7.5, alpha=0.8, mis=0.36)
     if name == "draft":
-        draft = json.loads((DRAFT_FOLDER / "engine.json").read_text())
-        return EngineInfo(name, DRAFT_FOLDER, tuple(draft["native_size"]), draft["max_side"], RenderSettings(**draft["defaults"]))
+        return _read_info(name, DRAFT_FOLDER)
     if name == "sd15":
-        folder = models_folder()
-        if folder is None or not (folder / "instancediffusion-sd15" / "model_index.json").exists():
-            place = (folder or Path("MODELS")) / "instancediffusion-sd15"
-            raise BadInput("engine", f'"sd15" needs a converted model in {place}; set INSTDIFF_MODELS to the folder that holds it')
-        return EngineInfo(name, folder / "instancediffusion-sd15", (512, 512), 4096, real)
+        return _read_info(name, _sd15_folder())
     if os.path.exists(os.path.join(name, "model_index.json")):  # unlike a Path, no error where a name is too long for a file
-        return EngineInfo(name, Path(name), (512, 512), 4096, real)
+        return _read_info(name, Path(name))
     raise BadInput("engine", f'"{name}" is not known; choose draft, sd15, or a model folder with a model_index.json')
+
+
+def _read_info(name: str, folder: Path) -> EngineInfo:
+    """What a model folder's engine.json says, or what the published model takes."""
+    path = folder / "engine.json"
+    try:
+        said = json.loads(path.read_text()) if path.exists() else {}
+        size, max_side = (int(side) for side in said.get("native_size", (512, 512))), int(said.get("max_side", 4096))
+        width, height = size
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise BadInput("engine", f"{path} is damaged: {error}") from error
+    return EngineInfo(name, folder, (width, height), max_side, RenderSettings.parse(said.get("defaults", PUBLISHED), "engine.defaults"))
+
+
+def _sd15_folder() -> Path:
+    """Where the converted published model lies: under ``INSTDIFF_MODELS``, or in the Hugging Face cache."""
+    from huggingface_hub import constants
+
+    own = models_folder()
+    cached = sorted(Path(constants.HF_HUB_CACHE).glob(f"models--*--{SD15}/snapshots/*"))
+    for folder in ([own / SD15] if own else []) + cached:
+        if (folder / "model_index.json").exists():
+            return folder
+    raise BadInput("engine", SD15_MISSING.format(place=own or "models", set="" if own else " and set INSTDIFF_MODELS=models"))
 
 
 def load_engine(name: str) -> Engine:

@@ -1,4 +1,8 @@
-"""A plan is mended by what became of each of its instances on the picture."""
+"""A plan is mended by what became of each of its instances on the picture.
+
+Each instance that failed gets the next move that it has not had yet; the noise stays as it is, so that the move is what
+changes. Only where the moves of an instance are spent is the picture painted from other noise.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +10,140 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from agent.planners.plan import Plan
+from agent.planners.vocabulary import ADJECTIVES, COLOURS
 from instdiff.layout import Box, Instance
+from instdiff.relations import broken
 
 if TYPE_CHECKING:
     from evaluators.report import Report, Verdict
 
 ENLARGE = 1.2
-TRUSTED_IOU = 0.25
+TRUSTED_IOU = 0.25  # what overlaps its place less is not followed
+MIS_STEP, MOST_MIS = 0.1, 0.5
+USUAL_ALPHA, ALPHA_STEP = 0.8, 0.2  # share of the steps with grounding
 
 
 def revised(plan: Plan, report: Report, seed: int) -> Plan:
-    """The plan after one move per instance that failed.
+    """The plan after one move for each instance that failed.
 
-    Missing: a larger box and a plainer caption, later another seed. Misplaced: halfway to where it was seen, or
-    another seed. Wrong attribute: more steps with the Multi-Instance Sampler. Extras join the negative caption. A
-    move is made only if every instance keeps its side of every other one, so that what the words ask for still holds.
+    - missing: a larger box, away from what covers it, a plainer caption, and more steps with the Multi-Instance Sampler.
+    - misplaced: halfway to where it was seen, twice at most; then, or where that is far away, more steps with grounding.
+    - wrong attribute: the caption says it again ("entirely red"), and more steps with the Multi-Instance Sampler.
+    - what is seen and not planned joins the negative caption.
+    - an instance whose moves are spent asks for another seed.
+
+    A move of a box is made only if it breaks no relation of the scene and keeps the side of every other instance. Every
+    move is a note. ``plan.seed``, ``mis`` and ``alpha`` are those of the picture that the report is about.
     """
-    instances, notes = list(plan.layout.instances), list(plan.notes)
-    reseed, mis = False, plan.mis
+    moves = _Moves(plan)
     for verdict in report.verdicts:
-        index, before = verdict.instance, instances[verdict.instance]
-        tag = f"{before.category or before.name} {index + 1}"
         match verdict.kind.value:
-            case "missing" if f"{tag}: larger and plainer." not in notes and before.box:
-                instances[index] = _plainer(_moved(instances, index, _enlarged(before.box, instances, index)))
-                notes.append(f"{tag}: larger and plainer.")
-            case "misplaced" if before.box and (box := _halfway(verdict, before.box)):
-                instances[index] = _moved(instances, index, box)
-                reseed |= instances[index] == before
-                notes += [] if instances[index] == before else [f"{tag}: moved towards where it was seen."]
+            case "missing":
+                moves.missing(verdict)
+            case "misplaced":
+                moves.misplaced(verdict)
             case "wrong attribute":
-                mis = round(min(max(mis or 0.0, 0.2) + 0.1, 0.5), 2)
-                reseed = True
-            case "missing" | "misplaced":
-                reseed = True
-    layout = plan.layout.with_instances(instances)
-    names = {instance.category.lower() for instance in instances} | {instance.caption.lower() for instance in instances}
-    denied = [part for part in plan.layout.negative_caption.split(", ") if part]
-    denied += [name for name in dict.fromkeys(extra.category for extra in report.extras) if name not in names and name not in denied]
-    layout = layout.model_copy(update={"negative_caption": ", ".join(denied)})
-    new_seed = Random(f"{seed} {len(plan.notes)} {plan.seed}").randrange(2**31) if reseed or layout == plan.layout else plan.seed
-    return plan.model_copy(update={"layout": layout, "notes": tuple(notes), "seed": new_seed, "mis": mis})
+                moves.wrong_attribute(verdict)
+    moves.deny([extra.category for extra in report.extras])
+    return moves.made(seed)
+
+
+class _Moves:
+    """The moves of one revision, made one after the other on a copy of the plan."""
+
+    def __init__(self, plan: Plan):
+        self.plan, self.notes = plan, list(plan.notes)
+        self.instances = list(plan.layout.instances)
+        self.negative = plan.layout.negative_caption
+        self.mis, self.alpha = plan.mis, plan.alpha
+        self.spent: list[str] = []  # who asks for another seed
+        self.followed: dict[int, tuple[Instance, str]] = {}  # who went to where it was seen: the instance before, and the note
+
+    def missing(self, verdict: Verdict) -> None:
+        index, before = verdict.instance, self.instances[verdict.instance]
+        if not self._first(index, "larger and plainer"):
+            return self._give_up(index)
+        if before.box:
+            self._move(index, _enlarged(before.box, self.instances, index))
+        self.instances[index] = _plainer(self.instances[index])
+        self._more_mis()
+
+    def misplaced(self, verdict: Verdict) -> None:
+        index, box = verdict.instance, self.instances[verdict.instance].box
+        if box and (nearer := _halfway(verdict, box)):
+            before = self.instances[index]
+            for move in ("moved towards where it was seen", "moved once more towards where it was seen"):
+                if f"{self._tag(index)}: {move}." not in self.notes and self._move(index, nearer):
+                    self._first(index, move)
+                    self.followed[index] = (before, self.notes[-1])
+                    return
+        alpha = round(min((USUAL_ALPHA if self.plan.alpha is None else self.plan.alpha) + ALPHA_STEP, 1.0), 2)
+        if alpha == self.plan.alpha or not self._first(index, "more steps with grounding"):
+            return self._give_up(index)
+        self.alpha = alpha
+
+    def wrong_attribute(self, verdict: Verdict) -> None:
+        index = verdict.instance
+        if not self._first(index, "its attribute is said again"):
+            return self._give_up(index)
+        self.instances[index] = _said_again(self.instances[index])
+        self._more_mis()
+
+    def deny(self, categories: list[str]) -> None:
+        """What is seen and not planned joins the negative caption."""
+        planned = {text.lower() for instance in self.instances for text in (instance.category, instance.caption)}
+        denied = [part for part in self.negative.split(", ") if part]
+        new = [name for name in dict.fromkeys(categories) if name not in planned and name not in denied]
+        self.negative = ", ".join([*denied, *new])
+        self.notes += [f"{name}: seen and not planned, so it joins the negative caption." for name in new]
+
+    def made(self, seed: int) -> Plan:
+        """The revised plan. Where an instance is given up, or nothing else is left to change, the noise is another."""
+        for index, (before, note) in self.followed.items() if self.spent else ():
+            self.instances[index] = before  # other noise puts it elsewhere, so there is nothing to follow
+            self.notes.remove(note)
+        changes = {"instances": tuple(self.instances), "negative_caption": self.negative}
+        layout = self.plan.layout.model_copy(update=changes)
+        same = layout == self.plan.layout and (self.mis, self.alpha) == (self.plan.mis, self.plan.alpha)
+        noise = self.plan.seed
+        if self.spent or same:
+            noise = Random(f"{seed} {len(self.plan.notes)} {self.plan.seed}").randrange(2**31)
+            self.notes.append(f"{', '.join(self.spent) or 'Nothing else'}: painted from another seed, {noise}.")
+        update = {"layout": layout, "notes": tuple(self.notes), "seed": noise, "mis": self.mis, "alpha": self.alpha}
+        return self.plan.model_copy(update=update)
+
+    def _tag(self, index: int) -> str:
+        return f"{self.instances[index].category or self.instances[index].name} {index + 1}"
+
+    def _first(self, index: int, move: str) -> bool:
+        """Note a move; False if the instance had it before."""
+        note = f"{self._tag(index)}: {move}."
+        if note in self.notes:
+            return False
+        self.notes.append(note)
+        return True
+
+    def _give_up(self, index: int) -> None:
+        self.spent.append(self._tag(index))
+
+    def _more_mis(self) -> None:
+        self.mis = round(min(max(self.plan.mis or 0.0, MIS_STEP) + MIS_STEP, MOST_MIS), 2)
+
+    def _move(self, index: int, box: Box) -> bool:
+        """Put an instance into another box, if what the words ask for still holds; True if it moved."""
+        moved = _moved(self.instances, index, box)
+        if moved == self.instances[index] or self._breaks([*self.instances[:index], moved, *self.instances[index + 1 :]]):
+            return False
+        self.instances[index] = moved
+        return True
+
+    def _breaks(self, instances: list[Instance]) -> bool:
+        """True if a relation of the scene holds now, and would not with these instances."""
+        scene, ids = self.plan.scene, self.plan.ids
+        if scene is None or len(ids) != len(instances):
+            return False
+        found = [broken(scene, self.plan.layout.with_instances(each), ids) for each in (self.instances, instances)]
+        return any(relation not in found[0] for relation in found[1])
 
 
 def _enlarged(box: Box, instances: list[Instance], index: int) -> Box:
@@ -99,3 +196,12 @@ def _plainer(instance: Instance) -> Instance:
         return instance
     words = instance.caption.removesuffix(instance.category).split()
     return instance.model_copy(update={"caption": " ".join([*words[:2], instance.category])})
+
+
+def _said_again(instance: Instance) -> Instance:
+    """The colours of the caption, or else its other adjectives, once more at its end: "a red car, entirely red"."""
+    words = [word.strip(",.;") for word in instance.caption.lower().split()]
+    known = [word for word in words if word in COLOURS] or [word for word in words if word in ADJECTIVES]
+    if not known or ", entirely" in instance.caption:
+        return instance
+    return instance.model_copy(update={"caption": f"{instance.caption}, entirely {' and '.join(dict.fromkeys(known))}"})

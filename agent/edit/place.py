@@ -1,0 +1,180 @@
+"""Where a thing goes in a layout in which everything else stays: possible boxes, and the best of them.
+
+Size follows from real metres and the scale of what is near (see `agent.ground`). Boxes are fractions of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from agent import ground
+from agent.edit.sheet import Sheet
+from instdiff.layout import Box
+from instdiff.relations import slack
+from instdiff.scene import PICTURE, Relation, SceneObject
+from instdiff.scene import Predicate as P
+
+SHORTEST_LONG, SHORTEST = 0.11, 0.068  # what is smaller is enlarged, so that it can be painted
+LONGEST = 0.8
+SMALLER = (1.0, 0.7, 0.5, 0.3)  # what finds no place as large as it is, is painted smaller
+BROKEN = 10.0  # what a broken relation costs
+ACROSS = (0.5, 0.3, 0.7, 0.15, 0.85, 0.4, 0.6, 0.22, 0.78)
+FEET = (0.8, 0.86, 0.74, 0.92, 0.68, 0.62)
+
+
+class _Spot(NamedTuple):
+    """A possible place: the centre of the foot, and picture heights per metre there."""
+
+    x: float
+    foot: float
+    scale: float
+
+
+def place(sheet: Sheet, item: SceneObject, relations: list[Relation], like: Box | None = None, old_scale: float = 1.0) -> Box:
+    """The best box for a thing with these relations, while all others stay.
+
+    Args:
+        relations: those with the thing as the subject are wanted; the first one says where to look.
+        like: the box the thing had, whose shape it keeps, with its scale then.
+    """
+    best: tuple[float, Box] | None = None
+    for smaller in SMALLER:
+        for rank, spot in enumerate(_spots(sheet, item, relations)):
+            width, height = _extent(item, spot.scale * smaller, sheet.aspect)
+            if like:
+                ratio = spot.scale * smaller / old_scale
+                width, height = _bounded(like.width * ratio, like.height * ratio)
+            box = ground.framed(spot.x, spot.foot, width, height)
+            cost = _cost(sheet, item, box, relations) + 0.002 * rank
+            if best is None or cost < best[0]:
+                best = (cost, box)
+        if best[0] < BROKEN:
+            break
+    return best[1]
+
+
+def usual_carrier(sheet: Sheet, item: SceneObject) -> str | None:
+    """A table or the like with room for a thing that is usually on one."""
+    if item.support != "table" or item.thing is None:
+        return None
+    for name in sheet.order:
+        other = sheet.objects[name]
+        load = sum(sheet.box(i).width for i in sheet.carried(name))
+        fits = other.category in ("table", "bookshelf") and item.longest_m < 0.9 * other.width_m
+        if fits and load + max(_extent(item, _scale(sheet, name), sheet.aspect)[0], SHORTEST) < sheet.box(name).width:
+            return name
+    return None
+
+
+def _scale(sheet: Sheet, name: str) -> float:
+    found = ground.scale(sheet.plan(), sheet.index(name))
+    return found or sheet.box(name).height / sheet.objects[name].height_m
+
+
+def _bounded(width: float, height: float) -> tuple[float, float]:
+    grow = max(1.0, SHORTEST_LONG / max(width, height), SHORTEST / min(width, height))
+    fit = min(1.0, LONGEST / max(width * grow, height * grow))
+    return max(width * grow * fit, SHORTEST), max(height * grow * fit, SHORTEST)
+
+
+def _extent(item: SceneObject, scale: float, aspect: float) -> tuple[float, float]:
+    """(width, height) on the picture; what lies flat is seen from above at a low angle."""
+    width = item.width_m * scale / aspect
+    flat = item.thing is not None and item.thing.depth_m is not None
+    return _bounded(width, 0.35 * width * aspect if flat else item.height_m * scale)
+
+
+def _spots(sheet: Sheet, item: SceneObject, relations: list[Relation]) -> Iterator[_Spot]:
+    """Possible places, the most natural first."""
+    mine = [r for r in relations if r.subject == item.id and r.object != PICTURE]
+    if mine:
+        yield from _spots_at(sheet, item, mine[0].predicate, mine[0].object)
+    elif item.support in ("sky", "wall", "ceiling", "air"):
+        yield from _spots_up(sheet, item)
+    elif any(r.predicate is P.TOP for r in relations):
+        yield from (_Spot(x, foot, ground.scale_at(sheet.plan(), 0.7)) for foot in (0.3, 0.38) for x in ACROSS)
+    else:
+        plan = sheet.plan()
+        yield from (_Spot(x, foot, ground.scale_at(plan, foot)) for foot in FEET for x in ACROSS)
+        yield from (_Spot(x, 0.6, 0.5 * ground.scale_at(plan, 0.6)) for x in ACROSS)
+
+
+def _spots_up(sheet: Sheet, item: SceneObject) -> Iterator[_Spot]:
+    """In the sky, on the wall or under the ceiling: sizes as pleasant as those of `instdiff.camera`."""
+    scale = ground.scale_at(sheet.plan(), 0.62)
+    if item.support == "sky":
+        usual = item.thing.apparent if item.thing and item.thing.apparent else (0.14, 0.2)
+        scale = sum(usual) / 2 / item.longest_m
+    height = _extent(item, scale, sheet.aspect)[1]
+    middles = (height / 2 + 0.02,) if item.support == "ceiling" else (0.2, 0.28, 0.14, 0.36)
+    yield from (_Spot(x, max(middle + height / 2, height + 0.02), scale) for middle in middles for x in ACROSS)
+
+
+def _spots_at(sheet: Sheet, item: SceneObject, predicate: P, target: str) -> Iterator[_Spot]:
+    """Beside, on, under, above, before or behind another thing."""
+    at, scale = sheet.box(target), _scale(sheet, target)
+    width, height = _extent(item, scale, sheet.aspect)
+    reach = [at.x0 + at.width * share for share in ACROSS]
+    away = at.y1 - ground.HORIZON
+    match predicate:
+        case P.ON:
+            foot = ground.surface(sheet.plan(), sheet.index(target))
+            yield from (_Spot(x, foot, scale) for x in reach)
+        case P.UNDER if sheet.objects[target].support not in ground.HANGING:
+            fit = min(1.0, 0.6 * at.height / height)
+            yield from (_Spot(x, at.y1 - 0.01, scale * fit) for x in reach)
+        case P.UNDER | P.BELOW:
+            plan = sheet.plan()
+            yield from (_Spot(x, max(foot, at.y1 + height), ground.scale_at(plan, foot)) for foot in FEET for x in reach)
+        case P.ABOVE:
+            yield from (_Spot(x, max(at.y0 - gap, height + 0.01), scale) for gap in (0.02, 0.06, 0.1) for x in reach)
+        case P.IN_FRONT_OF | P.BEHIND:
+            side = 1 if predicate is P.IN_FRONT_OF else -1
+            for step in (0.07, 0.04, 0.11):
+                ratio = min(max((away + side * step) / away, 0.6), 1.6) if away > 0.1 else 1.0
+                shifts = (0.0, 0.4, -0.4, 0.7, -0.7)
+                yield from (_Spot(at.centre.x + shift * (at.width + width) / 2, at.y1 + side * step, scale * ratio) for shift in shifts)
+        case _:
+            sides = {P.LEFT_OF: (-1,), P.RIGHT_OF: (1,)}.get(predicate, (1, -1))
+            if len(sides) == 1 and sheet.objects[target].support in ground.HANGING and item.support not in ground.HANGING:
+                plan = sheet.plan()  # a table to the left of a bird stands on the ground
+                reach = [at.centre.x + sides[0] * share for share in (0.15, 0.25, 0.35, 0.5)]
+                yield from (_Spot(x, foot, ground.scale_at(plan, foot)) for foot in FEET for x in reach if 0 < x < 1)
+            for gap in (0.02, 0.05, 0.1, 0.18, -0.04):
+                for shift in (0.0, 0.03, -0.03):
+                    yield from (_Spot(at.centre.x + s * ((at.width + width) / 2 + gap), at.y1 + shift, scale) for s in sides)
+
+
+def _off(predicate: P, box: Box) -> float:
+    """How far a box is from the middle of the part of the picture that it is wanted in."""
+    x, y = box.centre.x, box.centre.y
+    aims = {P.LEFT: abs(x - 0.2), P.RIGHT: abs(x - 0.8), P.TOP: abs(y - 0.2), P.BOTTOM: abs(y - 0.8)}
+    return 0.5 * aims.get(predicate, abs(x - 0.5) + abs(y - 0.5))
+
+
+def _cost(sheet: Sheet, item: SceneObject, box: Box, relations: list[Relation]) -> float:
+    """What is wrong with a box: broken relations first, then what it covers or hides."""
+    wanted = [r for r in (*relations, *sheet.relations) if item.id in (r.subject, r.object)]
+    cost, belongs, deep = 0.0, set(), set()
+    cost += sum(_off(relation.predicate, box) for relation in relations if relation.object == PICTURE)
+    for relation in wanted:
+        other = relation.object if relation.subject == item.id else relation.subject
+        if other != PICTURE and other not in sheet.instances:
+            continue
+        corners = (0.0, 0.0, 1.0, 1.0) if other == PICTURE else sheet.box(other).xyxy
+        pair = (box.xyxy, corners) if relation.subject == item.id else (corners, box.xyxy)
+        aloft = relation.object in sheet.objects and sheet.objects[relation.object].support in ground.HANGING
+        room = slack(relation.predicate, *pair, aloft)
+        cost += BROKEN if room <= 0 else max(0.02 - room, 0.0)
+        belongs |= {other} if relation.predicate in (P.ON, P.UNDER) else set()
+        deep |= {other} if relation.predicate in (P.IN_FRONT_OF, P.BEHIND) else set()
+    for name in sheet.order:
+        at = sheet.box(name)
+        shared = box.intersection(at)
+        if name == item.id or name in belongs or not shared:
+            continue
+        flat = sheet.objects[name].thing is not None and sheet.objects[name].thing.depth_m is not None
+        weight = 0.1 if flat else 1.5 if name in deep else 4.0
+        cost += weight * (shared / box.area + shared / at.area)
+    return cost

@@ -1,0 +1,71 @@
+"""A finished run as the start of an edit, and the run folder that keeps what was changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.planners.plan import Plan
+from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Edited, Request, Run, copy_whole, new_folder, read_scene, write_scene
+from instdiff.errors import BadInput
+from instdiff.formats import read_png
+from instdiff.settings import RenderSettings
+
+
+class Source(NamedTuple):
+    """What an edit starts from: the best round of a run."""
+
+    run: Run
+    plan: Plan
+    settings: RenderSettings
+
+
+def source(folder: str | Path, out: str | Path = "outputs") -> Source:
+    """The best round of a run, given by its folder, or of the ``latest`` one in the folder ``out``.
+
+    Raises:
+        BadInput: there is no such run, or it has no picture yet.
+    """
+    run = Run.load(_latest(out) if str(folder) == "latest" else folder)
+    if run.best is None:
+        raise BadInput("edit", f"{run.folder} has no picture yet; go on with it first: --resume {run.folder}")
+    layout, stored = read_png(run.folder / run.best.image)
+    settings = RenderSettings.parse({key: stored[key] for key in RenderSettings.model_fields if key in stored})
+    scene = read_scene((run.folder / run.best.layout).with_name("scene.json"))
+    return Source(run, Plan(layout=layout, planner=run.best.planner, **scene), settings)
+
+
+def new_run(start: Source, plan: Plan, words: str, out: str | Path, **changes) -> Run:
+    """A folder for an edited plan, ready to be painted: all as in the run before, in one round.
+
+    Args:
+        changes: fields of `agent.runs.Request` that are asked for otherwise.
+
+    Raises:
+        BadInput: a field cannot be used, or nothing can be written there.
+    """
+    edit = Edited(run=str(start.run.folder), round=start.run.best_round, words=words, notes=plan.notes)
+    values = {
+        "prompt": plan.layout.caption,
+        "planner": "none",
+        "planner_url": None,
+        "rounds": 1,
+        "settings": start.settings,
+        "edited": edit,
+    }
+    request = Request.parse({**dict(start.run.request), **values, **changes})
+    folder = new_folder(out, words)
+    plan.layout.to_file(folder / GIVEN)
+    write_scene(folder / GIVEN_SCENE, plan)
+    copy_whole(start.run.folder / start.run.best.image, folder / BEFORE)
+    run = Run(folder=folder, request=request)
+    run.save()
+    return run
+
+
+def _latest(out: str | Path) -> Path:
+    """The folder of the run that was written to last."""
+    found = [path for path in Path(out).glob("*/run.json") if path.with_name("best.png").exists()]
+    if not found:
+        raise BadInput("edit", f"{out} holds no run with a picture")
+    return max(found, key=lambda path: path.stat().st_mtime_ns).parent

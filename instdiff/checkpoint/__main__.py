@@ -1,0 +1,134 @@
+"""``python -m instdiff.checkpoint``: InstanceDiffusion and Stable Diffusion checkpoints -> a model folder, and back."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from instdiff.errors import BadInput, InstDiffError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+EXAMPLES = """\
+CHECKPOINT is one of
+  instancediffusion_sd15.pth       the published model, or what its training writes
+  v1-5-pruned-emaonly.safetensors  Stable Diffusion 1.x in one file (.ckpt or .safetensors), or a folder in diffusers layout:
+                                   gets new InstanceDiffusion blocks with closed gates, to train on from
+  a model folder                   that this command wrote
+
+examples:
+  the published model, as the reference runs it (its last steps use Stable Diffusion's own first convolution):
+    python -m instdiff.checkpoint instancediffusion_sd15.pth --stock v1-5-pruned-emaonly.safetensors \\
+        --dtype fp16 --out models/instancediffusion-sd15
+    INSTDIFF_MODELS=models python run_agent.py "two dogs" --engine sd15
+  InstanceDiffusion on another backbone, a fine-tune of Stable Diffusion 1.x, with a LoRA in it:
+    python -m instdiff.checkpoint instancediffusion_sd15.pth --backbone dreamshaper/ --lora style.safetensors --out models/dreamshaper
+  back to the reference's file and names:
+    python -m instdiff.checkpoint models/instancediffusion-sd15 --to-reference --out back.pth
+
+Nothing in a checkpoint is run: tensors and plain values pass, a file that asks for more is refused. Nothing is downloaded:
+CLIP's tokenizer comes from --tokenizer, from the backbone's folder, or from the Hugging Face cache.
+
+exit codes: 0 done, 2 bad input (one line says what and where)
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors are ours: one line."""
+
+    def error(self, message: str):
+        raise BadInput("arguments", f"{message}; see --help")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m instdiff.checkpoint",
+        description="InstanceDiffusion and Stable Diffusion 1.x checkpoints become a model folder in diffusers layout, and back.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    out = "the model folder (or, with --to-reference, the file) to write"
+    stock = "take only Stable Diffusion's first convolution from here; also SD_v1_5_input_conv_weight_bias.pth of the reference"
+    tokenizer = "CLIP's tokenizer: vocab.json and merges.txt; a config.json beside them tells the heads of an unusual text encoder"
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="a file or folder, see below")
+    parser.add_argument("--out", metavar="PATH", type=Path, required=True, help=out)
+    parser.add_argument("--backbone", metavar="SD", type=Path, help="put the blocks on this Stable Diffusion 1.x: file or folder")
+    parser.add_argument("--stock", metavar="SD", type=Path, help=stock)
+    parser.add_argument("--lora", metavar="FILE", type=Path, help="merge a LoRA (diffusers, peft or kohya)")
+    parser.add_argument("--lora-scale", metavar="X", type=float, default=1.0, help="strength of the LoRA (1.0)")
+    parser.add_argument("--tokenizer", metavar="FOLDER", type=Path, help=tokenizer)
+    averaged = "averaged weights, where there are some (yes)"
+    parser.add_argument("--ema", action=argparse.BooleanOptionalAction, default=True, help=averaged)
+    parser.add_argument("--dtype", choices=("fp16", "fp32"), help="precision of the weights that are written (as they are)")
+    parser.add_argument("--to-reference", action="store_true", help="write a .pth with the reference's names")
+    parser.add_argument("--force", action="store_true", help="replace a model folder or file that exists")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Convert; the exit code is returned."""
+    try:
+        return run(build_parser().parse_args(argv))
+    except InstDiffError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"error: {error.filename or 'out'}: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped; nothing is left behind", file=sys.stderr)
+        return INTERRUPTED
+    return BAD_INPUT
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open, show the account, write."""
+    if args.backbone and args.stock:
+        raise BadInput("stock", "cannot be used together with --backbone, which has a first convolution of its own")
+    if not args.checkpoint.exists():
+        raise BadInput(str(args.checkpoint), "there is no such file or folder")
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from instdiff.checkpoint.convert import assemble, check_target, write_checkpoint, write_folder
+
+    check_target(args.out, args.force)
+    model = assemble(
+        args.checkpoint, backbone=args.backbone, stock=args.stock, lora=args.lora, lora_scale=args.lora_scale,
+        tokenizer=args.tokenizer, ema=args.ema, dtype=args.dtype,
+    )  # fmt: skip
+    show(model, Console())
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("converting", total=model.nbytes)
+        on_bytes = lambda count: progress.advance(task, count)  # noqa: E731
+        if args.to_reference:
+            from instdiff.checkpoint.reference import reference_content
+
+            write_checkpoint(reference_content(model, on_bytes), model.nbytes, args.out, args.force)
+        else:
+            write_folder(model, args.out, args.force, on_bytes)
+    how = "" if args.to_reference else f'; paint with: python run_agent.py "two dogs" --engine {args.out}'
+    print(f"{args.out}: {model.nbytes / 1e6:.1f} MB of weights{how}")
+    return 0
+
+
+def show(model, console) -> None:
+    """Print the account of all tensors."""
+    from rich.table import Table
+
+    table = Table("source", "part", *("tensors read", "converted", "left out", "made new"))
+    for row in model.rows:
+        table.add_row(row.source, row.part, *(str(n) for n in (row.read, row.converted, row.read - row.converted, row.new)))
+    console.print(table)
+    for row in model.rows:
+        for reason, names in row.left_out.items():
+            some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            console.print(f"left out of {row.source}: {some}: {reason}", soft_wrap=True, highlight=False, markup=False)
+    for note in model.notes:
+        console.print(note, soft_wrap=True, highlight=False, markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

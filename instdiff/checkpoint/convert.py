@@ -1,0 +1,263 @@
+"""From an opened checkpoint to a model folder, or to a checkpoint with the reference's names."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from diffusers import PNDMScheduler
+
+from instdiff.checkpoint import models
+from instdiff.checkpoint.account import DIFFUSERS, FIRST_CONV, OURS, PARTS, STABLE, Row, Source
+from instdiff.checkpoint.lora import merge_lora, read_lora
+from instdiff.checkpoint.schedule import BETAS, STEPS
+from instdiff.checkpoint.sources import open_source, read_json
+from instdiff.checkpoint.tensors import Lazy, in_dtype, write_safetensors
+from instdiff.engine import PUBLISHED
+from instdiff.errors import BadInput
+
+DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
+ENGINE = {"native_size": [512, 512], "max_side": 4096, "defaults": PUBLISHED}
+
+
+@dataclass
+class Model:
+    """A whole model that is not read yet, its names and shapes checked, with the account of where everything comes from."""
+
+    parts: dict[str, dict[str, Lazy]]
+    empty: dict[str, object]  # each part's model, without memory
+    tokenizer: object
+    folder: Path | None  # a model folder of ours whose scheduler and defaults are kept
+    rows: list[Row]
+    notes: list[str]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for tensors in self.parts.values() for tensor in tensors.values())
+
+
+def assemble(
+    checkpoint: Path, backbone: Path | None = None, stock: Path | None = None, lora: Path | None = None, lora_scale: float = 1.0,
+    tokenizer: Path | None = None, ema: bool = True, dtype: str | None = None,
+) -> Model:  # fmt: skip
+    """Open everything, put it together and check it; no weights are read yet.
+
+    Args:
+        checkpoint: InstanceDiffusion, Stable Diffusion 1.x, or a model folder.
+        backbone: another Stable Diffusion 1.x to put InstanceDiffusion's blocks on.
+        stock: where to take Stable Diffusion's own first convolution from.
+        lora, lora_scale: is merged into UNet and text encoder.
+        tokenizer: folder of CLIP's tokenizer.
+        ema: take averaged weights where there are some.
+        dtype: ``fp16`` or ``fp32``; None keeps what the weights have.
+
+    Raises:
+        BadInput: something cannot be read, explained or fitted together.
+    """
+    source = open_source(checkpoint, ema)
+    if source.kind == FIRST_CONV:
+        raise BadInput(str(checkpoint), "is a first convolution alone; give it with --stock, beside an InstanceDiffusion checkpoint")
+    sources, notes = [source], [f"{checkpoint.name} is: {source.kind}"]
+    for path, put in ((backbone, _put_on_backbone), (stock, _put_stock_convolution)):
+        if path:
+            sources.append(open_source(path, ema))
+            notes.append(put(source, sources[-1]))
+    made = None if source.parts["unifusion"] else _add_closed_blocks(source, notes)
+    if "stock_conv_in.weight" not in source.parts["unet"]:
+        notes.append("no stock first convolution (--stock): steps without grounding run on the trained one, unlike the reference")
+
+    folder = tokenizer or next((s.tokenizer for s in reversed(sources) if s.tokenizer), None)
+    words = models.load_tokenizer(folder)
+    models.check_tokenizer(words, source.parts["text_encoder"])
+    empty = _fit(source, _configs(source, words, folder), made)
+    if lora:
+        tensors, alphas = read_lora(lora)
+        count = merge_lora(tensors, alphas, source.parts, lora_scale, str(lora))
+        sources.append(Source(lora, "LoRA", rows={"lora": Row(lora.name, "LoRA", read=len(tensors))}))
+        notes.append(f"{lora.name} is merged into {count} weights with scale {lora_scale:g}")
+    target = DTYPES[dtype] if dtype else None
+    parts = {part: {name: in_dtype(f"{part} {name}", t, target) for name, t in source.parts[part].items()} for part in PARTS}
+    rows = [row for each in sources for row in each.rows.values()] + list((made or {}).values())
+    return Model(parts, empty, words, checkpoint if source.kind == OURS else None, rows, notes)
+
+
+def write_folder(model: Model, out: Path, force: bool, on_bytes: Callable[[int], None] = lambda count: None) -> None:
+    """Write a model folder that `InstanceDiffusionPipeline.from_pretrained` loads; whole, or not at all.
+
+    Raises:
+        BadInput: ``out`` exists and is not to be replaced, or the weights are damaged.
+    """
+    with _placed(out, force, model.nbytes) as folder:
+        for part in PARTS:
+            config = model.empty[part].config
+            (folder / part).mkdir(parents=True)
+            if part == "text_encoder":
+                config.architectures = ["CLIPTextModel"]
+                config.save_pretrained(folder / part)
+                weights = {f"text_model.{name}": tensor for name, tensor in model.parts[part].items()}  # as everybody's folders have it
+                write_safetensors(folder / part / "model.safetensors", weights, on_bytes)
+            else:
+                model.empty[part].save_config(folder / part)
+                write_safetensors(folder / part / "diffusion_pytorch_model.safetensors", model.parts[part], on_bytes)
+        model.tokenizer.save_pretrained(folder / "tokenizer")
+        index, engine = _index(model), ENGINE
+        if model.folder:
+            shutil.copytree(model.folder / "scheduler", folder / "scheduler")
+            index["scheduler"] = read_json(model.folder / "model_index.json")["scheduler"]
+            engine = read_json(model.folder / "engine.json") if (model.folder / "engine.json").is_file() else engine
+        else:
+            scheduler().save_pretrained(folder / "scheduler")
+        _write_json(folder / "engine.json", engine)
+        _write_json(folder / "conversion.json", {"notes": model.notes, "parts": [vars(row) for row in model.rows]})
+        _write_json(folder / "model_index.json", index)
+
+
+def write_checkpoint(content: dict, nbytes: int, out: Path, force: bool) -> None:
+    """Write a ``.pth`` file; whole, or not at all."""
+    with _placed(out, force, nbytes) as path:
+        torch.save(content, path)
+
+
+def scheduler() -> PNDMScheduler:
+    """The reference's PLMS sampler on Stable Diffusion's noise schedule."""
+    return PNDMScheduler(
+        num_train_timesteps=STEPS, beta_start=BETAS[0], beta_end=BETAS[1], beta_schedule="scaled_linear", skip_prk_steps=True,
+        set_alpha_to_one=False, steps_offset=1,
+    )  # fmt: skip
+
+
+def _put_on_backbone(source: Source, other: Source) -> str:
+    """Take everything that Stable Diffusion has from another one; what InstanceDiffusion trained stays."""
+    if other.kind not in (STABLE, DIFFUSERS) or not source.parts["unifusion"]:
+        raise BadInput("backbone", f"{other.path.name} ({other.kind}) under {source.path.name} ({source.kind}) makes no sense; "
+                       "give an InstanceDiffusion checkpoint, and --backbone with a Stable Diffusion 1.x")  # fmt: skip
+    name, reason = other.path.name, f"those of {other.path.name} are used"
+    # The trained first convolution belongs to InstanceDiffusion; the backbone's own is for the steps without grounding.
+    base = {f"stock_{key}" if key.startswith("conv_in.") else key: tensor for key, tensor in other.parts["unet"].items()}
+    source.drop("unet", [key for key in source.parts["unet"] if key in base], reason)
+    source.parts["unet"] |= base
+    for part in ("vae", "text_encoder"):
+        if other.parts[part]:
+            source.drop(part, source.parts[part], reason)
+            source.parts[part] = other.parts[part]
+            source.configs.pop(part, None)
+            source.configs |= {part: other.configs[part]} if part in other.configs else {}
+    return f"InstanceDiffusion's blocks are put on {name}"
+
+
+def _put_stock_convolution(source: Source, other: Source) -> str:
+    """Take Stable Diffusion's own first convolution from another file, and nothing else."""
+    conv = {f"stock_{key}": tensor for key, tensor in other.parts["unet"].items() if key.startswith("conv_in.")}
+    if other.kind not in (STABLE, DIFFUSERS, FIRST_CONV) or not source.parts["unifusion"]:
+        raise BadInput("stock", f"{other.path.name} ({other.kind}) has no first convolution for {source.path.name} ({source.kind})")
+    source.drop("unet", [key for key in source.parts["unet"] if key in conv], f"that of {other.path.name} is used")
+    for part in PARTS:
+        rest = [key for key in other.parts[part] if not (part == "unet" and key.startswith("conv_in."))]
+        other.drop(part, rest, "only the first convolution is asked for")
+    source.parts["unet"] |= conv
+    return f"steps without grounding run on the first convolution of {other.path.name}"
+
+
+def _add_closed_blocks(source: Source, notes: list[str]) -> dict[str, Row]:
+    """Make room for InstanceDiffusion's blocks in a plain Stable Diffusion."""
+    notes.append("InstanceDiffusion's blocks are made new, with closed gates: it paints as before and ignores places, until it is trained")
+    source.parts["unet"] |= {f"stock_{key}": t for key, t in source.parts["unet"].items() if key.startswith("conv_in.")}
+    return {"stock": Row("made here", "unet: a copy of the first convolution", new=2)}
+
+
+def _configs(source: Source, words, folder: Path | None) -> dict[str, dict]:
+    """Each part's configuration: the source's own, or what the tensors say."""
+    parts, own = source.parts, source.configs
+    try:
+        unet = own.get("unet") or models.unet_config(parts["unet"], source.heads)
+        text = own.get("text_encoder") or models.text_config(parts["text_encoder"], words, folder)
+        size = unet["cross_attention_dim"]
+        closed = {"text_dim": parts["text_encoder"]["embeddings.token_embedding.weight"].shape[1], "out_dim": size, "mid_dim": 4 * size}
+        places = own.get("unifusion") or (models.unifusion_config(parts["unifusion"]) if parts["unifusion"] else closed)
+        return {
+            "unet": unet | {"has_stock_conv_in": "stock_conv_in.weight" in parts["unet"]},
+            "unifusion": places,
+            "vae": own.get("vae") or models.vae_config(parts["vae"], source.scaling_factor),
+            "text_encoder": text | {"bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id},
+        }
+    except (KeyError, IndexError) as error:
+        raise BadInput(str(source.path), f"tensors are missing: {error.args[0]}") from error
+
+
+def _fit(source: Source, configs: dict[str, dict], made: dict[str, Row] | None) -> dict[str, object]:
+    """Each part's empty model, whose tensors are exactly those of the source, and (if ``made``) new blocks where it has none."""
+    empty = {}
+    for part, config in configs.items():
+        empty[part] = models.empty_model(part, config)
+        shapes = models.expected_shapes(part, empty[part])
+        if made and part in ("unet", "unifusion"):
+            names = [name for name in shapes if part == "unifusion" or ".fuser." in name or ".scaleu." in name]
+            source.parts[part] |= models.new_tensors(shapes, names)
+            made[part] = Row("made here", part, new=len(names))
+        models.check(part, source.parts[part], shapes)
+    return empty
+
+
+def _index(model: Model) -> dict:
+    vae = "instdiff.autoencoder" if type(model.empty["vae"]).__name__ == "PatchAutoencoder" else "diffusers"
+    return {
+        "_class_name": "InstanceDiffusionPipeline",
+        "_diffusers_version": version("diffusers"),
+        "scheduler": ["diffusers", "PNDMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["instdiff.unet", "InstanceUNet"],
+        "unifusion": ["instdiff.unifusion", "UniFusion"],
+        "vae": [vae, type(model.empty["vae"]).__name__],
+    }
+
+
+def _write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def check_target(out: Path, force: bool) -> None:
+    """Refuse to replace what is there.
+
+    Raises:
+        BadInput: it exists, and either ``force`` is not given, or it is no model folder.
+    """
+    if out.exists() and not force:
+        raise BadInput("out", f"{out} exists; choose another, or --force to replace it")
+    if out.is_dir() and any(out.iterdir()) and not (out / "model_index.json").is_file():
+        raise BadInput("out", f"{out} is no model folder, and is not replaced")
+
+
+@contextmanager
+def _placed(out: Path, force: bool, nbytes: int) -> Iterator[Path]:
+    """A place to write to, which becomes ``out`` when all is written, and vanishes if not."""
+    check_target(out, force)
+    out = out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(out.parent).free
+    if free < nbytes:
+        raise BadInput("out", f"{nbytes / 1e9:.1f} GB are needed in {out.parent}, which has {free / 1e9:.1f} GB")
+    partial, old = (out.with_name(f".{out.name}.{ending}{os.getpid()}") for ending in ("partial", "old"))
+    try:
+        yield partial
+        if out.exists():
+            out.rename(old)
+        try:
+            partial.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
+    finally:
+        for path in (partial, old):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,215 @@
+"""Pickled checkpoints as data: tensors, plain containers and inert records. Nothing that a pickle names is run.
+
+A pickle is a program that names functions to call. Here every name is looked up in the short lists below, exactly
+(a dotted name inside an allowed module is another name), and stands for a harmless replacement of our own.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from instdiff.checkpoint.tensors import Extent, Lazy, view
+from instdiff.errors import BadInput
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+MAX_INDEX = 1 << 28  # bytes
+_STORAGES = {
+    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64, "IntStorage": torch.int32, "ShortStorage": torch.int16, "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+}  # fmt: skip
+# Classes whose objects are kept as records: OmegaConf's (the published model holds its configuration), and what trainers
+# leave in Stable Diffusion checkpoints.
+_RECORDS = {
+    *(("builtins", name) for name in ("dict", "list", "tuple", "set", "int", "long", "float", "complex", "bool", "str", "bytes")),
+    ("typing", "Any"),
+    ("omegaconf.base", "ContainerMetadata"), ("omegaconf.base", "Metadata"),
+    ("omegaconf.dictconfig", "DictConfig"), ("omegaconf.listconfig", "ListConfig"),
+    *(("omegaconf.nodes", f"{kind}Node") for kind in ("Any", "String", "Integer", "Float", "Boolean", "Bytes", "Path", "Enum")),
+    ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"), ("argparse", "Namespace"), ("pathlib", "PosixPath"),
+    ("numpy", "dtype"), ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"), ("_codecs", "encode"),
+    ("torch", "device"), *(("torch", str(dtype)[6:]) for dtype in _STORAGES.values()),
+}  # fmt: skip
+
+
+class Record:
+    """An object of a class that is not run: ``args`` and ``state`` as they stand in the file."""
+
+    def __new__(cls, *args, **_):
+        record = super().__new__(cls)
+        record.args, record.state = args, {}
+        return record
+
+    def __init__(self, *_, **__):
+        """Takes what the class would take."""
+
+    def __setstate__(self, state):
+        self.state = state
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """A run of numbers that a pickle speaks of by its key."""
+
+    key: str
+    dtype: torch.dtype
+    count: int
+
+    def __setstate__(self, state):
+        raise TypeError("a pickle tries to change a storage that it has named")
+
+
+class _Call:
+    """Stands for a function or class that a pickle calls."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable):
+        self.function = function
+
+    def __call__(self, *args):
+        return self.function(*args)
+
+    def __setstate__(self, state):
+        raise TypeError("a pickle tries to change a function")
+
+
+class _Reader(pickle.Unpickler):
+    """``extent_of`` says where the numbers of a storage lie; None leaves tensors out, for pickles that must hold none."""
+
+    def __init__(self, file, path: Path, extent_of: Callable[[_Storage], Extent] | None):
+        super().__init__(file, encoding="utf-8")
+        self.path, self.extent_of = path, extent_of
+        self.calls = {
+            ("collections", "OrderedDict"): lambda *items: OrderedDict(*items),
+            ("collections", "defaultdict"): lambda *_: {},
+            ("torch", "Size"): lambda sizes: tuple(sizes),
+            ("torch._utils", "_rebuild_tensor"): self._tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
+            ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
+            ("copyreg", "_reconstructor"): lambda kind, *_: kind(),
+        }
+        self.known = {}
+
+    def find_class(self, module: str, name: str):
+        """The harmless replacement of a name."""
+        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
+        place = (module, name)
+        if place not in self.known:
+            if place in self.calls:
+                self.known[place] = _Call(self.calls[place])
+            elif module == "torch" and name in _STORAGES:
+                self.known[place] = _STORAGES[name]
+            elif place in _RECORDS:
+                self.known[place] = type(name, (Record,), {})
+            else:
+                raise BadInput(str(self.path), f"refused: it asks to run {module}.{name}, which no checkpoint needs; nothing was run")
+        return self.known[place]
+
+    def persistent_load(self, pid) -> _Storage:
+        kind, dtype, key, _, count, *rest = pid
+        if kind != "storage" or not isinstance(dtype, torch.dtype) or any(rest):
+            raise ValueError("an unknown kind of storage")
+        return _Storage(str(key), dtype, int(count))
+
+    def _tensor(self, storage: _Storage, offset: int, shape: tuple, stride: tuple, *_) -> Lazy:
+        if self.extent_of is None:
+            raise ValueError("a tensor where there can be none")
+        return view(self.extent_of(storage), int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
+
+
+def read_pickle(path: Path):
+    """What `torch.save` wrote: nested dicts and lists, with a `Lazy` for every tensor and a `Record` for every other object.
+
+    Raises:
+        BadInput: the file asks to run something, or is damaged, cut off or of another kind.
+    """
+    try:
+        return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
+    except BadInput:
+        raise
+    except OSError as error:
+        raise BadInput(str(path), error.strerror or str(error)) from error
+    except Exception as error:  # of any kind, where bytes are not what they should be
+        raise BadInput(str(path), "is damaged, cut off, or no checkpoint of PyTorch; fetch the file again") from error
+
+
+def _read_zip(path: Path):
+    """The format since PyTorch 1.6: a zip archive with a pickle, and a file for each storage."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        index = next((name for name in entries if name.rpartition("/")[2] == "data.pkl"), None)
+        if index is None or entries[index].file_size > MAX_INDEX:
+            raise BadInput(str(path), "is a zip archive, but no checkpoint of PyTorch")
+        folder = index.removesuffix("data.pkl")
+        if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
+            raise BadInput(str(path), "holds big-endian numbers; save it again on a usual machine")
+
+        def extent_of(storage: _Storage) -> Extent:
+            entry = entries[f"{folder}data/{storage.key}"]
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != storage.count * storage.dtype.itemsize:
+                raise ValueError("a storage has the wrong size")
+            archive.fp.seek(entry.header_offset + 26)
+            name_length, extra_length = struct.unpack("<HH", archive.fp.read(4))
+            return Extent(path, entry.header_offset + 30 + name_length + extra_length, storage.count, storage.dtype, entry.CRC)
+
+        with archive.open(index) as file:
+            return _Reader(file, path, extent_of).load()
+
+
+def _read_legacy(path: Path):
+    """The format before PyTorch 1.6: five pickles in a row, then the storages."""
+    starts: dict[str, tuple[int, int]] = {}
+    pending: list[_Storage] = []
+
+    def extent_of(storage: _Storage) -> Extent:
+        pending.append(storage)
+        return _LateExtent(path, 0, storage.count, storage.dtype, key=storage.key, starts=starts)
+
+    with path.open("rb") as file:
+        if _Reader(file, path, None).load() != LEGACY_MAGIC:
+            raise ValueError("no magic number")
+        _Reader(file, path, None).load()  # the version of the format
+        if not _Reader(file, path, None).load()["little_endian"]:
+            raise ValueError("big-endian")
+        data = _Reader(file, path, extent_of).load()
+        sizes = {storage.key: storage.dtype.itemsize for storage in pending}
+        for key in _Reader(file, path, None).load():
+            count = int.from_bytes(file.read(8), "little")
+            starts[key] = file.tell(), count
+            file.seek(count * sizes[key], 1)
+        if file.tell() > path.stat().st_size:
+            raise BadInput(str(path), f"is cut off: {path.stat().st_size} bytes of {file.tell()}")
+    if any(starts[storage.key][1] != storage.count for storage in pending):
+        raise ValueError("a storage has the wrong size")
+    return data
+
+
+@dataclass(frozen=True)
+class _LateExtent(Extent):
+    """An extent whose place is known only after the pickle that speaks of it."""
+
+    key: str = ""
+    starts: dict | None = None
+
+    def read(self, first: int, count: int) -> torch.Tensor:
+        return Extent(self.path, self.starts[self.key][0], self.count, self.dtype).read(first, count)
+
+
+def value_at(node, *keys: str):
+    """The number or string under some keys of nested dicts and OmegaConf records, or None."""
+    for key in (*keys, None):
+        while isinstance(node, Record):
+            state = node.state if isinstance(node.state, dict) else {}
+            node = state.get("_content", state.get("_val"))
+        if key is not None:
+            node = node.get(key) if isinstance(node, dict) else None
+    return node if isinstance(node, (str, int, float)) else None

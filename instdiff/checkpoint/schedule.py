@@ -1,0 +1,33 @@
+"""The noise schedule of Stable Diffusion 1.x, as checkpoints store it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+
+BETAS, STEPS = (0.00085, 0.012), 1000
+
+
+@lru_cache(maxsize=1)
+def schedule_buffers() -> dict[str, torch.Tensor]:
+    """{name: (1000,) float32}: the twelve buffers of a DDPM with scaled-linear betas (Ho et al., 2020, equations 4 to 12)."""
+    betas = torch.linspace(BETAS[0] ** 0.5, BETAS[1] ** 0.5, STEPS, dtype=torch.float64) ** 2
+    kept = (1 - betas).cumprod(0)
+    before = torch.cat([kept.new_ones(1), kept[:-1]])
+    posterior = betas * (1 - before) / (1 - kept)
+    buffers = {
+        "betas": betas,
+        "alphas_cumprod": kept,
+        "alphas_cumprod_prev": before,
+        "sqrt_alphas_cumprod": kept.sqrt(),
+        "sqrt_one_minus_alphas_cumprod": (1 - kept).sqrt(),
+        "log_one_minus_alphas_cumprod": (1 - kept).log(),
+        "sqrt_recip_alphas_cumprod": (1 / kept).sqrt(),
+        "sqrt_recipm1_alphas_cumprod": (1 / kept - 1).sqrt(),
+        "posterior_variance": posterior,
+        "posterior_log_variance_clipped": posterior.clamp(min=1e-20).log(),
+        "posterior_mean_coef1": betas * before.sqrt() / (1 - kept),
+        "posterior_mean_coef2": (1 - before) * (1 - betas).sqrt() / (1 - kept),
+    }
+    return {name: buffer.float() for name, buffer in buffers.items()}

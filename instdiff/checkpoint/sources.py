@@ -1,0 +1,249 @@
+"""What a checkpoint or model folder is, its tensors by our names, and an account of every tensor in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from instdiff import keys
+from instdiff.checkpoint.account import DIFFUSERS, FIRST_CONV, INSTANCE, OURS, PARTS, STABLE, Source
+from instdiff.checkpoint.pickles import Record, read_pickle, value_at
+from instdiff.checkpoint.schedule import BETAS, schedule_buffers
+from instdiff.checkpoint.tensors import Lazy, read_safetensors
+from instdiff.errors import BadInput
+
+TRAINING, SCHEDULE, COUNTED = "state of the training", "noise schedule, which the scheduler computes", "0, 1, 2, ..., counted by the model"
+_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+MAX_NODES = 1_000_000
+
+
+def open_source(path: Path, ema: bool = True) -> Source:
+    """Open a checkpoint file or a model folder.
+
+    Args:
+        ema: take the averaged weights where there are some.
+
+    Raises:
+        BadInput: it is none of the kinds that are known, it is damaged, or it holds tensors that nobody can explain.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if not path.is_file():
+        raise BadInput(str(path), "there is no such file or folder")
+    with path.open("rb") as file:
+        starts_with_json = file.read(9)[8:] == b"{"  # safetensors, whatever the file is called
+    data = read_safetensors(path) if starts_with_json or path.suffix == ".safetensors" else read_pickle(path)
+    if not isinstance(data, dict):
+        raise BadInput(str(path), "is no checkpoint: it holds no named tensors")
+    if isinstance(data.get("model"), dict) and any(str(name).startswith("position_net.") for name in data["model"]):
+        return _reference(path, data, ema)
+    if set(data) == {"weight", "bias"}:
+        return _first_conv(path, data)
+    names = flat({**data, **data["state_dict"]} if isinstance(data.get("state_dict"), dict) else data, path)
+    names = {name: tensor for name, tensor in names.items() if not name.startswith("state_dict.")}
+    if any(name.startswith("model.diffusion_model.") for name in names):
+        return _stable(path, names, ema)
+    raise BadInput(str(path), f"is neither an InstanceDiffusion nor a Stable Diffusion 1.x checkpoint; it holds {_some(names or data)}")
+
+
+def _reference(path: Path, data: dict, ema: bool) -> Source:
+    """The published model, and what its training writes."""
+    source, groups = Source(path, INSTANCE), {str(key): value for key, value in data.items()}
+    content = groups.pop("config_dict", None)
+    content = content.get("_content") if isinstance(content, dict) else content
+    source.heads = int(value_at(content, "model", "params", "num_heads") or source.heads)
+    source.scaling_factor = float(value_at(content, "autoencoder", "params", "scale_factor") or source.scaling_factor)
+    chosen, other = ("ema", "model") if ema and groups.get("ema") else ("model", "ema")
+
+    unexplained = []
+    for group, value in groups.items():
+        for name, tensor in flat(value, path).items():
+            full = f"{group}.{name}" if name else group
+            if group == chosen:
+                place = name.startswith("position_net.")
+                part, rename = ("unifusion", keys.unifusion_key) if place else ("unet", keys.unet_key)
+                _convert(source, part, full, name, rename, tensor, unexplained)
+            elif group == other:
+                source.leave(group, [full], f"{'averaged' if group == 'ema' else 'last'} weights; those of {chosen} are used")
+            elif group == "sd_first_conv":
+                source.take("unet", full, f"stock_conv_in.{name}", tensor)
+            elif group == "autoencoder":
+                _vae(source, full, name, tensor, unexplained)
+            elif group == "text_encoder":
+                _text(source, full, name.removeprefix("transformer."), tensor, unexplained)
+            elif group == "diffusion":
+                _schedule(source, full, name, tensor, unexplained)
+            elif group in ("opt", "scheduler", "iters"):
+                source.leave("training", [full], TRAINING)
+            else:
+                unexplained.append(full)
+    return _explained(source, unexplained)
+
+
+def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> Source:
+    """Stable Diffusion 1.x in one file."""
+    source, unexplained = Source(path, STABLE), []
+    prefix = "model.diffusion_model."
+    averaged = {f"model_ema.{name.removeprefix('model.').replace('.', '')}": name for name in names if name.startswith(prefix)}
+    use_averages = ema and any(name in averaged for name in names)
+    for full, tensor in names.items():
+        if full.startswith(prefix) and use_averages:
+            source.leave("unet", [full], "last weights; the averaged ones are used")
+        elif full.startswith(prefix):
+            _convert(source, "unet", full, full.removeprefix(prefix), keys.unet_key, tensor, unexplained)
+        elif full in averaged and use_averages:
+            _convert(source, "unet", full, averaged[full].removeprefix(prefix), keys.unet_key, tensor, unexplained)
+        elif full in averaged:
+            source.leave("unet", [full], "averaged weights; the last ones are used")
+        elif full.startswith("first_stage_model."):
+            _vae(source, full, full.removeprefix("first_stage_model."), tensor, unexplained)
+        elif full.startswith("cond_stage_model.transformer."):
+            _text(source, full, full.removeprefix("cond_stage_model.transformer."), tensor, unexplained)
+        elif re.match(r"model_ema\.(decay|num_updates)$|(optimizer_states|lr_schedulers|callbacks|loops)\.", full):
+            source.leave("training", [full], TRAINING)
+        else:
+            _schedule(source, full, full, tensor, unexplained)
+    return _explained(source, unexplained)
+
+
+def _folder(path: Path) -> Source:
+    """A folder in diffusers layout: somebody's Stable Diffusion, or ours."""
+    index = read_json(path / "model_index.json")
+    ours = index.get("_class_name") == "InstanceDiffusionPipeline"
+    source, unexplained = Source(path, OURS if ours else DIFFUSERS), []
+    parts = PARTS if ours else ("unet", "vae", "text_encoder")
+    for part in parts:
+        source.configs[part] = read_json(path / part / "config.json")
+        for name, tensor in _weights(path / part).items():
+            full = f"{part}/{name}"
+            if part == "text_encoder":
+                _text(source, full, name, tensor, unexplained)
+            elif part == "vae" and not ours:
+                _vae(source, full, name, tensor, unexplained, rename=_modern_attention)
+            else:
+                source.take(part, full, name, tensor)
+    if not ours:
+        _check_kind(source)
+    others = [name for name in index if name in ("safety_checker", "image_encoder") and (path / name).is_dir()]
+    for other in others:
+        source.leave(other, [f"{other}/*"], "not part of this pipeline; not read")
+    return _explained(source, unexplained)
+
+
+def _check_kind(source: Source) -> None:
+    """Refuse a backbone that the blocks were not made for; shapes tell the rest."""
+    unet, scheduler = source.configs.pop("unet"), source.path / "scheduler" / "scheduler_config.json"
+    heads = unet.get("num_attention_heads") or unet.get("attention_head_dim", source.heads)
+    target = read_json(scheduler).get("prediction_type", "epsilon") if scheduler.is_file() else "epsilon"
+    if not isinstance(heads, int) or target != "epsilon":
+        what = f"attention heads {heads}" if target == "epsilon" else f"prediction_type {target}"
+        raise BadInput(str(source.path), f"has {what}; Stable Diffusion 1.x has the same number of heads everywhere, and predicts epsilon")
+    source.heads = heads
+
+
+def _first_conv(path: Path, data: dict) -> Source:
+    """Stable Diffusion's first convolution alone, as the reference keeps it."""
+    source = Source(path, FIRST_CONV)
+    for name, tensor in flat(data, path).items():
+        source.take("unet", name, f"conv_in.{name}", tensor)
+    return source
+
+
+def _convert(source: Source, part: str, full: str, name: str, rename: Callable[[str], str], tensor: Lazy, unexplained: list[str]) -> None:
+    try:
+        source.take(part, full, rename(name), tensor)
+    except (KeyError, ValueError, AttributeError, IndexError):  # the name fits no pattern
+        unexplained.append(full)
+
+
+def _vae(source: Source, full: str, name: str, tensor: Lazy, unexplained: list[str], rename: Callable[[str], str] = keys.vae_key) -> None:
+    if name.startswith("loss."):
+        source.leave("vae", [full], TRAINING)
+        return
+    if re.search(r"\.(to_[qkv]|to_out\.0)\.weight$", rename(name)) and len(tensor.shape) == 4:  # a 1 x 1 convolution is a linear layer
+        shape = tensor.shape[:2]
+        tensor = tensor.changed(shape, lambda weight: weight.reshape(shape))
+    _convert(source, "vae", full, name, rename, tensor, unexplained)
+
+
+def _modern_attention(name: str) -> str:
+    """Names of attention before diffusers 0.15 -> today's."""
+    return re.sub(r"(attentions\.\d\.)(query|key|value|proj_attn)\.", lambda m: f"{m[1]}{_OLD_ATTENTION[m[2]]}.", name)
+
+
+def _text(source: Source, full: str, name: str, tensor: Lazy, unexplained: list[str]) -> None:
+    """A tensor of CLIP's text model, with or without the level ``text_model.``, which transformers 5 has no more."""
+    name = name.removeprefix("text_model.")
+    if not name.endswith("position_ids"):
+        source.take("text_encoder", full, name, tensor)
+    elif tensor.load().flatten().round().tolist() == list(range(tensor.shape[-1])):
+        source.leave("text_encoder", [full], COUNTED)
+    else:
+        unexplained.append(full)
+
+
+def _schedule(source: Source, full: str, name: str, tensor: Lazy, unexplained: list[str]) -> None:
+    """A buffer of the noise schedule, which must be that of Stable Diffusion."""
+    expected = schedule_buffers().get(name)
+    if expected is None:
+        unexplained.append(full)
+    elif tensor.shape != expected.shape or not tensor.load().float().isclose(expected, rtol=2e-3, atol=1e-6).all():
+        raise BadInput(
+            str(source.path), f"{full} is not the noise schedule of Stable Diffusion 1.x ({BETAS[0]} to {BETAS[1]}, scaled linear)"
+        )
+    else:
+        source.leave("schedule", [full], SCHEDULE)
+
+
+def _explained(source: Source, unexplained: list[str]) -> Source:
+    if unexplained:
+        raise BadInput(str(source.path), f"{len(unexplained)} tensors cannot be explained: {_some(unexplained)}")
+    return source
+
+
+def flat(node, path: Path) -> dict[str, Lazy]:
+    """Every tensor in nested containers by its dotted path."""
+    found, waiting, seen = {}, [("", node)], 0
+    while waiting:
+        name, value = waiting.pop()
+        seen += 1
+        if seen > MAX_NODES:
+            raise BadInput(str(path), f"is damaged: it holds more than {MAX_NODES} values")
+        if isinstance(value, Lazy):
+            found[name] = value
+        elif isinstance(value, Record):
+            waiting.append((name, value.state if isinstance(value.state, dict) else {}))
+        elif isinstance(value, (dict, list, tuple)):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting.extend((f"{name}.{key}" if name else str(key), inner) for key, inner in items)
+    return dict(sorted(found.items()))
+
+
+def _weights(folder: Path) -> dict[str, Lazy]:
+    """The tensors of one part of a diffusers folder."""
+    for ending in (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin"):
+        for stem in ("diffusion_pytorch_model", "model", "pytorch_model"):
+            path = folder / (stem + ending)
+            if path.is_file():
+                return read_safetensors(path) if ending.endswith(".safetensors") else flat(read_pickle(path), path)
+    raise BadInput(str(folder), "holds no weights in one file (diffusion_pytorch_model.safetensors or the like)")
+
+
+def read_json(path: Path) -> dict:
+    """The JSON object in a file of a model folder."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(str(path), f"cannot be read ({error.strerror}); a model folder needs it") from error
+    except ValueError as error:
+        raise BadInput(str(path), f"is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise BadInput(str(path), "is damaged: it is no JSON object")
+    return content
+
+
+def _some(names: Iterable[str]) -> str:
+    names = [str(name) for name in names]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

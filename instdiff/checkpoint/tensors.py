@@ -1,0 +1,163 @@
+"""Tensors that stay in their file until they are asked for, and safetensors files, read and written one tensor at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from instdiff.errors import BadInput
+
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+MAX_HEADER = 100_000_000  # bytes, the format's own bound
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A tensor that is read when `load` is called."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    load: Callable[[], torch.Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def __setstate__(self, state):
+        raise TypeError("a pickle tries to change a tensor that it has made")
+
+    def changed(self, shape: tuple[int, ...], change: Callable[[torch.Tensor], torch.Tensor]) -> Lazy:
+        """The tensor after ``change``, which gives it ``shape``."""
+        return Lazy(tuple(shape), self.dtype, lambda: change(self.load()))
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where a run of numbers lies in a file: ``start`` in bytes, ``count`` in numbers; ``crc`` of all its bytes, if known."""
+
+    path: Path
+    start: int
+    count: int
+    dtype: torch.dtype
+    crc: int | None = None
+
+    def read(self, first: int, count: int) -> torch.Tensor:
+        """(count,) numbers from number ``first`` on.
+
+        Raises:
+            BadInput: the file ends before, or its bytes are not those that were written.
+        """
+        size = self.dtype.itemsize
+        data = bytearray(count * size)
+        with self.path.open("rb") as file:
+            file.seek(self.start + first * size)
+            if file.readinto(data) != len(data):
+                raise BadInput(str(self.path), "is cut off: tensors are missing at its end")
+        if self.crc is not None and count == self.count and zlib.crc32(data) != self.crc:
+            raise BadInput(str(self.path), "is damaged: the bytes of a tensor do not fit their checksum; fetch the file again")
+        return torch.frombuffer(data, dtype=self.dtype) if count else torch.empty(0, dtype=self.dtype)
+
+
+def view(extent: Extent, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> Lazy:
+    """A tensor over a run of numbers; only what it spans is read.
+
+    Raises:
+        ValueError: it reaches past the run.
+    """
+    if len(shape) != len(stride) or min((offset, *shape, *stride)) < 0:
+        raise ValueError("a tensor has no such shape")
+    span = 0 if 0 in shape else 1 + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
+    if offset + span > extent.count:
+        raise ValueError("a tensor reaches past its numbers")
+    return Lazy(shape, extent.dtype, lambda: extent.read(offset, span).as_strided(shape, stride))
+
+
+def read_safetensors(path: Path) -> dict[str, Lazy]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        BadInput: the file is damaged or cut off.
+    """
+    entries, start = _index(path)
+    size = path.stat().st_size
+    try:
+        return {name: _entry(path, start, size, entry) for name, entry in entries.items() if name != "__metadata__"}
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInput(str(path), "is damaged: its index cannot be read") from error
+
+
+def safetensors_metadata(path: Path) -> dict[str, str]:
+    """The notes in a safetensors file."""
+    return _index(path)[0].get("__metadata__", {})
+
+
+def _index(path: Path) -> tuple[dict, int]:
+    """The index of a safetensors file, and where the tensors start."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, MAX_HEADER):
+            raise BadInput(str(path), "is no safetensors file, or is cut off inside its index")
+        try:
+            index = json.loads(file.read(length))
+        except (ValueError, RecursionError) as error:
+            raise BadInput(str(path), "is damaged: its index cannot be read") from error
+    if not isinstance(index, dict):
+        raise BadInput(str(path), "is damaged: its index is no table of tensors")
+    return index, 8 + length
+
+
+def _entry(path: Path, start: int, size: int, entry: dict) -> Lazy:
+    first, last = entry["data_offsets"]
+    dtype, shape = _DTYPES[entry["dtype"]], tuple(int(side) for side in entry["shape"])
+    if start + last > size:
+        raise BadInput(str(path), f"is cut off: {size} bytes of at least {start + last}")
+    if first < 0 or last - first != math.prod(shape) * dtype.itemsize:
+        raise ValueError("a tensor's bytes do not fit its shape")
+    steps = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+    return view(Extent(path, start + first, math.prod(shape), dtype), 0, shape, steps)
+
+
+def write_safetensors(path: Path, tensors: dict[str, Lazy], on_bytes: Callable[[int], None]) -> None:
+    """Write a safetensors file one tensor at a time; ``on_bytes`` is told of every tensor's size in its source."""
+    header, position = {"__metadata__": {"format": "pt"}}, 0
+    for name, tensor in sorted(tensors.items()):
+        end = position + tensor.nbytes
+        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [position, end]}
+        position = end
+    index = json.dumps(header, separators=(",", ":")).encode()
+    index += b" " * (-len(index) % 8)
+    with path.open("wb") as file:
+        file.write(len(index).to_bytes(8, "little") + index)
+        for _, tensor in sorted(tensors.items()):
+            file.write(tensor.load().contiguous().flatten().view(torch.uint8).numpy())
+            on_bytes(tensor.nbytes)
+
+
+def in_dtype(name: str, tensor: Lazy, dtype: torch.dtype | None) -> Lazy:
+    """A tensor of weights as ``dtype`` (None keeps its own); refused when read if it holds what is no finite number.
+
+    Raises, when it is loaded:
+        BadInput: a value is not finite, or too large for the dtype.
+    """
+    target = dtype if dtype and tensor.dtype.is_floating_point else tensor.dtype
+
+    def load() -> torch.Tensor:
+        value = tensor.load()
+        cast = value.to(target)
+        if not cast.isfinite().all():
+            cure = f"too large for {str(target)[6:]}; use --dtype fp32" if value.isfinite().all() else "not finite; the file is damaged"
+            raise BadInput(name, f"holds values that are {cure}")
+        return cast
+
+    return Lazy(tensor.shape, target, load)

@@ -1,0 +1,156 @@
+import pytest
+
+from agent.planners.offline import OfflinePlanner
+from agent.planners.plan import Plan
+from agent.planners.revision import revised
+from evaluators.report import Detection, Report, Verdict, VerdictKind
+from instdiff.layout import Box, Instance, Layout
+from instdiff.relations import broken
+from tests.agent.doubles import RectanglePainter
+from tests.agent.test_loop import agent
+
+MISSING, MISPLACED, WRONG, FOUND = VerdictKind.MISSING, VerdictKind.MISPLACED, VerdictKind.WRONG_ATTRIBUTE, VerdictKind.FOUND
+
+
+def box(x0, y0, x1, y1):
+    return Box(x0=x0, y0=y0, x1=x1, y1=y1)
+
+
+CUP, DOG = box(0.1, 0.4, 0.3, 0.6), box(0.6, 0.4, 0.9, 0.8)
+START = Plan(
+    layout=Layout(
+        caption="a cup and a dog",
+        instances=(
+            Instance(caption="a fine red cup", category="cup", box=CUP),
+            Instance(caption="a dog", category="dog", box=DOG),
+        ),
+    ),
+    planner="offline",
+    seed=7,
+    mis=0.0,
+    alpha=0.8,
+)
+NEAR, FAR = box(0.15, 0.45, 0.35, 0.65), box(0.7, 0.1, 0.9, 0.3)
+
+
+def report(*verdicts, extras=()):
+    """Verdicts as (kind, where it was seen or None), in the order of the instances."""
+    made = []
+    for index, (kind, seen) in enumerate(verdicts):
+        detection = seen and Detection(category="cup", score=0.9, box=seen)
+        made.append(Verdict(instance=index, name="cup", kind=kind, iou=0.3 if seen else 0.0, detection=detection))
+    others = tuple(Detection(category=name, score=0.9, box=box(0.8, 0.8, 0.9, 0.9)) for name in extras)
+    return Report(detector="test", iou_threshold=0.5, verdicts=tuple(made), extras=others)
+
+
+OK = (FOUND, DOG)
+MOVES = [  # what became of the cup, and what changes: its box, its caption, alpha, mis, noise
+    ((MISSING, None), {"box", "caption", "mis"}),
+    ((MISPLACED, NEAR), {"box"}),
+    ((MISPLACED, FAR), {"alpha"}),
+    ((WRONG, CUP), {"caption", "mis"}),
+    ((FOUND, CUP), {"seed"}),  # nothing to mend: only other noise can help
+]
+
+
+@pytest.mark.parametrize(("cup", "changed"), MOVES)
+def test_each_failure_has_its_own_move_and_the_noise_stays(cup, changed):
+    after = revised(START, report(cup, OK), 1)
+    before, now = START.layout.instances[0], after.layout.instances[0]
+    moves = {"box": now.box != before.box, "caption": now.caption != before.caption}
+    moves |= {name: getattr(after, name) != getattr(START, name) for name in ("alpha", "mis", "seed")}
+    assert {name for name, moved in moves.items() if moved} == changed
+    assert after.layout.instances[1] == START.layout.instances[1]
+    assert len(after.notes) == 1  # each move is a note
+
+
+def test_what_is_missing_grows_away_from_what_covers_it():
+    grown = revised(START, report((MISSING, None), OK), 1).layout.instances[0]
+    assert grown.box.area == pytest.approx(1.44 * CUP.area) and grown.caption == "a fine cup"
+    crowded = START.layout.with_instances(
+        [START.layout.instances[0], Instance(caption="a dog", category="dog", box=box(0.2, 0.3, 0.6, 0.7))]
+    )
+    after = revised(START.model_copy(update={"layout": crowded}), report((MISSING, None), OK), 1)
+    assert after.layout.instances[0].box.centre.x < CUP.centre.x
+
+
+def test_wrong_attributes_are_said_again():
+    assert revised(START, report((WRONG, CUP), OK), 1).layout.instances[0].caption == "a fine red cup, entirely red"
+
+
+def test_extras_join_the_negative_caption_unless_they_are_planned():
+    after = revised(START, report((FOUND, CUP), OK, extras=("tree", "dog", "tree")), 1)
+    assert after.layout.negative_caption == "tree"
+
+
+FAILURES = [(MISSING, None), (MISPLACED, NEAR), (MISPLACED, FAR), (WRONG, CUP)]
+
+
+@pytest.mark.parametrize("cup", FAILURES)
+def test_spent_moves_ask_for_another_seed_each_time(cup):
+    plan, seeds = START, []
+    for seed in range(1, 8):
+        plan = revised(plan, report(cup, OK), seed)
+        seeds.append(plan.seed)
+    kept = [seed for seed in seeds if seed == START.seed]
+    assert 1 <= len(kept) <= 3 and seeds[: len(kept)] == kept  # the moves come first
+    assert len(set(seeds[len(kept) :])) == len(seeds) - len(kept)
+    assert (plan.alpha or 0) <= 1 and (plan.mis or 0) <= 0.5
+    assert plan.layout.instances[0].box.area <= 1.45 * CUP.area
+
+
+def test_nothing_follows_a_picture_that_is_not_painted_again():
+    tried = START.model_copy(update={"notes": ("cup 1: larger and plainer.",)})
+    after = revised(tried, report((MISSING, None), (MISPLACED, box(0.55, 0.4, 0.85, 0.8))), 1)
+    assert after.seed != START.seed
+    assert after.layout.instances[1] == START.layout.instances[1]
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a cat on a couch", "a dog to the left of a car", "a ball under a table", "a cup on a table and a lamp"]
+)
+@pytest.mark.parametrize("kind", [MISSING, MISPLACED])
+def test_no_move_breaks_what_the_words_ask_for(prompt, kind):
+    for seed in range(6):
+        plan = OfflinePlanner().plan(prompt, (512, 512), seed)
+        before, moved = broken(plan.scene, plan.layout, plan.ids), 0
+        for turn in range(3):
+            shift = [0.12, -0.12, 0.08][turn]
+            where = [box(max(i.box.x0 + shift, 0), i.box.y0, min(i.box.x1 + shift, 1), i.box.y1) for i in plan.layout.instances]
+            after = revised(plan, report(*((kind, seen if kind is MISPLACED else None) for seen in where)), turn)
+            moved += after.layout.instances != plan.layout.instances
+            plan = after
+        assert set(broken(plan.scene, plan.layout, plan.ids)) <= set(before)
+        assert moved
+
+
+class Revising(OfflinePlanner):
+    """The offline planner, and the plans that it was handed."""
+
+    def __init__(self):
+        self.handed = []
+
+    def revise(self, prompt, plan, seen, seed):
+        self.handed.append(plan)
+        return super().revise(prompt, plan, seen, seed)
+
+
+def test_the_loop_keeps_the_noise_until_the_moves_are_spent(tmp_path):
+    planner, painter = Revising(), RectanglePainter({seed: {"dog"} for seed in range(100)})
+    run = agent(tmp_path, painter, planner=planner, rounds=3).run("a dog and a cat")
+    seeds = [settings.seed for _, settings in painter.painted]
+    assert seeds[:2] == [0, 0] and seeds[2] != 0 and run.verified  # only the first noise forgets the dog
+    assert [plan.seed for plan in planner.handed] == [0, 0]
+    assert painter.painted[1][1].mis == pytest.approx(0.2)
+    assert painter.painted[0][0] != painter.painted[1][0]
+    assert "dog" in run.rounds[1].notes[-1] and "larger" in run.rounds[1].notes[-1]
+
+
+def test_of_several_pictures_the_noise_of_the_best_is_kept(tmp_path):
+    from instdiff.settings import RenderSettings
+
+    planner = Revising()
+    painter = RectanglePainter({10: {"dog", "cat"}, 11: {"dog"}, 12: {"dog"}})
+    agent(tmp_path, painter, planner=planner, rounds=2, settings=RenderSettings(seed=10, num_images=2)).run("a dog and a cat")
+    assert planner.handed[0].seed == 11
+    assert [settings.seed for _, settings in painter.painted] == [10, 11, 11, 12]
