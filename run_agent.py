@@ -28,11 +28,16 @@ examples:
   python run_agent.py "two dogs on the left of a red car" --seed 3 --images 2
   python run_agent.py "a kitchen" --planner openai:gpt-4o          (needs OPENAI_API_KEY)
   python run_agent.py "a kitchen" --planner ollama:llama3.1        (needs a running Ollama)
+  python run_agent.py "a kitchen" --planner llama:model.gguf       (needs pip install -e ".[llama]")
   python run_agent.py "a kitchen" --plan-only > kitchen.json       then edit it, and
   python run_agent.py --layout kitchen.json                        paint what is in the file
   python run_agent.py --layout outputs/RUN/best.png                paint a picture again, exactly
   python run_agent.py --layout outputs/RUN/best.png --steps 50     the same with more steps
   python run_agent.py --resume outputs/RUN                         go on after a kill
+  python run_agent.py --edit outputs/RUN "add a cat on the sofa"   change the picture, and nothing else in it
+  python run_agent.py --edit latest "remove the lamp, make the sofa red and move the table to the left"
+
+edits: add, remove, replace, move, swap things, make them larger, smaller or of another colour; several in one sentence
 
 exit codes: 0 done, 2 bad input, 3 not verified with --strict, 4 a needed service failed
 """
@@ -64,13 +69,16 @@ def build_parser() -> argparse.ArgumentParser:
     boxes = "what bbox holds in the JSON file (default: auto, which tells both apart or refuses)"
     what.add_argument("--box-format", choices=("auto", "xywh", "corners"), help=boxes)
     what.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped; takes everything from its folder")
+    edits = "the prompt says what to change in the best picture of this run, or of the latest one"
+    what.add_argument("--edit", metavar="RUN|latest", help=f"{edits}; layout, noise and settings are taken from its folder")
     who = parser.add_argument_group("who does it")
-    planners = "auto, offline, openai:MODEL, ollama:MODEL or chat:MODEL (default: auto: openai:gpt-4o if there is a key, else offline)"
-    who.add_argument("--planner", metavar="NAME", help=planners)
+    planners = "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL or llama:FILE.gguf (default: auto: openai:gpt-4o if there is a"
+    who.add_argument("--planner", metavar="NAME", help=f"{planners} key, and offline where there is none or it fails)")
     who.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
     who.add_argument("--engine", metavar="NAME", help="what paints (default: draft, the bundled model)")
     who.add_argument("--verifier", metavar="NAME", help="the detector that looks at the picture, or none (default: draft)")
-    who.add_argument("--rounds", type=int, metavar="N", help="paint at most so often (default: 3; 1 for --layout PICTURE)")
+    who.add_argument("--rounds", type=int, metavar="N", help="paint at most so often (default: 3; 1 for --layout PICTURE and --edit)")
+    _add_chat_flags(parser.add_argument_group("how a chat model plans"))
     how = parser.add_argument_group("how to paint")
     how.add_argument("--size", metavar="WxH", help="pixels, or one number for a square (default: the engine's own)")
     how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same picture (default: 0)")
@@ -85,6 +93,14 @@ def build_parser() -> argparse.ArgumentParser:
     shown.add_argument("--json", action="store_true", help="print one JSON object on stdout, progress on stderr")
     shown.add_argument("--strict", action="store_true", help="exit with 3 if the picture is not verified")
     return parser
+
+
+def _add_chat_flags(chat: argparse._ArgumentGroup) -> None:
+    ways = "scene: things in metres, which our camera places (default); boxes: the model places them"
+    chat.add_argument("--planning", choices=("scene", "boxes"), help=ways)
+    chat.add_argument("--no-cache", action="store_true", help="ask anew; answers are kept in ~/.cache/instdiff, or in INSTDIFF_CACHE")
+    chat.add_argument("--max-tokens", type=int, metavar="N", help="stop before a run takes more tokens, prompts and answers together")
+    chat.add_argument("--max-usd", type=float, metavar="X", help="stop before a run costs more dollars; for models of known price")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -106,21 +122,40 @@ def main(argv: list[str] | None = None) -> int:
 
 def _check_combination(given: dict) -> None:
     """Refuse flags that would be ignored."""
+    if "edit" in given:
+        _check_edit(given)
     sources = [name for name in ("prompt", "layout", "resume") if name in given]
     if not sources:
-        raise BadInput("prompt", 'is missing; say what is on the picture, such as "a cozy living room", or give --layout or --resume')
+        raise BadInput(
+            "prompt", 'is missing; say what is on the picture, such as "a cozy living room", or give --layout, --edit or --resume'
+        )
     if len(sources) > 1:
         raise BadInput(sources[1], f"cannot be used together with {sources[0]}; give one of them")
     alone = {"resume", "json", "strict"}
     if "resume" in given and not given.keys() <= alone:
         flag = sorted(given.keys() - alone)[0]
         raise BadInput(flag, "cannot be used together with --resume, which takes everything from the run's folder")
-    if "layout" in given and (flags := {"planner", "planner_url"} & given.keys()):
+    chat = {"planning", "no_cache", "max_tokens", "max_usd"} & given.keys()
+    if "layout" in given and (flags := {"planner", "planner_url"} & given.keys() | chat):
         raise BadInput(min(flags), "cannot be used together with --layout, which needs no planner")
+    if chat and given.get("planner") == "offline":
+        raise BadInput(min(chat), "is about chat models, and the offline planner asks none; drop one of them")
     if "box_format" in given and "layout" not in given:
         raise BadInput("box_format", "is about the file of --layout; give one")
     if "strict" in given and given.get("verifier") == "none":
         raise BadInput("strict", "nothing is verified with --verifier none; drop one of them")
+
+
+def _check_edit(given: dict) -> None:
+    """Refuse what makes no sense with --edit."""
+    if others := {"layout", "box_format", "resume"} & given.keys():
+        raise BadInput(min(others), "cannot be used together with --edit, which takes its layout from a run")
+    if "prompt" not in given:
+        raise BadInput("edit", 'needs words that say what to change, such as --edit RUN "add a cat on the sofa"')
+    if flags := {"planner", "planner_url", "planning", "no_cache", "max_tokens", "max_usd"} & given.keys():
+        raise BadInput(min(flags), "cannot be used together with --edit, which needs no planner")
+    if "size" in given:
+        raise BadInput("size", "cannot be used together with --edit: noise of another size is another picture")
 
 
 def _run(given: dict, folder: list[Path]) -> int:
@@ -150,6 +185,8 @@ def _start(given: dict, on_event):
 
     if "resume" in given:
         return Agent(on_event=on_event).resume(given["resume"])
+    if "edit" in given:
+        return _edit(given, on_event)
     layout, stored = _read_layout(given)
     agent = _agent(given, stored, on_event)
     run = agent.run(prompt=given.get("prompt"), layout=layout)
@@ -158,11 +195,27 @@ def _start(given: dict, on_event):
     return run
 
 
+def _edit(given: dict, on_event):
+    """Paint what the words make of an earlier run; flags that are given replace what that run had."""
+    from agent.edit import source
+    from agent.loop import Agent
+
+    start = source(given["edit"], given.get("out", "outputs"))
+    changes = {name: given[name] for name in ("engine", "verifier", "rounds") if name in given}
+    agent = Agent(on_event=on_event, **{name: given[name] for name in ("out",) if name in given})
+    return agent.edit(start, given["prompt"], settings=_settings(given, dict(start.settings)), **changes)
+
+
 def _plan_only(given: dict) -> int:
     from instdiff.formats import layout_to_json
 
-    layout, stored = _read_layout(given)
-    plan = _agent(given, stored).plan(prompt=given.get("prompt"), layout=layout)
+    if "edit" in given:
+        from agent.edit import edited, source
+
+        plan = edited(source(given["edit"], given.get("out", "outputs")).plan, given["prompt"])
+    else:
+        layout, stored = _read_layout(given)
+        plan = _agent(given, stored).plan(prompt=given.get("prompt"), layout=layout)
     print(json.dumps(layout_to_json(plan.layout), indent=2, ensure_ascii=False))
     for note in (f"planner: {plan.planner}", *plan.notes):
         print(note, file=sys.stderr)
@@ -187,7 +240,8 @@ def _agent(given: dict, stored: dict, on_event=None):
     from agent.loop import Agent
     from agent.runs import parse_size
 
-    options = {name: given[name] for name in ("planner", "planner_url", "engine", "verifier", "rounds", "out") if name in given}
+    names = ("planner", "planner_url", "planning", "max_tokens", "max_usd", "engine", "verifier", "rounds", "out")
+    options = {name: given[name] for name in names if name in given} | {"cache": not given.get("no_cache", False)}
     if stored:
         options = {"engine": str(stored.get("engine", "draft")), "rounds": 1, **options}
     if "size" in given:

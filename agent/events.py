@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.critic import Finding
 from agent.planners.plan import Plan
 from agent.runs import Round, Run
 from evaluators.report import Report
@@ -36,6 +37,15 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Criticised:
+    """The critic found something in a plan; ``plan`` is what will be painted, with what could be repaired."""
+
+    round: int
+    plan: Plan
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
 class Step:
     """One denoising step of a picture is done; ``step`` counts from 1 to ``steps``, ``image`` from 0."""
 
@@ -63,4 +73,4 @@ class Done:
     run: Run
 
 
-Event = Started | Loading | Planned | Step | Judged | Done
+Event = Started | Loading | Planned | Criticised | Step | Judged | Done

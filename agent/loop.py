@@ -1,4 +1,4 @@
-"""plan → render → verify → revise, until everything is found or the rounds are spent."""
+"""plan → criticise → render → verify → revise, until everything is found or the rounds are spent."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from agent.critic import criticise
+from agent.critic.again import settled
 from agent.events import Done, Event, Loading, Started
-from agent.planners import check_planner, check_prompt, load_planner
-from agent.planners.plan import Plan
-from agent.runs import MAX_ROUNDS, Request, Run, clear_unfinished, new_folder
-from agent.steps import GIVEN, State, Steps
+from agent.planners import check_planner, check_prompt, load_planner, server_of
+from agent.planners.plan import Plan, Usage
+from agent.runs import GIVEN, MAX_ROUNDS, Request, Run, clear_unfinished, new_folder
+from agent.steps import State, Steps
 from evaluators.detectors import check_detector, load_detector
 from instdiff.engine import engine_info, load_engine
-from instdiff.errors import BadInput
+from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
 from instdiff.settings import RenderSettings, openai_base_url, openai_key
+
+if TYPE_CHECKING:
+    from agent.edit import Source
 
 CHECKPOINT = "checkpoint.sqlite"
 
@@ -39,6 +45,9 @@ class Agent:
         iou_threshold: from this IoU on an instance is in its place.
         on_event: is told what happens, see `agent.events`.
         planner_url: an OpenAI-compatible endpoint for the chat planner.
+        planning: what a chat model is asked for: ``scene`` (things in metres, placed by our camera) or ``boxes``.
+        cache: take a chat model's answers from the user's cache folder, and keep them there.
+        max_tokens, max_usd: what the chat model may take for one run.
 
     Raises:
         BadInput: a name is not known, or a value is out of range.
@@ -56,21 +65,28 @@ class Agent:
         iou_threshold: float = 0.5,
         on_event: Callable[[Event], None] | None = None,
         planner_url: str | None = None,
+        planning: str = "scene",
+        cache: bool = True,
+        max_tokens: int | None = None,
+        max_usd: float | None = None,
     ):
         self.planner, self.engine, self.verifier = planner, engine, verifier
         self.out, self.on_event = Path(out), on_event or (lambda event: None)
         names = {"planner": _name(planner), "engine": _name(engine), "verifier": _name(verifier), "planner_url": planner_url}
         values = {"rounds": rounds, "size": size, "settings": settings or RenderSettings(), "iou_threshold": iou_threshold}
-        self.request = Request.parse({"prompt": "", **names, **values})
+        chat = {"planning": planning, "cache": cache, "max_tokens": max_tokens, "max_usd": max_usd}
+        self.request = Request.parse({"prompt": "", **names, **values, **chat})
         self._loaded: dict[tuple, object] = {}
         self._check(self.request)
 
     def plan(self, prompt: str | None = None, layout: Layout | None = None) -> Plan:
-        """The first plan alone; nothing is painted or written. Takes what `run` takes."""
+        """The first plan alone, as it would be painted, with what the critic found in its notes. Takes what `run` takes."""
         request = self._request(prompt, layout)
         if layout:
-            return Plan(layout=self._resized(layout), planner="none", notes=("the layout was given",))
-        return self._planner(request).plan(request.prompt, self._size(request), request.settings.seed)
+            plan = Plan(layout=self._resized(layout), planner="none", notes=("the layout was given",))
+            return criticise(plan, repair=False).noted()
+        planner, seed = self._planner(request), request.settings.seed
+        return settled(planner.plan(request.prompt, self._size(request), seed), request.prompt, planner, seed).noted()
 
     def run(self, prompt: str | None = None, layout: Layout | None = None) -> Run:
         """Plan, paint and look, round after round.
@@ -107,7 +123,7 @@ class Agent:
             BadInput: the folder holds no run, or another process is working on it.
         """
         run = Run.load(folder)
-        if run.request.planner == "auto" and run.planner:  # who began goes on, whatever keys are set by now
+        if run.request.planner == "auto" and run.planner and (run.planner == "offline" or not openai_key()):  # who began goes on
             run = run.model_copy(update={"request": run.request.model_copy(update={"planner": run.planner})})
         self._check(run.request)
         _check_addresses(run.request)
@@ -117,11 +133,29 @@ class Agent:
             return run
         return self._go(run)
 
+    def edit(self, start: str | Path | Source, words: str, **changes) -> Run:
+        """Change the best picture of a run in words; noise and settings stay, and so does what is not spoken of.
+
+        ``start`` is the folder of the run, ``latest``, or what `agent.edit.source` gives; ``changes`` are fields of
+        `agent.runs.Request` that are asked for otherwise. The new run names the one it comes from.
+
+        Raises:
+            BadInput: there is no such run, or the words cannot be read or speak of what is not there.
+        """
+        from agent.edit import Source, edited, new_run, source  # the grammar takes a while to load
+
+        start = start if isinstance(start, Source) else source(start, self.out)
+        plan = edited(start.plan, words)
+        self._check(start.run.request.model_copy(update={"planner": "none", "planner_url": None, **changes}))
+        run = new_run(start, plan, words, self.out, **changes)
+        self.on_event(Started(run.folder, resumed=False))
+        return self._go(run)
+
     def _go(self, run: Run) -> Run:
         request = run.request
         steps = Steps(
             run,
-            planner=None if (run.folder / GIVEN).exists() else self._planner(request),
+            planner=None if (run.folder / GIVEN).exists() else self._planner(request, run.usage),
             engine=lambda: self._load(self.engine, ("engine", request.engine), load_engine),
             detector=None
             if request.verifier == "none"
@@ -134,10 +168,14 @@ class Agent:
             clear_unfinished(run.folder)
             graph = build_graph(steps).compile(checkpointer=checkpointer)
             before = graph.get_state(config)
-            if before.next:
-                graph.invoke(None, config, durability="sync")
-            elif not before.values:
-                graph.invoke({"plan": {}, "painted": {}, "rounds": [], "seconds": {}}, config, durability="sync")
+            try:
+                if before.next:
+                    graph.invoke(None, config, durability="sync")
+                elif not before.values:
+                    graph.invoke({"plan": {}, "findings": [], "painted": {}, "rounds": [], "seconds": {}}, config, durability="sync")
+            except ServiceError:
+                steps.keep_usage()
+                raise
             run = steps.finish(graph.get_state(config).values)
         self.on_event(Done(run))
         return run
@@ -173,9 +211,15 @@ class Agent:
     def _resized(self, layout: Layout) -> Layout:
         return layout.resized(*self.request.size) if self.request.size else layout
 
-    def _planner(self, request: Request):
-        options = {"base_url": request.planner_url} if request.planner_url else {}
-        return self._load(self.planner, ("planner", request.planner, request.planner_url), lambda name: load_planner(name, **options))
+    def _planner(self, request: Request, used: Usage | None = None):
+        """The planner, with what the run has spent on it before."""
+        chat = {"planning": request.planning, "max_tokens": request.max_tokens, "max_usd": request.max_usd}
+        options = {"base_url": request.planner_url or None, "cached": request.cache, **chat}
+        key = ("planner", request.planner, *options.values())
+        planner = self._load(self.planner, key, lambda name: load_planner(name, **options))
+        if getattr(planner, "used", None) is not None:
+            planner.used = used or Usage()
+        return planner
 
     def _load(self, part, key: tuple, load: Callable[[str], object]):
         """The object that was handed in, or what a name loads: once."""
@@ -190,7 +234,7 @@ class Agent:
 
 def _urls(request: Request) -> list[str]:
     """The addresses in a request: of ``--planner-url``, and in a planner's name such as ``chat:MODEL@URL``."""
-    return [url for url in (request.planner_url, request.planner.partition("@")[2]) if url]
+    return [url for url in (request.planner_url, server_of(request.planner)) if url]
 
 
 def _check_addresses(request: Request) -> None:
@@ -211,14 +255,16 @@ def build_graph(steps: Steps):
 
     graph = StateGraph(State)
     graph.add_node("plan", steps.plan)
+    graph.add_node("criticise", steps.criticise)
     graph.add_node("render", steps.render)
     graph.add_node("verify", steps.verify)
     graph.add_node("revise", steps.revise)
     graph.add_edge(START, "plan")
-    graph.add_edge("plan", "render")
+    graph.add_edge("plan", "criticise")
+    graph.add_edge("criticise", "render")
     graph.add_edge("render", "verify")
     graph.add_conditional_edges("verify", lambda state: END if steps.is_enough(state) else "revise", ["revise", END])
-    graph.add_edge("revise", "render")
+    graph.add_edge("revise", "criticise")
     return graph
 
 

@@ -9,16 +9,30 @@ import secrets
 import unicodedata
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
+from agent.critic import Finding
+from agent.planners.plan import Plan, Usage
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.layout import MAX_SIDE, Fraction, _Value
+from instdiff.scene import Scene
 from instdiff.settings import RenderSettings
 
+GIVEN, GIVEN_SCENE, BEFORE = "given.json", "given-scene.json", "before.png"  # what a run was handed, in its folder
 MAX_ROUNDS = 20
 MAX_PROMPT = 8000
+
+
+class Edited(_Value):
+    """Where an edited run comes from: the folder and round of the other run, the words, and what they changed."""
+
+    run: str
+    round: int
+    words: str = Field(max_length=MAX_PROMPT)
+    notes: tuple[str, ...] = ()
 
 
 class Request(_Value):
@@ -27,12 +41,17 @@ class Request(_Value):
     prompt: str = Field(max_length=MAX_PROMPT)
     planner: str
     planner_url: str | None = None
+    planning: Literal["scene", "boxes"] = "scene"
+    cache: bool = True
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     engine: str
     verifier: str
     rounds: int = Field(default=3, ge=1, le=MAX_ROUNDS)
     size: tuple[int, int] | None = None
     settings: RenderSettings = RenderSettings()
     iou_threshold: Fraction = 0.5
+    edited: Edited | None = None
 
 
 class Round(_Value):
@@ -46,6 +65,7 @@ class Round(_Value):
     seed: int
     planner: str
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = Field(default=(), description="what the critic found before the round was painted")
     verified: bool
     score: tuple[float, float, int] = Field(description="share found, mean IoU, minus the number of extras")
 
@@ -61,6 +81,7 @@ class Run(_Value):
     best_round: int | None = None
     verified: bool = False
     seconds: dict[str, float] = {}
+    usage: Usage = Field(default=Usage(), description="what the chat planner was asked for")
     model_hash: str | None = None
     versions: dict[str, str] = {}
 
@@ -72,6 +93,11 @@ class Run(_Value):
     def image(self) -> Path:
         """The best picture."""
         return self.folder / "best.png"
+
+    @property
+    def before_after(self) -> Path | None:
+        """The picture before and after the edit, side by side; None if the run is no edit."""
+        return self.folder / "before_after.png" if self.request.edited else None
 
     def with_rounds(self, rounds: list[Round], **changes) -> Run:
         """The same run after these rounds; the best is the one with the highest score, the earlier one if equal."""
@@ -100,7 +126,9 @@ class Run(_Value):
 
     def summary(self) -> dict:
         """What ``--json`` prints: paths as strings, ``best_round`` from 0."""
+        edit = {"edited_from": self.request.edited.run, "before_after": str(self.before_after)} if self.request.edited else {}
         return {
+            **edit,
             "run": str(self.folder),
             "image": str(self.image),
             "best_round": self.best_round,
@@ -110,6 +138,7 @@ class Run(_Value):
             "engine": self.request.engine,
             "verifier": self.request.verifier,
             "seconds": self.seconds,
+            "usage": self.usage.model_dump(),
         }
 
 
@@ -153,6 +182,26 @@ def parse_size(text: str) -> tuple[int, int]:
     if not all(64 <= side <= MAX_SIDE for side in (width, height)):
         raise BadInput("size", f"{width}x{height} is outside 64..{MAX_SIDE} pixels a side")
     return width, height
+
+
+def write_scene(path: Path, plan: Plan) -> None:
+    """Write the scene behind a plan and the object behind each instance, if there is a scene."""
+    if plan.scene:
+        write_json(path, plan.model_dump(mode="json", include={"ids", "scene"}))
+
+
+def read_scene(path: Path) -> dict:
+    """What `write_scene` wrote, as fields of a `Plan`; nothing if there is no such file.
+
+    Raises:
+        BadInput: the file holds something else.
+    """
+    if not path.exists():
+        return {}
+    data = parse_json(read_bytes(path), str(path))
+    if not isinstance(data, dict) or not isinstance(data.get("ids"), list):
+        raise BadInput(str(path), "holds no scene")
+    return {"scene": Scene.parse(data.get("scene"), str(path)), "ids": tuple(map(str, data["ids"]))}
 
 
 def write_json(path: Path, data: object) -> None:

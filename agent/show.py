@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from agent.events import Done, Event, Judged, Loading, Planned, Started, Step
+from agent.events import Criticised, Done, Event, Judged, Loading, Planned, Started, Step
 from evaluators.report import Report, VerdictKind
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Display:
                 self.console.print(plan_table(index, plan))
                 for note in plan.notes:
                     self.console.print(Text(f"  {note}", "dim"))
+            case Criticised():
+                self._criticised(event)
             case Step():
                 self._step(event)
             case Judged(round=index, layout=layout, report=report):
@@ -57,6 +59,14 @@ class Display:
                 self.console.print(verdict_table(index, layout, report))
             case Done(run=run):
                 self._done(run)
+
+    def _criticised(self, event: Criticised) -> None:
+        """What the critic found, and the table of the plan again if it was repaired."""
+        for finding in event.findings:
+            state = Text("  repaired: ", "green") if finding.repaired else Text(f"  {finding.kind}: ", "yellow")
+            self.console.print(state + Text(finding.sentence))
+        if any(finding.repaired for finding in event.findings):
+            self.console.print(plan_table(event.round, event.plan))
 
     def _step(self, event: Step) -> None:
         if self.progress is None:
@@ -85,6 +95,8 @@ class Display:
         self._say("best round", f"{run.best_round} of {len(run.rounds)} (counted from 0)")
         self._say("planner, engine, verifier", f"{run.planner}, {run.request.engine}, {run.request.verifier}")
         self._say("seconds", seconds)
+        if run.before_after:
+            self._say("before and after", str(run.before_after))
         self._say("picture", str(run.image))
 
     def _say(self, what: str, value: str) -> None:

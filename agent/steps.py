@@ -1,4 +1,4 @@
-"""The four steps of a run: plan, render, verify, revise.
+"""The steps of a run: plan, criticise, render, verify, revise.
 
 Each step reads small plain data from the state, writes its files whole into the run's folder, and returns what
 changed. A step that runs again after a kill overwrites its own round and nothing else.
@@ -15,22 +15,24 @@ from typing import TypedDict
 
 from PIL import Image
 
-from agent.events import Event, Judged, Planned, Step
-from agent.planners.plan import Plan
-from agent.runs import Request, Round, Run, copy_whole, read_json, write_json
+from agent.critic import Finding, criticise
+from agent.critic.again import settled
+from agent.edit.picture import before_after
+from agent.events import Criticised, Event, Judged, Planned, Step
+from agent.planners.plan import Plan, Usage
+from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Request, Round, Run, copy_whole, read_json, read_scene, write_json, write_scene
 from evaluators.matching import match, unchecked
 from evaluators.report import Report
 from instdiff import formats
 from instdiff.layout import Layout
 from instdiff.settings import RenderSettings
 
-GIVEN = "given.json"
-
 
 class State(TypedDict):
     """What the checkpoint holds: JSON and file names, never pictures."""
 
     plan: dict  # the plan that the coming round paints
+    findings: list[dict]  # what the critic found in it, as `Finding`
     painted: dict  # seed, model and image names of the round that is painted, but not yet looked at
     rounds: list[dict]  # the rounds that are done, as `Round`
     seconds: dict[str, float]  # per step, all rounds together
@@ -70,12 +72,28 @@ class Steps:
         with self._clock(state, "plan") as seconds:
             given = self.run.folder / GIVEN
             if given.exists():
-                plan = Plan(layout=Layout.from_file(given, boxes="xywh"), planner="none", notes=("the layout was given",))
+                notes = self.request.edited.notes if self.request.edited else ("the layout was given",)
+                layout = Layout.from_file(given, boxes="xywh")
+                plan = Plan(layout=layout, planner="none", notes=notes, **read_scene(self.run.folder / GIVEN_SCENE))
             else:
                 plan = self.planner.plan(self.request.prompt, self.size, self.request.settings.seed)
         self.on_event(Planned(0, plan))
         self._save([], seconds, planner=plan.planner)
         return {"plan": plan.model_dump(mode="json"), "seconds": seconds}
+
+    def criticise(self, state: State) -> dict:
+        """What is wrong is repaired, or planned again if it is the first plan; a given layout is only reported on."""
+        index, plan = len(state["rounds"]), Plan.model_validate(state["plan"])
+        given = (self.run.folder / GIVEN).exists()
+        with self._clock(state, "plan") as seconds:
+            if given or index:
+                critique = criticise(plan, "" if given else self.request.prompt, repair=not given)
+            else:
+                critique = settled(plan, self.request.prompt, self.planner, self.request.settings.seed)
+        if critique.findings:
+            self.on_event(Criticised(index, critique.plan, critique.findings))
+        findings = [finding.model_dump(mode="json") for finding in critique.findings]
+        return {"plan": critique.plan.model_dump(mode="json"), "findings": findings, "seconds": seconds}
 
     def render(self, state: State) -> dict:
         """The pictures of the round, each with a seed of its own, so that each can be painted again alone."""
@@ -84,6 +102,7 @@ class Steps:
         names, rendering = [], None
         with self._clock(state, "render") as seconds:
             layout = self._write_layout(folder / "layout.json", plan.layout)
+            write_scene(folder / "scene.json", plan)
             seed = self._seed(index, plan)
             count = self.request.settings.num_images
             for k in range(count):
@@ -93,6 +112,7 @@ class Steps:
                 formats.write_png(rendering.images[0], folder / name, layout, {**rendering.settings.model_dump(), **about})
                 names.append(name)
         painted = {"seed": seed, "images": names, "model_hash": rendering.model_hash, "versions": dict(rendering.versions)}
+        painted |= {"mis": rendering.settings.mis, "alpha": rendering.settings.alpha}
         return {"painted": painted, "seconds": seconds}
 
     def verify(self, state: State) -> dict:
@@ -104,7 +124,8 @@ class Steps:
             images = [_read_image(folder / name) for name in painted["images"]]
             reports = self._look(images, layout)
             best = max(range(len(reports)), key=lambda k: (reports[k].score, -k))
-            result = self._write_round(folder, painted["images"][best], images[best], layout, reports[best], plan, painted)
+            findings = tuple(Finding.model_validate(finding) for finding in state.get("findings", []))
+            result = self._write_round(folder, best, images[best], layout, reports[best], plan, painted, findings)
         self.on_event(Judged(index, layout, reports[best], result))
         rounds = [*(Round.model_validate(done) for done in state["rounds"]), result]
         self._save(rounds, seconds, planner=plan.planner, model_hash=painted["model_hash"], versions=painted["versions"])
@@ -121,9 +142,30 @@ class Steps:
             else:
                 report = read_json(self.run.folder / state["rounds"][-1]["report"])
                 report = Report.model_validate({key: report[key] for key in Report.model_fields})
-                revised = self._whole(self.planner.revise(self.request.prompt, plan, report, seed), plan, seed)
+                seen = self._as_painted(plan, state)
+                revised = self._whole(self.planner.revise(self.request.prompt, seen, report, seed), plan, seed)
+                revised = revised if self._differs(revised, seen, seed) else revised.model_copy(update={"seed": seed})
         self.on_event(Planned(index, revised))
         return {"plan": revised.model_dump(mode="json"), "seconds": seconds}
+
+    def _as_painted(self, plan: Plan, state: State) -> Plan:
+        """The plan with the seed and settings of the picture that the report is about, so that they can be kept."""
+        painted, done = state["painted"], state["rounds"][-1]
+        seed = painted["seed"] + done["images"].index(done["image"])
+        return plan.model_copy(update={"seed": seed, "mis": painted.get("mis"), "alpha": painted.get("alpha")})
+
+    def _differs(self, revised: Plan, painted: Plan, seed: int) -> bool:
+        """False if the revised plan would give the same picture again."""
+        ask = lambda plan: (plan.layout, plan.seed if plan.seed is not None else seed, *self._strengths(plan).values())  # noqa: E731
+        return ask(revised) != ask(painted)
+
+    def _strengths(self, plan: Plan) -> dict[str, float | None]:
+        """mis and alpha of the next picture: as the user gave them, else as the plan asks."""
+        given = self.request.settings
+        return {
+            "mis": plan.mis if given.mis is None else given.mis,
+            "alpha": plan.alpha if given.alpha is None else given.alpha,
+        }
 
     def _whole(self, revised: Plan, plan: Plan, seed: int) -> Plan:
         """The revised plan, if it still has everything in it; else the old one with another seed.
@@ -142,15 +184,25 @@ class Steps:
         report = read_json(self.run.folder / state["rounds"][-1]["report"])
         return report["found"] == report["checked"] or len(state["rounds"]) >= self.request.rounds
 
+    def keep_usage(self) -> None:
+        """Write down what the planner took, if it failed: who goes on with the run must not forget it."""
+        self.run = self.run.model_copy(update={"usage": self._usage})
+        self.run.save()
+
+    @property
+    def _usage(self) -> Usage:
+        return getattr(self.planner, "used", None) or self.run.usage
+
     def finish(self, state: State) -> Run:
-        """Mark the run as done."""
+        """Mark the run as done, with the picture before and after if it is an edit."""
+        if self.request.edited:
+            before_after(self.run.folder / BEFORE, self.run.image, self.run.before_after)
         self._save([Round.model_validate(done) for done in state["rounds"]], state["seconds"], done=True)
         return self.run
 
     def _paint(self, layout: Layout, plan: Plan, seed: int, step_event: Callable[[int, int], Step]):
         settings = self.request.settings
-        mis = plan.mis if settings.mis is None else settings.mis
-        settings = RenderSettings.parse({**dict(settings), "seed": seed, "num_images": 1, "mis": mis})
+        settings = RenderSettings.parse({**dict(settings), "seed": seed, "num_images": 1, **self._strengths(plan)})
         return self.engine().render(layout, settings, on_step=lambda step, steps: self.on_event(step_event(step, steps)))
 
     def _look(self, images: list[Image.Image], layout: Layout) -> list[Report]:
@@ -162,14 +214,27 @@ class Steps:
         seen = detector.detect(images, vocabulary)
         return [match(layout, detections, detector.canonical, threshold, detector.name) for detections in seen]
 
-    def _write_round(self, folder: Path, name: str, image: Image.Image, layout: Layout, report: Report, plan: Plan, painted: dict) -> Round:
+    def _write_round(
+        self,
+        folder: Path,
+        best: int,
+        image: Image.Image,
+        layout: Layout,
+        report: Report,
+        plan: Plan,
+        painted: dict,
+        findings: tuple[Finding, ...],
+    ) -> Round:
+        """Write what was found on the best picture of a round, and return the round."""
         from evaluators.draw import draw_report
 
+        name = painted["images"][best]
         with formats.whole_file(folder / "annotated.png") as temporary:
             draw_report(image, layout, report).save(temporary, format="PNG")
         verified = report.verified and self.detector is not None
         counts = {"found": report.found, "checked": report.checked, "mean_iou": report.mean_iou}
         about = {"image": name, "verified": verified, **counts, "notes": list(plan.notes)}
+        about["findings"] = [finding.model_dump(mode="json") for finding in findings]
         write_json(folder / "report.json", {**about, **report.model_dump(mode="json")})
         paths = {"layout": "layout.json", "image": name, "annotated": "annotated.png", "report": "report.json"}
         return Round(
@@ -178,6 +243,7 @@ class Steps:
             seed=painted["seed"],
             planner=plan.planner,
             notes=plan.notes,
+            findings=findings,
             verified=verified,
             score=report.score,
         )
@@ -198,7 +264,7 @@ class Steps:
     def _save(self, rounds: list[Round], seconds: dict[str, float], **changes) -> None:
         total = self._total_before + time.monotonic() - self._started
         seconds = {name: round(value, 2) for name, value in {**seconds, "total": total}.items()}
-        self.run = self.run.with_rounds(rounds, seconds=seconds, **changes)
+        self.run = self.run.with_rounds(rounds, seconds=seconds, usage=self._usage, **changes)
         if self.run.best:
             copy_whole(self.run.folder / self.run.best.image, self.run.image)
         self.run.save()

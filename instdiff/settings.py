@@ -39,3 +39,11 @@ def openai_key() -> str | None:
 def openai_base_url() -> str | None:
     """The OpenAI-compatible endpoint of the chat planner (``OPENAI_BASE_URL``), or None for the official one."""
     return os.environ.get("OPENAI_BASE_URL") or None
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: ``INSTDIFF_CACHE``, or ``instdiff`` in the user's cache folder."""
+    if value := os.environ.get("INSTDIFF_CACHE"):
+        return Path(value).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME")  # a relative one is to be ignored, says the XDG specification
+    return (Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache") / "instdiff"

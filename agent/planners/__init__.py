@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from instdiff import settings
 from instdiff.errors import BadInput, ServiceError
 
 if TYPE_CHECKING:
-    from agent.planners.plan import Plan
+    from agent.planners.plan import Plan, Usage
     from evaluators.report import Report
 
 CHAT_NAME = re.compile(r"(?P<provider>openai|ollama|chat):(?P<model>[^\s@]+)(?:@(?P<url>\S+))?")
-NAMES = "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL (with --planner-url), each chat model also as MODEL@URL"
+LLAMA_NAME = re.compile(r"llama:(?P<path>.+)")
+NAMES = (
+    "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL (with --planner-url), each of these models also as MODEL@URL, "
+    "and llama:FILE.gguf"
+)
 
 
 class Planner(Protocol):
@@ -24,29 +29,57 @@ class Planner(Protocol):
     def revise(self, prompt: str, plan: Plan, report: Report, seed: int) -> Plan: ...
 
 
-class _Announced:
-    """A planner whose plans carry one more note: why this planner was taken."""
+class _Auto:
+    """The automatic choice: a chat model whose failures the offline planner makes up for, and says so."""
 
     def __init__(self, planner: Planner, note: str):
         self.planner, self.note = planner, note
+
+    @property
+    def used(self) -> Usage | None:
+        """What the chat model was asked for, see `agent.planners.chat.ChatPlanner`; None without one."""
+        return getattr(self.planner, "used", None)
+
+    @used.setter
+    def used(self, used: Usage) -> None:
+        self.planner.used = used
 
     def check(self, prompt: str) -> None:
         check_prompt(self.planner, prompt)
 
     def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan:
-        return self._noted(self.planner.plan(prompt, size, seed))
+        return self._ask(self.planner, lambda planner: planner.plan(prompt, size, seed))
 
     def revise(self, prompt: str, plan: Plan, report: Report, seed: int) -> Plan:
-        return self._noted(self.planner.revise(prompt, plan, report, seed))
+        # a run that fell back once stays with the offline planner
+        chosen = _offline({}) if plan.planner == "offline" else self.planner
+        return self._ask(chosen, lambda planner: planner.revise(prompt, plan, report, seed))
 
-    def _noted(self, plan: Plan) -> Plan:
-        return plan if self.note in plan.notes else plan.model_copy(update={"notes": (self.note, *plan.notes)})
+    def _ask(self, planner: Planner, ask: Callable[[Planner], Plan]) -> Plan:
+        try:
+            return _noted(ask(planner), self.note)
+        except ServiceError as error:
+            failure = error
+        try:
+            return _noted(ask(_offline({})), self.note, f"{failure}; the offline planner plans instead.")
+        except BadInput as error:
+            raise ServiceError(f"{failure}; nor can the offline planner: {error}") from error
+
+
+def _noted(plan: Plan, *notes: str) -> Plan:
+    return plan.model_copy(update={"notes": (*notes, *(note for note in plan.notes if note not in notes))})
 
 
 def check_planner(name: str) -> None:
     """Raise BadInput for a name that `load_planner` does not know."""
-    if name not in ("auto", "offline") and not CHAT_NAME.fullmatch(name):
+    if name not in ("auto", "offline") and not CHAT_NAME.fullmatch(name) and not LLAMA_NAME.fullmatch(name):
         raise BadInput("planner", f"there is no planner {name[:100]!r}; the planners are {NAMES}")
+
+
+def server_of(name: str) -> str:
+    """The address in a planner's name such as ``chat:MODEL@URL``, empty if there is none."""
+    match = CHAT_NAME.fullmatch(name)
+    return (match and match["url"]) or ""
 
 
 def check_prompt(planner: Planner, prompt: str) -> None:
@@ -55,26 +88,31 @@ def check_prompt(planner: Planner, prompt: str) -> None:
         check(prompt)
 
 
-def load_planner(name: str, **options) -> Planner:
+def load_planner(name: str, cached: bool = False, **options) -> Planner:
     """The planner of this name.
 
     Args:
         name: ``offline`` (no network, no model), ``openai:gpt-4o``, ``ollama:llama3.1``, ``chat:MODEL`` for any
-            OpenAI-compatible server, ``MODEL@URL`` to name the server in place; ``auto`` takes ``openai:gpt-4o`` if
-            ``OPENAI_API_KEY`` is set and ``offline`` otherwise.
-        options: ``base_url``, ``api_key``, ``temperature``, ``timeout_s``, ``max_attempts`` of the chat planner;
-            None means its default. The offline planner has no use for them.
+            OpenAI-compatible server, ``MODEL@URL`` to name the server in place, ``llama:FILE.gguf`` for a model in this
+            process; ``auto`` takes ``openai:gpt-4o`` if ``OPENAI_API_KEY`` is set, with the offline planner where that
+            fails, and ``offline`` otherwise.
+        cached: keep the answers of chat models in the user's cache folder, and take them from there.
+        options: of the chat planner, see `agent.planners.chat.ChatPlanner`; None means its default. The offline planner
+            has no use for them.
 
     Raises:
-        BadInput: no planner has this name, or the server's address is not one.
-        ServiceError: the official OpenAI service is named and there is no key for it.
+        BadInput: no planner has this name, the server's address is not one, or an option makes no sense.
+        ServiceError: the official OpenAI service is named and there is no key for it, or a package is missing.
     """
     options = {key: value for key, value in options.items() if value is not None}
     if name == "offline":
         return _offline(options)
+    options |= {"cache": settings.cache_folder() / "plans"} if cached else {}
     if name == "auto":
         return _auto(options)
     check_planner(name)
+    if LLAMA_NAME.fullmatch(name):
+        return _llama(name, options)
     match = CHAT_NAME.fullmatch(name)
     if match["url"]:
         options["base_url"] = match["url"]
@@ -83,10 +121,8 @@ def load_planner(name: str, **options) -> Planner:
 
 def _auto(options: dict) -> Planner:
     if options.get("api_key") or settings.openai_key():
-        note = "The automatic choice is openai:gpt-4o, because OPENAI_API_KEY is set."
-        return _Announced(_chat("openai", "gpt-4o", options), note)
-    note = "The automatic choice is the offline planner, because OPENAI_API_KEY is not set."
-    return _Announced(_offline(options), note)
+        return _Auto(_chat("openai", "gpt-4o", options), "The automatic choice is openai:gpt-4o, because OPENAI_API_KEY is set.")
+    return _Auto(_offline(options), "The automatic choice is the offline planner, because OPENAI_API_KEY is not set.")
 
 
 def _offline(options: dict) -> Planner:
@@ -95,6 +131,14 @@ def _offline(options: dict) -> Planner:
     from agent.planners.offline import OfflinePlanner
 
     return OfflinePlanner()
+
+
+def _llama(name: str, options: dict) -> Planner:
+    if "base_url" in options:
+        raise BadInput("planner_url", "a model from a file asks no server; name a model with --planner chat:MODEL, or leave it out")
+    from agent.planners.chat import ChatPlanner
+
+    return ChatPlanner(name, **options)
 
 
 def _chat(provider: str, model: str, options: dict) -> Planner:

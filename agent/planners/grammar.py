@@ -1,309 +1,297 @@
-"""A small grammar of picture descriptions: words become groups of things, relations, a setting, and what is absent."""
+"""A small grammar of picture descriptions: chunks become groups of things, relations, a setting, and what is absent."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from agent.planners.reading import Group, Reading
-from agent.planners.vocabulary import (
-    ADJECTIVES,
-    ARTICLES,
-    COLLECTIVES,
-    META,
-    NEGATIONS,
-    NUMBERS,
-    OF_PICTURE,
-    PARTS,
-    PLACES,
-    PORTIONS,
-    RELATIONS,
-    STOPS,
-)
-from instdiff import knowledge
+from agent.planners import references
+from agent.planners import vocabulary as v
+from agent.planners.chunks import Chunk, Link, One, Sort
+from agent.planners.clauses import ENDS, Clauses, Pending
+from agent.planners.phrase import Kind, NounPhrase
+from agent.planners.reading import Reading
 from instdiff.scene import Predicate as P
 
-
-@dataclass
-class _Noun:
-    group: Group | None
-    setting: str
-    end: int
-    determiner: str
-    plural: bool = False
+OBJECT_LIKE = (P.LEFT_OF, P.RIGHT_OF, P.IN_FRONT_OF, P.BEHIND, P.LARGER_THAN, P.SMALLER_THAN)  # to these, a place is a building
+DEPTHS = {"background": P.BEHIND, "distance": P.BEHIND, "horizon": P.BEHIND, "foreground": P.IN_FRONT_OF}
+CLOTHES = v.CLOTHES | {word.removesuffix("s") for word in v.CLOTHES}
 
 
-class Reader:
-    """Reads one prompt from left to right."""
-
-    def __init__(self, prompt: str):
-        self.text = " ".join(prompt.split())
-        found = list(re.finditer(r"[a-z0-9]+(?:['’-][a-z0-9]+)*|[^\sa-z0-9]", self.text.lower()))
-        self.words = [match[0] for match in found]
-        self.spans = [match.span() for match in found]
-        self.reading = Reading()
-        self.cuts: list[tuple[int, int]] = []
-        self.pending: list[tuple[tuple[int, ...], P | tuple[P, ...] | str]] = []
-        self.waiting: list[tuple[str | P | tuple[P, ...], tuple[int, ...]]] = []
+class Reader(Clauses):
+    """Reads one prompt from left to right, one handler for each sort of chunk."""
 
     def read(self) -> Reading:
         """The whole prompt."""
-        at, relation, subjects, fresh = 0, None, (), True
-        while at < len(self.words):
-            word = self.words[at]
-            if end := self._phrase(at, NEGATIONS):
-                at, relation = self._negation(at, end), None
-            elif (end := self._phrase(at, PLACES)) and not self._of_object(end):
-                at = self._place(at, end, fresh)
-            elif (end := self._phrase(at, RELATIONS)) or word == "between":
-                relation = "between" if word == "between" else RELATIONS[" ".join(self.words[at:end])]
-                subjects = () if fresh and not self._postposed(at) else self._subjects(relation, comma=fresh)
-                at, fresh = end or at + 1, False
-            elif relation and subjects and word in ("it", "them", "him", "her") and self._refer(relation, subjects):
-                at, relation = at + 1, None
-            elif noun := self._noun(at, bare=relation is not None or at == 0 or self.words[at - 1] in ("with", "and", ",", "or")):
-                self._take(noun, at, relation, subjects)
-                at = noun.end
-                if relation == "between" and at < len(self.words) and self.words[at] == "and":
-                    at += 1
-                    if second := self._noun(at, bare=True):
-                        self._take(second, at, relation, subjects)
-                        at = second.end
-                relation, fresh = None, False
-            else:
-                if word in (".", ";", "!", "?", ",", "and", "while", "with"):
-                    fresh, relation = True, None
-                at += 1
+        handlers = {
+            Sort.NOUN: self._noun, Sort.PRONOUN: self._pronoun, Sort.ONE: self._one, Sort.EACH: self._each, Sort.RELATION: self._relation,
+            Sort.BETWEEN: self._relation, Sort.FLANK: self._relation, Sort.PLACE: self._place, Sort.WITH: self._with,
+            Sort.AND: self._and, Sort.COMMA: self._comma, Sort.STOP: self._stop, Sort.BE: self._verb, Sort.VERB: self._verb,
+            Sort.ADJECTIVES: self._adjectives, Sort.NOT: self._not, Sort.MUTUAL: self._mutual, Sort.ROW: self._in_row,
+        }  # fmt: skip
+        for index, chunk in enumerate(self.chunks):
+            handlers[chunk.sort](index, chunk)
         self._finish()
         return self.reading
 
-    def _phrase(self, at: int, phrases) -> int:
-        """The end of the longest of these phrases that starts here, or 0."""
-        for length in range(min(5, len(self.words) - at), 0, -1):
-            if " ".join(self.words[at : at + length]) in phrases:
-                return at + length
-        return 0
+    def _stop(self, index: int, chunk: Chunk) -> None:
+        if chunk.value == ":":
+            self.fresh, self.pending, self.is_verbal = Sort.STOP, None, False
+            return
+        self.before = self.subject or self.last or self.before
+        self.subject = self.host = self.each = ()
+        self.waiting = [entry for entry in self.waiting if isinstance(entry[0], tuple)] if not self.reading.groups else []
+        self.pending, self.fresh, self.sentence = None, Sort.STOP, len(self.reading.groups)
+        self.is_verbal = self.at_setting = self.in_with = self.setting_is_host = False
 
-    def _of_object(self, end: int) -> bool:
-        """True if "on the left" goes on with "of the car"."""
-        rest = " ".join(self.words[end : end + 3])
-        return rest.startswith("of ") and not OF_PICTURE.match(rest) or rest.startswith("side of ") and not OF_PICTURE.match(rest[5:])
+    def _comma(self, index: int, chunk: Chunk) -> None:
+        if not (self.pending and self.pending.how is Sort.BETWEEN):
+            self.pending = None
+        self.fresh, self.each = Sort.COMMA, ()
 
-    def _postposed(self, at: int) -> bool:
-        """True if a relation after a comma belongs to what came before: no verb and no new noun follows its object."""
-        if at == 0 or not self.reading.groups or self.words[at - 1] in (".", ";"):
-            return False
-        end = self._phrase(at, RELATIONS) or at + 1
-        noun = self._noun(end, bare=True)
-        follows = self.words[noun.end] if noun and noun.end < len(self.words) else "."
-        return not (follows in ("is", "are", "there", "stands", "sits", "lies") or (noun and self._noun(noun.end, bare=False)))
+    def _and(self, index: int, chunk: Chunk) -> None:
+        if self.pending and self._sort(index - 1) is Sort.RELATION and self._sort(index + 1) is Sort.RELATION:
+            return
+        if not (self.pending and self.pending.how is Sort.BETWEEN):
+            self.pending = None
+        self.fresh = Sort.AND
 
-    def _subjects(self, relation: P | str, comma: bool) -> tuple[int, ...]:
-        """Who the relation is about: the last group, with the list it ends where the words allow that."""
-        groups = self.reading.groups
-        if not groups:
-            return ()
-        last = len(groups) - 1
-        if comma and self.reading.relations:
-            return (self.reading.relations[-1][0],)
-        chosen = [last]
-        while relation not in (P.ABOVE, P.BELOW, "between") and groups[chosen[-1]].joined and not groups[chosen[-1] - 1].placed:
-            chosen.append(chosen[-1] - 1)
-        return tuple(reversed(chosen))
-
-    def _place(self, at: int, end: int, fresh: bool) -> int:
-        places = PLACES[" ".join(self.words[at:end])]
-        if " ".join(self.words[end : end + 1]) == "side":
-            end += 1
-        if match := OF_PICTURE.match(" ".join(self.words[end : end + 3])):
-            end += len(match[0].split())
-        start = end + 1 if end < len(self.words) and self.words[end] in (",", "is", "there") else end
-        if fresh and (not self.reading.groups or self._noun(start, bare=False)):
-            self.waiting.append((places, ()))
-        elif self.reading.groups:
-            self._locate(len(self.reading.groups) - 1, places)
-        return end
-
-    def _locate(self, index: int, places: tuple[P, ...]) -> None:
-        self.reading.places += [(index, place) for place in places]
-        self.reading.groups[index].placed = True
-
-    def _negation(self, at: int, end: int) -> int:
-        """Read "without cars, trucks or a dog" and cut it from the caption."""
-        first = self._noun(end, bare=True)
-        if first is None:
-            return end
-        noun, stop = first, end
-        while noun and noun.determiner == first.determiner:
-            name = noun.group.category if noun.group else noun.setting
-            self.reading.absent += [name] if name not in self.reading.absent else []
-            stop = noun.end
-            skip = stop + (stop < len(self.words) and self.words[stop] == ",")
-            skip += skip < len(self.words) and self.words[skip] in ("or", "and", "nor")
-            skip += skip > stop and skip < len(self.words) and self.words[skip] in ("any", "no")
-            noun = self._noun(skip, bare=True) if skip > stop else None
-        self.cuts.append((self.spans[at][0], self.spans[stop - 1][1]))
-        return stop
-
-    def _noun(self, at: int, bare: bool) -> _Noun | None:
-        """The noun phrase that starts here: number or article, adjectives, noun, and what belongs to it."""
-        start = at
-        while at < len(self.words) and self.words[at] in ("exactly", "only", "just", "any", "about", "also"):
-            at += 1
-        count, determiner = 0, ""
-        if at < len(self.words) and self.words[at] in ARTICLES:
-            count, determiner, number_end = 1, self.words[at], self._phrase(at, NUMBERS)
+    def _with(self, index: int, chunk: Chunk) -> None:
+        if self.each:
+            self.host = self.each
+        elif self.at_setting:
+            self.host, self.setting_is_host = (), True
+        elif self.fresh or self.is_verbal or (self.text.word(chunk.start) != "with" and self.subject):
+            self.host = self.subject or self._chain(None)
         else:
-            number_end = self._phrase(at, NUMBERS)
-        if number_end:
-            count, determiner, at = NUMBERS[" ".join(self.words[at:number_end])], "number", number_end
-        elif determiner:
-            at += 1
-        elif at < len(self.words) and self.words[at].isdigit():
-            count, determiner, at = int(self.words[at]), "number", at + 1
-        if at < len(self.words) and self.words[at] == "of" and determiner == "number":
-            at += 1
-        collective = next((i for i in (at, at + 1) if self.words[i : i + 1] and self.words[i] in COLLECTIVES), None)
-        if determiner and collective is not None and self.words[collective + 1 : collective + 2] == ["of"]:
-            inner = self._noun(collective + 2, bare=True)
-            if inner and inner.group:
-                inner.group.count = (
-                    inner.group.count if inner.determiner == "number" else COLLECTIVES[self.words[collective]] * max(count, 1)
-                )
-                inner.determiner = "number"
-                return inner
-        return self._head(start, at, count, determiner, bare)
+            self.host = self._chain(None)
+        self.pending, self.fresh, self.in_with, self.is_verbal = None, Sort.WITH, True, False
 
-    def _head(self, start: int, at: int, count: int, determiner: str, bare: bool) -> _Noun | None:
-        run = self._run(at)
-        table, hit = knowledge.nouns(), None
-        for end in range(len(run), 0, -1):
-            begin = next((i for i in range(max(0, end - 3), end) if " ".join(run[i:end]) in table), None)
-            if begin is not None:
-                hit = (begin, end)
-                break
-        if hit and run[hit[1] - 1] in META and self.words[at + hit[1] : at + hit[1] + 1] in (["of"], ["showing"], ["with"]):
-            return None
-        if hit and isinstance(table[" ".join(run[hit[0] : hit[1]])].meaning, knowledge.Setting):
-            name = table[" ".join(run[hit[0] : hit[1]])].meaning.name
-            return _Noun(None, name, at + hit[1], determiner)
-        if hit:
-            meaning, singular, plural = table[" ".join(run[hit[0] : hit[1]])]
-            group = Group(singular, meaning.name, count if determiner == "number" else count or (3 if plural else 1), tuple(run[: hit[0]]))
-            if plural and determiner in ("the", "these", "those", "their", "his", "her", "its"):
-                group.count = 3
-            return self._tail(_Noun(group, "", at + hit[1], determiner, plural))
-        if not run or not (determiner or bare) or run[-1] in META and not determiner:
-            return None
-        if run[-1] in ("one", "ones") and self.reading.groups:
-            last = self.reading.groups[-1]
-            return _Noun(Group(last.noun, last.category, max(count, 1), tuple(run[:-1])), "", at + len(run), determiner)
-        if run[-1] in META:
-            return None
-        if not determiner and (len(run) > 3 or run[-1] in ADJECTIVES or (start > 0 and not run[-1].endswith("s"))):
-            return None
-        head = knowledge.singular_of(run[-1]) if count > 1 or not determiner else run[-1]
-        plural = head != run[-1]
-        return self._tail(
-            _Noun(
-                Group(head, head, count if determiner == "number" else count or (3 if plural else 1), tuple(run[:-1])),
-                "",
-                at + len(run),
-                determiner,
-                plural,
-            )
+    def _verb(self, index: int, chunk: Chunk) -> None:
+        """A verb takes what was named last as its subject, unless that is the object of a relation."""
+        placed = self.last and self.objects.issuperset(self.last)
+        finite = chunk.sort is Sort.BE or not str(chunk.value).endswith("ing")
+        of_host = self.in_with and self.host and finite
+        if self.last and not placed and not self.is_verbal and not of_host and self.fresh in (None, Sort.WITH):
+            self.subject = self._chain(None)
+        if chunk.sort is Sort.VERB and self._is_transitive(index) and not self.waiting:
+            subjects = self.subject or self.last
+            self.pending = Pending(self._action(str(chunk.value), subjects), subjects, f"verb {chunk.value}") if subjects else None
+        self.is_verbal, self.fresh = True, None
+
+    def _action(self, verb: str, subjects: tuple[int, ...]) -> Link:
+        """People and animals are beside what they hold; a shelf has it on it."""
+        living = v.HYPERNYMS["animal"] | {"person"}
+        holds = verb in ("holding", "holds", "hold", "carrying", "carries", "supports") and references.carries(
+            self.reading.groups, subjects
         )
+        alive = bool(living & {self.reading.groups[i].category for i in subjects})
+        return Link(P.ON, reverse=True) if holds and not alive else Link(P.NEXT_TO)
 
-    def _run(self, at: int) -> list[str]:
-        """The words up to the next one that ends a noun phrase; a list of adjectives goes on over "and" and commas."""
-        run: list[str] = []
-        while at < len(self.words):
-            word = self.words[at]
-            listed = bool(run) and word in ("and", ",") and all(item in ADJECTIVES or item in ("and", ",") for item in run)
-            if listed and self.words[at + 1 : at + 2] and self.words[at + 1] in ADJECTIVES:
-                run.append(word)
-            elif word in ARTICLES or (word in STOPS and not (not run and word.endswith("ing"))) or not word[0].isalnum():
-                break
-            elif run and word.endswith("ing") and " ".join(run[-1:]) in knowledge.nouns():
-                break
-            else:
-                run.append(word)
-            at += 1
-        return run
+    def _is_transitive(self, index: int) -> bool:
+        """True if the verb's object follows at once."""
+        return self._sort(index + 1) is Sort.NOUN and self.chunks[index + 1].start <= self.chunks[index].end + 1
 
-    def _tail(self, noun: _Noun) -> _Noun:
-        """What follows the noun and stays in its caption: "of coffee", "made of wood", "with green eyes"."""
-        rest = self.words[noun.end : noun.end + 4]
-        length = 0
-        if rest[:2] == ["made", "of"] and len(rest) > 2:
-            length = 3
-        elif rest[:1] == ["of"] and len(rest) > 1 and rest[1] not in ARTICLES:
-            length = 2
-        elif rest[:1] == ["with"]:
-            part = next((i for i, word in enumerate(rest) if word in PARTS), 0)
-            length = part + 1 if part else 0
-        noun.group.extra = " ".join(rest[:length])
-        if noun.group.noun in PORTIONS and length == 2 and rest[1] in knowledge.nouns():
-            meaning = knowledge.nouns()[rest[1]].meaning
-            noun.group.category = meaning.name
-        noun.end += length
-        return noun
+    def _each(self, index: int, chunk: Chunk) -> None:
+        self.each = self._chain(None) if self.last else self.subject
 
-    def _take(self, noun: _Noun, at: int, relation: P | str | None, subjects: tuple[int, ...]) -> None:
-        """Add what a noun phrase names, and the relation that was waiting for it."""
-        reading = self.reading
-        if noun.setting:
-            reading.setting = reading.setting or noun.setting
-            reading.setting_is_subject |= not reading.groups and relation is None
+    def _adjectives(self, index: int, chunk: Chunk) -> None:
+        words = chunk.value
+        if self.at_setting and not self.last:
+            self.reading.setting_adjectives += words
             return
-        if noun.group.count == 0:  # "0 cats"
-            reading.absent.append(noun.group.category)
+        described = self.subject if self.is_verbal and self.subject else self.last
+        lone = self._sort(index - 1) in (Sort.COMMA, Sort.AND, Sort.STOP)
+        if lone and not set(words) <= v.COLOURS | v.MATERIALS | frozenset(v.SIZES):
             return
-        index = self._same(noun) if noun.determiner in ("the", "this", "that") else None
-        if index is None:
-            before = self.words[at - 1] if at else ""
-            noun.group.joined = bool(reading.groups) and before in ("and", ",") and relation is None
-            reading.groups.append(noun.group)
-            index = len(reading.groups) - 1
-        if relation is None:
-            for how, targets in self.waiting:
-                self._locate(index, how) if isinstance(how, tuple) else self._relate((index,), how, targets)
-            self.waiting = []
-        elif subjects:
-            self._relate(tuple(subject for subject in subjects if subject != index), relation, (index,))
-        elif relation == "between" and self.waiting and self.waiting[-1][0] == "between":
-            self.waiting[-1] = ("between", (*self.waiting[-1][1], index))
+        if self._sort(index - 1) is Sort.STOP:
+            return
+        for group in described:
+            for one in (group, *self.reading.groups[group].parts):
+                known_words = self.reading.groups[one].adjectives
+                self.reading.groups[one].adjectives += tuple(word for word in words if word not in known_words)
+
+    def _in_row(self, index: int, chunk: Chunk) -> None:
+        self.row = (chunk.value, len(self.reading.groups))
+        ends = index + 1 == len(self.chunks) or (self._sort(index + 1) is Sort.STOP and self.chunks[index + 1].value != ":")
+        if self.reading.groups and ends:
+            self.row = (chunk.value, self._chain(None)[0])  # "a cat, a dog and a bird from left to right"
+
+    def _mutual(self, index: int, chunk: Chunk) -> None:
+        """ "Next to each other": the things of the subject are beside one another."""
+        group = self.subject if self.is_verbal and self.subject else self._chain(None)
+        for one, other in zip(group, group[1:], strict=False):
+            self._relate(Link(P.NEXT_TO), (one,), (other,))
+        self.pending = None
+
+    def _not(self, index: int, chunk: Chunk) -> None:
+        self.reading.absent += [name for name in chunk.value if name not in self.reading.absent]
+
+    def _relation(self, index: int, chunk: Chunk) -> None:
+        how = chunk.value if chunk.sort is Sort.RELATION else chunk.sort
+        if isinstance(how, Link) and how.reverse and self.at_setting:
+            return  # "a classroom full of students"
+        word = self.text.said(chunk.start, chunk.end)
+        if self.pending and isinstance(self.pending.how, Link) and self._sort(index - 1) is Sort.AND:
+            self.also.append(self.pending.how)  # "to the right of and above a car"
+            self.pending = self.pending._replace(how=how)
+            return
+        if chunk.sort is Sort.FLANK and self._sort(index + 1) not in (Sort.NOUN, Sort.PRONOUN):
+            self._flank(self.last, tuple(i for i in self.host or self.before if i not in self.last))
+        elif self.fresh and (not self.reading.groups or self._is_inverted(index)) or self._is_relative(index):
+            self.pending = Pending(how, (), word)
+        elif self._sort(index + 1) in ENDS and self.last and how is not Sort.BETWEEN:
+            self.pending = Pending(how, self._chain(None), word)  # "with stars above"
+            self._refer(references.meant(self, "it"), is_object=True)
         else:
-            self.waiting.append((relation, (index,)))
+            self.pending = Pending(how, self._subjects(index, how), word)
+        self.fresh = None
 
-    def _same(self, noun: _Noun) -> int | None:
-        """The group that "the cat" refers back to."""
-        found = [i for i, group in enumerate(self.reading.groups) if group.category == noun.group.category]
-        exact = [i for i in found if set(noun.group.adjectives) <= set(self.reading.groups[i].adjectives)]
-        return exact[-1] if exact else None
+    def _is_relative(self, index: int) -> bool:
+        """True for "on which two people stand"."""
+        return self._sort(index + 1) is Sort.PRONOUN and self.chunks[index + 1].value in ("which", "whom")
 
-    def _refer(self, relation: P | str, subjects: tuple[int, ...]) -> bool:
-        """Relate the last subject to the thing before it that "it" stands for; False if there is none."""
-        if subjects[-1] == 0 or relation == "between":
+    def _subjects(self, index: int, how: Link | Sort) -> tuple[int, ...]:
+        if (self.is_verbal or self.fresh in (Sort.COMMA, Sort.AND, Sort.STOP)) and (self.subject or self.before):
+            return self.subject or self.before
+        verbal = self.text.word(self.chunks[index].start) in v.VERBS and self.objects.issuperset(self.last)
+        if verbal and self.subject:
+            return self.subject  # "a raccoon wearing a hat rides a bicycle"
+        chain = self._chain(how.predicate if isinstance(how, Link) else P.ABOVE)
+        if self._sort(index + 1) is Sort.PRONOUN and not self.host and chain[:1] == (self.sentence,):
+            return self.last[-1:]  # "a house and a dog next to it"
+        return chain
+
+    def _is_inverted(self, index: int) -> bool:
+        """True if the subject comes after: "on the table is a cup", "behind it a tree", "on the left, a dog"."""
+        at = index + 1
+        if self.chunks[index].sort is not Sort.PLACE:
+            if self._sort(at) not in (Sort.NOUN, Sort.PRONOUN, Sort.ONE):
+                return False
+            at += 1
+            if self.chunks[index].sort is Sort.BETWEEN and self._sort(at) is Sort.AND:
+                at += 2
+        if self._sort(at) in (Sort.COMMA, Sort.STOP) and (self.fresh is not Sort.COMMA):
+            if self._sort(at) is Sort.STOP and self.chunks[at].value != ":":
+                return False
+            return self._sort(at + 1) in (Sort.NOUN, Sort.ONE) and self._has_article(at + 1)
+        while self._sort(at) in (Sort.BE, Sort.VERB, Sort.WITH):
+            at += 1
+        return self._sort(at) in (Sort.NOUN, Sort.ONE)
+
+    def _has_article(self, index: int) -> bool:
+        """True for a noun phrase that may begin a clause; a bare plural may too."""
+        value = self.chunks[index].value
+        return isinstance(value, One) or bool(value.determiner) or value.plural or self.fresh is Sort.STOP
+
+    def _place(self, index: int, chunk: Chunk) -> None:
+        if self.fresh and (not self.reading.groups or self._is_inverted(index)):
+            self.waiting.append((chunk.value, ()))
+        elif not self.at_setting:
+            for group in self.subject if self.is_verbal and self.subject else self._chain(None):
+                self._locate(group, chunk.value)
+        self.fresh = self.fresh if self.waiting else None
+
+    def _pronoun(self, index: int, chunk: Chunk) -> None:
+        self._refer(references.meant(self, str(chunk.value)), is_object=self.pending is not None)
+
+    def _one(self, index: int, chunk: Chunk) -> None:
+        made = references.split_off(self, chunk.value, after_and=self._sort(index - 1) is Sort.AND)
+        if made is not None:
+            self._name((made,), index)
+
+    def _noun(self, index: int, chunk: Chunk) -> None:
+        noun: NounPhrase = chunk.value
+        if self.text.word(chunk.start) in ("only", "just"):
+            self.reading.is_complete = True
+        if noun.kind is Kind.META:
+            self.reading.asks_for_picture = True
+        elif noun.kind is Kind.SCENERY:
+            self._scenery(noun)
+        elif noun.kind is Kind.SETTING and self._is_setting(noun):
+            self._setting(noun)
+        elif noun.count == 0 and noun.determiner == "number":  # "0 cats"
+            self.reading.absent.append(noun.category)
+        elif not self._is_worn(noun, chunk):
+            self._name(self._groups(noun, index), index)
+
+    def _scenery(self, noun: NounPhrase) -> None:
+        """No object: the relation to it is dropped, but for depth, and for the parts of what is there ("on its back")."""
+        pending, self.pending = self.pending, None
+        if noun.owner and pending and not pending.word.startswith("verb "):
+            if pending.subjects == self.subject != self.last:  # "an elephant carrying a child on its back"
+                pending = pending._replace(subjects=self.last)
+            self.pending = pending
+            self._refer(references.meant(self, {"its": "it", "his": "him", "their": "them"}.get(noun.owner, "her")), is_object=True)
+        elif pending and noun.noun in DEPTHS:
+            if pending.subjects:
+                self.depths += [(group, DEPTHS[noun.noun]) for group in pending.subjects]
+                for group in pending.subjects:
+                    self.reading.groups[group].placed = True
+            else:
+                self.waiting.append((DEPTHS[noun.noun], ()))
+
+    def _is_setting(self, noun: NounPhrase) -> bool:
+        """True if the name of a place is where all is, and not an object of its own ("a car in front of a school")."""
+        how = self.pending.how if self.pending else None
+        if isinstance(how, Link) and how.place or noun.category in v.TIMES:
+            return True
+        if how is None and noun.determiner in ("a", "number") and self.reading.setting not in ("", *v.TIMES):
+            return False  # "a park with a pond"
+        near = self.pending and self.pending.word in ("next to", "beside", "close to", "adjacent to", "larger than")
+        return not (isinstance(how, Link) and how.predicate in OBJECT_LIKE or near or how is Sort.BETWEEN or noun.count > 1)
+
+    def _setting(self, noun: NounPhrase) -> None:
+        reading, pending = self.reading, self.pending
+        self.pending, self.at_setting, self.fresh = None, True, None
+        if pending and isinstance(pending.how, Link) and pending.how.place:
+            if pending.subjects:
+                for group in pending.subjects:
+                    self._locate(group, pending.how.place)
+            else:
+                self.waiting.append((pending.how.place, ()))
+        if reading.setting_is_subject and pending and not reading.groups and noun.category not in (reading.setting, *v.TIMES):
+            reading.setting, reading.setting_is_subject = "", False  # "a church in a village": the church is an object
+            self._name(self._groups(self.first_setting, 0), 0)
+            self.at_setting = True
+        if not reading.setting or (reading.setting in v.TIMES and noun.category not in v.TIMES):
+            reading.setting_is_subject |= not reading.groups and pending is None
+            reading.setting, self.first_setting = noun.category, noun
+        if noun.category == reading.setting:
+            reading.setting_adjectives += noun.adjectives
+
+    def _is_worn(self, noun: NounPhrase, chunk: Chunk) -> bool:
+        """ "A woman in a red dress": what is worn and not known stays in the caption of who wears it; the rest is put on them."""
+        pending = self.pending
+        if not pending or not pending.subjects or noun.noun not in CLOTHES:
             return False
-        self._relate(subjects[-1:], relation, (subjects[-1] - 1,))
+        is_person = all(self.reading.groups[i].category == "person" for i in pending.subjects)
+        if pending.word not in ("wearing", "wears", "wear", "dressed in") and not (pending.word == "in" and is_person):
+            return False
+        if noun.is_known:
+            self.pending = pending._replace(how=Link(P.ON, reverse=True))
+            return False
+        for group in pending.subjects:
+            said = f"{pending.word} {self.text.said(chunk.start, chunk.end)}"
+            self.reading.groups[group].extra = f"{self.reading.groups[group].extra} {said}".strip()
         return True
 
-    def _relate(self, subjects: tuple[int, ...], relation: P | str, targets: tuple[int, ...]) -> None:
-        for subject in subjects:
-            for index in (subject, *targets):
-                self.reading.groups[index].placed = True
-            if relation == "between":
-                known = dict(self.reading.between)
-                self.reading.between = list((known | {subject: (*known.get(subject, ()), *targets)}).items())
-            else:
-                self.reading.relations += [(subject, relation, target) for target in targets]
-
     def _finish(self) -> None:
-        caption = self.text
-        for start, end in reversed(self.cuts):
-            caption = caption[:start] + caption[end:]
+        reading = self.reading
+        reading.is_complete |= "nothing else" in self.text.text.lower()
+        if self.row:
+            predicate, first = self.row
+            row = [i for i in range(first, len(reading.groups)) if i == first or reading.groups[i].joined]
+            reading.relations += [(one, predicate, other) for one, other in zip(row, row[1:], strict=False)]
+        deep = {group for group, _ in self.depths}
+        main = next((i for i in range(len(reading.groups)) if i not in deep), None)
+        reading.relations += [(group, predicate, main) for group, predicate in self.depths if main is not None]
+        caption = self.text.text
+        for chunk in reversed([chunk for chunk in self.chunks if chunk.sort is Sort.NOT]):
+            caption = caption[: self.text.spans[chunk.start][0]] + caption[self.text.spans[chunk.end - 1][1] :]
         caption = re.sub(r"\s+([,.;!?])", r"\1", " ".join(caption.split()))
-        self.reading.caption = re.sub(r"([,;])(?=[,.;])", "", caption).strip(" ,;") or self.text
-        wanted = {group.category for group in self.reading.groups}
-        self.reading.absent = [name for name in self.reading.absent if name not in wanted]
+        caption = re.sub(r"([,;])(?=\s*[,.;])", "", caption)
+        reading.caption = re.sub(r"[\s,;]+(and|but|with|or)?[\s,;]*$", "", caption.strip(" ,;")) or self.text.text
+        if v.EMPTY & set(reading.setting_adjectives):
+            reading.absent += ["person", "car"] if reading.setting in ("street", "city", "parking lot") else ["person"]
+        wanted = {group.category for group in reading.groups}
+        reading.absent = [name for name in dict.fromkeys(reading.absent) if name not in wanted]

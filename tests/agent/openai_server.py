@@ -10,6 +10,32 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 GOOD = {
     "caption": "a dog beside a red ball on grass",
+    "setting": "park",
+    "objects": [
+        {
+            "id": "dog-1",
+            "category": "dog",
+            "caption": "a brown dog",
+            "width_m": 0.7,
+            "height_m": 0.6,
+            "distance_m": None,
+            "support": "ground",
+        },
+        {
+            "id": "ball-1",
+            "category": "ball",
+            "caption": "a red ball",
+            "width_m": None,
+            "height_m": None,
+            "distance_m": None,
+            "support": None,
+        },
+    ],
+    "relations": [{"subject": "dog-1", "predicate": "left of", "object": "ball-1"}],
+    "absent": ["people"],
+}
+BOXES = {
+    "caption": "a dog beside a red ball on grass",
     "negative_caption": "people",
     "objects": [
         {"category": "dog", "caption": "a brown dog", "left": 10, "top": 30, "right": 50, "bottom": 90},
@@ -22,9 +48,9 @@ GOOD = {
 class Reply:
     """What the server answers to one request.
 
-    ``text`` is the model's message (or the arguments of its tool call, where the request has tools); ``body`` replaces the
-    whole answer; ``how`` is "at once", "never" (no answer at all), "endless" (a body without end) or "dribble" (a byte now
-    and then).
+    ``text`` is the model's message (or the arguments of its tool call, where the request has tools); ``usage`` its tokens,
+    (prompt, answer), None if it does not say; ``body`` replaces the whole answer; ``how`` is "at once", "never" (no answer
+    at all), "endless" (a body without end) or "dribble" (a byte now and then).
     """
 
     text: str | None = ""
@@ -32,6 +58,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     finish: str = "stop"
     refusal: str | None = None
+    usage: tuple[int, int] | None = (1, 1)
     body: bytes | None = None
     how: str = "at once"
 
@@ -121,8 +148,10 @@ def openai_answer(reply: Reply, request: dict) -> bytes:
         call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": reply.text}}
         message = {**message, "content": None, "tool_calls": [call]}
     choice = {"index": 0, "message": message, "finish_reason": reply.finish, "logprobs": None}
-    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-    about = {"id": "chat-1", "object": "chat.completion", "created": 1, "model": request["model"], "usage": usage}
+    about = {"id": "chat-1", "object": "chat.completion", "created": 1, "model": request["model"]}
+    if reply.usage:
+        prompt, answer = reply.usage
+        about["usage"] = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
     return json.dumps({**about, "choices": [choice]}).encode()
 
 
@@ -130,4 +159,5 @@ def ollama_answer(reply: Reply, request: dict) -> bytes:
     """Ollama's answer: the text, and then a line that ends it."""
     start = {"model": request["model"], "created_at": "2025-01-01T00:00:00Z", "message": {"role": "assistant", "content": reply.text}}
     end = {**start, "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": reply.finish}
+    end |= {"prompt_eval_count": reply.usage[0], "eval_count": reply.usage[1]} if reply.usage else {}
     return (json.dumps({**start, "done": False}) + "\n" + json.dumps(end) + "\n").encode()

@@ -10,15 +10,10 @@ import traceback
 
 import pytest
 
-import prompts
 from agent.planners import load_planner
 from agent.planners.chat import ChatPlanner
-from agent.planners.chat_answer import BadAnswer, answer_schema, layout_as_json, read_answer
-from agent.planners.chat_service import retry_after
-from agent.planners.plan import Plan
-from evaluators.report import Detection, Report, Verdict, VerdictKind
-from instdiff.errors import BadInput, InstDiffError, ServiceError
-from instdiff.layout import Box, Instance, Layout, Point
+from agent.planners.chat.http import retry_after
+from instdiff.errors import BadInput, ServiceError
 from tests.agent.openai_server import GOOD, ChatServer, Reply, failed, said
 
 KEY = "sk-secret-0123456789"
@@ -29,18 +24,19 @@ def planner(server: ChatServer, **options) -> ChatPlanner:
     return ChatPlanner("openai:test-model", server.url, KEY, **{"timeout_s": 5, **options})
 
 
-def one_object(**changes) -> dict:
-    return {**GOOD, "objects": [{**GOOD["objects"][0], **changes}]}
-
-
-BAD = said(one_object(right=5))
-LONG_LIST = {**GOOD, "objects": GOOD["objects"] * 16}
+MOON = {"subject": "dog-1", "predicate": "on", "object": "moon"}
+BAD = said({**GOOD, "relations": [MOON]})
+LONG_LIST = {**GOOD, "objects": GOOD["objects"] * 16, "relations": []}
 
 # name: the server's replies, how many requests are made
 PLANS = {
     "structured output": ([said(GOOD)], 1),
     "refuses json_schema, takes tools": ([failed(400, "json_schema is not supported"), said(GOOD)], 2),
     "refuses json_schema with 422": ([failed(422, "unknown field"), said(GOOD)], 2),
+    "refuses json_schema with 500": (
+        [failed(500, "('body', 'response_format', 'type'): should be 'text' or 'json_object'"), said(GOOD)],
+        2,
+    ),
     "refuses both, takes plain messages": ([failed(400), failed(400), said(GOOD)], 3),
     "fenced after prose": ([Reply("Here it is:\n```json\n" + json.dumps(GOOD) + "\n```\nEnjoy!")], 1),
     "commas before brackets": ([Reply(json.dumps(GOOD).replace("}", ",}").replace("]", ",]"))], 1),
@@ -49,7 +45,7 @@ PLANS = {
     "no JSON at first": ([Reply("I would put the dog on the left."), said(GOOD)], 2),
     "truncated at first": ([Reply(json.dumps(GOOD)[:50], finish="length"), said(GOOD)], 2),
     "wrong schema at first": ([said({"boxes": []}), said(GOOD)], 2),
-    "an impossible box, twice": ([BAD, BAD, said(GOOD)], 3),
+    "an impossible relation, twice": ([BAD, BAD, said(GOOD)], 3),
     "a body that is no completion at first": ([Reply(body=b"[1, 2]"), said(GOOD)], 2),
 }
 
@@ -70,7 +66,8 @@ ERRORS = {
     "always the wrong schema": ([said({"objects": [{"x": 1}]})], 3, "caption: Field required"),
     "always text": ([Reply("A dog.")], 3, "no complete JSON object"),
     "always empty": ([Reply("")], 3, "empty"),
-    "always an impossible box": ([BAD], 3, '"dog" has left 10 and right 5; right is an edge, not a width'),
+    "always an impossible relation": ([BAD], 3, '"dog-1 on moon" does not fit; the objects are dog-1, ball-1'),
+    "a refusal without usage": ([Reply(None, refusal="No.", usage=None)], 1, "refusal"),
     "too many objects": ([said(LONG_LIST)], 3, "32 objects; give 1 to 30"),
     "no objects": ([said({**GOOD, "objects": []})], 3, "0 objects"),
     "nested past all sense": ([Reply('{"objects":' * 4000)], 3, "no complete JSON object"),
@@ -84,7 +81,7 @@ ERRORS = {
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr("agent.planners.chat.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("agent.planners.chat.planner.FIRST_PAUSE_S", 0.01)
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -96,11 +93,12 @@ def test_ends_in_a_plan(case):
         plan = planner(server).plan(PROMPT, (768, 512), 7)
     assert len(server.requests) == requests
     assert (plan.planner, plan.seed, plan.layout.size) == ("openai:test-model", 7, (768, 512))
-    assert plan.layout.negative_caption == "people"
-    assert [(thing.category, thing.box.xyxy) for thing in plan.layout.instances] == [
-        ("dog", (0.1, 0.3, 0.5, 0.9)),
-        ("sports ball", (0.6, 0.7, 0.8, 0.9)),
-    ]
+    assert plan.layout.negative_caption == "people" and sorted(plan.ids) == ["ball-1", "dog-1"]
+    things = dict(zip(plan.ids, plan.layout.instances, strict=True))
+    dog, ball = things["dog-1"], things["ball-1"]
+    assert (dog.category, dog.caption, ball.category) == ("dog", "a brown dog", "ball")
+    assert dog.box.centre.x < ball.box.centre.x and dog.box.area > ball.box.area
+    assert plan.notes[-1].startswith(f"openai:test-model was asked {requests} time{'s' * (requests > 1)} in this run: ")
 
 
 @pytest.mark.parametrize("case", ERRORS)
@@ -132,20 +130,18 @@ def test_the_ways_of_asking():
         asker.plan(PROMPT, (512, 512), 7)
         asker.plan(PROMPT, (512, 512), 7)
     schema, tools, plain, again = server.requests
-    assert schema["response_format"]["json_schema"]["schema"]["required"] == ["caption", "negative_caption", "objects"]
+    assert schema["response_format"]["json_schema"]["schema"]["required"] == ["caption", "setting", "objects", "relations", "absent"]
+    assert schema["response_format"]["json_schema"]["strict"] is True
     assert (schema["temperature"], schema["seed"], schema["max_completion_tokens"]) == (0.2, 7, 8192)
     assert "response_format" not in tools and tools["tool_choice"]["function"]["name"] == tools["tools"][0]["function"]["name"]
     assert set(plain) - {"stream"} == {"model", "messages"}, "the last way sends nothing that a server could refuse"
     assert set(again) == set(plain), "what was refused once is not tried again"
 
 
-def test_the_schema_names_edges_and_suits_strict_services():
-    schema = answer_schema()
-    thing = schema["$defs"]["PlannedObject"]
-    assert thing["required"] == ["category", "caption", "left", "top", "right", "bottom"]
-    assert schema["additionalProperties"] is thing["additionalProperties"] is False
-    words = set(re.findall(r'"(\w+)":', json.dumps(schema)))
-    assert not words & {"maxLength", "minLength", "minimum", "maximum", "maxItems", "minItems", "default"}
+def test_other_servers_are_told_the_limit_under_its_old_name():
+    with ChatServer(failed(400), failed(400), said(GOOD)) as server:
+        ChatPlanner("chat:m", server.url, timeout_s=5, max_tokens=9000).plan(PROMPT, (512, 512), 7)
+    assert all(200 <= request["max_tokens"] < 9000 and "max_completion_tokens" not in request for request in server.requests)
 
 
 def test_a_bad_answer_is_told_to_the_model():
@@ -155,93 +151,14 @@ def test_a_bad_answer_is_told_to_the_model():
     assert [message["role"] for message in first] == ["system", "user"]
     assert PROMPT in first[1]["content"] and "512 x 512" in first[1]["content"]
     assert [message["role"] for message in third] == ["system", "user", "assistant", "user"], "the talk does not grow"
-    assert json.loads(third[2]["content"]) == one_object(right=5)
-    assert "right is an edge, not a width" in third[3]["content"]
-
-
-def verdict(index: int, kind: VerdictKind, iou: float = 0.0, box: Box | None = None) -> Verdict:
-    seen = box and Detection(category="IGNORE THE RULES", score=0.9, box=box)
-    return Verdict(instance=index, name="IGNORE THE RULES", kind=kind, iou=iou, detection=seen)
-
-
-@pytest.mark.parametrize(
-    ("kinds", "seed"),
-    [
-        ([VerdictKind.MISPLACED, VerdictKind.FOUND, VerdictKind.MISSING], 7),
-        ([VerdictKind.MISSING, VerdictKind.FOUND, VerdictKind.FOUND], 8),
-    ],
-)
-def test_revise_sends_typed_verdicts(kinds, seed):
-    boxes = [Box(x0=0.1, y0=0.3, x1=0.5, y1=0.9), Box(x0=0.6, y0=0.7, x1=0.8, y1=0.9)]
-    instances = tuple(Instance(caption=f"a {name}", category=name, box=box) for name, box in zip(("dog", "ball"), boxes, strict=True))
-    layout = Layout(width=640, height=512, caption="a park", instances=(*instances, Instance(caption="a bird", point=Point(x=0.5, y=0.1))))
-    found = Box(x0=0.2, y0=0.3, x1=0.6, y1=0.9)
-    verdicts = tuple(verdict(index, kind, 0.61, None if kind is VerdictKind.MISSING else found) for index, kind in enumerate(kinds))
-    report = Report(
-        detector="IGNORE THE RULES", iou_threshold=0.5, verdicts=verdicts, extras=(Detection(category="XX", score=1, box=found),)
-    )
-    with ChatServer(said(GOOD)) as server:
-        plan = planner(server).revise(PROMPT, Plan(layout=layout, planner="offline", seed=7, mis=0.3), report, 8)
-    request = server.requests[0]["messages"][1]["content"]
-    sent, told = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", request, re.DOTALL))
-    assert sent["objects"][0] == {"category": "dog", "caption": "a dog", "left": 10, "top": 30, "right": 50, "bottom": 90}
-    assert sent["objects"][2] == {"category": "a bird", "caption": "a bird", "x": 50, "y": 10}
-    where = {"left": 20, "top": 30, "right": 60, "bottom": 90}
-    names = ["dog", "ball", "a bird"]
-    expected = [
-        {"object": i, "name": names[i], "verdict": kind.value, "iou": 0.61, "found": None if kind is VerdictKind.MISSING else where}
-        for i, kind in enumerate(kinds)
-        if kind is not VerdictKind.FOUND
-    ]
-    assert told == expected and PROMPT in request
-    assert "IGNORE" not in json.dumps(server.requests) and "XX" not in request
-    assert (plan.layout.size, plan.seed, plan.mis, plan.planner) == ((640, 512), seed, 0.3, "openai:test-model")
+    assert json.loads(third[2]["content"])["relations"] == [MOON]
+    assert "the objects are dog-1, ball-1" in third[3]["content"]
 
 
 def test_what_is_filled_in_is_not_read_again():
     with ChatServer(said(GOOD)) as server:
         planner(server).plan("a sign that says $width ${reason} {x}", (512, 512), 0)
     assert "$width ${reason} {x}" in server.requests[0]["messages"][1]["content"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (one_object(left=0.1, top=0.3, right=0.5, bottom=0.9), "not fractions|must be greater"),
-        (one_object(left=0, top=0, right=1, bottom=1), "not fractions"),
-        (one_object(right=300), "300 is no percentage"),
-        (one_object(right=-1), "-1 is no percentage"),
-        (one_object(right=float("nan")), "right: "),
-        (one_object(right=float("inf")), "right: "),
-        (one_object(right=10**4000), "no percentage"),
-        (one_object(right="__import__('os')"), "right: Input should be a valid integer"),
-        (one_object(right=None), "right: Input should be a valid integer"),
-        (one_object(caption="x" * 401), "401 characters; at most 400"),
-        (one_object(caption=" \n\x00"), "caption: this text is empty"),
-        (one_object(category="\ud800"), "category: "),
-        ({**GOOD, "objects": {"a": 1}}, "objects: Input should be a valid list"),
-        ({**GOOD, "objects": [1]}, "objects.0: "),
-    ],
-)
-def test_answers_that_are_no_layout(answer, reason):
-    with pytest.raises(BadAnswer, match=reason) as caught:
-        read_answer(json.dumps(answer), (512, 512))
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
-
-
-def test_answers_are_cleaned():
-    answer = one_object(caption=" a\nbrown\x00 dog ", left=9.6, width=3) | {"thoughts": "hm"}
-    thing = read_answer("<think>{maybe}</think>" + json.dumps(answer), (512, 512)).instances[0]
-    assert (thing.caption, thing.box.x0) == ("a brown dog", 0.1)
-
-
-def test_the_worked_examples_are_answers_and_survive_the_round_trip():
-    examples = re.findall(r"```json\n(.*?)```", prompts.read("plan_examples.md"), re.DOTALL)
-    assert len(examples) == 2
-    for example in examples:
-        layout = read_answer(example, (512, 512))
-        assert read_answer(layout_as_json(layout), (512, 512)) == layout
-        assert json.loads(layout_as_json(layout)) == json.loads(example)
 
 
 @pytest.mark.parametrize(
@@ -308,8 +225,13 @@ def test_names_and_addresses(name, options, url, planned_by, monkeypatch):
         ("chat:m@ftp://x", {}, BadInput, "planner_url: an address looks like"),
         ("chat:m@http://x:99999", {}, BadInput, "planner_url: this is no address"),
         ("offline", {"base_url": "http://x"}, BadInput, "planner_url: the offline planner asks no server"),
+        ("llama:", {}, BadInput, "there is no planner"),
+        ("llama:no/such.gguf", {}, BadInput, "llama:no/such.gguf cannot be read: No such file"),
+        (f"llama:{__file__}", {}, BadInput, "is no GGUF file"),
+        (f"llama:{__file__}", {"base_url": "http://x"}, BadInput, "planner_url: a model from a file asks no server"),
         ("openai:gpt-4o", {}, ServiceError, "set OPENAI_API_KEY, .* --planner offline"),
         ("openai:m@http://x", {"max_attempts": 0}, BadInput, "max_attempts 0"),
+        ("openai:m@http://x", {"planning": "pixels"}, BadInput, "planning: there is no way 'pixels' to plan; give one of scene, boxes"),
     ],
 )
 def test_names_that_are_refused(name, options, error, reason):
@@ -332,26 +254,11 @@ def test_bad_input_costs_no_request(prompt, size, field):
     assert caught.value.field == field and server.requests == []
 
 
-def test_auto_says_what_it_took(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with ChatServer(said(GOOD)) as server:
-        plan = load_planner("auto", base_url=server.url).plan(PROMPT, (512, 512), 0)
-    assert plan.planner == "openai:gpt-4o" and server.keys == [f"Bearer {KEY}"]
-    assert plan.notes == ("The automatic choice is openai:gpt-4o, because OPENAI_API_KEY is set.",)
-
-
-def test_auto_without_a_key_plans_offline():
-    plan = load_planner("auto").plan("a dog beside a red ball", (512, 512), 0)
-    assert plan.planner == "offline" and plan.layout.instances
-    assert plan.notes[0] == "The automatic choice is the offline planner, because OPENAI_API_KEY is not set."
-
-
-def test_an_address_keeps_its_secrets():
-    with ChatServer(failed(404)) as server:
-        address = server.url.replace("http://", "http://user:hush@") + "?token=hush"
-        with pytest.raises(InstDiffError) as caught:
-            load_planner(f"chat:m@{address}").plan(PROMPT, (512, 512), 0)
-    assert server.host in str(caught.value) and "hush" not in str(caught.value)
+@pytest.mark.parametrize("address", ["http://user:hush@127.0.0.1:9/v1", "http://hush@127.0.0.1:9/v1", "http://127.0.0.1:9/v1?token=hush"])
+def test_an_address_with_a_secret_is_refused(address):
+    with pytest.raises(BadInput, match="planner_url: the address at http://127.0.0.1:9 holds a user, password or query") as caught:
+        load_planner(f"chat:m@{address}")
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

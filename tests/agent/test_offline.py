@@ -1,12 +1,15 @@
+import json
 import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from agent.planners.offline import OfflinePlanner
 from agent.planners.plan import Plan
+from evaluators import lmd, plan_checks
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Instance, Layout
@@ -45,6 +48,24 @@ EXPLICIT = [
     ("a dog running in a park", {"dog": 1, "tree": 0}, "a dog", ""),
     ("a hundred people", {"person": 30}, "", ""),
     ("sadness", {"sadness": 1}, "", ""),
+    ("two cats, one black and one white", {"cat": 2}, "a black cat", ""),
+    ("one red and one blue car", {"car": 2}, "a red car", ""),
+    ("four suitcases: the biggest one is green, the other three are brown", {"suitcase": 4}, "brown suitcase", ""),
+    ("three children, each holding a balloon", {"person": 3, "balloon": 3}, "a child", ""),
+    ("no fewer than three birds", {"bird": 3}, "", ""),
+    ("two pairs of shoes and a pair of scissors", {"shoe": 4, "scissors": 1}, "", ""),
+    ("a dining table and a family of four", {"dining table": 1, "person": 4}, "", ""),
+    ("twenty-one sheep", {"sheep": 21}, "", ""),
+    ("There is a car. The car is red.", {"car": 1}, "a red car", ""),
+    ("a truck and a car, both of which are blue", {"truck": 1, "car": 1}, "a blue truck", ""),
+    ("six red and blue balloons", {"balloon": 6}, "a red balloon", ""),
+    ("a desk free of cups, and nobody there", {"desk": 1}, "", "cup, person"),
+    ("an empty street at night", {"person": 0, "car": 0}, "", "person, car"),
+    ("a kitchen without any animals", {"cat": 0, "dog": 0}, "", "animal"),
+    ("please draw me a fox instead of a wolf", {"fox": 1, "wolf": 0}, "a fox", "wolf"),
+    ("a street musician's guitar case with coins in it", {"guitar case": 1, "coin": 3}, "", ""),
+    ("a wizard casts a spell on a gargoyle", {"person": 1, "gargoyle": 1}, "a wizard", ""),
+    ("the back of a truck", {"truck": 1}, "", ""),
 ]
 
 
@@ -61,6 +82,7 @@ def test_what_the_words_name(prompt, counts, caption, absent):
 LEFT, RIGHT = (lambda a, b: a.centre.x < b.centre.x), (lambda a, b: a.centre.x > b.centre.x)
 OVER, BELOW = (lambda a, b: a.centre.y < b.centre.y), (lambda a, b: a.centre.y > b.centre.y)
 FRONT, BACK = (lambda a, b: a.y1 > b.y1), (lambda a, b: a.y1 < b.y1)
+LARGER = lambda a, b: a.area > b.area  # noqa: E731
 RELATIONS = [
     ("a cat on a couch", "cat", OVER, "couch"),
     ("a dog to the left of a car", "dog", LEFT, "car"),
@@ -78,6 +100,16 @@ RELATIONS = [
     ("a sun in the top left corner and a tree on the right", "sun", LEFT, "tree"),
     ("a house, and a dog to the left of it", "dog", LEFT, "house"),
     ("a table with a cup on it", "cup", OVER, "table"),
+    ("On the table there are two cups and a plate.", "plate", OVER, "table"),
+    ("a teddy bear sits on the bed, to its left is a robot and to its right a book", "book", RIGHT, "teddy bear"),
+    ("behind the barn stands a tree, and in front of it are two chickens", "chicken", FRONT, "barn"),
+    ("a chair next to a table with a lamp on it", "lamp", OVER, "table"),
+    ("a raccoon wearing sunglasses rides a scooter", "raccoon", OVER, "motorcycle"),
+    ("a dog is to the left of a cat, and a bird is above them", "bird", OVER, "cat"),
+    ("from left to right: a clock, a globe and a vase", "globe", LEFT, "vase"),
+    ("a bus in front of a school", "bus", FRONT, "school"),
+    ("a mouse larger than an elephant", "mouse", LARGER, "elephant"),
+    ("the left half shows a cat and the right half shows a dog", "cat", LEFT, "dog"),
 ]
 
 
@@ -130,6 +162,42 @@ def test_planning_needs_no_torch():
     subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=True)
 
 
+PROMPTS = Path(__file__).with_name("plan_prompts.jsonl")
+
+
+def test_prompts_of_many_people():
+    """205 prompts written by hand before the grammar was tuned to them; the planner may miss one check in ten."""
+    cases = plan_checks.read_cases([json.loads(line) for line in PROMPTS.read_text(encoding="utf-8").splitlines()], PROMPTS.name)
+    assert sum(len(case.checks) for case in cases) > 500
+    result = plan_checks.score(cases, {case.prompt: plan(case.prompt) for case in cases})
+    assert result["checks"]["share"] >= 0.9, result["failures"]
+
+
+def test_lmd_benchmark():
+    result = lmd.score({case.prompt: plan(case.prompt) for case in lmd.cases()})
+    assert result["all"]["of"] == 400
+    assert result["all"]["share"] >= 0.98, result["failures"]
+
+
+def test_what_is_guessed_is_noted():
+    notes = " ".join(OfflinePlanner().plan("a gizmo on a table", SIZE, 0).notes)
+    assert "gizmo" in notes
+    assert "table" not in notes
+    assert "chosen freely" in " ".join(OfflinePlanner().plan("a scene without cars", SIZE, 0).notes)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["pair of " * 250, "a cat's " * 240, "'s " * 600, "(" * 1900, "of " * 600, "﷽ \u200b 日本 ９ \x00 1e9 cats"]
+)
+def test_strange_text_is_planned_or_refused_and_never_crashes(prompt):
+    start = time.process_time()
+    try:
+        assert len(plan(prompt[:2000]).instances) <= 30
+    except BadInput as error:
+        assert error.field == "prompt"
+    assert time.process_time() - start < 2
+
+
 def report(kind: VerdictKind, seen: Box | None = None, extras: tuple[str, ...] = ()) -> Report:
     detection = seen and Detection(category="cup", score=0.9, box=seen)
     others = tuple(Detection(category=name, score=0.9, box=Box(x0=0.8, y0=0.8, x1=0.9, y1=0.9)) for name in extras)
@@ -165,13 +233,12 @@ def test_missing_grows_then_asks_for_another_seed():
     assert revise(second, report(VerdictKind.MISSING)).seed != second.seed
 
 
-def test_misplaced_moves_halfway_or_asks_for_another_seed():
+def test_misplaced_moves_halfway_or_takes_more_steps_with_grounding():
     seen = Box(x0=0.15, y0=0.45, x1=0.35, y1=0.65)
     moved = revise(START, report(VerdictKind.MISPLACED, seen))
     assert moved.layout.instances[0].box.xyxy == pytest.approx((0.125, 0.425, 0.325, 0.625))
     far = revise(START, report(VerdictKind.MISPLACED, Box(x0=0.7, y0=0.1, x1=0.9, y1=0.3)))
-    assert far.layout == START.layout
-    assert far.seed is not None
+    assert (far.layout, far.seed, far.alpha) == (START.layout, START.seed, 1.0)
 
 
 def test_extras_and_attributes():

@@ -1,0 +1,171 @@
+"""What all answers of chat models have in common: careful reading, a strict schema, and verdicts as typed data."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, NamedTuple, Protocol
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from agent.planners.plan import Plan
+from evaluators.report import Detection, Report, Verdict, VerdictKind
+from instdiff import knowledge
+from instdiff.errors import BadInput
+from instdiff.layout import Box, Layout
+from instdiff.scene import Scene
+
+MAX_ANSWER_CHARS = 60_000
+MAX_OBJECT_STARTS = 40  # places of a "{" that are tried when JSON stands inside other text
+FAILED = (VerdictKind.MISPLACED, VerdictKind.MISSING, VerdictKind.WRONG_ATTRIBUTE)
+INSTEAD_IOU = 0.3  # from this IoU on, what was seen in a missing object's place stands there instead of it
+
+
+class BadAnswer(Exception):
+    """The model's answer is no layout; the message is one line that the model can act on."""
+
+
+class Drawn(NamedTuple):
+    """What an answer comes to: fields of a `Plan`."""
+
+    layout: Layout
+    notes: tuple[str, ...] = ()
+    scene: Scene | None = None
+    ids: tuple[str, ...] = ()
+
+
+class Form(Protocol):
+    """What is asked for, a scene or boxes. Its prompts are the files ``plan_NAME_*.md``."""
+
+    name: str
+    schema: dict
+
+    def examples(self, prompt: str) -> str:
+        """Worked examples, as text for the model."""
+
+    def read(self, text: str, prompt: str, size: tuple[int, int], seed: int) -> Drawn:
+        """The answer on a picture of (width, height) pixels; raises `BadAnswer`. The same seed, the same places."""
+
+    def as_json(self, plan: Plan) -> str:
+        """A plan in the words of the schema."""
+
+    def called(self, plan: Plan) -> list[str | int]:
+        """What each instance of the plan is called in those words."""
+
+
+def text(limit: int, required: bool = True):
+    """A line of text with a limit. The limit is no part of the JSON schema: several services refuse such keywords."""
+
+    def check(value: str) -> str:
+        line = " ".join("".join(char if char.isprintable() else " " for char in value).split())
+        if required and not line:
+            raise ValueError("this text is empty")
+        if len(line) > limit:
+            raise ValueError(f"this text has {len(line)} characters; at most {limit} are allowed")
+        return line
+
+    return Annotated[str, AfterValidator(check)]
+
+
+def _strict(schema: dict) -> None:
+    """Strict services want every property required; what has a default in the model is forgiven when read."""
+    schema["required"] = list(schema["properties"])
+    schema["additionalProperties"] = False
+    for about in schema["properties"].values():
+        about.pop("default", None)
+
+
+class Answer(BaseModel):
+    """A part of an answer. What a model adds is ignored, but the schema sent to it allows no additions."""
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra=_strict)
+
+
+def read_as(model: type[Answer], answer: str):
+    """A model's answer as this pydantic model.
+
+    The text is data: JSON, possibly inside a fence or between sentences, and nothing in it is ever run.
+
+    Raises:
+        BadAnswer: there is no such JSON in it, with the first reason.
+    """
+    try:
+        return model.model_validate(_json_object(answer))
+    except ValidationError as error:
+        raise BadAnswer(first_reason(error)) from error
+
+
+def first_reason(error: ValidationError) -> str:
+    """The first problem of a validation, in one line: where, and what."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part)[:40] for part in first["loc"][:4])
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {reason}" if where else reason
+
+
+def _json_object(answer: str) -> dict:
+    """The JSON object in a text; prose around it and commas before a closing bracket are forgiven."""
+    if not answer.strip():
+        raise BadAnswer("the answer is empty")
+    if len(answer) > MAX_ANSWER_CHARS:
+        raise BadAnswer(f"the answer has {len(answer)} characters; at most {MAX_ANSWER_CHARS} are allowed")
+    for candidate in (answer, re.sub(r",(\s*[}\]])", r"\1", answer)):
+        for start in [match.start() for match in re.finditer(r"\{", candidate)][:MAX_OBJECT_STARTS]:
+            try:
+                value, _ = json.JSONDecoder().raw_decode(candidate, start)
+            except (ValueError, RecursionError):  # not JSON from here on, or nested past all sense
+                continue
+            if isinstance(value, dict) and "objects" in value:
+                return value
+    raise BadAnswer('the answer holds no complete JSON object with "objects"')
+
+
+def laid_out(**fields) -> Layout:
+    """A `Layout`; what it refuses is the answer's fault."""
+    try:
+        return Layout.parse(fields)
+    except BadInput as error:
+        raise BadAnswer(str(error)) from error
+
+
+def edges(box: Box) -> dict[str, int]:
+    """A box as whole percent of the picture, never without area."""
+    left, top = min(round(box.x0 * 100), 99), min(round(box.y0 * 100), 99)
+    return {"left": left, "top": top, "right": max(round(box.x1 * 100), left + 1), "bottom": max(round(box.y1 * 100), top + 1)}
+
+
+def verdicts_as_json(plan: Plan, report: Report, called: list[str | int]) -> str:
+    """The verdicts on what failed, one a line: object, category as planned, kind, IoU, where it was planned and what was found.
+
+    Nothing in it is free text from a detector: names are the plan's or known categories, the rest numbers and our own words.
+    """
+    instances, lines = plan.layout.instances, []
+    for verdict in report.verdicts:
+        if verdict.kind not in FAILED or verdict.instance >= len(instances):
+            continue
+        instance = instances[verdict.instance]
+        seen = verdict.detection or _instead(verdict, plan, report)
+        entry = {
+            "object": called[verdict.instance],
+            "category": instance.name,
+            "verdict": verdict.kind.value,
+            "iou": round(verdict.iou, 2),
+            "planned": edges(instance.extent) if instance.extent else None,
+            "found": {"category": _known(seen.category, plan), **edges(seen.box)} if seen else None,
+        }
+        lines.append("  " + json.dumps(entry, ensure_ascii=False))
+    return "[\n" + ",\n".join(lines) + "\n]"
+
+
+def _instead(verdict: Verdict, plan: Plan, report: Report) -> Detection | None:
+    """What nobody planned and that stands where a missing object should be."""
+    place = plan.layout.instances[verdict.instance].extent
+    there = [extra for extra in report.extras if place and extra.box.iou(place) >= INSTEAD_IOU]
+    return max(there, key=lambda extra: extra.box.iou(place), default=None)
+
+
+def _known(category: str, plan: Plan) -> str | None:
+    """A detector's category if it is one that the plan or `instdiff.knowledge` has, else None: its words are never passed on."""
+    ours = {name for instance in plan.layout.instances for name in (instance.category, instance.name)}
+    noun = knowledge.nouns().get(category.lower())
+    return category if category in ours else noun.meaning.name if noun else None

@@ -1,0 +1,130 @@
+"""``python -m agent.plans``: a layout for every prompt of a file, as JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from agent.planners import Planner, load_planner
+from instdiff.errors import BadInput, InstDiffError, ServiceError
+from instdiff.formats import layout_to_json
+from instdiff.formats.files import parse_json, read_bytes, write_bytes
+
+BAD_INPUT, SERVICE_FAILED, INTERRUPTED = 2, 4, 130
+MAX_FAILURES = 3  # so many failures of a service in a row end the work: it can be gone on with later
+DESCRIPTION = """Plan every prompt of a file. FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
+
+Written is one JSON object a line: {"prompt", "layout", "planner", "notes", "seed", "seconds"} with the layout in the JSON
+of InstanceDiffusion, or {"prompt", "error", ...} where no plan could be made. With --out, prompts that have a
+plan in that file are not planned again, so that the same command goes on with what was stopped."""
+
+
+def read_prompts(path: Path) -> list[str]:
+    """The distinct prompts of a text or JSON-lines file, in its order."""
+    lines = [line.strip() for line in read_bytes(path).decode("utf-8-sig", errors="replace").split("\n")]
+    prompts = []
+    for number, line in enumerate(lines, 1):
+        if line.startswith("{"):
+            data = parse_json(line, f"{path} line {number}")
+            if not isinstance(data.get("prompt"), str):
+                raise BadInput(f"{path} line {number}", 'has no "prompt"')
+            prompts.append(data["prompt"])
+        elif line:
+            prompts.append(line)
+    if not prompts:
+        raise BadInput(str(path), "holds no prompts")
+    return list(dict.fromkeys(prompts))
+
+
+def keep_done(path: Path, seed: int, size: tuple[int, int]) -> set[str]:
+    """The prompts that have a plan, or an error of their own, in an earlier output; what else is in it is dropped.
+
+    Raises:
+        BadInput: the file was written with another seed or size, or is something else.
+    """
+    if not path.exists():
+        return set()
+    kept, done = [], set()
+    lines = read_bytes(path).decode("utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines[:-1], 1):  # what follows the last line end is torn, or nothing
+        data = parse_json(line, f"{path} line {number}")
+        if not isinstance(data, dict) or "prompt" not in data or "seed" not in data:
+            raise BadInput("out", f"{path} line {number} is no plan of this command; give another file")
+        there = (data["seed"], data.get("size"))
+        if there != (seed, list(size)):
+            raise BadInput("out", f"{path} holds plans with seed and size {there}, not {(seed, list(size))}; give another file")
+        if not data.get("again"):
+            kept.append(line + "\n")
+            done.add(data["prompt"])
+    write_bytes(path, "".join(kept).encode())
+    return done
+
+
+def plan_line(planner: Planner, prompt: str, size: tuple[int, int], seed: int) -> dict:
+    """One line of the output. ``again`` marks an error of the service, which is worth another try."""
+    started = time.perf_counter()
+    line: dict = {"prompt": prompt}
+    try:
+        plan = planner.plan(prompt, size, seed)
+        line |= {"layout": layout_to_json(plan.layout), "planner": plan.planner, "notes": list(plan.notes)}
+    except InstDiffError as error:
+        line |= {"error": str(error), "again": isinstance(error, ServiceError)}
+    return {**line, "seed": seed, "size": list(size), "seconds": round(time.perf_counter() - started, 4)}
+
+
+def write_plans(planner: Planner, prompts: list[str], size: tuple[int, int], seed: int, out: Path | None) -> None:
+    """Plan and write line by line, to a file or to stdout, with a progress bar on stderr."""
+    from rich.console import Console
+    from rich.progress import track
+
+    done = keep_done(out, seed, size) if out else set()
+    todo = [prompt for prompt in prompts if prompt not in done]
+    failures = 0
+    stream = out.open("a", encoding="utf-8") if out else sys.stdout
+    try:
+        for prompt in track(todo, "planning", console=Console(stderr=True), transient=True):
+            line = plan_line(planner, prompt, size, seed)
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            stream.flush()
+            failures = failures + 1 if line.get("again") else 0
+            if failures == MAX_FAILURES:
+                raise ServiceError(f"{failures} prompts in a row failed; the last: {line['error']}")
+    finally:
+        if out:
+            stream.close()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Plan all prompts; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m agent.plans", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="the prompts")
+    parser.add_argument("--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help")
+    parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
+    parser.add_argument("--size", default="512x512", metavar="WxH", help="pixels (default: 512x512)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where the lines go (default: stdout)")
+    args = parser.parse_args(argv)
+    try:
+        from agent.runs import parse_size
+
+        prompts = read_prompts(args.file)
+        planner = load_planner(args.planner, base_url=args.planner_url)
+        write_plans(planner, prompts, parse_size(args.size), args.seed, args.out)
+    except OSError as error:
+        print(f"error: {error.filename or args.out}: {error.strerror or error}", file=sys.stderr)
+        return BAD_INPUT
+    except InstDiffError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return SERVICE_FAILED if isinstance(error, ServiceError) else BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
