@@ -161,7 +161,7 @@ def _counts(plan: Plan, prompt: str) -> Iterator[Fault]:
 
 
 def _reading(prompt: str):
-    from agent.planners.grammar import Reader
+    from agent.planners.grammar.reader import Reader
 
     return Reader(prompt).read()
 
@@ -174,7 +174,7 @@ def _wanted(plan: Plan, prompt: str) -> Counter:
 
 def exact_counts(prompt: str) -> Counter:
     """{category: count} for what the words count: "a dog", "three cats"; not "dogs", "some cats"."""
-    from agent.planners.vocabulary import NUMBERS, VAGUE
+    from agent.planners.grammar.vocabulary import NUMBERS, VAGUE
 
     text = f" {' '.join(prompt.lower().split())} "
     guessed = {NUMBERS[word] for word in VAGUE if f" {word} " in text}

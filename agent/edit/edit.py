@@ -12,10 +12,10 @@ from agent.edit.move import moved, resized, swapped
 from agent.edit.place import place, usual_carrier
 from agent.edit.reading import Command, commands
 from agent.edit.sheet import Sheet
-from agent.planners.grammar import Reader
+from agent.planners.grammar.reader import Reader
+from agent.planners.grammar.reading import Group, Reading
+from agent.planners.grammar.vocabulary import COLOURS, RELATIONS
 from agent.planners.plan import Plan
-from agent.planners.reading import Group, Reading
-from agent.planners.vocabulary import COLOURS, RELATIONS
 from instdiff import knowledge
 from instdiff.errors import BadInput
 from instdiff.scene import PICTURE, Relation, SceneObject

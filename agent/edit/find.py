@@ -6,8 +6,8 @@ import re
 
 from agent import ground
 from agent.edit.sheet import Sheet
-from agent.planners.grammar import Reader
-from agent.planners.reading import Group, Reading
+from agent.planners.grammar.reader import Reader
+from agent.planners.grammar.reading import Group, Reading
 from instdiff import knowledge
 from instdiff.errors import BadInput
 from instdiff.relations import slack

@@ -13,8 +13,8 @@ from agent.edit import words as edit_words
 from agent.edit.find import find
 from agent.edit.place import place
 from agent.edit.sheet import Sheet
+from agent.planners.grammar.vocabulary import RELATIONS
 from agent.planners.plan import Plan
-from agent.planners.vocabulary import RELATIONS
 from instdiff.errors import BadInput
 from instdiff.layout import Box
 from instdiff.scene import Predicate as P

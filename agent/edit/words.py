@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from agent import ground
-from agent.planners.vocabulary import ADJECTIVES, ARTICLES, COLOURS, NUMBERS, RELATIONS
+from agent.planners.grammar.vocabulary import ADJECTIVES, ARTICLES, COLOURS, NUMBERS, RELATIONS
 from instdiff import knowledge
 from instdiff.scene import Predicate
 

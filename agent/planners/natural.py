@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from agent.planners.vocabulary import BUSY, EMPTY, HYPERNYMS
+from agent.planners.grammar.vocabulary import BUSY, EMPTY, HYPERNYMS
 from instdiff import knowledge
 from instdiff.layout import MAX_INSTANCES
 from instdiff.scene import Predicate, Relation, SceneObject

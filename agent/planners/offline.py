@@ -5,12 +5,12 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from agent.planners.grammar import Reader
+from agent.planners.grammar.reader import Reader
+from agent.planners.grammar.reading import Group, Reading
+from agent.planners.grammar.vocabulary import ARTICLES, ASKING, BE, FUNCTION, META, STYLE
 from agent.planners.natural import any_setting, natural, settle
 from agent.planners.plan import Plan
-from agent.planners.reading import Group, Reading
 from agent.planners.staging import cap, objects_of, relations_of
-from agent.planners.vocabulary import ARTICLES, ASKING, BE, FUNCTION, META, STYLE
 from instdiff import knowledge
 from instdiff.camera import projected
 from instdiff.errors import BadInput

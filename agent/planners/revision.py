@@ -9,8 +9,8 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from agent.planners.grammar.vocabulary import ADJECTIVES, COLOURS
 from agent.planners.plan import Plan
-from agent.planners.vocabulary import ADJECTIVES, COLOURS
 from instdiff.layout import Box, Instance
 from instdiff.relations import broken
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+from agent.planners.grammar.reading import Group, Reading
+from agent.planners.grammar.vocabulary import SIZES
 from agent.planners.natural import support, with_article
-from agent.planners.reading import Group, Reading
-from agent.planners.vocabulary import SIZES
 from instdiff import knowledge
 from instdiff.layout import MAX_INSTANCES
 from instdiff.scene import Predicate, Relation, SceneObject

@@ -6,8 +6,7 @@ import re
 import pytest
 
 import prompts
-from agent.planners.chat import examples
-from agent.planners.chat import ChatPlanner
+from agent.planners.chat import ChatPlanner, examples
 from agent.planners.chat.answer import BadAnswer
 from agent.planners.chat.scene import SceneForm, read_scene, scene_as_json
 from agent.planners.chat.sizes import asks_for_size

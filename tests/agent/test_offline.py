@@ -166,7 +166,7 @@ PROMPTS = Path(__file__).with_name("plan_prompts.jsonl")
 
 
 def test_prompts_of_many_people():
-    """205 prompts written by hand before the grammar was tuned to them; the planner may miss one check in ten."""
+    """Prompts written by hand, each before the grammar was tuned to it; the planner may miss one check in ten."""
     cases = plan_checks.read_cases([json.loads(line) for line in PROMPTS.read_text(encoding="utf-8").splitlines()], PROMPTS.name)
     assert sum(len(case.checks) for case in cases) > 500
     result = plan_checks.score(cases, {case.prompt: plan(case.prompt) for case in cases})

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.planners import vocabulary as v
-from agent.planners.chunks import One
-from agent.planners.phrase import NounPhrase
-from agent.planners.reading import Group
+from agent.planners.grammar import vocabulary as v
+from agent.planners.grammar.chunks import One
+from agent.planners.grammar.phrase import NounPhrase
+from agent.planners.grammar.reading import Group
 from instdiff import knowledge
 
 if TYPE_CHECKING:
-    from agent.planners.grammar import Reader
+    from agent.planners.grammar.reader import Reader
 
 FEMALE = frozenset(
     "woman lady girl grandmother grandma mother sister aunt queen princess bride waitress nun witch ballerina mom nurse".split()

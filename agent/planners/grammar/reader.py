@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from agent.planners import references
-from agent.planners import vocabulary as v
-from agent.planners.chunks import Chunk, Link, One, Sort
-from agent.planners.clauses import ENDS, Clauses, Pending
-from agent.planners.phrase import Kind, NounPhrase
-from agent.planners.reading import Reading
+from agent.planners.grammar import references
+from agent.planners.grammar import vocabulary as v
+from agent.planners.grammar.chunks import Chunk, Link, One, Sort
+from agent.planners.grammar.clauses import ENDS, Clauses, Pending
+from agent.planners.grammar.phrase import Kind, NounPhrase
+from agent.planners.grammar.reading import Reading
 from instdiff.scene import Predicate as P
 
 OBJECT_LIKE = (P.LEFT_OF, P.RIGHT_OF, P.IN_FRONT_OF, P.BEHIND, P.LARGER_THAN, P.SMALLER_THAN)  # to these, a place is a building

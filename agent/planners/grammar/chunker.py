@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from agent.planners import vocabulary as v
-from agent.planners.chunks import Chunk, Link, One, Sort
-from agent.planners.negations import Negations
-from agent.planners.noun_phrases import NounParser
-from agent.planners.phrase import Kind, NounPhrase
-from agent.planners.word_tests import adjectives_at, begins_number
-from agent.planners.words import Text, is_plural, known, singular_of
+from agent.planners.grammar import vocabulary as v
+from agent.planners.grammar.chunks import Chunk, Link, One, Sort
+from agent.planners.grammar.negations import Negations
+from agent.planners.grammar.noun_phrases import NounParser
+from agent.planners.grammar.phrase import Kind, NounPhrase
+from agent.planners.grammar.word_tests import adjectives_at, begins_number
+from agent.planners.grammar.words import Text, is_plural, known, singular_of
 from instdiff.scene import Predicate as P
 
 ONES = {"one": 1, "two": 2, "three": 3, "four": 4, "another": 1, "others": 0, "rest": 0, "first": 1, "second": 1, "third": 1, "last": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from agent.planners.vocabulary import IRREGULAR, PEOPLE
+from agent.planners.grammar.vocabulary import IRREGULAR, PEOPLE
 from instdiff import knowledge
 
 CONTRACTIONS = {f"{word}'s": (word, "is") for word in ("there", "it", "that", "he", "she", "what", "here", "who", "where", "everyone")}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agent.planners import references
-from agent.planners.chunker import Chunker
-from agent.planners.chunks import Chunk, Link, Sort
-from agent.planners.phrase import Kind, NounPhrase
-from agent.planners.reading import Group, Reading
-from agent.planners.words import Text
+from agent.planners.grammar import references
+from agent.planners.grammar.chunker import Chunker
+from agent.planners.grammar.chunks import Chunk, Link, Sort
+from agent.planners.grammar.phrase import Kind, NounPhrase
+from agent.planners.grammar.reading import Group, Reading
+from agent.planners.grammar.words import Text
 from instdiff.scene import Predicate as P
 
 UNSAID = 3  # how many things a bare plural stands for

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agent.planners import vocabulary as v
-from agent.planners.words import Text, known
+from agent.planners.grammar import vocabulary as v
+from agent.planners.grammar.words import Text, known
 
 
 def begins_other(text: Text, at: int) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from agent.planners import vocabulary as v
-from agent.planners.words import Text
+from agent.planners.grammar import vocabulary as v
+from agent.planners.grammar.words import Text
 
 MAX_COUNT = 1000
 DIGITS = re.compile(r"([0-9]{1,6})x?(?:[-–]([0-9]{1,6}))?")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agent.planners import vocabulary as v
-from agent.planners.chunks import Chunk, Sort
-from agent.planners.noun_phrases import NounParser
-from agent.planners.phrase import Kind, NounPhrase
-from agent.planners.word_tests import adjectives_at
-from agent.planners.words import Text, is_plural, known, singular_of
+from agent.planners.grammar import vocabulary as v
+from agent.planners.grammar.chunks import Chunk, Sort
+from agent.planners.grammar.noun_phrases import NounParser
+from agent.planners.grammar.phrase import Kind, NounPhrase
+from agent.planners.grammar.word_tests import adjectives_at
+from agent.planners.grammar.words import Text, is_plural, known, singular_of
 
 
 class Negations:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.planners import vocabulary as v
-from agent.planners.phrase import Kind, NounPhrase
-from agent.planners.quantities import MAX_COUNT, hedge_at, number_at
-from agent.planners.word_tests import begins_other, ends_in_noun, is_finite, is_noun, is_participle, is_verb, may_end_phrase
-from agent.planners.words import Text, is_plural, known, singular_of
+from agent.planners.grammar import vocabulary as v
+from agent.planners.grammar.phrase import Kind, NounPhrase
+from agent.planners.grammar.quantities import MAX_COUNT, hedge_at, number_at
+from agent.planners.grammar.word_tests import begins_other, ends_in_noun, is_finite, is_noun, is_participle, is_verb, may_end_phrase
+from agent.planners.grammar.words import Text, is_plural, known, singular_of
 from instdiff import knowledge
 
 
