@@ -125,10 +125,12 @@ class Run(_Value):
         return cls.parse({**data, "folder": Path(folder)}, field="run")
 
     def summary(self) -> dict:
-        """What ``--json`` prints: paths as strings, ``best_round`` from 0."""
+        """What ``--json`` prints: paths as strings, ``best_round`` from 0; ``usage`` where a chat model was asked."""
         edit = {"edited_from": self.request.edited.run, "before_after": str(self.before_after)} if self.request.edited else {}
+        usage = {"usage": self.usage.model_dump()} if self.usage.requests else {}
         return {
             **edit,
+            **usage,
             "run": str(self.folder),
             "image": str(self.image),
             "best_round": self.best_round,
@@ -138,7 +140,6 @@ class Run(_Value):
             "engine": self.request.engine,
             "verifier": self.request.verifier,
             "seconds": self.seconds,
-            "usage": self.usage.model_dump(),
         }
 
 

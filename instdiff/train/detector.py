@@ -106,7 +106,7 @@ def losses(model: DenseDetector, images: torch.Tensor, truths: list[Truth]) -> t
     answering = max(len(owner), 1)
     coloured = F.cross_entropy(predicted.colours[picture, cell], truth.colours[owner], ignore_index=-1, reduction="sum")
     textured = F.cross_entropy(predicted.textures[picture, cell], truth.textures[owner], reduction="sum")
-    looks = 0.2 * (coloured + textured) / answering
+    looks = 0.5 * (coloured + textured) / answering
     return (focal + (1 - giou).sum()) / answering + looks + mask_loss(predicted, truth, picture, cell, owner)
 
 
