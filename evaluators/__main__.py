@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from evaluators import draft, lmd, plan_checks, planned
+from evaluators import lmd, plan_checks, planned
+from evaluators.draft import benchmark as draft
 from evaluators.layout_statistics import Statistics, statistics
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.formats.files import write_bytes
@@ -151,7 +152,8 @@ def _show(result: dict) -> None:
             table.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
         for row in data["rows"]:
             table.add_row(*row)
-        console.print(table)
+        console.width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
+        console.print(table)  # a table that is cut says nothing: rather let a narrow terminal wrap it
     for note in result.get("notes", ()):
         console.print(note)
     for failure in result.get("failures", ()):

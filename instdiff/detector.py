@@ -12,6 +12,7 @@ from torch import nn
 
 STRIDES = (8, 16, 32)
 MAX_FOUND = 100
+SURE_OF_COLOUR = 0.4  # a probability
 SAME_THING_IOU, SAME_PLACE_IOU = 0.5, 0.75  # above these, two boxes are one thing: of one category, of any two
 
 
@@ -32,7 +33,7 @@ class Found(NamedTuple):
     boxes: torch.Tensor  # (n, 4) xyxy as fractions
     scores: torch.Tensor  # (n,) 0..1
     labels: torch.Tensor  # (n,) category indices
-    colours: torch.Tensor  # (n,) colour indices
+    colours: torch.Tensor  # (n,) colour indices, -1 where it is not sure
     textures: torch.Tensor  # (n,) texture indices
     masks: torch.Tensor  # (n, S / 4, S / 4) bool
 
@@ -135,8 +136,9 @@ class DenseDetector(ModelMixin, ConfigMixin):
             boxes, (scores, labels) = boxes.clamp(0, 1), logits.sigmoid().max(dim=-1)
             kept = suppress(boxes, scores, labels, threshold)
             masks = mix_masks(shapes[kept], prototypes, boxes[kept]) > 0
-            looks = colours[kept].argmax(dim=-1), textures[kept].argmax(dim=-1)
-            found.append(Found(boxes[kept], scores[kept], labels[kept], *looks, masks))
+            certainty, colour = colours[kept].softmax(dim=-1).max(dim=-1)
+            colour = colour.masked_fill(certainty < SURE_OF_COLOUR, -1)
+            found.append(Found(boxes[kept], scores[kept], labels[kept], colour, textures[kept].argmax(dim=-1), masks))
         return found
 
 

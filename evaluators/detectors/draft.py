@@ -61,15 +61,16 @@ class DraftDetector:
         """True if `canonical` has a word for the category."""
         return self.canonical(category) is not None
 
-    def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
+    def detect(self, images: list[Image], vocabulary: list[str], score_threshold: float | None = None) -> list[list[Detection]]:
         """What of the vocabulary is on each picture, best first. Pictures of any size; boxes are fractions of it.
 
-        All categories compete for a place, asked for or not: a thing that looks most like a bowl is no cup.
+        All categories compete for a place, asked for or not: a thing that looks most like a bowl is no cup. What scores
+        less than the threshold (by default the model's own) is not reported.
         """
         asked = {self.canonical(word) for word in vocabulary}
         found = []
         for first in range(0, len(images), BATCH_SIZE):
-            found += self.model.detect(self._tensor(images[first : first + BATCH_SIZE]))
+            found += self.model.detect(self._tensor(images[first : first + BATCH_SIZE]), score_threshold)
         return [
             [self._detection(one, i) for i, label in enumerate(one.labels.tolist()) if self.categories[label] in asked] for one in found
         ]
@@ -83,7 +84,7 @@ class DraftDetector:
             score=float(found.scores[index]),
             box=Box(x0=x0, y0=y0, x1=x1, y1=y1),
             mask=Mask.from_array(found.masks[index].numpy()),
-            colour=config.colours[found.colours[index]],
+            colour=config.colours[found.colours[index]] if found.colours[index] >= 0 else "",
             texture=config.textures[found.textures[index]],
         )
 

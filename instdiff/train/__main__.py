@@ -18,8 +18,8 @@ stages, in order (each reads what the ones before it wrote under --out):
   autoencoder  train the autoencoder's decoder
   detector     train the detector
   judge        train the second detector, which scores benchmarks and is kept out of the loop
-  bundle       write the trained parts, in half precision, to --target
-  unbundle     the other way round: lay painter and autoencoder of --target out under --out, to train on from them
+  bundle       write what is trained, in half precision, to --target
+  unbundle     the other way round: lay the models of --target out under --out, to train on from them
 
 Training stages stop after --minutes and leave a checkpoint every few minutes; --resume goes on from it. The learning
 rate stays up until a slice with --cooldown, which brings it down over its last minutes: end the last slice with one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from instdiff.train.painter import noise_scheduler
 from instdiff.unet import InstanceUNet
 from instdiff.unifusion import UniFusion
 
+DETECTORS = ("detector", "judge")
+
 
 def bundle(work: Path, target: Path) -> int:
-    """Write the pipeline's folder from a working folder of `instdiff.train`; returns the bytes of all weights.
+    """Write the models' folder from a working folder of `instdiff.train`; returns the bytes of all weights.
 
     Args:
         work: holds ``tokenizer``, ``painter`` and ``autoencoder`` or, while that is not trained, ``vae``.
-        target: a folder in diffusers layout; parts that are not the pipeline's are left as they are.
+        target: a folder in diffusers layout. A detector or judge that is not in ``work`` is left as it is there.
     """
     painter = work / "painter"
     trained = work / "autoencoder" / "vae"
@@ -37,6 +40,13 @@ def bundle(work: Path, target: Path) -> int:
     for model in (pipeline.vae, pipeline.text_encoder, pipeline.unet, pipeline.unifusion):
         model.half()
     pipeline.save_pretrained(target)
+    for name in DETECTORS:
+        if (work / name / "detector").exists():
+            shutil.copytree(work / name / "detector", target / name, dirs_exist_ok=True)
+    for path in target.glob("*/config.json"):  # where a model was trained is nobody's business
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)
+        path.write_text(json.dumps(config, indent=2) + "\n")
     return sum(path.stat().st_size for path in target.rglob("*.safetensors"))
 
 
@@ -50,3 +60,5 @@ def unbundle(source: Path, work: Path) -> None:
     shutil.copytree(source / "vae", work / "autoencoder" / "vae", dirs_exist_ok=True)
     for name, model in (("unet", InstanceUNet), ("unifusion", UniFusion), ("text_encoder", CLIPTextModel)):
         model.from_pretrained(source / name).float().save_pretrained(work / "painter" / name)
+    for name in DETECTORS:
+        shutil.copytree(source / name, work / name / "detector", dirs_exist_ok=True)

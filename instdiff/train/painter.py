@@ -225,7 +225,7 @@ def train(
         nn.utils.clip_grad_norm_(painter.parameters(), 1.0)
         optimizer.step()
         step += 1
-        decay = min(0.9995, (1 + step) / (10 + step))
+        decay = min(0.998, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(painter.parameters()), 1 - decay)
         if rank:

@@ -3,13 +3,16 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluators.detectors.draft import WEIGHTS, DraftDetector
+from evaluators.detectors import check_detector
+from evaluators.detectors.draft import FOLDERS, WEIGHTS, DraftDetector
 from instdiff.detector import DenseDetector
+from instdiff.errors import BadInput
+from instdiff.train.catalogue import THINGS
 
 
-@pytest.fixture(scope="module")
-def bundled():
-    return DraftDetector()
+@pytest.fixture(scope="module", params=FOLDERS)
+def bundled(request):
+    return DraftDetector(request.param)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +32,10 @@ def bundled():
         ("an orange", "orange"),
         ("the dog with a red ball", "dog"),
         ("a bowl of apples", "bowl"),
-        ("street lamp", None),  # known, but not the lamp that the detector knows
-        ("zebra", None),
+        ("street lamp", "street lamp"),
+        ("floor lamp", "lamp"),
+        ("desk calendar", None),  # known, but no desk
+        ("kangaroo", None),
         ("kitchen", None),
         ("cat burglar's loot", None),
         ("", None),
@@ -43,12 +48,20 @@ def test_canonical(bundled, words, category):
 
 
 def test_every_category_is_its_own_word(bundled):
-    assert len(bundled.categories) == 57
+    assert bundled.categories == tuple(THINGS) and len(THINGS) >= 150
     assert [bundled.canonical(name) for name in bundled.categories] == list(bundled.categories)
 
 
-def test_bundled_weights_are_small_and_plain():
-    assert (WEIGHTS / "diffusion_pytorch_model.safetensors").stat().st_size <= 4_500_000
+@pytest.mark.parametrize("folder", FOLDERS.values())
+def test_bundled_weights_are_small_and_plain(folder):
+    assert (WEIGHTS / folder / "diffusion_pytorch_model.safetensors").stat().st_size <= 4_500_000
+
+
+def test_the_judge_is_another_model_and_does_not_steer():
+    loop, judge = (DraftDetector(name).model for name in ("draft", "judge"))
+    assert loop.config.channels != judge.config.channels
+    with pytest.raises(BadInput, match="judge scores benchmarks"):
+        check_detector("judge")
 
 
 def red_disc(size=(256, 256), centre=(0.4, 0.6), radius=0.2):
@@ -85,7 +98,7 @@ def test_only_what_is_asked_for(bundled):
 
 def test_more_pictures_than_a_batch(tmp_path):
     DenseDetector(categories=("ball",), channels=(4, 4, 8, 8, 8), head_channels=8, score_threshold=0.0).save_pretrained(tmp_path)
-    detector = DraftDetector(tmp_path)
+    detector = DraftDetector(folder=tmp_path)
     seen = detector.detect([red_disc()] * 17 + [Image.new("RGB", (60, 40))], ["balls"])
     assert len(seen) == 18 and seen[0]
     # Arithmetic in batches of other sizes may round differently.

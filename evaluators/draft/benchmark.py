@@ -1,0 +1,256 @@
+"""The benchmark of the bundled draft stack: 500 held-out layouts painted, seen by the judge and scored beside the real pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluators.draft import layouts as draft_layouts
+from evaluators.draft import paint as draft_paint
+from evaluators.draft import scores as draft_scores
+from instdiff.errors import BadInput, ServiceError
+from instdiff.formats.files import write_bytes
+from instdiff.settings import RenderSettings, cache_folder
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from rich.progress import Progress
+
+    from evaluators.detectors.draft import DraftDetector
+    from evaluators.draft.layouts import HeldOut
+    from evaluators.draft.paint import Row
+    from evaluators.draft.scores import Seen
+    from instdiff.engine import Engine
+    from instdiff.train.compose import Composer
+
+OUT = Path("outputs/evaluations/draft")
+BATCH, JUDGED_AT_ONCE = 8, 16  # with guidance, eight layouts fill the sixteen rows that the UNet is given at once
+LOWEST_SCORE = 0.05  # AP looks at everything from this score on
+SETTINGS = {"steps": "num_inference_steps", "guidance": "guidance_scale", "mis": "mis", "alpha": "alpha"}
+HELP = """Paints 500 held-out layouts with the bundled draft model, lets the judge look at the pictures, and scores them beside the
+composed pictures that the layouts were taken from (the upper bound). The judge is a detector that the agent never uses.
+
+Layouts are told by one kind of place at a time. Pictures are kept under --out and painted once: a stopped benchmark goes on
+when it is started again, and is refused if the settings or the model have changed. The composed pictures need the emoji sets of
+the training (fetched once, or --sprites) and the packages of the extra "train"; without them the upper bound is left out."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is painted, how, and where it is kept; ``settings`` that are None are the engine's own."""
+
+    places: tuple[str, ...] = tuple(draft_layouts.PLACES)
+    count: int = draft_layouts.COUNT
+    ablations: bool = False
+    settings: RenderSettings = RenderSettings()
+    batch: int = BATCH
+    sprites: Path | None = None
+    out: Path = OUT
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``python -m evaluators draft``."""
+    parser.add_argument("--places", default="box,mask,point,scribble", metavar="LIST", help="kinds of place to tell (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=draft_layouts.COUNT, metavar="N", help="only the first N layouts")
+    parser.add_argument(
+        "--ablations", action="store_true", help="also without MIS, ScaleU and instance captions, under the first of --places"
+    )
+    parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints: draft, or a model folder")
+    for name, field in SETTINGS.items():
+        parser.add_argument(f"--{name}", type=int if name == "steps" else float, metavar="N", help=f"{field} (default: the engine's)")
+    parser.add_argument("--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (default: %(default)s)")
+    parser.add_argument("--sprites", type=Path, metavar="FOLDER", help="the emoji sets (default: fetched into the cache)")
+    parser.add_argument("--write-layouts", action="store_true", help="compose the layouts anew, into the package, and stop")
+    where = "where pictures, results.json and results.md go (default: %(default)s)"
+    parser.add_argument("--out", type=Path, default=OUT, dest="folder", metavar="FOLDER", help=where)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.set_defaults(out=None)  # the results are written into the folder, not into one more file
+
+
+def run(args: argparse.Namespace) -> dict:
+    """The command: checks what is asked for, loads the models and runs the benchmark.
+
+    Raises:
+        BadInput: an option is wrong, or --out holds pictures of other settings.
+        ServiceError: the judge's weights, the drawings or pycocotools are not there.
+    """
+    options = read_options(args)
+    if args.write_layouts:
+        size = draft_layouts.write_layouts(_sprites(options.sprites))
+        note = f"{draft_layouts.COUNT} layouts written to {draft_layouts.FILE} ({size} bytes)"
+        return {"evaluation": "draft", "notes": [note]}
+
+    from evaluators.detectors import load_detector
+    from instdiff.engine import engine_info, load_engine
+
+    engine_info(args.engine)  # a wrong name is refused before anything is loaded
+    try:
+        judge = load_detector("judge")
+    except OSError as error:
+        raise ServiceError(f"the judge cannot be loaded: {' '.join(str(error).split())}") from error
+    return benchmark(options, load_engine(args.engine), judge)
+
+
+def read_options(args: argparse.Namespace) -> Options:
+    """The command line, checked."""
+    places = tuple(dict.fromkeys(place.strip() for place in args.places.split(",")))
+    if unknown := [place for place in places if place not in draft_layouts.PLACES]:
+        raise BadInput("--places", f'"{unknown[0]}" is not known; choose from {", ".join(draft_layouts.PLACES)}')
+    if not 1 <= args.count <= draft_layouts.COUNT:
+        raise BadInput("--count", f"{args.count}: there are {draft_layouts.COUNT} layouts")
+    if not 1 <= args.batch <= 64:
+        raise BadInput("--batch", f"{args.batch} is outside 1..64")
+    chosen = {}
+    for name, field in SETTINGS.items():
+        try:
+            chosen[field] = getattr(RenderSettings.parse({field: getattr(args, name)}), field)
+        except BadInput as error:
+            raise BadInput(f"--{name}", error.reason) from error
+    return Options(places, args.count, args.ablations, RenderSettings(**chosen), args.batch, args.sprites, args.folder)
+
+
+def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
+    """Paint what is not painted yet, look at everything, score, and write ``results.json`` and ``results.md`` into ``out``."""
+    held_out = draft_layouts.read_layouts()
+    chosen = {key: value for key, value in options.settings if value is not None}
+    settings = RenderSettings.parse({**dict(engine.defaults), **chosen})
+    rows, notes = _rows(options, settings)
+    manifests = {}
+    for row in rows:  # all are checked before the first is painted
+        expected = draft_paint.painted_with(row, engine, held_out, settings)
+        manifests[row] = draft_paint.open_manifest(options.out / row.folder, expected)
+    first = held_out[: options.count]
+    vocabulary = sorted({one.category for each in held_out for one in each.scene.instances})
+    if unknown := [name for name in vocabulary if not judge.knows(name)]:
+        notes.append(f"the judge does not know {len(unknown)} of {len(vocabulary)} categories, which count as not found")
+
+    figures: dict[str, dict] = {}
+    with _progress() as progress:
+
+        def score(name: str, images: Iterable[Image], places: Sequence[str]) -> None:
+            task = progress.add_task(f"judging {name}", total=options.count)
+            seen = look(judge, images, vocabulary, lambda count: progress.advance(task, count))
+            figures[name] = draft_scores.row_figures(first, seen, engine.native_size, places, judge.canonical)
+
+        if composer := _composer(options.sprites, notes):  # before painting, so that a wrong folder is noticed at once
+            score(draft_scores.UPPER_BOUND, _composites(first, composer), tuple(draft_layouts.PLACES))
+        notes += _paint_all(manifests, options, engine, first, settings, progress)
+        for row, manifest in manifests.items():
+            score(row.name, draft_paint.read_pictures(manifest, options.out / row.folder, options.count), (row.place,))
+    return _results(options, engine, settings, figures, notes)
+
+
+def _rows(options: Options, settings: RenderSettings) -> tuple[list[Row], list[str]]:
+    """The rows to paint, and what is to be said about those that are left out."""
+    rows, notes = [draft_paint.Row(place) for place in options.places], []
+    if options.ablations:
+        notes.append("no captions: the instances are told by their places alone; the caption of the whole stays")
+    for part, name in draft_paint.ABLATIONS.items() if options.ablations else ():
+        if part == "mis" and int(settings.mis * settings.num_inference_steps) == 0:
+            notes.append(f'"{name}" is left out: all rows are painted without it (mis {settings.mis:g}); give --mis')
+        else:
+            rows.append(draft_paint.Row(options.places[0], part))
+    return rows, notes
+
+
+def _paint_all(
+    manifests: dict, options: Options, engine: Engine, held_out: Sequence[HeldOut], settings: RenderSettings, progress: Progress
+) -> list[str]:
+    """Paint what is missing in every row, in place of whose manifests the new ones are put; returns how long it took, in words."""
+    missing = {row: len(held_out) - sum(one.layout < len(held_out) for one in manifest.pictures) for row, manifest in manifests.items()}
+    total = sum(missing.values())
+    if not total:
+        return []
+    task, start = progress.add_task("painting", total=total), time.monotonic()
+    for row, manifest in manifests.items():
+        progress.update(task, description=f"painting {row.name}")
+        folder = options.out / row.folder
+        manifests[row] = draft_paint.paint(
+            row, manifest, folder, engine, held_out, settings, options.batch, lambda count: progress.advance(task, count)
+        )
+    seconds = time.monotonic() - start
+    return [f"{total} pictures painted in {seconds:.0f} s, {seconds / total:.2f} s each, in batches of {options.batch}"]
+
+
+def look(judge: DraftDetector, images: Iterable[Image], vocabulary: list[str], looked: Callable[[int], None]) -> Seen:
+    """What the judge sees on each picture, once down to `LOWEST_SCORE` and once from its own threshold on."""
+    sure_from = judge.model.config.score_threshold
+    everything, waiting = [], []
+
+    def look_at_waiting() -> None:
+        everything.extend(judge.detect(waiting, vocabulary, min(LOWEST_SCORE, sure_from)))
+        looked(len(waiting))
+        waiting.clear()
+
+    for image in images:
+        waiting.append(image)
+        if len(waiting) == JUDGED_AT_ONCE:
+            look_at_waiting()
+    look_at_waiting()
+    return draft_scores.Seen(everything, [[one for one in seen if one.score >= sure_from] for seen in everything])
+
+
+def _sprites(folder: Path | None) -> Path:
+    """The folder of the emoji sets; by default the cache, into which they are fetched.
+
+    Raises:
+        ServiceError: they cannot be fetched.
+    """
+    if folder:
+        return folder
+    from instdiff.train.sprites import fetch_sprites
+
+    folder = cache_folder() / "sprites"
+    fetch_sprites(folder)
+    return folder
+
+
+def _composer(sprites: Path | None, notes: list[str]) -> Composer | None:
+    """The composer of the upper bound; None, with a note, where the drawings or the packages for it cannot be had."""
+    try:
+        return draft_layouts.make_composer(_sprites(sprites))
+    except (ServiceError, ImportError) as error:
+        notes.append(f"the upper bound is left out, because the pictures cannot be composed: {error}")
+        return None
+
+
+def _composites(held_out: Sequence[HeldOut], composer: Composer) -> Iterator[Image]:
+    """The composed pictures of the layouts."""
+    from PIL import Image
+
+    for image in draft_layouts.recompose(held_out, composer):
+        yield Image.fromarray(image)
+
+
+def _progress() -> Progress:
+    """Bars with the time left, on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), speed_estimate_period=600)
+
+
+def _results(options: Options, engine: Engine, settings: RenderSettings, figures: dict, notes: list[str]) -> dict:
+    """All figures as JSON, with the table; written into the folder too."""
+    title = f"Draft benchmark, {options.count} held-out layouts"
+    if draft_scores.UPPER_BOUND in figures:
+        notes = [f"{draft_scores.UPPER_BOUND}: the pictures that the layouts were taken from, the upper bound", *notes]
+    result = {
+        "evaluation": "draft",
+        "layouts": options.count,
+        "engine": engine.name,
+        "model_hash": engine.model_hash,
+        "settings": {name: getattr(settings, field) for name, field in SETTINGS.items()},
+        "rows": figures,
+        "notes": notes,
+        "table": draft_scores.make_table(title, figures),
+    }
+    write_bytes(options.out / "results.json", (json.dumps(result, indent=1) + "\n").encode())
+    write_bytes(options.out / "results.md", draft_scores.to_markdown(result["table"], notes).encode())
+    return result

@@ -1,0 +1,141 @@
+"""The figures of one row of the draft benchmark, and the table of all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from evaluators.coco import coco_figures
+from evaluators.draft.layouts import HeldOut
+from evaluators.matching import match
+from evaluators.pim import pim
+from evaluators.report import Detection
+from instdiff.layout import Layout
+
+FOUND_IOU = 0.5
+COUNTS = {"1-2 instances": (1, 2), "3-5 instances": (3, 5), "6 or more": (6, 99)}
+SMALL, LARGE = (32 / 512) ** 2, (96 / 512) ** 2  # shares of the picture
+UPPER_BOUND = "composites"
+METRICS = {
+    "box AP": "box.ap",
+    "box AP50": "box.ap50",
+    "box AR100": "box.ar100",
+    "mask AP": "mask.ap",
+    "mask AP50": "mask.ap50",
+    "points in mask": "pim.point",
+    "scribbles in mask": "pim.scribble",
+    "colour right, of all": "colour.of_all",
+    "colour right, of found": "colour.of_found",
+    "texture right, of all": "texture.of_all",
+    "texture right, of found": "texture.of_found",
+    "recall@0.5": "recall.all",
+    **{f"recall@0.5, {name}": f"recall.{name}" for name in (*COUNTS, "small", "medium", "large")},
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the judge saw on each picture: everything down to a low score for AP, and what it is sure of for all else."""
+
+    everything: list[list[Detection]]
+    sure: list[list[Detection]]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one planned instance."""
+
+    found: bool
+    of: int  # how many instances the layout has
+    share: float  # of the picture, that its box covers
+    colour: bool | None  # None where no colour is asked for
+    texture: bool | None
+
+
+def row_figures(
+    held_out: Sequence[HeldOut], seen: Seen, size: tuple[int, int], places: Sequence[str], canonical: Callable[[str], str | None]
+) -> dict:
+    """All figures of a row, 0..1, None where one does not apply.
+
+    AP is of everything the judge saw; the rest is of what it is sure of. A planned instance is found if it is assigned a
+    detection of its category with a box IoU of at least 0.5 (see `evaluators.matching.match`). Colours and textures count
+    as right where the instance is found and the judge says the same word. Small and large are instances whose box covers
+    less than (32/512)^2 and at least (96/512)^2 of the picture.
+
+    Args:
+        size: (width, height) in pixels of the pictures.
+        places: what the painter was told, of which masks, points and scribbles have figures of their own; all for the
+            upper bound.
+        canonical: the judge's own word for a category.
+    """
+    truths = [one.truth(size) for one in held_out]
+    outcomes = [
+        outcome for one, truth, sure in zip(held_out, truths, seen.sure, strict=True) for outcome in _of(one, truth, sure, canonical)
+    ]
+    return {
+        "box": coco_figures(truths, seen.everything, "box"),
+        "mask": coco_figures(truths, seen.everything, "mask") if "mask" in places else None,
+        "pim": {
+            kind: pim([one.conditioned(kind, size) for one in held_out], seen.sure, kind) if kind in places else None
+            for kind in ("point", "scribble")
+        },
+        "colour": _accuracy(outcomes, "colour"),
+        "texture": _accuracy(outcomes, "texture"),
+        "recall": _recalls(outcomes),
+        "instances": len(outcomes),
+    }
+
+
+def _of(held_out: HeldOut, truth: Layout, seen: Sequence[Detection], canonical: Callable[[str], str | None]) -> list[_Outcome]:
+    """What became of the instances of one layout."""
+    outcomes = []
+    for one, verdict in zip(held_out.scene.instances, match(truth, seen, canonical, FOUND_IOU).verdicts, strict=True):
+        found = verdict.detection is not None and verdict.iou >= FOUND_IOU
+        colour, texture = (
+            (found and getattr(verdict.detection, look) == asked) if (asked := getattr(one, look)) else None
+            for look in ("colour", "texture")
+        )
+        outcomes.append(_Outcome(found, len(held_out.scene.instances), one.box.area, colour, texture))
+    return outcomes
+
+
+def _accuracy(outcomes: Sequence[_Outcome], look: str) -> dict:
+    """How many of those with a colour (or texture) have the right one."""
+    asked = [outcome for outcome in outcomes if getattr(outcome, look) is not None]
+    found = [outcome for outcome in asked if outcome.found]
+    right = sum(getattr(outcome, look) for outcome in asked)
+    return {"asked": len(asked), "found": len(found), "of_all": _ratio(right, len(asked)), "of_found": _ratio(right, len(found))}
+
+
+def _recalls(outcomes: Sequence[_Outcome]) -> dict:
+    """The share that was found: of all, by how many instances a layout has, and by size."""
+    groups = {"all": outcomes}
+    groups |= {name: [one for one in outcomes if low <= one.of <= high] for name, (low, high) in COUNTS.items()}
+    groups["small"] = [one for one in outcomes if one.share < SMALL]
+    groups["medium"] = [one for one in outcomes if SMALL <= one.share < LARGE]
+    groups["large"] = [one for one in outcomes if one.share >= LARGE]
+    return {name: _ratio(sum(one.found for one in group), len(group)) for name, group in groups.items()}
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def make_table(title: str, rows: dict[str, dict]) -> dict:
+    """One line for each figure, one column for each row of figures, in percent."""
+    lines = [[metric, *(_percent(figures, path) for figures in rows.values())] for metric, path in METRICS.items()]
+    return {"title": title, "columns": ["percent", *rows], "rows": lines}
+
+
+def _percent(figures: dict, path: str) -> str:
+    kind, name = path.split(".")
+    value = (figures[kind] or {}).get(name)
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def to_markdown(table: dict, notes: Sequence[str]) -> str:
+    """The table and what is to be said about it."""
+    columns = table["columns"]
+    lines = [f"# {table['title']}", "", f"| {' | '.join(columns)} |", f"| --- |{' ---: |' * (len(columns) - 1)}"]
+    lines += [f"| {' | '.join(row)} |" for row in table["rows"]]
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes), ""])

@@ -1,0 +1,136 @@
+import json
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from evaluators.coco import coco_figures, to_coco
+from evaluators.report import Detection
+from instdiff.errors import BadInput
+from instdiff.layout import Box, Instance, Layout, Mask
+
+CATEGORIES = ("cat", "dog", "red car")
+SIZE = (160, 96)  # (width, height) in pixels
+
+
+def box_of(pixels: list[int]) -> Box:
+    return Box.from_corners(pixels, SIZE)
+
+
+def mask_of(pixels: list[int]) -> np.ndarray:
+    """(height, width) bool: the ellipse in a box."""
+    x0, y0, x1, y1 = pixels
+    y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]] + 0.5
+    return ((x - (x0 + x1) / 2) / (x1 - x0)) ** 2 + ((y - (y0 + y1) / 2) / (y1 - y0)) ** 2 <= 0.25
+
+
+def scenes(shift: int, count: int = 12) -> list[tuple[list, list]]:
+    """Pictures as (true, seen): [category, corners in pixels, score]; seen boxes are off by up to ``shift`` pixels."""
+    rng, pictures = np.random.default_rng(3), []
+    for _ in range(count):
+        true, seen = [], []
+        for _ in range(rng.integers(1, 6)):
+            x, y, w, h = rng.integers(20, 90), rng.integers(20, 40), rng.integers(20, 50), rng.integers(16, 36)
+            category, off = CATEGORIES[rng.integers(3)], np.rint(rng.uniform(-1, 1, 4) * shift).astype(int)
+            true.append([category, [int(v) for v in (x, y, x + w, y + h)], 1.0])
+            seen.append([category, [int(v) for v in np.array([x, y, x + w, y + h]) + off], float(rng.random())])
+        pictures.append((true, seen[: max(len(seen) - 1, 1)] + [["dog", [0, 0, 30, 30], 0.3], ["fish", [0, 0, 9, 9], 0.9]]))
+    return pictures
+
+
+def ours(pictures):
+    layouts, detections = [], []
+    for true, seen in pictures:
+        instances = [Instance(caption=c, category=c, box=box_of(b), mask=Mask.from_array(mask_of(b))) for c, b, _ in true]
+        layouts.append(Layout(width=SIZE[0], height=SIZE[1], caption="", instances=instances))
+        detections.append([Detection(category=c, score=s, box=box_of(b), mask=Mask.from_array(mask_of(b))) for c, b, s in seen])
+    return layouts, detections
+
+
+def directly(pictures, kind: str, folder) -> list[float]:
+    """pycocotools on files that are written by hand."""
+    from pycocotools import mask as rle
+
+    def record(category, corners, index):
+        x0, y0, x1, y1 = corners
+        runs = rle.encode(np.asfortranarray(mask_of(corners).astype(np.uint8)))
+        shape = {"bbox": [x0, y0, x1 - x0, y1 - y0]}
+        shape |= {"segmentation": {"size": runs["size"], "counts": runs["counts"].decode()}} if kind == "segm" else {}
+        return {"image_id": index, "category_id": 7 + CATEGORIES.index(category), **shape}
+
+    truth, results = [], []
+    for index, (true, seen) in enumerate(pictures):
+        for category, corners, _ in true:
+            area = (corners[2] - corners[0]) * (corners[3] - corners[1])
+            truth.append({"id": len(truth) + 1, "area": area, "iscrowd": 0, **record(category, corners, index)})
+        results += [{"score": score, **record(category, corners, index)} for category, corners, score in seen if category != "fish"]
+    if kind == "segm":
+        results = [{key: value for key, value in one.items() if key != "bbox"} for one in results]
+    images = [{"id": index, "width": SIZE[0], "height": SIZE[1]} for index in range(len(pictures))]
+    categories = [{"id": 7 + index, "name": name} for index, name in enumerate(CATEGORIES)]
+    (folder / "truth.json").write_text(json.dumps({"images": images, "annotations": truth, "categories": categories}))
+    (folder / "results.json").write_text(json.dumps(results))
+    ground = COCO(str(folder / "truth.json"))
+    evaluation = COCOeval(ground, ground.loadRes(str(folder / "results.json")), kind)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return [evaluation.stats[index] for index in (0, 1, 8)]
+
+
+@pytest.mark.parametrize(("shape", "kind"), [("box", "bbox"), ("mask", "segm")])
+@pytest.mark.parametrize("shift", [0, 5])
+def test_equals_pycocotools(tmp_path, shape, kind, shift):
+    pictures = scenes(shift)
+    figures = coco_figures(*ours(pictures), shape)
+    expected = directly(pictures, kind, tmp_path)
+    assert [figures[name] for name in ("ap", "ap50", "ar100")] == pytest.approx(expected, abs=1e-6)
+    assert 0.1 < figures["ap"] < 1  # one of each picture's things is not seen
+
+
+def test_worse_boxes_score_less():
+    scores = [coco_figures(*ours(scenes(shift)))["ap"] for shift in (0, 2, 4, 6, 9)]
+    assert scores == sorted(scores, reverse=True) and len(set(scores)) == len(scores)
+
+
+def test_prints_nothing(capsys):
+    coco_figures(*ours(scenes(2, count=2)))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_masks_of_another_grid():
+    """A mask covers the whole picture, whatever its own size is."""
+    coarse = np.zeros((24, 40), bool)
+    coarse[6:18, 10:30] = True
+    fine = coarse.repeat(4, axis=0).repeat(4, axis=1)
+    truth = Layout(width=160, height=96, caption="", instances=[Instance(caption="cat", mask=Mask.from_array(fine))])
+    seen = Detection(category="cat", score=0.5, box=Box(x0=0.25, y0=0.25, x1=0.75, y1=0.75), mask=Mask.from_array(coarse))
+    assert coco_figures([truth], [[seen]], "mask") == pytest.approx({"ap": 1, "ap50": 1, "ar100": 1})
+
+
+def test_nothing_seen_scores_zero():
+    layouts, _ = ours(scenes(0, count=2))
+    assert coco_figures(layouts, [[], []]) == {"ap": 0, "ap50": 0, "ar100": 0}
+
+
+@pytest.mark.parametrize(
+    ("layouts", "detections", "shape", "field"),
+    [
+        ([Layout(caption="")], [[]], "box", "layouts"),
+        ([Layout(caption="")], [], "box", "detections"),
+        ([Layout(caption="", instances=[Instance(caption="cat", box=Box(x0=0, y0=0, x1=1, y1=1))])], [[]], "mask", "layouts"),
+        ([Layout(caption="", instances=[Instance(caption="cat", point={"x": 0.5, "y": 0.5})])], [[]], "box", "layout 1, instances[0]"),
+    ],
+)
+def test_refusals(layouts, detections, shape, field):
+    with pytest.raises(BadInput) as caught:
+        coco_figures(layouts, detections, shape)
+    assert caught.value.field == field
+
+
+def test_detections_without_masks_are_refused():
+    layouts, _ = ours(scenes(0, count=1))
+    bare = Detection(category=layouts[0].instances[0].category, score=1, box=Box(x0=0, y0=0, x1=1, y1=1))
+    with pytest.raises(BadInput, match="need masks"):
+        to_coco(layouts, [[bare]], "mask")
