@@ -22,6 +22,8 @@ SETTINGS = {
     "images": "num_images",
 }
 
+LOOKS = ("verifier_url", "verifier_dialect")  # flags that are options of the verifier
+
 EXAMPLES = """\
 examples:
   python run_agent.py "a cozy living room"
@@ -76,7 +78,12 @@ def build_parser() -> argparse.ArgumentParser:
     who.add_argument("--planner", metavar="NAME", help=f"{planners} key, and offline where there is none or it fails)")
     who.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
     who.add_argument("--engine", metavar="NAME", help="what paints (default: draft, the bundled model)")
-    who.add_argument("--verifier", metavar="NAME", help="the detector that looks at the picture, or none (default: draft)")
+    verifiers = "the detector that looks at the picture: draft, yolo[:FILE.pt], owlv2[:MODEL], grounding-dino[:MODEL], vlm:MODEL,"
+    default = "(default: draft for pictures of the draft engine, else owlv2 or grounding-dino if its weights are on this machine)"
+    who.add_argument("--verifier", metavar="NAME", help=f"{verifiers} cogvlm:MODEL@COMMIT, or none {default}")
+    who.add_argument("--verifier-url", metavar="URL", help="an OpenAI-compatible endpoint for vlm:MODEL; key: INSTDIFF_VERIFIER_KEY")
+    who.add_argument("--verifier-dialect", metavar="D", help="how that model writes boxes, if its name does not tell: json, qwen-1000, ...")
+    who.add_argument("--trust-remote-code", action="store_true", help="let the code run that comes with cogvlm")
     who.add_argument("--rounds", type=int, metavar="N", help="paint at most so often (default: 3; 1 for --layout PICTURE and --edit)")
     _add_chat_flags(parser.add_argument_group("how a chat model plans"))
     how = parser.add_argument_group("how to paint")
@@ -131,7 +138,7 @@ def _check_combination(given: dict) -> None:
         )
     if len(sources) > 1:
         raise BadInput(sources[1], f"cannot be used together with {sources[0]}; give one of them")
-    alone = {"resume", "json", "strict"}
+    alone = {"resume", "json", "strict", "trust_remote_code"}
     if "resume" in given and not given.keys() <= alone:
         flag = sorted(given.keys() - alone)[0]
         raise BadInput(flag, "cannot be used together with --resume, which takes everything from the run's folder")
@@ -142,6 +149,9 @@ def _check_combination(given: dict) -> None:
         raise BadInput(min(chat), "is about chat models, and the offline planner asks none; drop one of them")
     if "box_format" in given and "layout" not in given:
         raise BadInput("box_format", "is about the file of --layout; give one")
+    started = not {"resume", "edit"} & given.keys()
+    if started and "trust_remote_code" in given and not given.get("verifier", "").startswith("cogvlm"):
+        raise BadInput("trust_remote_code", "is about --verifier cogvlm:MODEL@COMMIT; drop it")
     if "strict" in given and given.get("verifier") == "none":
         raise BadInput("strict", "nothing is verified with --verifier none; drop one of them")
 
@@ -184,11 +194,13 @@ def _start(given: dict, on_event):
     from agent.loop import Agent
 
     if "resume" in given:
-        return Agent(on_event=on_event).resume(given["resume"])
+        return Agent(on_event=on_event, trust_remote_code=given.get("trust_remote_code", False)).resume(given["resume"])
     if "edit" in given:
         return _edit(given, on_event)
     layout, stored = _read_layout(given)
     agent = _agent(given, stored, on_event)
+    if agent.verifier_note:
+        print(f"note: {agent.verifier_note}", file=sys.stderr)
     run = agent.run(prompt=given.get("prompt"), layout=layout)
     if stored and stored.get("model_hash") != run.model_hash:
         print(f"note: {given['layout']} was painted by another version of the model; the new picture differs", file=sys.stderr)
@@ -201,8 +213,9 @@ def _edit(given: dict, on_event):
     from agent.loop import Agent
 
     start = source(given["edit"], given.get("out", "outputs"))
-    changes = {name: given[name] for name in ("engine", "verifier", "rounds") if name in given}
-    agent = Agent(on_event=on_event, **{name: given[name] for name in ("out",) if name in given})
+    looks = {"verifier_url": None, "verifier_dialect": None} if "verifier" in given else {}  # those of the other verifier
+    changes = looks | {name: given[name] for name in ("engine", "verifier", *LOOKS, "rounds") if name in given}
+    agent = Agent(on_event=on_event, **{name: given[name] for name in ("out", "trust_remote_code") if name in given})
     return agent.edit(start, given["prompt"], settings=_settings(given, dict(start.settings)), **changes)
 
 
@@ -240,8 +253,8 @@ def _agent(given: dict, stored: dict, on_event=None):
     from agent.loop import Agent
     from agent.runs import parse_size
 
-    names = ("planner", "planner_url", "planning", "max_tokens", "max_usd", "engine", "verifier", "rounds", "out")
-    options = {name: given[name] for name in names if name in given} | {"cache": not given.get("no_cache", False)}
+    names = ("planner", "planner_url", "planning", "max_tokens", "max_usd", "engine", "verifier", *LOOKS, "rounds", "out")
+    options = {name: given[name] for name in (*names, "trust_remote_code") if name in given} | {"cache": not given.get("no_cache", False)}
     if stored:
         options = {"engine": str(stored.get("engine", "draft")), "rounds": 1, **options}
     if "size" in given:

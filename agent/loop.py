@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from agent.addresses import check_planner_urls, check_stored_addresses
 from agent.critic import criticise
 from agent.critic.again import settled
 from agent.events import Done, Event, Loading, Started
-from agent.planners import check_planner, check_prompt, load_planner, server_of
+from agent.planners import check_planner, check_prompt, load_planner
 from agent.planners.plan import Plan, Usage
 from agent.runs import GIVEN, MAX_ROUNDS, Request, Run, clear_unfinished, new_folder
 from agent.steps import State, Steps
-from evaluators.detectors import check_detector, load_detector
+from evaluators.detectors import check_detector, default_verifier, load_detector
 from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
-from instdiff.settings import RenderSettings, openai_base_url, openai_key
+from instdiff.settings import RenderSettings, openai_key
 
 if TYPE_CHECKING:
     from agent.edit import Source
@@ -37,7 +37,9 @@ class Agent:
     Args:
         planner: ``auto``, ``offline``, or a chat model such as ``openai:gpt-4o`` (see `agent.planners.load_planner`).
         engine: what paints.
-        verifier: the detector that looks at the pictures; ``none`` verifies nothing and stops after one round.
+        verifier: the detector that looks at the pictures (see `evaluators.detectors.load_detector`); ``none`` verifies nothing
+            and stops after one round. None takes the bundled one for the draft engine, and else an open-vocabulary detector
+            if its weights are on this machine; ``verifier_note`` says which.
         rounds: how many times to paint at most.
         size: (width, height) in pixels; None takes the engine's own size, or that of a given layout.
         settings: seed, steps and so on; each round paints with seeds of its own, starting at ``settings.seed``.
@@ -48,6 +50,9 @@ class Agent:
         planning: what a chat model is asked for: ``scene`` (things in metres, placed by our camera) or ``boxes``.
         cache: take a chat model's answers from the user's cache folder, and keep them there.
         max_tokens, max_usd: what the chat model may take for one run.
+        verifier_url: the service of the verifier ``vlm:MODEL``.
+        verifier_dialect: how that model writes boxes, if its name does not tell.
+        trust_remote_code: let the code run that comes with the verifier ``cogvlm``; no run remembers this.
 
     Raises:
         BadInput: a name is not known, or a value is out of range.
@@ -57,7 +62,7 @@ class Agent:
         self,
         planner="auto",
         engine="draft",
-        verifier="draft",
+        verifier=None,
         rounds: int = 3,
         size: tuple[int, int] | None = None,
         settings: RenderSettings | None = None,
@@ -69,13 +74,20 @@ class Agent:
         cache: bool = True,
         max_tokens: int | None = None,
         max_usd: float | None = None,
+        verifier_url: str | None = None,
+        verifier_dialect: str | None = None,
+        trust_remote_code: bool = False,
     ):
+        self.verifier_note, self.trust_remote_code = "", trust_remote_code
+        if verifier is None:
+            verifier, self.verifier_note = default_verifier(engine if isinstance(engine, str) else "draft")
         self.planner, self.engine, self.verifier = planner, engine, verifier
         self.out, self.on_event = Path(out), on_event or (lambda event: None)
         names = {"planner": _name(planner), "engine": _name(engine), "verifier": _name(verifier), "planner_url": planner_url}
         values = {"rounds": rounds, "size": size, "settings": settings or RenderSettings(), "iou_threshold": iou_threshold}
         chat = {"planning": planning, "cache": cache, "max_tokens": max_tokens, "max_usd": max_usd}
-        self.request = Request.parse({"prompt": "", **names, **values, **chat})
+        looks = {"verifier_url": verifier_url, "verifier_dialect": verifier_dialect}
+        self.request = Request.parse({"prompt": "", **names, **values, **chat, **looks})
         self._loaded: dict[tuple, object] = {}
         self._check(self.request)
 
@@ -126,7 +138,7 @@ class Agent:
         if run.request.planner == "auto" and run.planner and (run.planner == "offline" or not openai_key()):  # who began goes on
             run = run.model_copy(update={"request": run.request.model_copy(update={"planner": run.planner})})
         self._check(run.request)
-        _check_addresses(run.request)
+        check_stored_addresses(run.request)
         self.on_event(Started(run.folder, resumed=True))
         if run.done:
             self.on_event(Done(run))
@@ -146,7 +158,10 @@ class Agent:
 
         start = start if isinstance(start, Source) else source(start, self.out)
         plan = edited(start.plan, words)
-        self._check(start.run.request.model_copy(update={"planner": "none", "planner_url": None, **changes}))
+        request = start.run.request.model_copy(update={"planner": "none", "planner_url": None, **changes})
+        self._check(request)
+        if "verifier_url" not in changes:
+            check_stored_addresses(request)
         run = new_run(start, plan, words, self.out, **changes)
         self.on_event(Started(run.folder, resumed=False))
         return self._go(run)
@@ -157,9 +172,7 @@ class Agent:
             run,
             planner=None if (run.folder / GIVEN).exists() else self._planner(request, run.usage),
             engine=lambda: self._load(self.engine, ("engine", request.engine), load_engine),
-            detector=None
-            if request.verifier == "none"
-            else lambda: self._load(self.verifier, ("verifier", request.verifier), load_detector),
+            detector=None if request.verifier == "none" else lambda: self._detector(request),
             size=self._size(request),
             on_event=self.on_event,
         )
@@ -190,18 +203,13 @@ class Agent:
 
     def _check(self, request: Request) -> None:
         """Refuse unknown names before anything heavy is loaded."""
-        try:
-            places = [urlsplit(url).netloc for url in _urls(request)]
-        except ValueError as error:
-            raise BadInput("planner_url", f"this is no address ({error})") from error
-        if any("@" in place for place in places):
-            raise BadInput("planner_url", "holds a user name or password, which would land in run.json; set OPENAI_API_KEY instead")
+        check_planner_urls(request)
         if isinstance(self.planner, str) and request.planner != "none":
             check_planner(request.planner)
         if isinstance(self.engine, str):
             engine_info(request.engine)
         if isinstance(self.verifier, str) and request.verifier != "none":
-            check_detector(request.verifier)
+            check_detector(request.verifier, **self._looks(request))
 
     def _size(self, request: Request) -> tuple[int, int]:
         if request.size:
@@ -221,6 +229,15 @@ class Agent:
             planner.used = used or Usage()
         return planner
 
+    def _detector(self, request: Request):
+        options = self._looks(request)
+        return self._load(self.verifier, ("verifier", request.verifier, *options.values()), lambda name: load_detector(name, **options))
+
+    def _looks(self, request: Request) -> dict:
+        """The options of the verifier that are given."""
+        options = {"url": request.verifier_url, "dialect": request.verifier_dialect, "trust_remote_code": self.trust_remote_code}
+        return {name: value for name, value in options.items() if value}
+
     def _load(self, part, key: tuple, load: Callable[[str], object]):
         """The object that was handed in, or what a name loads: once."""
         if not isinstance(part, str):
@@ -230,23 +247,6 @@ class Agent:
                 self.on_event(Loading(*key[:2]))
             self._loaded[key] = load(key[1])
         return self._loaded[key]
-
-
-def _urls(request: Request) -> list[str]:
-    """The addresses in a request: of ``--planner-url``, and in a planner's name such as ``chat:MODEL@URL``."""
-    return [url for url in (request.planner_url, server_of(request.planner)) if url]
-
-
-def _check_addresses(request: Request) -> None:
-    """A folder from somebody else must not choose the server that is sent the user's key.
-
-    Raises:
-        BadInput: the folder names a server elsewhere, a key is set, and its owner has not named the server as well.
-    """
-    for url in _urls(request) if openai_key() else []:
-        local = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-        if not local and url != openai_base_url():
-            raise BadInput("run", f"its planner is at {url}; set OPENAI_BASE_URL to that address if OPENAI_API_KEY may be sent there")
 
 
 def build_graph(steps: Steps):

@@ -47,6 +47,8 @@ class Request(_Value):
     max_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     engine: str
     verifier: str
+    verifier_url: str | None = None
+    verifier_dialect: str | None = None
     rounds: int = Field(default=3, ge=1, le=MAX_ROUNDS)
     size: tuple[int, int] | None = None
     settings: RenderSettings = RenderSettings()

@@ -14,7 +14,7 @@ from instdiff.errors import InstDiffError, ServiceError
 from instdiff.formats.files import write_bytes
 from instdiff.settings import RenderSettings
 
-TILE, LABEL, COLUMNS = 256, 36, 5
+TILE, LABEL, COLUMNS = 208, 36, 6
 
 
 def shares(runs: list[Run]) -> dict:
@@ -44,7 +44,7 @@ def contact_sheet(runs: list[Run], path: Path) -> None:
         x, y = index % COLUMNS * TILE, index // COLUMNS * (TILE + LABEL)
         with Image.open(run.image) as image:
             sheet.paste(image.convert("RGB").resize((TILE, TILE)), (x, y))
-        draw.text((x + 4, y + TILE + 3), run.request.prompt[:38], fill="black", font=font)
+        draw.text((x + 4, y + TILE + 3), run.request.prompt[:34], fill="black", font=font)
         found = f"{run.best.score[0]:.0%} found, round {run.best_round}" + (", verified" if run.verified else "")
         draw.text((x + 4, y + TILE + 18), found, fill="darkgreen" if run.verified else "dimgray", font=font)
     encoded = BytesIO()
@@ -55,18 +55,19 @@ def contact_sheet(runs: list[Run], path: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run all prompts; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m agent.showcase", description=__doc__)
-    parser.add_argument("--prompts", type=Path, help="a text file with one prompt a line (default: ten of our own)")
+    parser.add_argument("--prompts", type=Path, help="a text file with one prompt a line (default: 24 of our own)")
     parser.add_argument("--sheet", type=Path, default=Path("outputs/showcase.png"), help="where the contact sheet goes")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the first prompt; each next one takes the next seed (0)")
     parser.add_argument("--planner", default="offline")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="where the runs go")
     args = parser.parse_args(argv)
     try:
         lines = (args.prompts.read_text() if args.prompts else prompts.read("showcase.txt")).splitlines()
-        agent = Agent(planner=args.planner, rounds=args.rounds, settings=RenderSettings(seed=args.seed), out=args.out)
+        agent = Agent(planner=args.planner, rounds=args.rounds, out=args.out)
         runs = []
-        for prompt in filter(None, map(str.strip, lines)):
+        for number, prompt in enumerate(filter(None, map(str.strip, lines))):
+            agent.request = agent.request.model_copy(update={"settings": RenderSettings(seed=args.seed + number)})
             runs.append(agent.run(prompt))
             best = runs[-1].best
             print(f"{best.score[0]:4.0%} found, round {runs[-1].best_round}: {prompt}", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluators.colours import asked_colour
 from evaluators.report import Detection, Report, Verdict, VerdictKind
-from instdiff.layout import Box, Instance, Layout, Point
+from instdiff.layout import Box, Instance, Layout, Mask, Point
 
 EXTRA_SCORE = 0.5  # what is seen with less certainty is not called an extra object
 
@@ -72,6 +72,17 @@ def place_iou(instance: Instance, found: Box) -> float:
     return inside / len(points) if points else 0.0
 
 
+def mask_iou(planned: Mask | None, found: Mask | None) -> float | None:
+    """IoU of two shapes on the same picture, 0..1, in the pixels of the first; None where one is missing or both are empty."""
+    if planned is None or found is None:
+        return None
+    one, (height, width) = planned.array, found.size
+    rows, columns = (((np.arange(side) + 0.5) * of / side).astype(int) for side, of in zip(one.shape, (height, width), strict=True))
+    other = found.array[rows][:, columns]  # the pixel under the centre of each
+    union = np.count_nonzero(one | other)
+    return float(np.count_nonzero(one & other) / union) if union else None
+
+
 def _points(instance: Instance) -> tuple[Point, ...]:
     if instance.point:
         return (instance.point,)
@@ -118,4 +129,5 @@ def _verdict(
     kind = VerdictKind.FOUND if iou >= iou_threshold else VerdictKind.MISPLACED
     if kind is VerdictKind.FOUND and colour and detection.colour not in ("", colour):
         kind = VerdictKind.WRONG_ATTRIBUTE
-    return Verdict(instance=index, name=instance.name, kind=kind, iou=min(iou, 1.0), detection=detection)
+    shapes = mask_iou(instance.mask, detection.mask)
+    return Verdict(instance=index, name=instance.name, kind=kind, iou=min(iou, 1.0), detection=detection, mask_iou=shapes)

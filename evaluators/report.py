@@ -33,7 +33,8 @@ class VerdictKind(StrEnum):
 class Verdict(_Value):
     """The verdict on one planned instance.
 
-    ``iou`` is measured against the planned place, 0 where nothing was matched; ``detection`` is what it was matched to.
+    ``iou`` is measured against the planned place, 0 where nothing was matched; ``detection`` is what it was matched to;
+    ``mask_iou`` compares the shapes, where both the plan and the detection have one.
     """
 
     instance: int = Field(ge=0, description="index into the layout's instances")
@@ -41,6 +42,7 @@ class Verdict(_Value):
     kind: VerdictKind
     iou: Fraction = 0.0
     detection: Detection | None = None
+    mask_iou: Fraction | None = None
 
 
 class Report(_Value):

@@ -41,6 +41,16 @@ def openai_base_url() -> str | None:
     return os.environ.get("OPENAI_BASE_URL") or None
 
 
+def verifier_key() -> str | None:
+    """The API key of the verifier ``vlm`` (``INSTDIFF_VERIFIER_KEY``, else ``OPENAI_API_KEY``), or None."""
+    return os.environ.get("INSTDIFF_VERIFIER_KEY") or openai_key()
+
+
+def verifier_url() -> str | None:
+    """The endpoint of the verifier ``vlm`` (``INSTDIFF_VERIFIER_URL``, else ``OPENAI_BASE_URL``), or None for the official one."""
+    return os.environ.get("INSTDIFF_VERIFIER_URL") or openai_base_url()
+
+
 def cache_folder() -> Path:
     """Where what can be made again is kept: ``INSTDIFF_CACHE``, or ``instdiff`` in the user's cache folder."""
     if value := os.environ.get("INSTDIFF_CACHE"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluators.matching import match, place_iou, unchecked
+from evaluators.matching import mask_iou, match, place_iou, unchecked
 from evaluators.report import Detection
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 
@@ -104,3 +104,34 @@ def test_unchecked_report_is_not_verified():
     report = unchecked(Layout(caption="c", instances=(planned("dog", *LEFT), planned("cat", *RIGHT))))
     assert (report.detector, report.checked, report.verified) == ("none", 0, False)
     assert len(report.verdicts) == 2
+
+
+def mask(*rows):
+    return Mask.from_array(np.array(rows))
+
+
+@pytest.mark.parametrize(
+    "planned, found, iou",
+    [
+        (mask([1, 1], [0, 0]), mask([1, 1], [0, 0]), 1.0),
+        (mask([1, 1], [0, 0]), mask([0, 0], [1, 1]), 0.0),
+        (mask([1, 1], [0, 0]), mask([1, 0], [1, 0]), 1 / 3),
+        (mask([1, 0], [0, 0]), mask([1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]), 1.0),  # other pixels, the same shape
+        (mask([1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]), mask([1, 0], [0, 0]), 4 / 5),
+        (mask([1, 1], [0, 0]), mask([1, 1, 1], [0, 0, 0], [0, 0, 0]), 1.0),  # the centre of a lower pixel is not in the first row
+        (mask([0, 0]), mask([0, 0]), None),
+        (None, mask([1, 1]), None),
+        (mask([1, 1]), None, None),
+    ],
+)
+def test_mask_iou(planned, found, iou):
+    assert mask_iou(planned, found) == (iou if iou is None else pytest.approx(iou))
+
+
+def test_a_verdict_compares_shapes_where_both_have_one():
+    shape, other = mask([1, 0], [1, 0]), mask([1, 0], [0, 0])
+    instances = [Instance(caption="a dog", category="dog", mask=shape), planned("cat", *RIGHT)]
+    detections = [seen("dog", 0, 0, 0.5, 1).model_copy(update={"mask": other}), seen("cat", *RIGHT).model_copy(update={"mask": other})]
+    report = judge(instances, detections)
+    assert [verdict.mask_iou for verdict in report.verdicts] == [0.5, None]
+    assert [verdict.kind.value for verdict in report.verdicts] == ["found", "found"]

@@ -1,0 +1,96 @@
+"""YOLO models of the package ultralytics (AGPL-3.0, so it is an extra that nothing else needs)."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluators.detectors.chosen import MAX_DETECTIONS, box_within
+from evaluators.detectors.weights import weights_file
+from evaluators.report import Detection
+from evaluators.synonyms import class_of
+from instdiff.errors import ServiceError
+from instdiff.layout import Mask
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WEIGHTS = "yolo11m-seg.pt"
+BATCH_SIZE = 8
+THRESHOLD = 0.25
+MISSING = 'verifier yolo needs the package ultralytics (AGPL-3.0): pip install -e ".[yolo]"'
+
+
+class YoloDetector:
+    """Finds the classes that its weights were trained for; models for segmentation give masks too.
+
+    Args:
+        weights: a ``.pt`` file of a detection or segmentation model. It is read as data: what its pickle says is not run.
+        threshold: what is seen with less certainty is not reported.
+
+    Raises:
+        BadInput: there is no such file.
+        ServiceError: the package is missing, or the file cannot be loaded.
+    """
+
+    def __init__(self, weights: str = WEIGHTS, threshold: float = THRESHOLD):
+        self.name, self.threshold = "yolo", threshold
+        self.model = _load(weights_file(weights))
+        self.categories = tuple(self.model.names.values())
+
+    def canonical(self, category: str) -> str | None:
+        """The model's own class for what a name, a synonym, a plural or a phrase means, or None."""
+        return class_of(category, self.categories)
+
+    def knows(self, category: str) -> bool:
+        """True if `canonical` has a class for the category."""
+        return self.canonical(category) is not None
+
+    def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
+        """What of the vocabulary is on each picture, best first. All classes compete for a place, asked for or not."""
+        asked, found = {self.canonical(word) for word in vocabulary}, []
+        for first in range(0, len(images), BATCH_SIZE):
+            batch = [image.convert("RGB") for image in images[first : first + BATCH_SIZE]]
+            options = {"conf": self.threshold, "max_det": MAX_DETECTIONS, "retina_masks": True}  # masks in the picture's own size
+            found += self.model.predict(batch, verbose=False, save=False, **options)
+        return [[one for one in _detections(result) if one.category in asked] for result in found]
+
+
+def check_package() -> None:
+    """Raise ServiceError if ultralytics is not installed."""
+    if find_spec("ultralytics") is None:
+        raise ServiceError(MISSING)
+
+
+def _load(path: Path):
+    """The ultralytics model of a file."""
+    check_package()
+    # The package reads these when it is imported: no look for a network, no pip, no pickles that run code.
+    os.environ.update({"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "ULTRALYTICS_SAFE_LOAD": "true"})
+    try:
+        from ultralytics import YOLO
+        from ultralytics.nn import tasks
+
+        if not hasattr(tasks, "SAFE_LOAD"):
+            raise ImportError("this version of ultralytics runs what a file says; install ultralytics>=8.4.190")
+        tasks.SAFE_LOAD = True  # should the package have been imported before
+        model = YOLO(str(path))
+    except Exception as error:  # of many kinds, where a file is damaged or a package does not fit another
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ServiceError(f"verifier yolo: {path} cannot be loaded: {reason[:200]}") from error
+    if model.task not in ("detect", "segment"):
+        raise ServiceError(f"verifier yolo: {path} is a model for {model.task}; name one for detection or segmentation")
+    return model
+
+
+def _detections(result) -> list[Detection]:
+    """The boxes of one picture, best first, with their masks where there are any."""
+    boxes, found = result.boxes, []
+    masks = result.masks.data.cpu().numpy() if result.masks is not None else [None] * len(boxes)
+    for corners, score, label, mask in zip(boxes.xyxyn.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), masks, strict=True):
+        if box := box_within(*corners):
+            shape = Mask.from_array(mask) if mask is not None and mask.any() else None
+            found.append(Detection(category=result.names[int(label)], score=min(score, 1.0), box=box, mask=shape))
+    return sorted(found, key=lambda one: -one.score)
