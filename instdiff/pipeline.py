@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from diffusers import DiffusionPipeline
@@ -13,11 +14,11 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 import instdiff.autoencoder  # noqa: F401 (diffusers loads a component's class only from a module that is imported)
 from instdiff.errors import BadInput
-from instdiff.grounding import empty_grounding, place_grounding, with_text
+from instdiff.grounding import Grounding, empty_grounding, place_grounding, with_text
 from instdiff.layout import Layout
 from instdiff.sampler import Branch, Condition, sample
 from instdiff.unet import InstanceUNet
-from instdiff.unifusion import UniFusion
+from instdiff.unifusion import UniFusion, slots_for, token_counts
 
 
 class InstanceDiffusionOutput(BaseOutput):
@@ -31,6 +32,9 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
     A diffusers pipeline: `from_pretrained`, `save_pretrained`, `.to()`, `progress_bar` and the rest work as there.
     The VAE and the scheduler may be of any kind with diffusers' interface.
+
+    For speed: ``pipe.unet.compile_repeated_blocks()``, or ``pipe.unet.compile(mode="reduce-overhead")`` for CUDA graphs.
+    For memory: ``max_batch``, ``pipe.enable_model_cpu_offload()``, ``pipe.vae.enable_slicing()``.
     """
 
     model_cpu_offload_seq = "text_encoder->unifusion->unet->vae"
@@ -57,6 +61,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         num_images_per_layout: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
+        max_batch: int = 16,
         output_type: str = "pil",
         return_dict: bool = True,
         callback_on_step_end: Callable[[InstanceDiffusionPipeline, int, int, dict], dict] | None = None,
@@ -73,6 +78,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             num_images_per_layout: pictures of each layout, from different noise.
             generator: one, or one for each picture. Make it on the CPU and a seed means the same noise on every device.
             latents: (n, C, H, W) starting noise of unit variance, instead of drawing it.
+            max_batch: rows given to the UNet at once; a layout of n instances has 2 (n + 1) while they are denoised on their own.
             output_type: ``pil``, ``np``, ``pt`` or ``latent``.
             callback_on_step_end: called with (pipeline, step, timestep, {"latents"}); may return changed latents.
 
@@ -84,9 +90,9 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         """
         layouts = [layouts] if isinstance(layouts, Layout) else list(layouts)
         size = self._check(layouts)
-        prepared = [self._conditions(layout, size, apart=int(mis * num_inference_steps) > 0) for layout in layouts]
-        prepared = [each for each in prepared for _ in range(num_images_per_layout)]
-        latents = self._noise(len(prepared), size, generator, latents)
+        conditions, negatives = self._conditions(layouts, size, apart=int(mis * num_inference_steps) > 0)
+        conditions, negatives = ([each for each in some for _ in range(num_images_per_layout)] for some in (conditions, negatives))
+        latents = self._noise(len(conditions), size, generator, latents)
 
         with self.progress_bar(total=num_inference_steps) as bar:
 
@@ -100,8 +106,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
                     some[0].latents = one
 
             latents = sample(
-                self.unet, self.scheduler, latents, [c for c, _ in prepared], [n for _, n in prepared], num_inference_steps,
-                guidance_scale, alpha, mis, on_step=on_step,
+                self.unet, self.scheduler, latents, conditions, negatives, num_inference_steps, guidance_scale, alpha, mis,
+                max_batch=max_batch, on_step=on_step,
             )  # fmt: skip
 
         images = latents if output_type == "latent" else self._decode(latents, output_type)
@@ -125,35 +131,46 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             raise BadInput("size", f"{width} x {height}: both sides must be multiples of {self.vae_scale_factor}")
         return width, height
 
-    def _conditions(self, layout: Layout, size: tuple[int, int], apart: bool) -> tuple[list[Condition], Condition]:
-        """The layout as a whole, then (if ``apart``) each instance alone; and the negative."""
-        device, dtype = self._execution_device, self.unet.dtype
-        phrases = [instance.caption or instance.category for instance in layout.instances]
-        features, pooled = self.encode_captions([layout.caption, layout.negative_caption, *phrases])
+    def _conditions(self, layouts: list[Layout], size: tuple[int, int], apart: bool) -> tuple[list[list[Condition]], list[Condition]]:
+        """Per layout: the layout as a whole, then (if ``apart``) each instance alone; and the negative, shared where it is the same."""
+        phrases = [[instance.caption or instance.category for instance in layout.instances] for layout in layouts]
+        captions = [c for layout, some in zip(layouts, phrases, strict=True) for c in (layout.caption, layout.negative_caption, *some)]
+        captions = list(dict.fromkeys(captions))
+        features, pooled = self.encode_captions(captions)
+        features, pooled = dict(zip(captions, features.split(1), strict=True)), dict(zip(captions, pooled.split(1), strict=True))
+        nobody = next(iter(pooled.values()))[:0]
+
+        slots = slots_for(max(len(some) for some in phrases), self.unet.config.instance_masked)
+        counts = None if self.unet.config.instance_masked else token_counts(slots, self.unifusion.seg_tokens).to(self._execution_device)
         seg_size = self.unifusion.config.seg_size
+        nothing = self._condition(with_text(empty_grounding(slots, seg_size).to(self._execution_device), nobody), nobody, counts, size)
+        negatives = {c: replace(nothing, text=features[c].to(self.unet.dtype)) for c in dict.fromkeys(x.negative_caption for x in layouts)}
+
+        conditions = []
+        for layout, some in zip(layouts, phrases, strict=True):
+            places = place_grounding(layout, seg_size=seg_size, slots=slots).to(self._execution_device)
+            whole = with_text(places, torch.cat([nobody, *(pooled[phrase] for phrase in some)]))
+            alone = [(phrase, whole.pick(0, i)) for i, phrase in enumerate(some)] if apart else []
+            pairs = [(layout.caption, whole), *alone]
+            conditions.append([self._condition(grounding, features[caption], counts, size) for caption, grounding in pairs])
+        return conditions, [negatives[layout.negative_caption] for layout in layouts]
+
+    def _condition(self, grounding: Grounding, text: torch.Tensor, counts: torch.Tensor | None, size: tuple[int, int]) -> Condition:
+        """One condition from its grounding and the token features (1, 77, D) of its caption."""
+        tokens = self.unifusion(grounding)
         latent_size = size[1] // self.vae_scale_factor, size[0] // self.vae_scale_factor
-        places = place_grounding(layout, seg_size=seg_size).to(device, dtype)
-        whole = with_text(places, pooled[2:].to(dtype))
-        nothing = with_text(empty_grounding(seg_size=seg_size).to(device, dtype), pooled[:0].to(dtype))
-
-        def condition(text, grounding):
-            place_map = self.unifusion.place_mapper and self.unifusion.place_mapper(grounding, latent_size)
-            return Condition(text[None].to(dtype), self.unifusion(grounding), grounding.regions, place_map)
-
-        conditions = [condition(features[0], whole)]
-        if apart:
-            conditions += [condition(features[2 + i], whole.pick(0, i)) for i in range(len(phrases))]
-        return conditions, condition(features[1], nothing)
+        place_map = self.unifusion.place_mapper and self.unifusion.place_mapper(grounding, latent_size)
+        return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts)
 
     def _noise(self, count: int, size: tuple[int, int], generator, latents: torch.Tensor | None) -> torch.Tensor:
         width, height = size
         shape = (count, self.unet.config.in_channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
         if latents is None:
-            return randn_tensor(shape, generator=generator, device=self._execution_device, dtype=self.unet.dtype)
+            return randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
         if tuple(latents.shape) != shape:
             raise BadInput("latents", f"have shape {tuple(latents.shape)}, but {count} pictures of {width} x {height} need {shape}")
-        return latents.to(self._execution_device, self.unet.dtype)
+        return latents.to(self._execution_device, torch.float32)  # schedulers add up small differences
 
     def _decode(self, latents: torch.Tensor, output_type: str):
-        pictures = self.vae.decode(latents / self.vae.config.scaling_factor, return_dict=False)[0]
+        pictures = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype), return_dict=False)[0]
         return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor).postprocess(pictures, output_type=output_type)

@@ -59,13 +59,14 @@ class PlaceMap(nn.Module):
     def forward(self, grounding: Grounding, size: tuple[int, int]) -> torch.Tensor:
         """Grounding of B layouts -> (B, channels, h, w) for latents of ``size`` (h, w); zero where nothing is planned."""
         height, width = size
+        dtype = self.out.weight.dtype  # of the layers; where a cell lies is computed in float32
         cover = F.adaptive_max_pool2d(grounding.regions.float(), size) > 0  # (B, N, h, w)
         sample, slot, row, column = cover.nonzero(as_tuple=True)  # P pairs of a cell and an instance that covers it
         batch, slots = grounding.used.shape
         owner = sample * slots + slot
 
-        extent = grounding.extent.flatten(0, 1)  # (B N, 4)
-        what = self.what(torch.cat([grounding.text.flatten(0, 1), _waves(extent, EXTENT_FREQUENCIES)], dim=-1))
+        extent = grounding.extent.flatten(0, 1).float()  # (B N, 4)
+        what = self.what(torch.cat([grounding.text.flatten(0, 1).to(dtype), _waves(extent, EXTENT_FREQUENCIES).to(dtype)], dim=-1))
         sides = (extent[:, 2:] - extent[:, :2]).clamp(min=1e-3)[owner]
         centre = torch.stack([(column + 0.5) / width, (row + 0.5) / height], dim=-1).to(extent)
         offset = 2 * (centre - extent[owner, :2]) / sides - 1  # -1..1 inside the place
@@ -75,7 +76,7 @@ class PlaceMap(nn.Module):
         kinds = torch.stack([grounding.has_box, grounding.segs.flatten(2).any(-1)[:, :slots]], dim=-1).to(extent)
         where = [offset, cell, _waves(offset / 2, OFFSET_FREQUENCIES), parts, kinds.flatten(0, 1)[owner]]
 
-        h = self.where(torch.cat(where, dim=-1))
+        h = self.where(torch.cat(where, dim=-1).to(dtype))
         for layer in self.layers:
             h = layer(h, what, owner)
         h = self.norm(h)
@@ -83,6 +84,6 @@ class PlaceMap(nn.Module):
         front = (8 * (self.front(h).float() / 8).tanh()).exp()  # (P, 1); bounded, so that nothing overflows
         place = (sample * height + row) * width + column
         total = front.new_zeros(batch * height * width, 1).index_add(0, place, front)
-        cells = (self.out(h).float() * front / total[place]).to(extent)
+        cells = (self.out(h).float() * front / total[place]).to(dtype)
         painted = cells.new_zeros(batch * height * width, cells.shape[-1]).index_add(0, place, cells)
         return painted.view(batch, height, width, -1).permute(0, 3, 1, 2)

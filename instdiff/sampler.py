@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 import torch
 
+from instdiff.attention import Memory
 from instdiff.unet import InstanceUNet
 
 
-@dataclass
+@dataclass(eq=False)
 class Condition:
-    """What one trajectory is painted from; every tensor is a batch of one."""
+    """What one trajectory is painted from; every tensor is a batch of one. Trajectories may share one."""
 
     text: torch.Tensor  # (1, 77, D) caption features
     tokens: torch.Tensor  # (1, T, D) grounding tokens
     regions: torch.Tensor  # (1, N, 32, 32) bool
     place_map: torch.Tensor | None  # (1, C, H, W)
+    counts: torch.Tensor | None = None  # (T,) how many equal tokens each token stands for, the same in all conditions
 
 
 @dataclass
@@ -54,6 +56,42 @@ def merge(branches: list[Branch]) -> Branch:
     return Branch(first.condition, first.negative, torch.cat([b.latents for b in branches]).mean(0, keepdim=True), first.scheduler)
 
 
+class Denoiser:
+    """The UNet over rows of (latents, condition), in batches; what does not change between steps is computed once.
+
+    Args:
+        conditions: all that will be asked for.
+        size: (H, W) of the latents.
+        max_batch: rows given to the UNet at once.
+    """
+
+    def __init__(self, unet: InstanceUNet, conditions: list[Condition], size: tuple[int, int], max_batch: int):
+        self.unet, self.size, self.max_batch = unet, size, max_batch
+        distinct = list(dict.fromkeys(conditions))
+        self.number = {condition: i for i, condition in enumerate(distinct)}
+        text, tokens, regions = (torch.cat([getattr(c, name) for c in distinct]) for name in ("text", "tokens", "regions"))
+        self.memories = unet.remember(text, tokens, regions, size, distinct[0].counts)
+        self.place_maps = None if distinct[0].place_map is None else torch.cat([c.place_map for c in distinct])
+        self.rows, self.batches = [], []
+
+    def __call__(self, latents: list[torch.Tensor], conditions: list[Condition], timestep: torch.Tensor, alpha: float) -> torch.Tensor:
+        """Latents (1, C, H, W) each -> predictions (rows, C, H, W)."""
+        rows = [self.number[condition] for condition in conditions]
+        if rows != self.rows:  # changes when instances are merged, not from step to step
+            self.rows, self.batches = rows, [self._batch(rows[i : i + self.max_batch]) for i in range(0, len(rows), self.max_batch)]
+        inputs = torch.cat(latents).to(self.unet.dtype).split(self.max_batch)
+        stock = alpha == 0 and self.unet.config.has_stock_conv_in
+        outputs = [
+            self.unet(x, timestep, memories=memories, place_map=place_map, grounding_scale=alpha, stock_conv_in=stock)
+            for x, (memories, place_map) in zip(inputs, self.batches, strict=True)
+        ]
+        return torch.cat(outputs).to(latents[0].dtype)
+
+    def _batch(self, rows: list[int]) -> tuple[list[Memory], torch.Tensor | None]:
+        index = torch.tensor(rows, device=self.unet.device)
+        return [memory.rows(index) for memory in self.memories], None if self.place_maps is None else self.place_maps[index]
+
+
 @torch.no_grad()
 def sample(
     unet: InstanceUNet,
@@ -82,19 +120,24 @@ def sample(
     Returns:
         (B, C, H, W) clean latents.
     """
-    scheduler.set_timesteps(num_inference_steps, device=latents.device)
-    numbers = step_numbers(len(scheduler.timesteps), num_inference_steps)
+    scheduler.set_timesteps(num_inference_steps)
+    # Schedulers compute with their steps on the CPU, the UNet reads them on its device: so the loop never waits for the device.
+    timesteps, on_device = scheduler.timesteps, scheduler.timesteps.to(latents.device)
+    numbers = step_numbers(len(timesteps), num_inference_steps)
     alphas, apart = alpha_schedule(num_inference_steps, alpha), int(mis * num_inference_steps)
+    starts = (latents * scheduler.init_noise_sigma).split(1)
     layouts = [
-        [Branch(c, negative, start[None] * scheduler.init_noise_sigma, copy.deepcopy(scheduler)) for c in (some if apart else some[:1])]
-        for start, some, negative in zip(latents, conditions, negatives, strict=True)
+        [Branch(c, negative, start, copy.deepcopy(scheduler)) for c in (some if apart else some[:1])]
+        for start, some, negative in zip(starts, conditions, negatives, strict=True)
     ]
-    for index, timestep in enumerate(scheduler.timesteps):
+    used = [c for some in layouts for branch in some for c in (branch.condition, branch.negative)]
+    denoiser = Denoiser(unet, used, latents.shape[-2:], max_batch)
+    for index, timestep in enumerate(timesteps):
         step = numbers[index]
         if step == apart:
             layouts = [[merge(branches)] if len(branches) > 1 else branches for branches in layouts]
         branches = [branch for some in layouts for branch in some]
-        outputs = _guided(unet, branches, timestep, guidance_scale, alphas[step], max_batch)
+        outputs = guided(denoiser, branches, timestep, on_device[index], guidance_scale, alphas[step])
         for branch, output in zip(branches, outputs, strict=True):
             branch.latents = branch.scheduler.step(output, timestep, branch.latents, return_dict=False)[0]
         last_of_step = index + 1 == len(numbers) or numbers[index + 1] != step
@@ -104,28 +147,20 @@ def sample(
     return torch.cat([merge(branches).latents for branches in layouts])
 
 
-def _guided(unet: InstanceUNet, branches: list[Branch], timestep, guidance: float, alpha: float, max_batch: int) -> list[torch.Tensor]:
-    """Classifier-free guidance for every branch, in one batch: a list of (1, C, H, W)."""
-    inputs = [b.scheduler.scale_model_input(b.latents, timestep) for b in branches]
-    rows = list(zip(inputs, (b.condition for b in branches), strict=True))
+def guided(denoiser: Denoiser, branches: list[Branch], timestep, on_device: torch.Tensor, guidance: float, alpha: float) -> tuple:
+    """Classifier-free guidance for every branch, all in one batch: a (1, C, H, W) each."""
+    asked = [(b, b.condition) for b in branches]
     if guidance != 1.0:
-        rows += list(zip(inputs, (b.negative for b in branches), strict=True))
-    outputs = torch.cat([_predict(unet, rows[i : i + max_batch], timestep, alpha) for i in range(0, len(rows), max_batch)])
+        asked += [(b, b.negative) for b in branches]
+    # Equal rows are computed once: the instances of a layout start from one noise, and lead away from one negative.
+    rows = {(id(branch.latents), condition): branch for branch, condition in asked}
+    latents = [branch.scheduler.scale_model_input(branch.latents, timestep) for branch in rows.values()]
+    outputs = denoiser(latents, [condition for _, condition in rows], on_device, alpha)
+    if len(rows) < len(asked):
+        place = {row: i for i, row in enumerate(rows)}
+        places = [place[id(branch.latents), condition] for branch, condition in asked]
+        outputs = torch.cat([outputs[i : i + 1] for i in places])
     if guidance == 1.0:
-        return list(outputs.split(1))
+        return outputs.split(1)
     grounded, negative = outputs.chunk(2)
-    return list((negative + guidance * (grounded - negative)).split(1))
-
-
-def _predict(unet: InstanceUNet, rows: list[tuple[torch.Tensor, Condition]], timestep, alpha: float) -> torch.Tensor:
-    latents, conditions = zip(*rows, strict=True)
-    return unet(
-        torch.cat(latents),
-        timestep,
-        torch.cat([c.text for c in conditions]),
-        torch.cat([c.tokens for c in conditions]),
-        torch.cat([c.regions for c in conditions]),
-        None if conditions[0].place_map is None else torch.cat([c.place_map for c in conditions]),
-        grounding_scale=alpha,
-        stock_conv_in=alpha == 0 and unet.config.has_stock_conv_in,
-    )
+    return (negative + guidance * (grounded - negative)).split(1)

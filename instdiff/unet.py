@@ -5,6 +5,7 @@ Parameter names are those of diffusers' `UNet2DConditionModel`, plus ``fuser.*``
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
@@ -12,66 +13,14 @@ import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.loaders import PeftAdapterMixin
-from diffusers.models.attention import Attention, FeedForward
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from diffusers.models.resnet import Downsample2D, ResnetBlock2D, Upsample2D
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import nn
 
+from instdiff.attention import Memory, SpatialTransformer
 
-class GatedSelfAttention(nn.Module):
-    """Lets visual tokens look at grounding tokens, through gates that start closed (GLIGEN; InstanceDiffusion, section 3.1)."""
-
-    def __init__(self, dim: int, token_dim: int, heads: int):
-        super().__init__()
-        self.linear = nn.Linear(token_dim, dim)
-        self.attn = Attention(dim, heads=heads, dim_head=dim // heads)
-        self.ff = FeedForward(dim, activation_fn="geglu")
-        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.alpha_attn, self.alpha_dense = nn.Parameter(torch.tensor(0.0)), nn.Parameter(torch.tensor(0.0))
-
-    def forward(self, x: torch.Tensor, tokens: torch.Tensor, scale: float, mask: torch.Tensor | None) -> torch.Tensor:
-        """x: (B, HW, C) visual tokens; tokens: (B, T, D); mask: (B, HW, T) True where a visual token may look, or None."""
-        both = self.norm1(torch.cat([x, self.linear(tokens)], dim=1))  # (B, HW + T, C)
-        if mask is not None:
-            mask = F.pad(mask, (x.shape[1], 0), value=True)  # visual tokens always see each other
-        # Queries are needed for the visual tokens alone: what the grounding tokens become is never read.
-        x = x + scale * self.alpha_attn.tanh() * self.attn(both[:, : x.shape[1]], both, attention_mask=mask)
-        return x + scale * self.alpha_dense.tanh() * self.ff(self.norm2(x))
-
-
-class TransformerBlock(nn.Module):
-    """Self-attention, grounding, cross-attention to the caption, feed-forward."""
-
-    def __init__(self, dim: int, text_dim: int, token_dim: int, heads: int):
-        super().__init__()
-        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(dim), nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attn1 = Attention(dim, heads=heads, dim_head=dim // heads)
-        self.fuser = GatedSelfAttention(dim, token_dim, heads)
-        self.attn2 = Attention(dim, cross_attention_dim=text_dim, heads=heads, dim_head=dim // heads)
-        self.ff = FeedForward(dim, activation_fn="geglu")
-
-    def forward(self, x, text, tokens, scale, mask):
-        x = x + self.attn1(self.norm1(x))
-        if scale != 0 and tokens is not None:
-            x = self.fuser(x, tokens, scale, mask)
-        x = x + self.attn2(self.norm2(x), text)
-        return x + self.ff(self.norm3(x))
-
-
-class SpatialTransformer(nn.Module):
-    """A transformer block over the positions of a feature map."""
-
-    def __init__(self, dim: int, text_dim: int, token_dim: int, heads: int, groups: int):
-        super().__init__()
-        self.norm = nn.GroupNorm(groups, dim, eps=1e-6)
-        self.proj_in, self.proj_out = nn.Conv2d(dim, dim, 1), nn.Conv2d(dim, dim, 1)
-        self.transformer_blocks = nn.ModuleList([TransformerBlock(dim, text_dim, token_dim, heads)])
-
-    def forward(self, x, text, tokens, scale, masks):
-        height, width = x.shape[-2:]
-        h = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)  # (B, HW, C)
-        h = self.transformer_blocks[0](h, text, tokens, scale, masks.get((height, width)))
-        return x + self.proj_out(h.transpose(1, 2).unflatten(2, (height, width)))
+MEMORY_FORMAT = torch.channels_last
 
 
 @lru_cache(maxsize=64)
@@ -91,10 +40,12 @@ def low_frequency_filter(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     coefficients, so no FFT. The window is not symmetric; the published weights were trained with it.
     """
     height, width = x.shape[-2:]
-    waves, flat = _low_waves(height, width, x.device), x.float().flatten(2)
+    waves = _low_waves(height, width, x.device)
+    flat = x.float().permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), a view where x is channels last
     # Re(c * conj(wave)) with c = sum(x * wave) is the product of the real parts plus that of the imaginary parts.
-    low = (flat @ waves.T) @ waves / (height * width)  # (B, C, HW)
-    return (flat + (scale.float() - 1) * low).view_as(x).to(x.dtype)
+    coefficients = (waves @ flat) * ((scale.float() - 1) / (height * width))  # (B, 8, C)
+    filtered = torch.baddbmm(flat, waves.T.expand(len(x), -1, -1), coefficients)
+    return filtered.unflatten(1, (height, width)).permute(0, 3, 1, 2).to(x.dtype)
 
 
 class ScaleU(nn.Module):
@@ -121,9 +72,10 @@ class Block(nn.Module):
         if scaleu:
             self.scaleu = nn.ModuleList(ScaleU(channels) for channels in scaleu)
 
-    def layer(self, i: int, x: torch.Tensor, time: torch.Tensor, context: tuple) -> torch.Tensor:
+    def layer(self, i: int, x: torch.Tensor, time: torch.Tensor, memories: Iterator[Memory], scale: float) -> torch.Tensor:
+        """ResNet ``i`` and its transformer, which takes the next memory."""
         x = self.resnets[i](x, time)
-        return self.attentions[i](x, *context) if hasattr(self, "attentions") else x
+        return self.attentions[i](x, next(memories), scale) if hasattr(self, "attentions") else x
 
 
 class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
@@ -143,6 +95,7 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
     """
 
     config_name = "config.json"
+    _repeated_blocks = ["ResnetBlock2D", "SpatialTransformer"]  # what `compile_repeated_blocks` compiles
 
     @register_to_config
     def __init__(
@@ -203,12 +156,13 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         self,
         sample: torch.Tensor,
         timestep: torch.Tensor | float,
-        encoder_hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
         grounding_tokens: torch.Tensor | None = None,
         regions: torch.Tensor | None = None,
         place_map: torch.Tensor | None = None,
         grounding_scale: float = 1.0,
         stock_conv_in: bool = False,
+        memories: list[Memory] | None = None,
     ) -> torch.Tensor:
         """Predict the noise or velocity.
 
@@ -221,49 +175,76 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
             place_map: (B, C, H, W) what the cells show, where UniFusion makes one.
             grounding_scale: strength of the gates, 0..1 (alpha schedule).
             stock_conv_in: use the backbone's own first convolution.
+            memories: from `remember`, instead of caption features, tokens and regions.
 
         Returns:
             (B, C, H, W).
         """
-        timesteps = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
+        if memories is None:
+            memories = self.remember(encoder_hidden_states, grounding_tokens, regions, size=sample.shape[-2:])
+        memories = iter(memories)
+        timesteps = torch.as_tensor(timestep, device=sample.device).reshape(-1)  # one for all stays one row
         time = self.time_embedding(self.time_proj(timesteps).to(sample.dtype))
-        masks = self._attention_masks(sample, grounding_tokens, regions)
-        context = (encoder_hidden_states, grounding_tokens, grounding_scale, masks)
 
+        sample = sample.contiguous(memory_format=MEMORY_FORMAT)  # so a feature map is a row of tokens without a copy
         x = (self.stock_conv_in if stock_conv_in else self.conv_in)(sample)
         if place_map is not None:
             x = x + grounding_scale * place_map
         skips = [x]
         for block in self.down_blocks:
             for i in range(len(block.resnets)):
-                x = block.layer(i, x, time, context)
+                x = block.layer(i, x, time, memories, grounding_scale)
                 skips.append(x)
             if hasattr(block, "downsamplers"):
                 x = block.downsamplers[0](x)
                 skips.append(x)
 
-        x = self.mid_block.layer(0, x, time, context)
+        x = self.mid_block.layer(0, x, time, memories, grounding_scale)
         x = self.mid_block.resnets[1](x, time)
 
         for block in self.up_blocks:
             for i in range(len(block.resnets)):
                 h, skip = block.scaleu[i](x, skips.pop())
-                x = block.layer(i, torch.cat([h, skip], dim=1), time, context)
+                x = block.layer(i, torch.cat([h, skip], dim=1), time, memories, grounding_scale)
             if hasattr(block, "upsamplers"):
                 x = block.upsamplers[0](x, output_size=skips[-1].shape[-2:])
 
         return self.conv_out(F.silu(self.conv_norm_out(x)))
 
-    def _attention_masks(self, sample: torch.Tensor, tokens: torch.Tensor | None, regions: torch.Tensor | None) -> dict:
-        """{(H, W): (B, HW, T) bool} for every level, or nothing where the model is not instance-masked."""
-        if not self.config.instance_masked or tokens is None or regions is None:
-            return {}
-        height, width = sample.shape[-2:]
-        masks = {}
-        for _ in self.down_blocks:
-            cover = F.adaptive_max_pool2d(regions.to(sample.dtype), (height, width)).flatten(2) > 0  # (B, N, HW)
-            four_kinds = cover.repeat(1, 4, 1)  # box, point, scribble and polygon tokens of the same instances
-            segs = cover.any(dim=1, keepdim=True).expand(-1, tokens.shape[1] - four_kinds.shape[1], -1)
-            masks[height, width] = torch.cat([four_kinds, segs], dim=1).transpose(1, 2)  # (B, HW, T)
-            height, width = (height + 1) // 2, (width + 1) // 2
-        return masks
+    @apply_forward_hook
+    def remember(
+        self,
+        text: torch.Tensor,
+        tokens: torch.Tensor | None,
+        regions: torch.Tensor | None,
+        size: tuple[int, int],
+        counts: torch.Tensor | None = None,
+    ) -> list[Memory]:
+        """What the transformers read of captions and places, in the order in which `forward` comes to them.
+
+        Args:
+            text, tokens, regions: as ``encoder_hidden_states``, ``grounding_tokens`` and ``regions`` of `forward`.
+            size: (H, W) of the latents.
+            counts: (T,) how many equal tokens each token stands for; None is one.
+        """
+        masked = self.config.instance_masked and tokens is not None and regions is not None
+        sizes, biases = [size], [None] * len(self.down_blocks)
+        for _ in self.down_blocks[1:]:
+            sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+        if masked:
+            biases = [_visibility(regions, tokens.shape[1], level).log().to(text.dtype) for level in sizes]  # 0 or -inf
+        elif counts is not None and text.device.type != "cpu":
+            tokens = tokens.repeat_interleave(counts.long(), dim=1)  # there the fastest attention knows no bias
+        elif counts is not None:
+            biases = [F.pad(counts.log(), (h * w, 0)).to(text.dtype)[None, None, None] for h, w in sizes]
+        levels = zip([*self.down_blocks, self.mid_block, *self.up_blocks], [*biases, biases[-1], *biases[::-1]], strict=True)
+        return [t.remember(text, tokens, bias) for block, bias in levels for t in getattr(block, "attentions", ())]
+
+
+def _visibility(regions: torch.Tensor, num_tokens: int, size: tuple[int, int]) -> torch.Tensor:
+    """(B, 1, HW, HW + T), 1 where a visual token may look: at all visual tokens, and at those of places that cover it."""
+    cover = (F.adaptive_max_pool2d(regions.float(), size).flatten(2) > 0).float()  # (B, N, HW)
+    four_kinds = cover.repeat(1, 4, 1)  # box, point, scribble and polygon tokens of the same instances
+    segs = cover.amax(dim=1, keepdim=True).expand(-1, num_tokens - four_kinds.shape[1], -1)
+    seen = torch.cat([four_kinds, segs], dim=1).transpose(1, 2)  # (B, HW, T)
+    return F.pad(seen, (seen.shape[1], 0), value=1.0)[:, None]

@@ -34,6 +34,22 @@ def _mlp(in_dim: int, mid_dim: int, out_dim: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(in_dim, mid_dim), nn.SiLU(), nn.Linear(mid_dim, mid_dim), nn.SiLU(), nn.Linear(mid_dim, out_dim))
 
 
+def slots_for(instances: int, instance_masked: bool) -> int:
+    """How many slots to compute: one empty one stands for all; in an instance-masked model nobody looks at the tokens of an empty one."""
+    return max(instances, 1) if instance_masked else min(instances + 1, MAX_INSTANCES)
+
+
+def token_counts(slots: int, seg_tokens: int) -> torch.Tensor:
+    """(4 * slots + seg_tokens,) float32: how many of the published model's tokens each token of ``slots`` slots stands for.
+
+    The model was trained with 30 slots, and the tokens of all empty ones are equal. Where the last slot is left empty, its four tokens
+    can stand for those of all empty slots; the attention then counts them as many times.
+    """
+    counts = torch.ones(4, slots)
+    counts[:, -1] = MAX_INSTANCES - slots + 1
+    return torch.cat([counts.flatten(), torch.ones(seg_tokens)])
+
+
 class UniFusion(ModelMixin, ConfigMixin):
     """One tokenizer per kind of place, and a ConvNeXt that reads the segmentation planes of all instances at once.
 
@@ -83,17 +99,19 @@ class UniFusion(ModelMixin, ConfigMixin):
 
     def forward(self, grounding: Grounding) -> torch.Tensor:
         """Grounding of B layouts -> tokens (B, 4 * N + (S / 64)**2, out_dim): boxes, points, scribbles, polygons, segs."""
+        dtype = self.null_text.dtype
         used = grounding.used[..., None]  # (B, N, 1)
-        text = torch.where(used, grounding.text, self.null_text)  # (B, N, text_dim)
+        text = torch.where(used, grounding.text.to(dtype), self.null_text)  # (B, N, text_dim)
         tokens = []
         for kind in COORDINATES:
-            coordinates, present = getattr(grounding, f"{kind}_xy"), getattr(grounding, f"has_{kind}")
-            place = torch.where(present[..., None], fourier_features(coordinates), self.null_place[kind])
+            # In float32: the highest frequencies turn a rounded coordinate into another one.
+            coordinates, present = getattr(grounding, f"{kind}_xy").float(), getattr(grounding, f"has_{kind}")
+            place = torch.where(present[..., None], fourier_features(coordinates).to(dtype), self.null_place[kind])
             tokens.append(self.tokenizers[kind](torch.cat([text, place], dim=-1)))  # (B, N, out_dim)
 
         has_seg = grounding.segs.flatten(1).any(dim=1)
         features = self.null_place["seg"].expand(len(has_seg), self.seg_tokens, -1)
         if has_seg.any():  # the ConvNeXt is the costly part, and most layouts have no mask
-            features = features.index_put((has_seg,), self.seg_features(grounding.segs[has_seg].to(text.dtype)))
+            features = features.index_put((has_seg,), self.seg_features(grounding.segs[has_seg].to(dtype)))
         tokens.append(self.tokenizers["seg"](features + self.seg_positions))
         return torch.cat(tokens, dim=1)

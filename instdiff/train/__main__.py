@@ -57,6 +57,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """One stage."""
+    import torch
+
+    torch.set_flush_denormal(True)  # numbers too small to matter are many times slower on a CPU
     out, sprites, vae = args.out, args.out / "sprites", args.out / "vae"
     slice_of_time = {"minutes": args.minutes, "cooldown_minutes": args.cooldown, "resume": args.resume}
     if args.stage == "sprites":

@@ -152,7 +152,6 @@ def train(
     """
     seed = 500 if judge else 0
     torch.manual_seed(seed)
-    torch.set_flush_denormal(True)
     widths = {"channels": (16, 48, 96, 128, 128), "head_channels": 80} if judge else {}
     model = DenseDetector(tuple(NAMES), tuple(COLOUR_NAMES), tuple(TEXTURE_NAMES), **widths).to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)

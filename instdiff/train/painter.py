@@ -187,7 +187,6 @@ def train(
         dist.init_process_group("gloo")
     rank = dist.get_rank() if dist.is_initialized() else 0
     torch.manual_seed(0)
-    torch.set_flush_denormal(True)
     data = Scenes(scenes)
     held_out = Scenes(scenes / "held-out")
     painter = Painter(CLIPTokenizer.from_pretrained(tokenizer), data.latents[0].shape[0])

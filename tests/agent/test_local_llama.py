@@ -173,7 +173,7 @@ def test_a_real_model_behind_a_server(llama):
 def test_the_package_is_named_where_it_is_missing(tmp_path, monkeypatch):
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     monkeypatch.setattr("agent.planners.chat.llama.find_spec", lambda name: None)
-    with pytest.raises(ServiceError, match=r'needs the package llama-cpp-python: pip install "instdiff-agent\[llama\]"'):
+    with pytest.raises(ServiceError, match=r'needs the package llama-cpp-python: pip install -e "\.\[llama\]"'):
         load_planner(f"llama:{tmp_path / 'model.gguf'}")
 
 

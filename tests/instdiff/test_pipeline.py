@@ -1,13 +1,16 @@
 """The pipeline's promises, on a tiny model with random weights."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
 from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler
 from golden_figures import plms
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout
+from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point
 from instdiff.train.words import train_tokenizer
 from instdiff.unet import InstanceUNet
 from instdiff.unifusion import UniFusion
@@ -118,6 +121,49 @@ def test_callback_sees_every_step_and_may_change_the_latents(pipeline):
 def test_latents_may_be_given(pipeline):
     latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.equal(paint(pipeline, layout(), latents=latents), paint(pipeline, layout()))
+
+
+def test_parts_of_things_are_instances_like_any_other(pipeline):
+    """A layout may be painted again from the same noise with parts added, as boxes or points."""
+    whole, latents = layout(), torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    parts = [Instance(caption="a red ear", point=Point(x=0.2, y=0.25)), Instance(caption="a nose", box=Box(x0=0.2, y0=0.3, x1=0.3, y1=0.4))]
+    with_parts = Layout(width=64, height=64, caption=whole.caption, instances=[*whole.instances, *parts])
+    first, second = (paint(pipeline, each, latents=latents) for each in (whole, with_parts))
+    assert torch.isfinite(second).all()
+    assert not torch.allclose(first, second, atol=1e-5)
+
+
+def test_small_batches_paint_the_same(pipeline):
+    assert torch.allclose(paint(pipeline, layout(), max_batch=2), paint(pipeline, layout()), atol=1e-4)
+
+
+def test_models_are_fetched_before_they_are_used(pipeline):
+    """Under model offload every way into a model goes through its hook."""
+    fetched = []
+
+    class Hook(ModelHook):
+        def pre_forward(self, module, *args, **kwargs):
+            fetched.append(type(module).__name__)
+            return args, kwargs
+
+    models = [pipeline.text_encoder, pipeline.unifusion, pipeline.unet]
+    for model in models:
+        add_hook_to_module(model, Hook())
+    try:
+        paint(pipeline, layout(), num_inference_steps=1, mis=0.0, guidance_scale=1.0, output_type="latent")
+    finally:
+        for model in models:
+            remove_hook_from_module(model)
+    # Two sets of tokens (the layout's and the negative's); the UNet once for its memories, once for the step.
+    assert fetched == ["CLIPTextModel", "UniFusion", "UniFusion", "InstanceUNet", "InstanceUNet"]
+
+
+def test_the_blocks_can_be_compiled(pipeline):
+    expected = paint(pipeline, layout(), num_inference_steps=1)
+    compiled = copy.copy(pipeline)
+    compiled.unet = copy.deepcopy(pipeline.unet)
+    compiled.unet.compile_repeated_blocks(fullgraph=True, backend="aot_eager")
+    assert torch.allclose(paint(compiled, layout(), num_inference_steps=1), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("output_type", "kind", "shape"), [("np", np.ndarray, (2, 64, 64, 3)), ("pt", torch.Tensor, (2, 3, 64, 64))])

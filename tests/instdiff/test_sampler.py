@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
 from golden_figures import figures, plms, small_grounding, small_models, tensors
 
 from instdiff.sampler import Condition, alpha_schedule, sample, step_numbers
+from instdiff.unet import InstanceUNet
 
 TOLERANCE = 5e-3
 
@@ -76,6 +78,40 @@ def test_nearly_all_steps_apart_still_merges():
     assert len(trajectory[0]) == 4
     assert len(trajectory[1]) == 1
     assert torch.equal(final, trajectory[1][0])
+
+
+@pytest.mark.parametrize("scheduler", [plms, EulerDiscreteScheduler, DPMSolverMultistepScheduler, DDIMScheduler])
+def test_the_loop_never_waits_for_the_device(scheduler):
+    """Tensors on the meta device have no numbers: whatever asks for one fails."""
+    with torch.device("meta"):
+        unet = InstanceUNet(block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, cross_attention_dim=16)
+        text, tokens, regions = torch.zeros(1, 77, 16), torch.zeros(1, 9, 16), torch.zeros(1, 2, 32, 32, dtype=torch.bool)
+        noise = torch.zeros(1, 4, 8, 8)
+    conditions = [[Condition(text, tokens, regions, None) for _ in range(3)]]
+    assert sample(unet, scheduler(), noise, conditions, [Condition(text, tokens, regions, None)], 3, 7.5, 0.5, 0.4).is_meta
+
+
+@pytest.mark.parametrize("max_batch", [1, 3])
+@torch.no_grad()
+def test_small_batches_and_equal_rows_change_nothing(max_batch):
+    """Two pictures of one layout share their conditions; at the first step the branches of each share their latents too."""
+    torch.manual_seed(0)
+    unet = InstanceUNet(block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, cross_attention_dim=16).eval()
+    make = lambda: Condition(torch.randn(1, 77, 16), torch.randn(1, 9, 16), torch.zeros(1, 2, 32, 32, dtype=torch.bool), None)  # noqa: E731
+    conditions, negative, noise = [make(), make(), make()], make(), torch.randn(2, 4, 8, 8)
+    sizes = []
+    unet.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+
+    def paint(**options):
+        sizes.clear()
+        return sample(unet, plms(), noise, [conditions] * 2, [negative] * 2, 4, 7.5, 0.8, 0.5, **options)
+
+    together = paint()
+    assert sizes == [8, 12, 12, 4, 4]  # 2 (3 + 1) rows, then 2 (3 + 3) while apart, then 2 (1 + 1)
+    assert (paint(max_batch=max_batch) - together).abs().max() <= 1e-4
+    assert max(sizes) == max_batch and sum(sizes) == 40
+    alone = sample(unet, plms(), noise[1:], [conditions], [negative], 4, 7.5, 0.8, 0.5)
+    assert (alone - together[1:]).abs().max() <= 1e-4
 
 
 @pytest.mark.slow

@@ -1,10 +1,13 @@
 """The UNet against the reference's predictions."""
 
+import copy
+
 import pytest
 import torch
 from golden_figures import figures, grounding, load_models, seg_planes, small_models, tensors
 
 from instdiff.unet import InstanceUNet, low_frequency_filter
+from instdiff.unifusion import token_counts
 
 
 def filter_cases():
@@ -55,6 +58,62 @@ def test_the_modes_of_the_golden_figures_differ():
     assert (golden["eps_box"] - golden["eps_point"]).abs().max() > 0.03
 
 
+@pytest.mark.parametrize("tokens", ["box", "mask", "null"])
+@torch.no_grad()
+def test_one_null_token_stands_for_all_empty_slots(tokens):
+    golden, slots = tensors("unet_small"), 6  # the golden layouts have at most five instances
+    unet, unifusion = small_models()
+    found = tensors("unifusion_small")[f"objs_{tokens}"]
+    kinds, segs = found[:, :120].unflatten(1, (4, 30)), found[:, 120:]
+    assert (kinds[:, :, slots:] - kinds[:, :, slots - 1 : slots]).abs().max() < 1e-5
+    folded = torch.cat([kinds[:, :, :slots].flatten(1, 2), segs], dim=1)
+    counts = token_counts(slots, unifusion.seg_tokens)
+    assert counts.sum() == found.shape[1] and len(counts) == folded.shape[1] == 88
+
+    def painted(tokens, counts):
+        memories = unet.remember(golden["context"], tokens, None, size=(32, 32), counts=counts)
+        return unet(golden["x"], golden["timesteps"], memories=memories)
+
+    expected = golden[f"eps_{tokens}"]
+    assert (painted(folded, counts) - expected).abs().max() <= 1e-4
+    assert (painted(folded, None) - expected).abs().max() > 1e-3  # the weight matters
+
+
+@torch.no_grad()
+def test_masked_attention_needs_no_tokens_of_empty_slots():
+    torch.manual_seed(0)
+    unet = InstanceUNet(block_out_channels=(32, 32), attention_levels=(True, True), cross_attention_dim=16, has_stock_conv_in=False,
+                        instance_masked=True).eval()  # fmt: skip
+    for name, parameter in unet.named_parameters():
+        if name.endswith(("alpha_attn", "alpha_dense")):
+            parameter.fill_(1.0)
+    slots, regions = [0, 1, 30, 31, 60, 61, 90, 91, 120], torch.zeros(1, 30, 32, 32, dtype=torch.bool)
+    regions[0, 0, :16], regions[0, 1, :, 20:] = True, True  # the rest of the picture sees no token at all
+    x, text, tokens = torch.randn(1, 4, 8, 8), torch.randn(1, 77, 16), torch.randn(1, 121, 16)
+    whole, used = unet(x, 5, text, tokens, regions), unet(x, 5, text, tokens[:, slots], regions[:, :2])
+    assert (whole - used).abs().max() <= 1e-5
+    assert (whole - unet(x, 5, text, tokens[:, slots], regions[:, :2].flip(1))).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_memories_of_repeated_rows():
+    golden, (unet, _) = tensors("unet_small"), small_models()
+    memories = unet.remember(golden["context"], tensors("unifusion_small")["objs_box"], None, size=(32, 32))
+    found = unet(golden["x"][[1, 0, 1]], golden["timesteps"][[1, 0, 1]], memories=[m.rows(torch.tensor([1, 0, 1])) for m in memories])
+    assert (found - golden["eps_box"][[1, 0, 1]]).abs().max() <= 1e-4
+
+
+@torch.no_grad()
+def test_half_precision_stays_near():
+    golden, (unet, _) = tensors("unet_small"), small_models()
+    half = copy.deepcopy(unet).bfloat16()
+    found = half(
+        golden["x"].bfloat16(), golden["timesteps"], golden["context"].bfloat16(), tensors("unifusion_small")["objs_box"].bfloat16()
+    )
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - golden["eps_box"]).std() <= 0.03 * golden["eps_box"].std()
+
+
 @pytest.mark.slow
 @torch.no_grad()
 def test_full_size_unet_equals_the_reference():
@@ -88,9 +147,14 @@ def test_instance_masked_attention_keeps_an_instance_to_its_place():
     fuser = unet.down_blocks[0].attentions[0].transformer_blocks[0].fuser
     fuser.alpha_attn.fill_(1.0)
     visual, tokens = torch.randn(1, 64, 32), torch.randn(1, 4 * 2 + 1, 16)
-    mask = unet._attention_masks(torch.zeros(1, 4, 8, 8), tokens, regions)[8, 8]
+    bias = unet.remember(torch.zeros(1, 77, 16), tokens, regions, size=(8, 8))[0].bias
     changed = tokens.clone()
     changed[:, [0, 2, 4, 6]] += 1  # the four tokens of instance 0
-    difference = (fuser(visual, tokens, 1.0, mask) - fuser(visual, changed, 1.0, mask)).abs().amax(dim=-1)[0].view(8, 8)
+    difference = (
+        (fuser(visual, fuser.remember(tokens), 1.0, bias) - fuser(visual, fuser.remember(changed), 1.0, bias))
+        .abs()
+        .amax(dim=-1)[0]
+        .view(8, 8)
+    )
     assert difference[:4].min() > 0
     assert difference[4:].max() == 0

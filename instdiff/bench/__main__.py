@@ -1,0 +1,178 @@
+"""``python -m instdiff.bench``: how fast the engine paints, beside the published schedule of work in the same run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from instdiff.errors import BadInput, InstDiffError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+EXAMPLES = """\
+sizes, none of which is downloaded:
+  small  the published architecture at a tenth of the width, latents 32 x 32, weights made from numbers
+  draft  the bundled draft model
+  sd15   the published size, latents 64 x 64, weights made from numbers: 10 s per UNet call on a laptop, meant for GPUs
+
+modes:
+  engine     as the engine paints
+  reference  the published schedule: one UNet call after another, everything made anew for each
+Both paint the same latents up to rounding; "difference" is the largest difference in standard deviations of the latents.
+A picture is everything from the boxes to the last latents; text encoder and decoder, the same in both modes, are left out.
+
+columns:
+  seconds         median; beside it processor seconds, which a busy machine does not stretch
+  evaluations     latents that went through the UNet, of both halves of guidance
+  GFLOP           what torch's counter counts: convolutions, linear layers, products of attention
+  of matmul       work per (processor) second, as a share of a large matrix product measured in the same run
+  peak MB         memory on the device, or of the process on a CPU
+
+examples:
+  python -m instdiff.bench --size draft --instances 0 3 10
+  python -m instdiff.bench --size small --instances 6 --mis 0.36 --each     what each saving is worth on its own
+  python -m instdiff.bench --size sd15 --device cuda --dtype float16 --json
+  python -m instdiff.bench --write docs/performance.md
+  python -m instdiff.bench --rows monday.jsonl tuesday.jsonl --write docs/performance.md     what --json wrote, as one table
+
+exit codes: 0 done, 2 bad input
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors are ours: one line."""
+
+    def error(self, message: str):
+        raise BadInput("arguments", f"{message}; see --help")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m instdiff.bench",
+        description="Measures the engine, and the published schedule of work beside it, run by run in turns.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--size", nargs="+", choices=["small", "draft", "sd15"], default=["small", "draft"], help="(small draft)")
+    parser.add_argument("--mode", nargs="+", choices=["engine", "reference"], default=["engine", "reference"], help="(both)")
+    parser.add_argument("--instances", nargs="+", type=_from(0, 13), default=[0, 1, 3, 6, 10], metavar="N", help="(0 1 3 6 10)")
+    parser.add_argument("--mis", nargs="+", type=_from(0.0, 0.99), default=[0.0, 0.2, 0.36], metavar="M", help="(0 0.2 0.36)")
+    parser.add_argument("--steps", type=_from(1, 1000), metavar="S", help="denoising steps (50; 25 for draft)")
+    parser.add_argument("--repeat", type=_from(1, 100), default=3, metavar="R", help="pictures per mode (3)")
+    parser.add_argument("--each", action="store_true", help="also the engine without each of its savings in turn")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (cpu)")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of weights (float32)")
+    parser.add_argument("--autocast", action="store_true", help="also the engine under bfloat16 autocast, from weights of --dtype")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
+    parser.add_argument("--rows", nargs="+", metavar="FILE", type=Path, help="measure nothing; read what --json wrote")
+    parser.add_argument("--write", metavar="FILE", type=Path, help="put the table into a Markdown file as well")
+    return parser
+
+
+def _from(least: float, most: float):
+    def number(text: str):
+        value = type(least)(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not within {least} to {most}")
+        return value
+
+    return number
+
+
+def main(arguments: list[str] | None = None) -> int:
+    try:
+        options = build_parser().parse_args(arguments)
+        rows = []
+        for row in measured(options):
+            rows.append(row)
+            if options.json:
+                print(json.dumps(row), flush=True)
+            else:
+                print(line(row) if len(rows) > 1 else "\n".join([HEAD, RULE, line(row)]), flush=True)
+        if options.write:
+            options.write.write_text(page(rows))
+    except InstDiffError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def measured(options: argparse.Namespace) -> Iterator[dict]:
+    """Rows of this run, or of earlier ones."""
+    if not options.rows:
+        from instdiff.bench import cases  # torch loads here
+
+        yield from cases.rows(options)
+        return
+    for path in options.rows:
+        try:
+            yield from map(json.loads, path.read_text().splitlines())
+        except (OSError, ValueError) as error:
+            raise BadInput("--rows", f"{path} cannot be read: {error}") from error
+
+
+COLUMNS = ["size", "mode", "n", "mis", "steps", "seconds", "cpu s", "calls", "evaluations", "GFLOP", "of matmul", "peak MB"]
+COLUMNS += ["faster", "difference"]
+HEAD, RULE = f"| {' | '.join(COLUMNS)} |", "|" + " --- |" * len(COLUMNS)
+
+
+def line(row: dict) -> str:
+    """A row as a line of a Markdown table."""
+    cells = [row[name] for name in ("size", "mode", "instances", "mis", "steps")]
+    cells += [f"{row['seconds']:.2f}", f"{row['cpu_seconds']:.2f}", row["unet_calls"], row["evaluations"], f"{row['flops'] / 1e9:.0f}"]
+    cells += [f"{row['of_matmul']:.0%}", f"{row['peak_bytes'] / 1e6:.0f}", f"{row['faster']:.2f} x" if row["faster"] else ""]
+    cells += [f"{row['difference']:.0e}" if row["difference"] is not None else ""]
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def page(rows: list[dict]) -> str:
+    """docs/performance.md: the table, and how to read and repeat it."""
+    from instdiff.bench.reference_schedule import SAVINGS
+
+    return PAGE.format(
+        machine=rows[0]["machine"],
+        speed=f"{statistics.median(row['matmul_flops_per_s'] for row in rows) / 1e9:.0f}",
+        table="\n".join([HEAD, RULE, *map(line, rows)]),
+        savings="\n".join(f"- `{name}`: {what}" for name, what in SAVINGS.items()),
+    )
+
+
+PAGE = """\
+# Performance
+
+Written by `python -m instdiff.bench --write docs/performance.md`; `--help` explains the columns and says how to choose the rows.
+Machine: {machine}; a matrix product runs at {speed} GFLOP/s there.
+
+{table}
+
+*engine* is how the pipeline paints; *reference* is the published schedule of work through the same modules: one UNet call after
+another, the grounding tokens and the ConvNeXt in every call. "faster" compares processor seconds on a CPU (other work on the machine
+does not stretch them), seconds on a GPU, with the reference of the same layout; a row named *without ...* compares with the reference
+too. "difference" is the largest difference from the reference's latents in standard deviations of these.
+
+The savings, none of which is an option, since all give equal latents up to rounding:
+
+{savings}
+
+## What a user can choose
+
+| to | do |
+| --- | --- |
+| compile the blocks (regional) | `pipe.unet.compile_repeated_blocks(fullgraph=True)` |
+| capture CUDA graphs | `pipe.unet.compile(mode="reduce-overhead")` |
+| keep only the model at work on the GPU | `pipe.enable_model_cpu_offload()` |
+| decode pictures one at a time | `pipe.vae.enable_slicing()`, where the VAE is an `AutoencoderKL` |
+| bound the memory of the UNet | `pipe(layouts, max_batch=4)`: at most 4 rows at once; n instances are 2 (n + 1) rows while apart |
+| compute in half precision | `InstanceDiffusionPipeline.from_pretrained(folder, dtype=torch.bfloat16)` |
+
+In half precision the latents, the coordinates and ScaleU's filter stay float32.
+"""
+
+if __name__ == "__main__":
+    sys.exit(main())
