@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 
+from instdiff.command_line import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 
 DONE, BAD_INPUT, NOT_VERIFIED, SERVICE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
@@ -45,19 +45,9 @@ exit codes: 0 done, 2 bad input, 3 not verified with --strict, 4 a needed servic
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Its errors are ours: one line that names the field."""
-
-    def error(self, message: str):
-        named = re.match(r"argument (?:-\w, )?-*([\w-]+).*?: (.*)", message, re.DOTALL)
-        if named:
-            raise BadInput(named[1].replace("-", "_").lower(), named[2])
-        raise BadInput("arguments", f"{message}; see --help")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line. What is not given is absent from the namespace, so that what is given can be told."""
-    parser = _Parser(
+    parser = Parser(
         prog="run_agent.py",
         description="A scene in words becomes a layout, the layout a picture, and the picture is checked against the layout.",
         epilog=EXAMPLES,

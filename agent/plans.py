@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from agent.planners import Planner, load_planner
+from instdiff.command_line import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
@@ -99,24 +100,22 @@ def write_plans(planner: Planner, prompts: list[str], size: tuple[int, int], see
 
 def main(argv: list[str] | None = None) -> int:
     """Plan all prompts; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m agent.plans", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m agent.plans", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", metavar="FILE", type=Path, help="the prompts")
     parser.add_argument("--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help")
     parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
     parser.add_argument("--size", default="512x512", metavar="WxH", help="pixels (default: 512x512)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the lines go (default: stdout)")
-    args = parser.parse_args(argv)
     try:
+        args = parser.parse_args(argv)
         from agent.runs import parse_size
 
         prompts = read_prompts(args.file)
         planner = load_planner(args.planner, base_url=args.planner_url)
         write_plans(planner, prompts, parse_size(args.size), args.seed, args.out)
     except OSError as error:
-        print(f"error: {error.filename or args.out}: {error.strerror or error}", file=sys.stderr)
+        print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         return BAD_INPUT
     except InstDiffError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

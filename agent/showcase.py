@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import prompts
 from agent.loop import Agent
 from agent.runs import Run
+from instdiff.command_line import Parser
 from instdiff.errors import InstDiffError, ServiceError
 from instdiff.formats.files import write_bytes
 from instdiff.settings import RenderSettings
@@ -54,15 +54,15 @@ def contact_sheet(runs: list[Run], path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run all prompts; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m agent.showcase", description=__doc__)
+    parser = Parser(prog="python -m agent.showcase", description=__doc__)
     parser.add_argument("--prompts", type=Path, help="a text file with one prompt a line (default: 24 of our own)")
     parser.add_argument("--sheet", type=Path, default=Path("outputs/showcase.png"), help="where the contact sheet goes")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="of the first prompt; each next one takes the next seed (0)")
     parser.add_argument("--planner", default="offline")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="where the runs go")
-    args = parser.parse_args(argv)
     try:
+        args = parser.parse_args(argv)
         lines = (args.prompts.read_text() if args.prompts else prompts.read("showcase.txt")).splitlines()
         agent = Agent(planner=args.planner, rounds=args.rounds, out=args.out)
         runs = []

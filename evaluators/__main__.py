@@ -10,6 +10,7 @@ from pathlib import Path
 from evaluators import lmd, plan_checks, planned
 from evaluators.draft import benchmark as draft
 from evaluators.layout_statistics import Statistics, statistics
+from instdiff.command_line import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.formats.files import write_bytes
 
@@ -50,7 +51,7 @@ Names are whole words, singular or plural; "couch" means a sofa too, "black cat"
 def build_parser() -> argparse.ArgumentParser:
     """The command line: one sub-command for each evaluation."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m evaluators", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
+    parser = Parser(prog="python -m evaluators", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
     commands = parser.add_subparsers(dest="evaluation", required=True, metavar="EVALUATION")
     lmd_parser = commands.add_parser("lmd", help="the 400 prompts of the LMD benchmark", description=LMD_HELP, formatter_class=raw)
     lmd_parser.add_argument("--stage", choices=("layout",), default="layout", help="what is judged")
@@ -74,8 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Score and print; returns the exit code."""
-    args = build_parser().parse_args(argv)
     try:
+        args = build_parser().parse_args(argv)
         result = {"lmd": _lmd, "plan": _plan, "draft": draft.run}[args.evaluation](args)
         text = json.dumps(result, indent=1, ensure_ascii=False)
         if args.out:
@@ -137,7 +138,8 @@ def _labels() -> list[tuple[str, str]]:
 
 
 def _share(counts: dict) -> str:
-    return f"{counts['passed'] / counts['of']:6.1%}  ({counts['passed']}/{counts['of']})"
+    share = f"{counts['passed'] / counts['of']:6.1%}" if counts["of"] else "-"
+    return f"{share}  ({counts['passed']}/{counts['of']})"
 
 
 def _show(result: dict) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -77,7 +78,9 @@ def plan_prompts(prompts: list[str], planner: str, planner_url: str | None, seed
         asked.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts), encoding="utf-8")
         command = [sys.executable, "-m", "agent.plans", str(asked), "--planner", planner, "--seed", str(seed), "--out", str(answered)]
         command += ["--planner-url", planner_url] if planner_url else []
-        code = subprocess.run(command, check=False).returncode
+        # The planners are found beside this package, wherever the command was called.
+        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+        code = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": path}).returncode
         if code == BAD_INPUT:
             raise BadInput("planner", "the planning command refused; see its message above")
         if code:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from instdiff.command_line import Parser
 from instdiff.errors import BadInput, InstDiffError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -42,15 +43,8 @@ exit codes: 0 done, 2 bad input
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Its errors are ours: one line."""
-
-    def error(self, message: str):
-        raise BadInput("arguments", f"{message}; see --help")
-
-
 def build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m instdiff.bench",
         description="Measures the engine, and the published schedule of work beside it, run by run in turns.",
         epilog=EXAMPLES,

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from instdiff.command_line import Parser
 from instdiff.errors import BadInput, InstDiffError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -34,15 +35,8 @@ exit codes: 0 done, 2 bad input (one line says what and where)
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Its errors are ours: one line."""
-
-    def error(self, message: str):
-        raise BadInput("arguments", f"{message}; see --help")
-
-
 def build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m instdiff.checkpoint",
         description="InstanceDiffusion and Stable Diffusion 1.x checkpoints become a model folder in diffusers layout, and back.",
         epilog=EXAMPLES,

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from instdiff.errors import InstDiffError
+from instdiff.command_line import Parser
+from instdiff.errors import BadInput, InstDiffError
 
 STAGES = """\
 stages, in order (each reads what the ones before it wrote under --out):
@@ -28,13 +29,21 @@ rate stays up until a slice with --cooldown, which brings it down over its last 
   python -m instdiff.train draft --stage painter --out work --minutes 20 --cooldown 20 --resume
 """
 CHOICES = ["sprites", "encoder", "scenes", "places", "painter", "autoencoder", "detector", "judge", "bundle", "unbundle"]
+# What a stage reads under --out, and the stage that writes it.
+DRAWINGS, ENCODER = ("sprites", "sprites"), ("vae", "encoder")
+LEARNED_FROM = (("tokenizer", "encoder"), ("scenes/held-out", "scenes"))
+NEEDS = {
+    "encoder": (DRAWINGS,), "scenes": (DRAWINGS, ENCODER), "places": LEARNED_FROM, "painter": LEARNED_FROM,
+    "autoencoder": (DRAWINGS, ENCODER), "detector": (DRAWINGS, ENCODER), "judge": (DRAWINGS, ENCODER),
+    "bundle": (("tokenizer", "encoder"), ENCODER, ("painter/unet", "painter")),
+}  # fmt: skip
 TOKENIZER_SEED, TOKENIZER_SCENES = 2_000_000, 6000
 HELD_OUT_SHARD = 9000
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one stage; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m instdiff.train", description=__doc__)
+    parser = Parser(prog="python -m instdiff.train", description=__doc__)
     models = parser.add_subparsers(required=True, metavar="MODEL")
     draft = models.add_parser("draft", help="the bundled models", epilog=STAGES, formatter_class=argparse.RawDescriptionHelpFormatter)
     draft.add_argument("--stage", required=True, choices=CHOICES)
@@ -46,9 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     draft.add_argument("--rate", type=float, help="learning rate (places 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)")
     draft.add_argument("--shards", type=int, default=60, help="how many files of 1000 scenes (60)")
     draft.add_argument("--target", type=Path, default=Path(__file__).parents[1] / "draft", help="folder of the bundled models")
-    args = parser.parse_args(argv)
     try:
-        run(args)
+        run(parser.parse_args(argv))
     except (InstDiffError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -57,6 +65,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """One stage."""
+    for part, stage in NEEDS.get(args.stage, ()):
+        if not (args.out / part).exists():
+            raise BadInput("out", f"{args.out} has no {part} yet, which the stage {args.stage} reads; run the stage {stage} first")
     import torch
 
     torch.set_flush_denormal(True)  # numbers too small to matter are many times slower on a CPU

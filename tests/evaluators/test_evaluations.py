@@ -93,3 +93,10 @@ def test_a_folder_of_corner_boxes_is_read_as_corners(tmp_path, capsys):
 def test_help_needs_neither_torch_nor_the_agent():
     code = "import sys; from evaluators.__main__ import build_parser; build_parser().format_help(); "
     subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules or 'agent' in sys.modules)"], check=True)
+
+
+def test_prompts_without_checks_still_have_statistics(tmp_path, capsys):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(json.dumps({"prompt": "a farm", "checks": []}))
+    assert main(["plan", str(path)]) == 0
+    assert "(0/0)" in capsys.readouterr().out
