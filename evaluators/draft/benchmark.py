@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from evaluators.draft import layouts as draft_layouts
 from evaluators.draft import paint as draft_paint
 from evaluators.draft import scores as draft_scores
+from evaluators.manifest import open_manifest, read_pictures
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats.files import write_bytes
 from instdiff.settings import RenderSettings, cache_folder
@@ -123,7 +124,7 @@ def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
     manifests = {}
     for row in rows:  # all are checked before the first is painted
         expected = draft_paint.painted_with(row, engine, held_out, settings)
-        manifests[row] = draft_paint.open_manifest(options.out / row.folder, expected)
+        manifests[row] = open_manifest(options.out / row.folder, expected)
     first = held_out[: options.count]
     vocabulary = sorted({one.category for each in held_out for one in each.scene.instances})
     if unknown := [name for name in vocabulary if not judge.knows(name)]:
@@ -141,7 +142,7 @@ def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
             score(draft_scores.UPPER_BOUND, _composites(first, composer), tuple(draft_layouts.PLACES))
         notes += _paint_all(manifests, options, engine, first, settings, progress)
         for row, manifest in manifests.items():
-            score(row.name, draft_paint.read_pictures(manifest, options.out / row.folder, options.count), (row.place,))
+            score(row.name, read_pictures(manifest, options.out / row.folder, draft_paint.keys(options.count)), (row.place,))
     return _results(options, engine, settings, figures, notes)
 
 
@@ -162,7 +163,7 @@ def _paint_all(
     manifests: dict, options: Options, engine: Engine, held_out: Sequence[HeldOut], settings: RenderSettings, progress: Progress
 ) -> list[str]:
     """Paint what is missing in every row, in place of whose manifests the new ones are put; returns how long it took, in words."""
-    missing = {row: len(held_out) - sum(one.layout < len(held_out) for one in manifest.pictures) for row, manifest in manifests.items()}
+    missing = {row: len(set(draft_paint.keys(len(held_out))) - manifest.keys) for row, manifest in manifests.items()}
     total = sum(missing.values())
     if not total:
         return []

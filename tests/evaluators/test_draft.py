@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from evaluators import manifest as manifests
 from evaluators.__main__ import build_parser, main
 from evaluators.detectors.draft import DraftDetector
 from evaluators.draft import benchmark as draft
@@ -190,8 +191,8 @@ def test_without_scaleu(engine):
 def test_whole_benchmark(tmp_path, engine, judge, no_sprites, monkeypatch, capsys):
     """Painted once with all ablations; stopped in between, gone on with, refused with other settings or other pictures."""
     calls = []
-    paint = draft_paint._images
-    monkeypatch.setattr(draft_paint, "_images", lambda *given: calls.append(len(given[1])) or paint(*given))
+    paint = manifests._images
+    monkeypatch.setattr(manifests, "_images", lambda *given: calls.append(len(given[1])) or paint(*given))
     asked = options(tmp_path, ablations=True)
     result = draft.benchmark(asked, engine, judge)
     rows = ["point", "point, no MIS", "point, no ScaleU", "point, no captions"]

@@ -1,0 +1,177 @@
+"""Generated pictures in a folder, and the manifest that says what they are. What is scored is read through a manifest alone.
+
+A folder of pictures might as well hold the photographs that the layouts were taken from; a manifest cannot: it names each
+picture with its SHA-256, and all that they were painted with. A folder that holds pictures of other settings is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from instdiff.errors import BadInput
+from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.formats.png import write_png
+from instdiff.layout import Layout, _Value
+from instdiff.settings import RenderSettings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from instdiff.engine import Engine
+
+FILE = "manifest.json"
+KEY = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"  # what may name a file in the folder, and nothing outside of it
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to paint: its name in the manifest, the layout that the engine is told, and the seed of its noise."""
+
+    key: str
+    layout: Layout
+    seed: int
+
+
+class Picture(_Value):
+    """One painted picture. The layout that it was painted from stands in its PNG."""
+
+    key: str = Field(pattern=KEY)
+    seed: int
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        return f"{self.key}.png"
+
+
+class Manifest(_Value):
+    """What a folder holds; ``painted_with`` is all that changes a picture, but for its layout and seed."""
+
+    painted_with: dict[str, str | int | float]
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def keys(self) -> set[str]:
+        return {picture.key for picture in self.pictures}
+
+
+def painted_with(engine: Engine, settings: RenderSettings, **more: str | int | float) -> dict[str, str | int | float]:
+    """All that changes pictures, by name: the engine, its weights, the settings (none of them None), and what the caller adds."""
+    names = ("num_inference_steps", "guidance_scale", "alpha", "mis")
+    return {**more, "engine": engine.name, "model_hash": engine.model_hash, **{name: getattr(settings, name) for name in names}}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder.
+
+    Raises:
+        BadInput: there is none, or it cannot be read.
+    """
+    path = folder / FILE
+    if not path.exists():
+        raise BadInput(str(folder), f"has no {FILE}; only pictures with a manifest are scored, so that no photographs are by mistake")
+    return Manifest.parse(parse_json(read_bytes(path), str(path)), str(path))
+
+
+def open_manifest(folder: Path, expected: dict[str, str | int | float]) -> Manifest:
+    """The manifest of a folder that is to be painted into; empty where there is none yet.
+
+    Raises:
+        BadInput: the folder's pictures were painted with something else; the difference is named.
+    """
+    if not (folder / FILE).exists():
+        return Manifest(painted_with=expected)
+    manifest = read_manifest(folder)
+    found = manifest.painted_with
+    different = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
+    if different:
+        changes = ", ".join(f"{key} {found.get(key)} (now {expected.get(key)})" for key in different)
+        raise BadInput(str(folder), f"its pictures were painted with other settings: {changes}; give the same ones, or another --out")
+    return manifest
+
+
+def paint(
+    folder: Path,
+    manifest: Manifest,
+    jobs: Sequence[Job],
+    engine: Engine,
+    settings: RenderSettings,
+    batch: int,
+    painted: Callable[[int], None] = lambda count: None,
+) -> Manifest:
+    """Paint the jobs that the manifest does not hold yet; it is written after every batch, so that painting can be stopped.
+
+    Args:
+        jobs: layouts of one size, which the engine can paint as they are.
+        settings: nothing is None.
+        batch: layouts painted at once.
+        painted: called with the number of pictures after each batch.
+
+    Raises:
+        BadInput: two jobs share a key.
+    """
+    keys = [job.key for job in jobs]
+    if len(set(keys)) < len(keys):
+        raise BadInput("jobs", f'the key "{next(key for key in keys if keys.count(key) > 1)}" is there twice')
+    missing = [job for job in jobs if job.key not in manifest.keys]
+    folder.mkdir(parents=True, exist_ok=True)
+    for first in range(0, len(missing), batch):
+        some = missing[first : first + batch]
+        for job, image in zip(some, _images(engine, some, settings), strict=True):
+            write_png(image, folder / f"{job.key}.png", job.layout, manifest.painted_with | {"seed": job.seed})
+        manifest = _with_pictures(manifest, folder, some)
+        painted(len(some))
+    return manifest
+
+
+def _images(engine: Engine, jobs: Sequence[Job], settings: RenderSettings) -> list[Image]:
+    """One picture of each job, in one batch."""
+    import torch
+
+    return engine.pipeline(
+        [job.layout for job in jobs],
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+        alpha=settings.alpha,
+        mis=settings.mis,
+        generator=[torch.Generator().manual_seed(job.seed) for job in jobs],
+    ).images
+
+
+def _with_pictures(manifest: Manifest, folder: Path, jobs: Sequence[Job]) -> Manifest:
+    """The manifest with more pictures, written to the folder."""
+    new = [Picture(key=job.key, seed=job.seed, sha256=_sha256(read_bytes(folder / f"{job.key}.png"))) for job in jobs]
+    manifest = manifest.model_copy(update={"pictures": tuple(sorted((*manifest.pictures, *new), key=lambda picture: picture.key))})
+    write_bytes(folder / FILE, json.dumps(manifest.model_dump(), indent=1).encode() + b"\n")
+    return manifest
+
+
+def read_pictures(manifest: Manifest, folder: Path, keys: Sequence[str]) -> Iterator[Image]:
+    """The pictures of these keys, in their order, as RGB.
+
+    Raises:
+        BadInput: one is missing, or is not the one that was painted.
+    """
+    from PIL import Image
+
+    by_key = {picture.key: picture for picture in manifest.pictures}
+    for key in keys:
+        if key not in by_key:
+            raise BadInput(str(folder), f'has no picture "{key}"')
+        path = folder / by_key[key].file
+        content = read_bytes(path)
+        if _sha256(content) != by_key[key].sha256:
+            raise BadInput(str(path), f"is not the picture that was painted; remove {folder} and paint anew")
+        yield Image.open(io.BytesIO(content)).convert("RGB")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
