@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from instdiff.command_line import Parser
-from instdiff.errors import BadInput, InstDiffError, ServiceError
+from instdiff.errors import BadInput, InstDiffError, ServiceError, printable
 
 DONE, BAD_INPUT, NOT_VERIFIED, SERVICE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
 
@@ -20,8 +20,12 @@ SETTINGS = {
     "alpha": "alpha",
     "mis": "mis",
     "images": "num_images",
+    "preset": "preset",
+    "refine": "cascade_strength",
 }
+SET_BY_PRESET = ("num_inference_steps", "scheduler", "guidance_every")
 
+DECISIONS = ("approve", "replan", "reject")  # flags that answer a run that waits
 LOOKS = ("verifier_url", "verifier_dialect")  # flags that are options of the verifier
 
 EXAMPLES = """\
@@ -35,7 +39,11 @@ examples:
   python run_agent.py --layout kitchen.json                        paint what is in the file
   python run_agent.py --layout outputs/RUN/best.png                paint a picture again, exactly
   python run_agent.py --layout outputs/RUN/best.png --steps 50     the same with more steps
+  python run_agent.py "a kitchen" --preset fast                    about twice as fast, nearly as good
+  python run_agent.py "a kitchen" --engine sd15 --refine 0.3       finer detail from the SDXL refiner
   python run_agent.py --resume outputs/RUN                         go on after a kill
+  python run_agent.py "a kitchen" --review                         stop after the plan, then
+  python run_agent.py --approve outputs/RUN                        paint it (or --replan, --reject)
   python run_agent.py --edit outputs/RUN "add a cat on the sofa"   change the picture, and nothing else in it
   python run_agent.py --edit latest "remove the lamp, make the sofa red and move the table to the left"
 
@@ -61,6 +69,9 @@ def build_parser() -> argparse.ArgumentParser:
     boxes = "what bbox holds in the JSON file (default: auto, which tells both apart or refuses)"
     what.add_argument("--box-format", choices=("auto", "xywh", "corners"), help=boxes)
     what.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped; takes everything from its folder")
+    what.add_argument("--approve", metavar="RUN", help="paint the plan of a run that --review left waiting")
+    what.add_argument("--replan", metavar="RUN", help="have that plan made again, with another seed; it waits again")
+    what.add_argument("--reject", metavar="RUN", help="end that run; nothing is painted")
     edits = "the prompt says what to change in the best picture of this run, or of the latest one"
     what.add_argument("--edit", metavar="RUN|latest", help=f"{edits}; layout, noise and settings are taken from its folder")
     who = parser.add_argument_group("who does it")
@@ -84,7 +95,12 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--alpha", type=float, metavar="0..1", help="fraction of steps with grounding")
     how.add_argument("--mis", type=float, metavar="0..1", help="fraction of steps with the Multi-Instance Sampler")
     how.add_argument("--images", type=int, metavar="N", help="pictures per round; the best is kept (default: 1)")
+    presets = "exact, or fewer steps and guidance kept for some of them: fast, turbo (default: exact)"
+    how.add_argument("--preset", choices=("exact", "fast", "turbo"), help=presets)
+    how.add_argument("--refine", type=float, metavar="0..1", help="refine each picture with the SDXL refiner, so strongly (0.3 is usual)")
+    how.add_argument("--refiner", metavar="FOLDER", help="the refiner's folder (default: the SDXL refiner, if it is on this machine)")
     shown = parser.add_argument_group("what comes out")
+    shown.add_argument("--review", action="store_true", help="stop after the plan and wait for --approve, --replan or --reject")
     shown.add_argument("--out", metavar="FOLDER", help="gets a new folder for the run (default: outputs)")
     shown.add_argument("--plan-only", action="store_true", help="print the layout as JSON and paint nothing")
     shown.add_argument("--json", action="store_true", help="print one JSON object on stdout, progress on stderr")
@@ -121,17 +137,18 @@ def _check_combination(given: dict) -> None:
     """Refuse flags that would be ignored."""
     if "edit" in given:
         _check_edit(given)
-    sources = [name for name in ("prompt", "layout", "resume") if name in given]
+    sources = [name for name in ("prompt", "layout", "resume", *DECISIONS) if name in given]
     if not sources:
         raise BadInput(
             "prompt", 'is missing; say what is on the picture, such as "a cozy living room", or give --layout, --edit or --resume'
         )
     if len(sources) > 1:
         raise BadInput(sources[1], f"cannot be used together with {sources[0]}; give one of them")
-    alone = {"resume", "json", "strict", "trust_remote_code"}
-    if "resume" in given and not given.keys() <= alone:
-        flag = sorted(given.keys() - alone)[0]
-        raise BadInput(flag, "cannot be used together with --resume, which takes everything from the run's folder")
+    alone = {"json", "strict", "trust_remote_code"}
+    goes_on = next((name for name in ("resume", *DECISIONS) if name in given), None)
+    if goes_on and not given.keys() <= alone | {goes_on}:
+        flag = sorted(given.keys() - alone - {goes_on})[0]
+        raise BadInput(flag, f"cannot be used together with --{goes_on}, which takes everything from the run's folder")
     chat = {"planning", "no_cache", "max_tokens", "max_usd"} & given.keys()
     if "layout" in given and (flags := {"planner", "planner_url"} & given.keys() | chat):
         raise BadInput(min(flags), "cannot be used together with --layout, which needs no planner")
@@ -139,9 +156,13 @@ def _check_combination(given: dict) -> None:
         raise BadInput(min(chat), "is about chat models, and the offline planner asks none; drop one of them")
     if "box_format" in given and "layout" not in given:
         raise BadInput("box_format", "is about the file of --layout; give one")
-    started = not {"resume", "edit"} & given.keys()
+    started = not {"edit"} & given.keys() and not goes_on
     if started and "trust_remote_code" in given and not given.get("verifier", "").startswith("cogvlm"):
         raise BadInput("trust_remote_code", "is about --verifier cogvlm:MODEL@COMMIT; drop it")
+    if flags := {"strict", "plan_only"} & given.keys() if "review" in given else set():
+        raise BadInput("review", f"cannot be used together with --{min(flags).replace('_', '-')}: nothing is painted yet")
+    if "refiner" in given and "refine" not in given and started and not given.get("layout", "").lower().endswith(".png"):
+        raise BadInput("refiner", "is about --refine; give a strength, such as --refine 0.3")
     if "strict" in given and given.get("verifier") == "none":
         raise BadInput("strict", "nothing is verified with --verifier none; drop one of them")
 
@@ -154,6 +175,8 @@ def _check_edit(given: dict) -> None:
         raise BadInput("edit", 'needs words that say what to change, such as --edit RUN "add a cat on the sofa"')
     if flags := {"planner", "planner_url", "planning", "no_cache", "max_tokens", "max_usd"} & given.keys():
         raise BadInput(min(flags), "cannot be used together with --edit, which needs no planner")
+    if "review" in given:
+        raise BadInput("review", "cannot be used together with --edit; look at the change with --plan-only")
     if "size" in given:
         raise BadInput("size", "cannot be used together with --edit: noise of another size is another picture")
 
@@ -185,6 +208,9 @@ def _start(given: dict, on_event):
 
     if "resume" in given:
         return Agent(on_event=on_event, trust_remote_code=given.get("trust_remote_code", False)).resume(given["resume"])
+    for decision in DECISIONS:
+        if decision in given:
+            return _answer(given, decision, on_event)
     if "edit" in given:
         return _edit(given, on_event)
     layout, stored = _read_layout(given)
@@ -197,6 +223,15 @@ def _start(given: dict, on_event):
     return run
 
 
+def _answer(given: dict, decision: str, on_event):
+    """Go on with a run that waits."""
+    from agent.loop import Agent
+    from agent.runs import Answer
+
+    agent = Agent(on_event=on_event, trust_remote_code=given.get("trust_remote_code", False))
+    return agent.resume(given[decision], Answer(decision=decision))
+
+
 def _edit(given: dict, on_event):
     """Paint what the words make of an earlier run; flags that are given replace what that run had."""
     from agent.edit import source
@@ -204,7 +239,7 @@ def _edit(given: dict, on_event):
 
     start = source(given["edit"], given.get("out", "outputs"))
     looks = {"verifier_url": None, "verifier_dialect": None} if "verifier" in given else {}  # those of the other verifier
-    changes = looks | {name: given[name] for name in ("engine", "verifier", *LOOKS, "rounds") if name in given}
+    changes = looks | {name: given[name] for name in ("engine", "refiner", "verifier", *LOOKS, "rounds") if name in given}
     agent = Agent(on_event=on_event, **{name: given[name] for name in ("out", "trust_remote_code") if name in given})
     return agent.edit(start, given["prompt"], settings=_settings(given, dict(start.settings)), **changes)
 
@@ -221,7 +256,7 @@ def _plan_only(given: dict) -> int:
         plan = _agent(given, stored).plan(prompt=given.get("prompt"), layout=layout)
     print(json.dumps(layout_to_json(plan.layout), indent=2, ensure_ascii=False))
     for note in (f"planner: {plan.planner}", *plan.notes):
-        print(note, file=sys.stderr)
+        print(printable(note), file=sys.stderr)
     return DONE
 
 
@@ -243,8 +278,10 @@ def _agent(given: dict, stored: dict, on_event=None):
     from agent.loop import Agent
     from agent.runs import parse_size
 
-    names = ("planner", "planner_url", "planning", "max_tokens", "max_usd", "engine", "verifier", *LOOKS, "rounds", "out")
-    options = {name: given[name] for name in (*names, "trust_remote_code") if name in given} | {"cache": not given.get("no_cache", False)}
+    names = ("planner", "planner_url", "planning", "max_tokens", "max_usd", "engine", "refiner", "verifier", *LOOKS, "rounds", "out")
+    options = {name: given[name] for name in (*names, "trust_remote_code", "review") if name in given} | {
+        "cache": not given.get("no_cache", False)
+    }
     if stored:
         options = {"engine": str(stored.get("engine", "draft")), "rounds": 1, **options}
     if "size" in given:
@@ -256,7 +293,10 @@ def _settings(given: dict, stored: dict):
     """Validated render settings; errors speak of flags."""
     from instdiff.settings import RenderSettings
 
-    values = {field: stored[field] for field in SETTINGS.values() if field in stored}
+    values = {field: stored[field] for field in RenderSettings.model_fields if field in stored}
+    before = values.get("preset", "exact")
+    if given.get("preset", before) != before:  # another preset chooses anew
+        values = {field: value for field, value in values.items() if field not in SET_BY_PRESET}
     values |= {field: given[flag] for flag, field in SETTINGS.items() if flag in given}
     try:
         return RenderSettings.parse(values)
@@ -270,7 +310,7 @@ def _how_to_go_on(folder: list[Path]) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(" ".join(message.split()), file=sys.stderr)
+    print(printable(message), file=sys.stderr)
     return code
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.critic import Finding
 from agent.planners.plan import Plan
 from agent.runs import Round, Run
 from evaluators.report import Report
 from instdiff.layout import Layout
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """A picture as far as it is denoised; told only where previews are asked for."""
+
+    round: int
+    image: int
+    picture: Image
+
+
+@dataclass(frozen=True)
 class Judged:
     """The pictures of a round were looked at; the report is about the best of them."""
 
@@ -67,10 +80,17 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """The plan is made, and a person is to say whether it is painted; the process ends here, `Agent.resume` takes the answer."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
 class Done:
     """The run is over."""
 
     run: Run
 
 
-Event = Started | Loading | Planned | Criticised | Step | Judged | Done
+Event = Started | Loading | Planned | Criticised | Step | Preview | Judged | Waiting | Done

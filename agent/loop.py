@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +10,16 @@ from agent.addresses import check_planner_urls, check_stored_addresses
 from agent.critic import criticise
 from agent.critic.again import settled
 from agent.events import Done, Event, Loading, Started
+from agent.graph import build_graph, checkpointer, read_state
 from agent.planners import check_planner, check_prompt, load_planner
 from agent.planners.plan import Plan, Usage
-from agent.runs import GIVEN, MAX_ROUNDS, Request, Run, clear_unfinished, new_folder
-from agent.steps import State, Steps
+from agent.runs import GIVEN, MAX_ROUNDS, Answer, Request, Run, check_links, clear_unfinished, new_folder
+from agent.steps import Steps
 from evaluators.detectors import check_detector, default_verifier, load_detector
 from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
+from instdiff.refine import find_refiner
 from instdiff.settings import RenderSettings, openai_key
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class Agent:
         verifier_url: the service of the verifier ``vlm:MODEL``.
         verifier_dialect: how that model writes boxes, if its name does not tell.
         trust_remote_code: let the code run that comes with the verifier ``cogvlm``; no run remembers this.
+        review: stop after the first plan and wait for a person's answer, which `resume` takes.
+        preview_every: denoising steps between two `agent.events.Preview`; 0 makes none.
+        refiner: the folder of the refiner that ``settings.cascade_strength`` asks for; None takes the engine's own.
 
     Raises:
         BadInput: a name is not known, or a value is out of range.
@@ -77,16 +80,20 @@ class Agent:
         verifier_url: str | None = None,
         verifier_dialect: str | None = None,
         trust_remote_code: bool = False,
+        review: bool = False,
+        preview_every: int = 0,
+        refiner: str | None = None,
     ):
-        self.verifier_note, self.trust_remote_code = "", trust_remote_code
+        self.verifier_note, self.trust_remote_code, self.preview_every = "", trust_remote_code, preview_every
         if verifier is None:
             verifier, self.verifier_note = default_verifier(engine if isinstance(engine, str) else "draft")
         self.planner, self.engine, self.verifier = planner, engine, verifier
         self.out, self.on_event = Path(out), on_event or (lambda event: None)
         names = {"planner": _name(planner), "engine": _name(engine), "verifier": _name(verifier), "planner_url": planner_url}
+        names["refiner"] = refiner
         values = {"rounds": rounds, "size": size, "settings": settings or RenderSettings(), "iou_threshold": iou_threshold}
         chat = {"planning": planning, "cache": cache, "max_tokens": max_tokens, "max_usd": max_usd}
-        looks = {"verifier_url": verifier_url, "verifier_dialect": verifier_dialect}
+        looks = {"verifier_url": verifier_url, "verifier_dialect": verifier_dialect, "review": review}
         self.request = Request.parse({"prompt": "", **names, **values, **chat, **looks})
         self._loaded: dict[tuple, object] = {}
         self._check(self.request)
@@ -115,6 +122,12 @@ class Agent:
             BadInput: neither or both are given, or the engine cannot paint this.
             ServiceError: the planner or another needed service failed. `resume` goes on from there.
         """
+        run = self.prepare(prompt, layout)
+        self.on_event(Started(run.folder, resumed=False))
+        return self._go(run)
+
+    def prepare(self, prompt: str | None = None, layout: Layout | None = None) -> Run:
+        """A new run that has its folder and nothing else: any process can `resume` it. Takes what `run` takes."""
         request = self._request(prompt, layout)
         if layout is None:
             check_prompt(self._planner(request), request.prompt)
@@ -123,27 +136,30 @@ class Agent:
             self._resized(layout).to_file(folder / GIVEN)
         run = Run(folder=folder, request=request)
         run.save()
-        self.on_event(Started(folder, resumed=False))
-        return self._go(run)
+        return run
 
-    def resume(self, folder: str | Path) -> Run:
-        """Go on with a run that was stopped or killed, with everything as it was asked for then.
+    def resume(self, folder: str | Path, answer: Answer | None = None) -> Run:
+        """Go on with a run that was stopped or killed or that waits, with everything as it was asked for then.
 
-        Steps that were done are not done again. A run that is over is returned as it is.
+        Steps that were done are not done again. A run that is over is returned as it is, and so is one that waits for an
+        answer if none is given.
 
         Raises:
-            BadInput: the folder holds no run, or another process is working on it.
+            BadInput: the folder holds no run, another process is working on it, or it waits for no answer.
         """
         run = Run.load(folder)
+        check_links(run.folder)
         if run.request.planner == "auto" and run.planner and (run.planner == "offline" or not openai_key()):  # who began goes on
             run = run.model_copy(update={"request": run.request.model_copy(update={"planner": run.planner})})
         self._check(run.request)
         check_stored_addresses(run.request)
         self.on_event(Started(run.folder, resumed=True))
+        if answer and run.review != "waiting":
+            raise BadInput("run", f"{run.folder} waits for no answer")
         if run.done:
             self.on_event(Done(run))
             return run
-        return self._go(run)
+        return self._go(run, answer)
 
     def edit(self, start: str | Path | Source, words: str, **changes) -> Run:
         """Change the best picture of a run in words; noise and settings stay, and so does what is not spoken of.
@@ -166,30 +182,34 @@ class Agent:
         self.on_event(Started(run.folder, resumed=False))
         return self._go(run)
 
-    def _go(self, run: Run) -> Run:
+    def _go(self, run: Run, answer: Answer | None = None) -> Run:
         request = run.request
         steps = Steps(
             run,
             planner=None if (run.folder / GIVEN).exists() else self._planner(request, run.usage),
-            engine=lambda: self._load(self.engine, ("engine", request.engine), load_engine),
+            engine=lambda: self._engine(request),
             detector=None if request.verifier == "none" else lambda: self._detector(request),
             size=self._size(request),
             on_event=self.on_event,
+            preview_every=self.preview_every,
         )
         config = {"configurable": {"thread_id": "run"}, "recursion_limit": 4 * MAX_ROUNDS + 10}
-        with _checkpointer(run.folder / CHECKPOINT) as checkpointer:
+        with checkpointer(run.folder / CHECKPOINT) as keeper:
             clear_unfinished(run.folder)
-            graph = build_graph(steps).compile(checkpointer=checkpointer)
-            before = graph.get_state(config)
+            graph = build_graph(steps).compile(checkpointer=keeper)
+            before = read_state(graph, config)
             try:
                 if before.next:
-                    graph.invoke(None, config, durability="sync")
+                    graph.invoke(_resumption(answer), config, durability="sync")
                 elif not before.values:
                     graph.invoke({"plan": {}, "findings": [], "painted": {}, "rounds": [], "seconds": {}}, config, durability="sync")
             except ServiceError:
                 steps.keep_usage()
                 raise
-            run = steps.finish(graph.get_state(config).values)
+            after = graph.get_state(config)
+            if after.next:  # the graph stops before its end only to ask
+                return steps.wait()
+            run = steps.finish(after.values)
         self.on_event(Done(run))
         return run
 
@@ -208,6 +228,8 @@ class Agent:
             check_planner(request.planner)
         if isinstance(self.engine, str):
             engine_info(request.engine)
+            if request.settings.cascade_strength:
+                find_refiner(request.engine, request.refiner)
         if isinstance(self.verifier, str) and request.verifier != "none":
             check_detector(request.verifier, **self._looks(request))
 
@@ -229,6 +251,11 @@ class Agent:
             planner.used = used or Usage()
         return planner
 
+    def _engine(self, request: Request):
+        """The engine, with the refiner that is named."""
+        options = {"refiner": request.refiner} if request.refiner else {}
+        return self._load(self.engine, ("engine", request.engine, request.refiner), lambda name: load_engine(name, **options))
+
     def _detector(self, request: Request):
         options = self._looks(request)
         return self._load(self.verifier, ("verifier", request.verifier, *options.values()), lambda name: load_detector(name, **options))
@@ -249,50 +276,11 @@ class Agent:
         return self._loaded[key]
 
 
-def build_graph(steps: Steps):
-    """The loop as a LangGraph graph, not compiled yet."""
-    from langgraph.graph import END, START, StateGraph
+def _resumption(answer: Answer | None):
+    """What LangGraph is given to go on: an answer to what it asked, or nothing."""
+    from langgraph.types import Command
 
-    graph = StateGraph(State)
-    graph.add_node("plan", steps.plan)
-    graph.add_node("criticise", steps.criticise)
-    graph.add_node("render", steps.render)
-    graph.add_node("verify", steps.verify)
-    graph.add_node("revise", steps.revise)
-    graph.add_edge(START, "plan")
-    graph.add_edge("plan", "criticise")
-    graph.add_edge("criticise", "render")
-    graph.add_edge("render", "verify")
-    graph.add_conditional_edges("verify", lambda state: END if steps.is_enough(state) else "revise", ["revise", END])
-    graph.add_edge("revise", "criticise")
-    return graph
-
-
-@contextmanager
-def _checkpointer(path: Path) -> Iterator[object]:
-    """LangGraph's SQLite checkpointer on a file, locked against other processes as long as it is open.
-
-    Raises:
-        BadInput: another process works on the run, or the file is damaged.
-    """
-    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
-    connection = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
-    try:
-        # The lock is the operating system's, so it is gone as soon as a killed process is.
-        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        # The state is plain JSON: no class of any module may be read from the file.
-        saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=[]))
-        try:
-            saver.setup()
-        except sqlite3.DatabaseError as error:
-            busy = "locked" in str(error)
-            reason = f"{path.parent} is being worked on by another process" if busy else f"{path} is damaged: {error}"
-            raise BadInput("run", reason) from error
-        yield saver
-    finally:
-        connection.close()
+    return Command(resume=answer.model_dump(mode="json")) if answer else None
 
 
 def _name(part) -> str:

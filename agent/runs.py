@@ -9,15 +9,17 @@ import secrets
 import unicodedata
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agent.critic import Finding
 from agent.planners.plan import Plan, Usage
+from evaluators.report import Report
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
-from instdiff.layout import MAX_SIDE, Fraction, _Value
+from instdiff.formats.values import mapping
+from instdiff.layout import MAX_SIDE, Fraction, Layout, _Value
 from instdiff.scene import Scene
 from instdiff.settings import RenderSettings
 
@@ -46,6 +48,7 @@ class Request(_Value):
     max_tokens: int | None = Field(default=None, ge=1)
     max_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     engine: str
+    refiner: str | None = None
     verifier: str
     verifier_url: str | None = None
     verifier_dialect: str | None = None
@@ -53,17 +56,28 @@ class Request(_Value):
     size: tuple[int, int] | None = None
     settings: RenderSettings = RenderSettings()
     iou_threshold: Fraction = 0.5
+    review: bool = Field(default=False, description="a person says whether the first plan is painted")
     edited: Edited | None = None
 
 
-class Round(_Value):
-    """One round that is done. Paths are relative to the run's folder; ``image`` is the best of ``images``."""
+class Answer(_Value):
+    """What a person says of a plan that waits: paint it (as ``layout``, if that is given), plan again with another seed, or drop it."""
 
-    layout: str
-    image: str
-    images: tuple[str, ...]
-    annotated: str
-    report: str
+    decision: Literal["approve", "replan", "reject"]
+    layout: Layout | None = None
+
+
+Inside = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$", max_length=200)]
+
+
+class Round(_Value):
+    """One round that is done. Paths are relative to the run's folder and stay in it; ``image`` is the best of ``images``."""
+
+    layout: Inside
+    image: Inside
+    images: tuple[Inside, ...] = Field(min_length=1, max_length=64)
+    annotated: Inside
+    report: Inside
     seed: int
     planner: str
     notes: tuple[str, ...] = ()
@@ -82,10 +96,18 @@ class Run(_Value):
     rounds: tuple[Round, ...] = ()
     best_round: int | None = None
     verified: bool = False
+    review: Literal["waiting", "approved", "rejected"] | None = Field(default=None, description="where a person is asked")
     seconds: dict[str, float] = {}
     usage: Usage = Field(default=Usage(), description="what the chat planner was asked for")
     model_hash: str | None = None
     versions: dict[str, str] = {}
+    painted_with: dict = Field(default={}, description="the settings of the last round, with what the engine and the preset chose")
+
+    @model_validator(mode="after")
+    def _best_is_there(self) -> Run:
+        if self.best_round is not None and not 0 <= self.best_round < len(self.rounds):
+            raise ValueError(f"best_round is {self.best_round}, and there are {len(self.rounds)} rounds, counted from 0")
+        return self
 
     @property
     def best(self) -> Round | None:
@@ -130,9 +152,11 @@ class Run(_Value):
         """What ``--json`` prints: paths as strings, ``best_round`` from 0; ``usage`` where a chat model was asked."""
         edit = {"edited_from": self.request.edited.run, "before_after": str(self.before_after)} if self.request.edited else {}
         usage = {"usage": self.usage.model_dump()} if self.usage.requests else {}
+        review = {"review": self.review} if self.review else {}
         return {
             **edit,
             **usage,
+            **review,
             "run": str(self.folder),
             "image": str(self.image),
             "best_round": self.best_round,
@@ -213,8 +237,32 @@ def write_json(path: Path, data: object) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Read what `write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read what `write_json` wrote.
+
+    Raises:
+        BadInput: the file holds something else.
+    """
+    return mapping(parse_json(read_bytes(path), str(path)), str(path))
+
+
+def read_report(path: Path) -> Report:
+    """The report in a round's ``report.json``, which holds more than that.
+
+    Raises:
+        BadInput: the file holds none.
+    """
+    return Report.parse({key: value for key, value in read_json(path).items() if key in Report.model_fields}, str(path))
+
+
+def check_links(folder: Path) -> None:
+    """Refuse a run in which a link leads elsewhere: what is written into its folder stays there.
+
+    Raises:
+        BadInput: there is such a link.
+    """
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise BadInput("run", f"{path} is a link; a run that is gone on with holds none")
 
 
 def copy_whole(source: Path, path: Path) -> None:

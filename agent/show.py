@@ -9,8 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from agent.events import Criticised, Done, Event, Judged, Loading, Planned, Started, Step
+from agent.events import Criticised, Done, Event, Judged, Loading, Planned, Started, Step, Waiting
 from evaluators.report import Report, VerdictKind
+from instdiff.errors import printable
 
 if TYPE_CHECKING:
     from agent.planners.plan import Plan
@@ -49,7 +50,7 @@ class Display:
             case Planned(round=index, plan=plan):
                 self.console.print(plan_table(index, plan))
                 for note in plan.notes:
-                    self.console.print(Text(f"  {note}", "dim"))
+                    self.console.print(words(f"  {note}", "dim"))
             case Criticised():
                 self._criticised(event)
             case Step():
@@ -57,6 +58,8 @@ class Display:
             case Judged(round=index, layout=layout, report=report):
                 self._stop_progress()
                 self.console.print(verdict_table(index, layout, report))
+            case Waiting(run=run):
+                self._say("waiting for you", f"python run_agent.py --approve {run.folder}   (or --replan, --reject)")
             case Done(run=run):
                 self._done(run)
 
@@ -64,7 +67,7 @@ class Display:
         """What the critic found, and the table of the plan again if it was repaired."""
         for finding in event.findings:
             state = Text("  repaired: ", "green") if finding.repaired else Text(f"  {finding.kind}: ", "yellow")
-            self.console.print(state + Text(finding.sentence))
+            self.console.print(state + words(finding.sentence))
         if any(finding.repaired for finding in event.findings):
             self.console.print(plan_table(event.round, event.plan))
 
@@ -84,6 +87,9 @@ class Display:
         self.progress = self.task = None
 
     def _done(self, run: Run) -> None:
+        if run.best is None:
+            self.console.print(Text("rejected: nothing was painted", "dim"))
+            return
         if run.request.verifier == "none":
             state = Text("not verified: no verifier was asked", "dim")
         elif run.verified:
@@ -100,19 +106,25 @@ class Display:
         self._say("picture", str(run.image))
 
     def _say(self, what: str, value: str) -> None:
-        self.console.print(Text.assemble((f"{what}: ", "bold"), value), soft_wrap=True)
+        self.console.print(Text.assemble((f"{what}: ", "bold"), words(value)), soft_wrap=True)
+
+
+def words(text: str, style: str = "") -> Text:
+    """Words of people and models as they are: no markup is read in them, and nothing in them moves the cursor."""
+    indent = len(text) - len(text.lstrip(" "))
+    return Text(" " * indent + printable(text), style)
 
 
 def plan_table(index: int, plan: Plan) -> Table:
     """The plan of a round, one line per instance, boxes as x0 y0 x1 y1 in pixels."""
     size = f"{plan.layout.width} x {plan.layout.height}"
-    table = Table(title=Text(f"plan of round {index} by {plan.planner}, {size} pixels"), title_justify="left")
+    table = Table(title=words(f"plan of round {index} by {plan.planner}, {size} pixels"), title_justify="left")
     table.add_column("#", justify="right", style="dim")
     table.add_column("what")
     table.add_column("described as")
     table.add_column("where", style="cyan")
     for number, instance in enumerate(plan.layout.instances, 1):
-        table.add_row(str(number), Text(instance.name), Text(instance.caption), place(instance, plan.layout))
+        table.add_row(str(number), words(instance.name), words(instance.caption), place(instance, plan.layout))
     return table
 
 
@@ -129,14 +141,14 @@ def place(instance: Instance, layout: Layout) -> str:
 def verdict_table(index: int, layout: Layout, report: Report) -> Table:
     """The verdict on every instance of a round."""
     title = f"round {index}: {report.found} of {len(layout.instances)} found by {report.detector}"
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=words(title), title_justify="left")
     table.add_column("#", justify="right", style="dim")
     table.add_column("what")
     table.add_column("verdict")
     table.add_column("IoU", justify="right")
     for verdict in report.verdicts:
         iou = f"{verdict.iou:.2f}" if verdict.detection else ""
-        table.add_row(str(verdict.instance + 1), Text(verdict.name), Text(verdict.kind.value, STYLES[verdict.kind]), iou)
+        table.add_row(str(verdict.instance + 1), words(verdict.name), Text(verdict.kind.value, STYLES[verdict.kind]), iou)
     for extra in report.extras:
-        table.add_row("", Text(extra.category), Text("extra", "blue"), "")
+        table.add_row("", words(extra.category), Text("extra", "blue"), "")
     return table

@@ -9,12 +9,10 @@ from pathlib import Path
 import prompts
 from agent.loop import Agent
 from agent.runs import Run
+from evaluators.sheet import Tile, contact_sheet
 from instdiff.command_line import Parser
-from instdiff.errors import InstDiffError, ServiceError
-from instdiff.formats.files import write_bytes
+from instdiff.errors import InstDiffError, ServiceError, printable
 from instdiff.settings import RenderSettings
-
-TILE, LABEL, COLUMNS = 208, 36, 6
 
 
 def shares(runs: list[Run]) -> dict:
@@ -30,26 +28,13 @@ def shares(runs: list[Run]) -> dict:
     }
 
 
-def contact_sheet(runs: list[Run], path: Path) -> None:
-    """The best pictures side by side, each with its prompt and what was found."""
-    from io import BytesIO
+def tile(run: Run) -> Tile:
+    """The best picture with its prompt and what was found."""
+    from PIL import Image
 
-    from PIL import Image, ImageDraw, ImageFont
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = -(-len(runs) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * TILE, rows * (TILE + LABEL)), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    for index, run in enumerate(runs):
-        x, y = index % COLUMNS * TILE, index // COLUMNS * (TILE + LABEL)
-        with Image.open(run.image) as image:
-            sheet.paste(image.convert("RGB").resize((TILE, TILE)), (x, y))
-        draw.text((x + 4, y + TILE + 3), run.request.prompt[:34], fill="black", font=font)
-        found = f"{run.best.score[0]:.0%} found, round {run.best_round}" + (", verified" if run.verified else "")
-        draw.text((x + 4, y + TILE + 18), found, fill="darkgreen" if run.verified else "dimgray", font=font)
-    encoded = BytesIO()
-    sheet.save(encoded, "PNG")
-    write_bytes(path, encoded.getvalue())
+    found = f"{run.best.score[0]:.0%} found, round {run.best_round}" + (", verified" if run.verified else "")
+    with Image.open(run.image) as image:
+        return Tile(image.convert("RGB"), (run.request.prompt, found), "darkgreen" if run.verified else "dimgray")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,8 +55,8 @@ def main(argv: list[str] | None = None) -> int:
             agent.request = agent.request.model_copy(update={"settings": RenderSettings(seed=args.seed + number)})
             runs.append(agent.run(prompt))
             best = runs[-1].best
-            print(f"{best.score[0]:4.0%} found, round {runs[-1].best_round}: {prompt}", file=sys.stderr, flush=True)
-        contact_sheet(runs, args.sheet)
+            print(printable(f"{best.score[0]:4.0%} found, round {runs[-1].best_round}: {prompt}"), file=sys.stderr, flush=True)
+        contact_sheet([tile(run) for run in runs], args.sheet)
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2

@@ -18,9 +18,9 @@ from PIL import Image
 from agent.critic import Finding, criticise
 from agent.critic.again import settled
 from agent.edit.picture import before_after
-from agent.events import Criticised, Event, Judged, Planned, Step
+from agent.events import Criticised, Event, Judged, Planned, Preview, Step, Waiting
 from agent.planners.plan import Plan, Usage
-from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Request, Round, Run, copy_whole, read_json, read_scene, write_json, write_scene
+from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Answer, Request, Round, Run, copy_whole, read_report, read_scene, write_json, write_scene
 from evaluators.matching import match, unchecked
 from evaluators.report import Report
 from instdiff import formats
@@ -36,6 +36,8 @@ class State(TypedDict):
     painted: dict  # seed, model and image names of the round that is painted, but not yet looked at
     rounds: list[dict]  # the rounds that are done, as `Round`
     seconds: dict[str, float]  # per step, all rounds together
+    decision: str  # of `Answer`, if a person was asked
+    again: int  # how often a person had it planned again
 
 
 class Steps:
@@ -48,6 +50,7 @@ class Steps:
         detector: a function that gives the detector, or None if nothing is verified.
         size: (width, height) in pixels of a new plan.
         on_event: told what happens.
+        preview_every: steps between two previews of a picture; 0 makes none.
     """
 
     def __init__(
@@ -58,9 +61,10 @@ class Steps:
         detector: Callable[[], object] | None,
         size: tuple[int, int],
         on_event: Callable[[Event], None],
+        preview_every: int = 0,
     ):
         self.run, self.planner, self.engine, self.detector = run, planner, engine, detector
-        self.size, self.on_event = size, on_event
+        self.size, self.on_event, self.preview_every = size, on_event, preview_every
         self._total_before, self._started = run.seconds.get("total", 0.0), time.monotonic()
 
     @property
@@ -76,7 +80,7 @@ class Steps:
                 layout = Layout.from_file(given, boxes="xywh")
                 plan = Plan(layout=layout, planner="none", notes=notes, **read_scene(self.run.folder / GIVEN_SCENE))
             else:
-                plan = self.planner.plan(self.request.prompt, self.size, self.request.settings.seed)
+                plan = self.planner.plan(self.request.prompt, self.size, self.request.settings.seed + state.get("again", 0))
         self.on_event(Planned(0, plan))
         self._save([], seconds, planner=plan.planner)
         return {"plan": plan.model_dump(mode="json"), "seconds": seconds}
@@ -89,11 +93,34 @@ class Steps:
             if given or index:
                 critique = criticise(plan, "" if given else self.request.prompt, repair=not given)
             else:
-                critique = settled(plan, self.request.prompt, self.planner, self.request.settings.seed)
+                critique = settled(plan, self.request.prompt, self.planner, self.request.settings.seed + state.get("again", 0))
         if critique.findings:
             self.on_event(Criticised(index, critique.plan, critique.findings))
         findings = [finding.model_dump(mode="json") for finding in critique.findings]
         return {"plan": critique.plan.model_dump(mode="json"), "findings": findings, "seconds": seconds}
+
+    def review(self, state: State) -> dict:
+        """A person looks at the first plan: the process stops here, and this step runs again once there is an answer."""
+        from langgraph.types import interrupt
+
+        plan = Plan.model_validate(state["plan"])
+        self._write_layout(self.run.folder / "round-0" / "layout.json", plan.layout)
+        answer = Answer.model_validate(interrupt("review"))
+        said = {"approve": "approved", "reject": "rejected"}.get(answer.decision)
+        self.run = self.run.model_copy(update={"review": said})
+        self.run.save()
+        if answer.decision == "approve" and answer.layout:
+            notes = (*plan.notes, "the plan was changed by hand before it was painted")
+            plan = Plan(layout=answer.layout, planner=plan.planner, notes=notes)
+        again = state.get("again", 0) + (answer.decision == "replan")
+        return {"decision": answer.decision, "again": again, "plan": plan.model_dump(mode="json")}
+
+    def wait(self) -> Run:
+        """Write down that a person is to answer."""
+        self.run = self.run.model_copy(update={"review": "waiting", "usage": self._usage})
+        self.run.save()
+        self.on_event(Waiting(self.run))
+        return self.run
 
     def render(self, state: State) -> dict:
         """The pictures of the round, each with a seed of its own, so that each can be painted again alone."""
@@ -106,13 +133,11 @@ class Steps:
             seed = self._seed(index, plan)
             count = self.request.settings.num_images
             for k in range(count):
-                rendering = self._paint(layout, plan, seed + k, lambda step, steps, k=k: Step(index, k, count, step, steps))
-                name = f"image-{k}.png" if k else "image.png"
-                about = {"engine": rendering.engine, "model_hash": rendering.model_hash, "versions": rendering.versions}
-                formats.write_png(rendering.images[0], folder / name, layout, {**rendering.settings.model_dump(), **about})
-                names.append(name)
+                rendering = self._paint(layout, plan, seed + k, (index, k, count))
+                names.append(_write_pictures(rendering, layout, folder, k))
         painted = {"seed": seed, "images": names, "model_hash": rendering.model_hash, "versions": dict(rendering.versions)}
         painted |= {"mis": rendering.settings.mis, "alpha": rendering.settings.alpha}
+        painted["settings"] = rendering.settings.model_dump(exclude={"seed", "num_images"})
         return {"painted": painted, "seconds": seconds}
 
     def verify(self, state: State) -> dict:
@@ -128,7 +153,8 @@ class Steps:
             result = self._write_round(folder, best, images[best], layout, reports[best], plan, painted, findings)
         self.on_event(Judged(index, layout, reports[best], result))
         rounds = [*(Round.model_validate(done) for done in state["rounds"]), result]
-        self._save(rounds, seconds, planner=plan.planner, model_hash=painted["model_hash"], versions=painted["versions"])
+        about = {name: painted[name] for name in ("model_hash", "versions")} | {"painted_with": painted.get("settings", {})}
+        self._save(rounds, seconds, planner=plan.planner, **about)
         return {"rounds": [done.model_dump(mode="json") for done in rounds], "seconds": seconds}
 
     def revise(self, state: State) -> dict:
@@ -140,10 +166,9 @@ class Steps:
                 notes = (f"the layout was given: its places are kept, and it is painted again with seed {seed}",)
                 revised = plan.model_copy(update={"notes": notes, "seed": None})
             else:
-                report = read_json(self.run.folder / state["rounds"][-1]["report"])
-                report = Report.model_validate({key: report[key] for key in Report.model_fields})
+                report = read_report(self.run.folder / state["rounds"][-1]["report"])
                 seen = self._as_painted(plan, state)
-                revised = self._whole(self.planner.revise(self.request.prompt, seen, report, seed), plan, seed)
+                revised = whole(self.planner.revise(self.request.prompt, seen, report, seed), plan, seed)
                 revised = revised if self._differs(revised, seen, seed) else revised.model_copy(update={"seed": seed})
         self.on_event(Planned(index, revised))
         return {"plan": revised.model_dump(mode="json"), "seconds": seconds}
@@ -167,22 +192,10 @@ class Steps:
             "alpha": plan.alpha if given.alpha is None else given.alpha,
         }
 
-    def _whole(self, revised: Plan, plan: Plan, seed: int) -> Plan:
-        """The revised plan, if it still has everything in it; else the old one with another seed.
-
-        What failed must not be mended by leaving it out: the score counts what is planned.
-        """
-        left = Counter(instance.name.lower() for instance in plan.layout.instances)
-        left -= Counter(instance.name.lower() for instance in revised.layout.instances)
-        if not left:
-            return revised
-        note = f"The revised plan left out {', '.join(left.elements())}; the plan before it is painted with another seed."
-        return plan.model_copy(update={"seed": seed, "notes": (*plan.notes, note)})
-
     def is_enough(self, state: State) -> bool:
         """True if no further round can help: all that can be checked is found, or the rounds are spent."""
-        report = read_json(self.run.folder / state["rounds"][-1]["report"])
-        return report["found"] == report["checked"] or len(state["rounds"]) >= self.request.rounds
+        report = read_report(self.run.folder / state["rounds"][-1]["report"])
+        return report.found == report.checked or len(state["rounds"]) >= self.request.rounds
 
     def keep_usage(self) -> None:
         """Write down what the planner took, if it failed: who goes on with the run must not forget it."""
@@ -195,15 +208,20 @@ class Steps:
 
     def finish(self, state: State) -> Run:
         """Mark the run as done, with the picture before and after if it is an edit."""
-        if self.request.edited:
+        if self.request.edited and self.run.best:
             before_after(self.run.folder / BEFORE, self.run.image, self.run.before_after)
         self._save([Round.model_validate(done) for done in state["rounds"]], state["seconds"], done=True)
         return self.run
 
-    def _paint(self, layout: Layout, plan: Plan, seed: int, step_event: Callable[[int, int], Step]):
+    def _paint(self, layout: Layout, plan: Plan, seed: int, place: tuple[int, int, int]):
+        """``place``: round, number of the picture in it, and pictures of the round."""
         settings = self.request.settings
         settings = RenderSettings.parse({**dict(settings), "seed": seed, "num_images": 1, **self._strengths(plan)})
-        return self.engine().render(layout, settings, on_step=lambda step, steps: self.on_event(step_event(step, steps)))
+        previews = {}
+        if self.preview_every:
+            previews["on_preview"] = lambda picture: self.on_event(Preview(*place[:2], picture))
+            previews["preview_every"] = self.preview_every
+        return self.engine().render(layout, settings, on_step=lambda step, steps: self.on_event(Step(*place, step, steps)), **previews)
 
     def _look(self, images: list[Image.Image], layout: Layout) -> list[Report]:
         threshold = self.request.iou_threshold
@@ -277,6 +295,28 @@ class Steps:
         seconds[step] = seconds.get(step, 0.0) + time.monotonic() - started
 
 
+def _write_pictures(rendering, layout: Layout, folder: Path, k: int) -> str:
+    """Write picture ``k`` of a round, and beside it what the refiner made of it; the name of the one that counts is returned."""
+    about = {"engine": rendering.engine, "model_hash": rendering.model_hash, "versions": rendering.versions}
+    for kind, image in zip(("image", "refined"), (rendering.images[0], *rendering.refined), strict=False):
+        name = f"{kind}-{k}.png" if k else f"{kind}.png"
+        formats.write_png(image, folder / name, layout, {**rendering.settings.model_dump(), **about})
+    return name
+
+
 def _read_image(path: Path) -> Image.Image:
     with Image.open(path) as image:
         return image.convert("RGB")
+
+
+def whole(revised: Plan, plan: Plan, seed: int) -> Plan:
+    """The revised plan, if it still has everything in it; else the old one with another seed.
+
+    What failed must not be mended by leaving it out: the score counts what is planned.
+    """
+    left = Counter(instance.name.lower() for instance in plan.layout.instances)
+    left -= Counter(instance.name.lower() for instance in revised.layout.instances)
+    if not left:
+        return revised
+    note = f"The revised plan left out {', '.join(left.elements())}; the plan before it is painted with another seed."
+    return plan.model_copy(update={"seed": seed, "notes": (*plan.notes, note)})

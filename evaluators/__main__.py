@@ -7,11 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-from evaluators import lmd, plan_checks, planned
+from evaluators import alignment, clip, fid, gain, lmd, lmd_image, plan_checks, planned, ratings, report_page
+from evaluators.coco_run import attributes_command, coco_command, pim_command
 from evaluators.draft import benchmark as draft
 from evaluators.layout_statistics import Statistics, statistics
 from instdiff.command_line import Parser
-from instdiff.errors import BadInput, InstDiffError, ServiceError
+from instdiff.errors import BadInput, InstDiffError, ServiceError, printable
 from instdiff.formats.files import write_bytes
 
 BAD_INPUT, SERVICE_FAILED, INTERRUPTED = 2, 4, 130
@@ -22,6 +23,17 @@ EXAMPLES = """examples:
   python -m evaluators draft --places box,mask --count 50 --ablations
 
 exit codes: 0 done, 2 bad input, 4 a service that is needed failed"""
+OVER_PICTURES = {  # each with add_arguments, run and HELP
+    "coco": (coco_command, "pictures painted from COCO annotations: AP and AR of boxes and masks"),
+    "pim": (pim_command, "points in mask: do things lie where points and scribbles put them?"),
+    "attributes": (attributes_command, "do things have the colour or texture that was asked for?"),
+    "fid": (fid, "how far painted pictures are from real ones, as a whole"),
+    "clip": (clip, "CLIP score of pictures and their captions"),
+    "alignment": (alignment, "boxes that a model reports against the boxes of the plan"),
+    "judge": (ratings, "a vision-language model rates pictures from 1 to 5"),
+    "gain": (gain, "what the rounds of the loop gain"),
+    "report": (report_page, "one page of all results"),
+}
 LMD_HELP = """The LMD benchmark: 250 prompts that count 400 times. Stage "layout" asks of each layout:
 
   negation     no instance of the object
@@ -29,7 +41,8 @@ LMD_HELP = """The LMD benchmark: 250 prompts that count 400 times. Stage "layout
   attribution  an instance with each colour and object together
   spatial      the box centres lie as the words say
 
-The layouts that GPT-4 wrote for the benchmark are scored beside."""
+The layouts that GPT-4 wrote for the benchmark are scored beside. Stage "image" asks the same of what a detector sees on the
+pictures that are painted from the plans."""
 PLAN_HELP = """Your own prompts with checks. FILE holds one JSON object a line:
 
   {"prompt": "two cats on a red couch, no dogs", "checks": [{"count": ["cat", 2]}, {"absent": ["dog"]},
@@ -54,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m evaluators", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
     commands = parser.add_subparsers(dest="evaluation", required=True, metavar="EVALUATION")
     lmd_parser = commands.add_parser("lmd", help="the 400 prompts of the LMD benchmark", description=LMD_HELP, formatter_class=raw)
-    lmd_parser.add_argument("--stage", choices=("layout",), default="layout", help="what is judged")
+    lmd_image.add_arguments(lmd_parser)
     words = ", ".join(("between", *plan_checks.RELATION_WORDS))
     plan_parser = commands.add_parser("plan", help="your own prompts with checks", description=f"{PLAN_HELP}  {words}", formatter_class=raw)
     plan_parser.add_argument("file", metavar="FILE", type=Path, help="prompts with checks, one JSON object a line")
@@ -70,6 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--out", type=Path, metavar="FILE", help="write the JSON here too")
     summary = "the bundled painter: 500 held-out layouts"
     draft.add_arguments(commands.add_parser("draft", help=summary, description=draft.HELP, formatter_class=raw))
+    for name, (command, summary) in OVER_PICTURES.items():
+        command.add_arguments(commands.add_parser(name, help=summary, description=command.HELP, formatter_class=raw))
     return parser
 
 
@@ -77,7 +92,8 @@ def main(argv: list[str] | None = None) -> int:
     """Score and print; returns the exit code."""
     try:
         args = build_parser().parse_args(argv)
-        result = {"lmd": _lmd, "plan": _plan, "draft": draft.run}[args.evaluation](args)
+        others = {name: command.run for name, (command, _) in OVER_PICTURES.items()}
+        result = {"lmd": _lmd, "plan": _plan, "draft": draft.run, **others}[args.evaluation](args)
         text = json.dumps(result, indent=1, ensure_ascii=False)
         if args.out:
             write_bytes(args.out, (text + "\n").encode())
@@ -93,15 +109,10 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _layouts(args: argparse.Namespace, prompts: list[str]) -> tuple[str, dict]:
-    """Who planned, and the layouts by prompt."""
-    if args.layouts:
-        return str(args.layouts), planned.layouts_by_prompt(args.layouts)
-    return args.planner, planned.plan_prompts(list(dict.fromkeys(prompts)), args.planner, args.planner_url, args.seed)
-
-
 def _lmd(args: argparse.Namespace) -> dict:
-    name, layouts = _layouts(args, [case.prompt for case in lmd.cases()])
+    if args.stage == "image":
+        return lmd_image.run(args)
+    name, layouts = planned.layouts_for(args, [case.prompt for case in lmd.cases()])
     ours, theirs = lmd.score(layouts), lmd.score(lmd.recorded())
     rows = [[task, _share(ours["tasks"][task]), _share(theirs["tasks"][task])] for task in lmd.TASKS]
     rows.append(["all", _share(ours["all"]), _share(theirs["all"])])
@@ -113,7 +124,7 @@ def _plan(args: argparse.Namespace) -> dict:
     cases = plan_checks.read_cases(planned.read_lines(args.file), str(args.file))
     if not cases:
         raise BadInput(str(args.file), "holds no prompts")
-    name, layouts = _layouts(args, [case.prompt for case in cases])
+    name, layouts = planned.layouts_for(args, [case.prompt for case in cases])
     result = plan_checks.score(cases, layouts)
     rows = [[kind, _share(counts)] for kind, counts in result["kinds"].items()]
     rows += [["all checks", _share(result["checks"])], ["whole prompts", _share(result["prompts"])]]
@@ -148,7 +159,7 @@ def _show(result: dict) -> None:
     from rich.table import Table
 
     console = Console(soft_wrap=True, markup=False)
-    for data in (result[key] for key in ("table", "statistics_table") if key in result):
+    for data in (result[key] for key in ("table", "statistics_table", "presets_table") if key in result):
         table = Table(title=data["title"], title_justify="left")
         for index, column in enumerate(data["columns"]):
             table.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
@@ -160,7 +171,7 @@ def _show(result: dict) -> None:
         console.print(note)
     for failure in result.get("failures", ()):
         failed = failure["failed"] if isinstance(failure["failed"], str) else ", ".join(failure["failed"])
-        console.print(f"failed: {failed}{'' if failure['planned'] else ' (no plan)'}: {failure['prompt']}")
+        console.print(printable(f"failed: {failed}{'' if failure['planned'] else ' (no plan)'}: {failure['prompt']}"))
 
 
 if __name__ == "__main__":

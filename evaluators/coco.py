@@ -8,14 +8,16 @@ from collections.abc import Sequence
 
 from evaluators.report import Detection
 from instdiff.errors import BadInput, ServiceError
-from instdiff.formats.coco import _fitted, layouts_to_coco
+from instdiff.formats.coco import fitted_mask, layouts_to_coco
 from instdiff.layout import Layout
 
 SHAPES = {"box": "bbox", "mask": "segm"}
-AP, AP50, AR100 = 0, 1, 8  # where pycocotools keeps them among its twelve figures
+# The twelve figures in the order of pycocotools.
+PRECISIONS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+RECALLS = ("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large")
 
 
-def coco_figures(truths: Sequence[Layout], detections: Sequence[Sequence[Detection]], shape: str = "box") -> dict[str, float]:
+def coco_figures(truths: Sequence[Layout], detections: Sequence[Sequence[Detection]], shape: str = "box") -> dict[str, float | None]:
     """Score what was detected on pictures against what is to be there.
 
     Categories are compared as they are written; a category that no truth has is not scored, as in COCO.
@@ -26,10 +28,25 @@ def coco_figures(truths: Sequence[Layout], detections: Sequence[Sequence[Detecti
         shape: ``box`` or ``mask``, what IoU is taken of.
 
     Returns:
-        ``ap`` (mean over IoU 0.50 to 0.95 and categories), ``ap50`` and ``ar100``, 0..1.
+        As `figures`.
 
     Raises:
         BadInput: nothing is to be found, or an instance (or a detection) has no such shape.
+        ServiceError: pycocotools is not installed.
+    """
+    return figures(*to_coco(truths, detections, shape), shape)
+
+
+def figures(truth: dict, results: list[dict], shape: str = "box") -> dict[str, float | None]:
+    """The twelve figures of COCO for an annotation file and a list of results, both in COCO's own form.
+
+    Returns:
+        ``ap`` (mean over IoU 0.50 to 0.95 and categories), ``ap50``, ``ap75``, ``ap_small``, ``ap_medium``, ``ap_large``;
+        ``ar1``, ``ar10``, ``ar100`` (mean recall of at most so many detections a picture), ``ar_small``, ``ar_medium``,
+        ``ar_large``; all 0..1. Small is below 32 x 32 pixels, large from 96 x 96 on; None where the truth holds none such.
+
+    Raises:
+        BadInput: nothing is to be found.
         ServiceError: pycocotools is not installed.
     """
     try:
@@ -37,20 +54,19 @@ def coco_figures(truths: Sequence[Layout], detections: Sequence[Sequence[Detecti
         from pycocotools.cocoeval import COCOeval
     except ImportError as error:
         raise ServiceError("COCO figures need pycocotools: pip install pycocotools") from error
-    truth, results = to_coco(truths, detections, shape)
     if not truth["annotations"]:
         raise BadInput("layouts", "hold no instances, so that there is nothing to score")
-    if not results:
-        return {"ap": 0.0, "ap50": 0.0, "ar100": 0.0}
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        ground = COCO()
-        ground.dataset = truth
+        ground, seen = COCO(), COCO()
+        ground.dataset, seen.dataset = truth, {**truth, "annotations": []}
         ground.createIndex()
-        evaluation = COCOeval(ground, ground.loadRes(results), SHAPES[shape])
+        seen.createIndex()
+        evaluation = COCOeval(ground, ground.loadRes(results) if results else seen, SHAPES[shape])
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return {name: float(evaluation.stats[place]) for name, place in (("ap", AP), ("ap50", AP50), ("ar100", AR100))}
+    values = zip((*PRECISIONS, *RECALLS), evaluation.stats.tolist(), strict=True)
+    return {name: None if value < 0 else value for name, value in values}
 
 
 def to_coco(truths: Sequence[Layout], detections: Sequence[Sequence[Detection]], shape: str = "box") -> tuple[dict, list[dict]]:
@@ -67,11 +83,21 @@ def to_coco(truths: Sequence[Layout], detections: Sequence[Sequence[Detection]],
         raise BadInput("layouts", "mask figures need a mask for every instance")
     results = []
     for image_id, (layout, seen) in enumerate(zip(truths, detections, strict=True), start=1):
-        for detection in seen:
-            if detection.category in numbers:
-                ids = {"image_id": image_id, "category_id": numbers[detection.category], "score": detection.score}
-                results.append({**ids, **_shape(detection, layout.size, shape)})
+        results += to_results(image_id, seen, numbers, layout.size, shape)
     return truth, results
+
+
+def to_results(image_id: int, seen: Sequence[Detection], numbers: dict[str, int], size: tuple[int, int], shape: str) -> list[dict]:
+    """COCO's results for one picture of ``size`` (width, height) pixels; categories without a number are left out.
+
+    Raises:
+        BadInput: a detection has no mask, and masks are to be scored.
+    """
+    return [
+        {"image_id": image_id, "category_id": numbers[one.category], "score": one.score, **_shape(one, size, shape)}
+        for one in seen
+        if one.category in numbers
+    ]
 
 
 def _shape(detection: Detection, size: tuple[int, int], shape: str) -> dict:
@@ -80,5 +106,5 @@ def _shape(detection: Detection, size: tuple[int, int], shape: str) -> dict:
         return {"bbox": detection.box.to_coco(size)}
     if detection.mask is None:
         raise BadInput("detections", f'mask figures need masks, but a "{detection.category}" has none')
-    mask = _fitted(detection.mask, size)
+    mask = fitted_mask(detection.mask, size)
     return {"segmentation": {"size": list(mask.size), "counts": mask.counts}}

@@ -20,22 +20,26 @@ EXTRA_COLOUR = (0, 130, 200)
 Rect = tuple[float, float, float, float]
 
 
-def draw_report(image: Image.Image, layout: Layout, report: Report) -> Image.Image:
+def draw_report(image: Image.Image, layout: Layout, report: Report, planned: bool = True, found: bool = True) -> Image.Image:
     """The picture with its plan and what was found.
 
     Planned places are solid, found boxes dashed, both in the colour of the verdict: green found, orange misplaced,
-    red missing, grey unchecked; blue dashes are extras. The result is at least 768 pixels on its longer side.
+    red missing, grey unchecked; blue dashes are extras. ``planned`` and ``found`` say which of them are drawn. The result is
+    at least 768 pixels on its longer side.
     """
     scale = max(MIN_SIDE / max(image.size), 1.0)
     canvas = image.convert("RGB").resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(canvas)
     for verdict in report.verdicts:
-        _draw_place(draw, layout.instances[verdict.instance], COLOURS[verdict.kind], canvas.size)
-        if verdict.detection:
+        if planned:
+            _draw_place(draw, layout.instances[verdict.instance], COLOURS[verdict.kind], canvas.size)
+        if found and verdict.detection:
             _dashed(draw, verdict.detection.box.to_corners(canvas.size), COLOURS[verdict.kind])
-    for extra in report.extras:
+    extras = report.extras if found else ()
+    for extra in extras:
         _dashed(draw, extra.box.to_corners(canvas.size), EXTRA_COLOUR)
-    _draw_labels(draw, layout, report, canvas.size)
+    verdicts = [verdict for verdict in report.verdicts if planned or verdict.detection]
+    _draw_labels(draw, layout, report.model_copy(update={"verdicts": tuple(verdicts), "extras": extras}), canvas.size)
     return canvas
 
 

@@ -1,4 +1,4 @@
-"""The LMD benchmark, stage one: do layouts do what 400 short prompts ask? Negation, numeracy, attribution, spatial.
+"""The LMD benchmark: do layouts, or what is seen on pictures, do what 400 short prompts ask? Negation, numeracy, attribution, spatial.
 
 Negation: no instance of the object. Numeracy: exactly the number. Attribution: an instance named with each colour and
 object together. Spatial: box centres compared, left and right by x, top and bottom by y. Names are whole words.
@@ -6,9 +6,12 @@ object together. Spatial: box centres compared, left and right by x, top and bot
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 
 from evaluators.plan_checks import Case, Check, holds
@@ -60,15 +63,26 @@ def _checks(task: str, prompt: str) -> tuple[Check, ...]:
     return (Check("rel", (words[0], words[2]), relation=SIDES[words[1]]),)
 
 
-def score(layouts: dict[str, Layout]) -> dict:
+def some_cases(count: int) -> list[Case]:
+    """So many of the distinct prompts, spread over the tasks; a larger number holds all of a smaller one, in the same order."""
+    order = sorted(cases(), key=lambda case: hashlib.sha256(case.prompt.encode()).digest())  # a task's own order counts upwards
+    by_task = [[case for case in order if case.group == task] for task in TASKS]
+    return [case for row in zip_longest(*by_task) for case in row if case][:count]
+
+
+def score(layouts: dict[str, Layout], chosen: Sequence[Case] | None = None) -> dict:
     """Share of prompts whose layout does all that is asked, by task and in all, each prompt counted as often as the benchmark does.
 
+    Args:
+        layouts: by prompt; a prompt without one fails.
+        chosen: the prompts to score; all if not given.
+
     Returns:
-        ``{"tasks": {task: {"passed", "of", "share"}}, "all": {...}, "failures": [...]}``; a prompt without a layout fails.
+        ``{"tasks": {task: {"passed", "of", "share"}}, "all": {...}, "failures": [...]}``
     """
     counts = {task: [0, 0] for task in (*TASKS, "all")}
     failures = []
-    for case in cases():
+    for case in cases() if chosen is None else chosen:
         layout = layouts.get(case.prompt)
         failed = [str(check) for check in case.checks if layout is None or not holds(check, layout)]
         for key in (case.group, "all"):
@@ -76,5 +90,6 @@ def score(layouts: dict[str, Layout]) -> dict:
             counts[key][1] += case.repeat
         if failed:
             failures.append({"prompt": case.prompt, "failed": failed, "planned": layout is not None})
-    shares = {key: {"passed": good, "of": total, "share": round(good / total, 4)} for key, (good, total) in counts.items()}
+    share = lambda good, total: round(good / total, 4) if total else None  # noqa: E731
+    shares = {key: {"passed": good, "of": total, "share": share(good, total)} for key, (good, total) in counts.items()}
     return {"tasks": {task: shares[task] for task in TASKS}, "all": shares["all"], "failures": failures}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.formats.png import write_png
 from instdiff.layout import Layout, _Value
+from instdiff.presets import resolved
 from instdiff.settings import RenderSettings
 
 if TYPE_CHECKING:
@@ -63,9 +65,16 @@ class Manifest(_Value):
         return {picture.key for picture in self.pictures}
 
 
+def prompt_key(prompt: str) -> str:
+    """What the picture of a prompt is called: its first words, and a hash, so that no two prompts share a key."""
+    words = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60].strip("-")
+    return f"{words or 'picture'}-{_sha256(prompt.encode())[:8]}"
+
+
 def painted_with(engine: Engine, settings: RenderSettings, **more: str | int | float) -> dict[str, str | int | float]:
     """All that changes pictures, by name: the engine, its weights, the settings (none of them None), and what the caller adds."""
-    names = ("num_inference_steps", "guidance_scale", "alpha", "mis")
+    names = ["num_inference_steps", "guidance_scale", "alpha", "mis"]
+    names += ["preset", "scheduler", "guidance_every"] if settings.preset != "exact" else []
     return {**more, "engine": engine.name, "model_hash": engine.model_hash, **{name: getattr(settings, name) for name in names}}
 
 
@@ -127,27 +136,18 @@ def paint(
         some = missing[first : first + batch]
         for job, image in zip(some, _images(engine, some, settings), strict=True):
             write_png(image, folder / f"{job.key}.png", job.layout, manifest.painted_with | {"seed": job.seed})
-        manifest = _with_pictures(manifest, folder, some)
+        manifest = with_pictures(manifest, folder, some)
         painted(len(some))
     return manifest
 
 
 def _images(engine: Engine, jobs: Sequence[Job], settings: RenderSettings) -> list[Image]:
     """One picture of each job, in one batch."""
-    import torch
-
-    return engine.pipeline(
-        [job.layout for job in jobs],
-        num_inference_steps=settings.num_inference_steps,
-        guidance_scale=settings.guidance_scale,
-        alpha=settings.alpha,
-        mis=settings.mis,
-        generator=[torch.Generator().manual_seed(job.seed) for job in jobs],
-    ).images
+    return engine.paint([job.layout for job in jobs], resolved(settings, engine.defaults), [job.seed for job in jobs])
 
 
-def _with_pictures(manifest: Manifest, folder: Path, jobs: Sequence[Job]) -> Manifest:
-    """The manifest with more pictures, written to the folder."""
+def with_pictures(manifest: Manifest, folder: Path, jobs: Sequence[Job]) -> Manifest:
+    """The manifest with more pictures, whose files are in the folder; it is written there too."""
     new = [Picture(key=job.key, seed=job.seed, sha256=_sha256(read_bytes(folder / f"{job.key}.png"))) for job in jobs]
     manifest = manifest.model_copy(update={"pictures": tuple(sorted((*manifest.pictures, *new), key=lambda picture: picture.key))})
     write_bytes(folder / FILE, json.dumps(manifest.model_dump(), indent=1).encode() + b"\n")

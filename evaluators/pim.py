@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from evaluators.report import Detection
 from instdiff.errors import BadInput
-from instdiff.formats.coco import _fitted
+from instdiff.formats.coco import fitted_mask
 from instdiff.layout import Instance, Layout
 from instdiff.mask_points import points_inside
 
@@ -46,10 +46,8 @@ def pim(
         raise BadInput("pim", f"{kind}, {protocol}: choose from {', '.join(KINDS)}; {', '.join(PROTOCOLS)}")
     pairs = list(zip(layouts, detections, strict=True))
     if protocol == "paper":
-        masks = [([_mask(i, layout) for i in layout.instances], [_mask(d, layout) for d in seen]) for layout, seen in pairs]
-        values = [image_pim(truths, found, kind, np.random.RandomState(seed)) for truths, found in masks]
-        values = [value for value in values if value is not None]
-        return float(np.mean(values)) if values else None
+        masks = (([_mask(i, layout) for i in layout.instances], [_mask(d, layout) for d in seen]) for layout, seen in pairs)
+        return mean_pim(masks, kind, seed)
     counts = np.array([_points_inside(layout, seen, kind) for layout, seen in pairs]).reshape(-1, 2)
     inside, of = counts.sum(axis=0)
     return float(inside / of) if of else None
@@ -87,7 +85,14 @@ def _mask(of: Instance | Detection, layout: Layout) -> np.ndarray:
     """(height, width) bool at the layout's size."""
     if of.mask is None:
         raise BadInput("mask", f'points in mask need masks, but a "{of.category}" has none')
-    return _fitted(of.mask, layout.size).array
+    return fitted_mask(of.mask, layout.size).array
+
+
+def mean_pim(pictures: Iterable[tuple[Sequence[np.ndarray], Sequence[np.ndarray]]], kind: str, seed: int = 0) -> float | None:
+    """The mean of `image_pim` over the pictures that count, each given as its true and its found masks; None if there are none."""
+    values = [image_pim(truths, found, kind, np.random.RandomState(seed)) for truths, found in pictures]
+    values = [value for value in values if value is not None]
+    return float(np.mean(values)) if values else None
 
 
 def image_pim(truths: Sequence[np.ndarray], found: Sequence[np.ndarray], kind: str, rng: np.random.RandomState) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from instdiff.formats import BoxFormatWarning, layout_from_json, load_layout
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import Layout
 
-BAD_INPUT = 2  # the planning command's exit code
+BAD_INPUT = 2  # exit code of the agent's commands
 
 
 def read_lines(path: str | Path) -> list[object]:
@@ -66,6 +67,13 @@ def _load_all(files: list[Path], boxes: str) -> tuple[list[Layout], int]:
     return layouts, with_corners
 
 
+def layouts_for(args: argparse.Namespace, prompts: list[str]) -> tuple[str, dict[str, Layout]]:
+    """Who planned, and the layouts by prompt: from ``--layouts``, or planned now by ``--planner`` from ``--seed``."""
+    if args.layouts:
+        return str(args.layouts), layouts_by_prompt(args.layouts)
+    return args.planner, plan_prompts(list(dict.fromkeys(prompts)), args.planner, args.planner_url, args.seed)
+
+
 def plan_prompts(prompts: list[str], planner: str, planner_url: str | None, seed: int) -> dict[str, Layout]:
     """Plan every prompt with ``python -m agent.plans``, which shows its progress on stderr.
 
@@ -74,15 +82,32 @@ def plan_prompts(prompts: list[str], planner: str, planner_url: str | None, seed
         ServiceError: the planner cannot be reached.
     """
     with tempfile.TemporaryDirectory() as folder:
-        asked, answered = Path(folder, "prompts.jsonl"), Path(folder, "plans.jsonl")
-        asked.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts), encoding="utf-8")
-        command = [sys.executable, "-m", "agent.plans", str(asked), "--planner", planner, "--seed", str(seed), "--out", str(answered)]
-        command += ["--planner-url", planner_url] if planner_url else []
-        # The planners are found beside this package, wherever the command was called.
-        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
-        code = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": path}).returncode
-        if code == BAD_INPUT:
-            raise BadInput("planner", "the planning command refused; see its message above")
-        if code:
-            raise ServiceError(f"planning ended with exit code {code}; see its message above")
+        answered = Path(folder, "plans.jsonl")
+        run_agent("agent.plans", prompts, planner, planner_url, seed, answered)
         return layouts_by_prompt(answered)
+
+
+def run_agent(module: str, prompts: list[str], planner: str, planner_url: str | None, seed: int, out: Path, *options: str) -> None:
+    """Run a command of the agent over prompts, in a process of its own, with its progress on stderr.
+
+    Args:
+        module: ``agent.plans`` or ``agent.batch``.
+        options: more of its options.
+
+    Raises:
+        BadInput: it refused.
+        ServiceError: a service that it needs failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Path(folder, "prompts.jsonl")
+        asked.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts), encoding="utf-8")
+        command = [sys.executable, "-m", module, str(asked), "--planner", planner, "--seed", str(seed), "--out", str(out), *options]
+        command += ["--planner-url", planner_url] if planner_url else []
+        # The agent is found beside this package, wherever the command was called.
+        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path}
+        code = subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode
+    if code == BAD_INPUT:
+        raise BadInput("planner", f"python -m {module} refused; see its message above")
+    if code:
+        raise ServiceError(f"python -m {module} ended with exit code {code}; see its message above")

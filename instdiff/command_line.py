@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from collections.abc import Callable
 
-from instdiff.errors import BadInput
+from instdiff.errors import BadInput, InstDiffError, ServiceError, printable
+
+BAD_INPUT, SERVICE_FAILED, INTERRUPTED = 2, 4, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -16,3 +20,17 @@ class Parser(argparse.ArgumentParser):
         if named:
             raise BadInput(named[1].replace("-", "_").lower(), named[2])
         raise BadInput("arguments", f"{message}; see --help")
+
+
+def exit_code(work: Callable[[], int]) -> int:
+    """Do the work of a command; an error is one line on stderr, and the exit code that goes with it."""
+    try:
+        return work()
+    except OSError as error:
+        print(printable(f"error: {error.filename or 'output'}: {error.strerror or error}"), file=sys.stderr)
+        return BAD_INPUT
+    except InstDiffError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return SERVICE_FAILED if isinstance(error, ServiceError) else BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED

@@ -7,16 +7,20 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
-from instdiff.settings import RenderSettings, models_folder
+from instdiff.presets import resolved, scheduler_for
+from instdiff.settings import RenderSettings, models_folder, stored_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from instdiff.refine import Refiner
 
 DRAFT_FOLDER = Path(__file__).parent / "draft"
 PUBLISHED = {"num_inference_steps": 50, "guidance_scale": 7.5, "alpha": 0.8, "mis": 0.36}
@@ -51,6 +55,7 @@ class Rendering:
     engine: str
     model_hash: str
     versions: dict[str, str]
+    refined: tuple[Image, ...] = ()  # the pictures after the refiner, where one is asked for
 
 
 def engine_info(name: str) -> EngineInfo:
@@ -82,25 +87,26 @@ def _read_info(name: str, folder: Path) -> EngineInfo:
 
 def _sd15_folder() -> Path:
     """Where the converted published model lies: under ``INSTDIFF_MODELS``, or in the Hugging Face cache."""
-    from huggingface_hub import constants
-
-    own = models_folder()
-    cached = sorted(Path(constants.HF_HUB_CACHE).glob(f"models--*--{SD15}/snapshots/*"))
-    for folder in ([own / SD15] if own else []) + cached:
-        if (folder / "model_index.json").exists():
-            return folder
-    raise BadInput("engine", SD15_MISSING.format(place=own or "models", set="" if own else " and set INSTDIFF_MODELS=models"))
+    folder, own = stored_model(SD15), models_folder()
+    if folder is None:
+        raise BadInput("engine", SD15_MISSING.format(place=own or "models", set="" if own else " and set INSTDIFF_MODELS=models"))
+    return folder
 
 
-def load_engine(name: str) -> Engine:
-    """Load an engine by name (see `engine_info`)."""
-    return Engine(engine_info(name))
+def load_engine(name: str, refiner: str | None = None) -> Engine:
+    """Load an engine by name (see `engine_info`); ``refiner`` may name the folder of its refiner."""
+    return Engine(engine_info(name), refiner)
 
 
 class Engine:
-    """A loaded model that paints layouts; the same layout and settings give the same picture, bit for bit, on one machine."""
+    """A loaded model that paints layouts; the same layout and settings give the same picture, bit for bit, on one machine.
 
-    def __init__(self, info: EngineInfo):
+    Args:
+        info: which model.
+        refiner: a folder with an SDXL refiner; None takes the one that this machine has (see `instdiff.refine.find_refiner`).
+    """
+
+    def __init__(self, info: EngineInfo, refiner: str | None = None):
         import torch
         from diffusers.utils import logging as diffusers_logging
         from transformers.utils import logging as transformers_logging
@@ -119,41 +125,91 @@ class Engine:
             raise ServiceError(f"engine {info.name}: {info.folder} cannot be loaded: {reason}") from error
         self.pipeline = pipeline.to(device)
         self.pipeline.set_progress_bar_config(disable=True)
-        self.model_hash = _hash_weights(info.folder)
+        self.model_hash, self._refiner_folder = hash_weights(info.folder), refiner
 
-    def render(self, layout: Layout, settings: RenderSettings, on_step: Callable[[int, int], None] | None = None) -> Rendering:
+    @cached_property
+    def refiner(self) -> Refiner:
+        """The refiner, loaded once.
+
+        Raises:
+            BadInput: this engine has none.
+        """
+        from instdiff.refine import Refiner, find_refiner
+
+        return Refiner(find_refiner(self.name, self._refiner_folder))
+
+    @cached_property
+    def _refiner_hash(self) -> str:
+        return hash_weights(self.refiner.folder)
+
+    def render(
+        self,
+        layout: Layout,
+        settings: RenderSettings,
+        on_step: Callable[[int, int], None] | None = None,
+        on_preview: Callable[[Image], None] | None = None,
+        preview_every: int = 4,
+    ) -> Rendering:
         """Paint a layout.
 
         Args:
             settings: what is None takes the engine's default; picture k is painted from seed ``settings.seed + k``.
             on_step: called with (step, number of steps), counting from 1.
+            on_preview: called after every ``preview_every`` steps, but for the last, with the first picture as far as it is denoised.
 
         Returns:
             ``settings.num_images`` pictures of the layout's size.
-        """
-        import torch
 
-        chosen = {key: value for key, value in settings if value is not None}
-        settings = RenderSettings.parse({**dict(self.defaults), **chosen})
+        Raises:
+            BadInput: a refiner is asked for, and there is none.
+        """
+        settings = resolved(settings, self.defaults)
 
         def step_done(pipeline, step, timestep, tensors):
             if on_step:
                 on_step(step + 1, settings.num_inference_steps)
+            if on_preview and (step + 1) % preview_every == 0 and step + 1 < settings.num_inference_steps:
+                on_preview(self.pipeline.decode(tensors["latents"][:1])[0])
             return tensors
 
-        images = self.pipeline(
-            layout.resized(*self._canvas(layout.size)),
-            num_inference_steps=settings.num_inference_steps,
-            guidance_scale=settings.guidance_scale,
-            alpha=settings.alpha,
-            mis=settings.mis,
-            num_images_per_layout=settings.num_images,
-            generator=[torch.Generator().manual_seed(settings.seed + k) for k in range(settings.num_images)],
-            callback_on_step_end=step_done,
-        ).images
+        seeds = [settings.seed + k for k in range(settings.num_images)]
+        images = self.paint([layout.resized(*self._canvas(layout.size))], settings, seeds, step_done)
         images = [image if image.size == layout.size else image.resize(layout.size) for image in images]
         versions = {package: version(package) for package in ("torch", "diffusers", "transformers")}
-        return Rendering(images, layout, settings, self.name, self.model_hash, versions)
+        refined: list[Image] = []
+        if settings.cascade_strength:
+            refined = self.refiner.refine(images, layout, settings.cascade_strength, seeds)
+            versions["refiner"] = self._refiner_hash
+        return Rendering(images, layout, settings, self.name, self.model_hash, versions, tuple(refined))
+
+    def paint(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int], step_done: Callable | None = None) -> list[Image]:
+        """Pictures of layouts that the model can paint as they are, all in one batch.
+
+        Args:
+            layouts: of one size.
+            settings: nothing is None (see `instdiff.presets.resolved`); ``seed`` and ``num_images`` are not read.
+            seeds: of the noise of each picture, as many for each layout.
+            step_done: the pipeline's ``callback_on_step_end``.
+        """
+        import torch
+
+        names = ("num_inference_steps", "guidance_scale", "alpha", "mis", "guidance_every")
+        return self.pipeline(
+            layouts,
+            **{name: getattr(settings, name) for name in names},
+            scheduler=scheduler_for(settings.scheduler, self.pipeline.scheduler),
+            num_images_per_layout=len(seeds) // len(layouts),
+            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+            callback_on_step_end=step_done,
+        ).images
+
+    def render_many(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int]) -> list[Image]:
+        """One picture of each layout of one size, in one batch, otherwise as `paint`; the size is any that `render` takes.
+
+        What else is in a batch can change a picture in its last bits: only the same batch gives the same to the bit.
+        """
+        images = self.paint([layout.resized(*self._canvas(layout.size)) for layout in layouts], settings, seeds)
+        return [image if image.size == layout.size else image.resize(layout.size) for image, layout in zip(images, layouts, strict=True)]
 
     def _canvas(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size to paint at: at most the model's largest, sides multiples of two latents, so that no aspect is far off."""
@@ -163,7 +219,7 @@ class Engine:
         return width, height
 
 
-def _hash_weights(folder: Path) -> str:
+def hash_weights(folder: Path) -> str:
     """SHA-256 over all weight files of a model folder, 16 hex digits."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.safetensors")):

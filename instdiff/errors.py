@@ -1,8 +1,16 @@
 """The few errors of this project. Each carries what was wrong, where, and what to do about it."""
 
 
+def printable(text: str) -> str:
+    """On one line, with nothing in it that a terminal obeys: control characters and halves of characters become spaces."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
 class InstDiffError(Exception):
-    """Base of every error that this project raises on purpose."""
+    """Base of every error that this project raises on purpose. The message is one printable line, whoever's words it repeats."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class BadInput(InstDiffError):

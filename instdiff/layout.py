@@ -146,7 +146,7 @@ class Mask(_Value):
     """
 
     size: tuple[int, int]
-    counts: str = Field(max_length=4_000_000)
+    counts: str = Field(max_length=rle.MAX_TEXT)
 
     @model_validator(mode="after")
     def _runs_fit(self) -> Mask:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from diffusers import DiffusionPipeline
@@ -40,9 +39,20 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
     model_cpu_offload_seq = "text_encoder->unifusion->unet->vae"
     _callback_tensor_inputs = ["latents"]
 
-    def __init__(self, vae, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer, unet: InstanceUNet, unifusion: UniFusion, scheduler):
+    def __init__(
+        self,
+        vae,
+        text_encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        unet: InstanceUNet,
+        unifusion: UniFusion,
+        scheduler,
+        noise_scale: float = 1.0,
+    ):
+        """``noise_scale``: the starting noise is multiplied by it; below 1, a small model paints calmer and plainer pictures."""
         super().__init__()
         self.register_modules(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, unifusion=unifusion, scheduler=scheduler)
+        self.register_to_config(noise_scale=noise_scale)
 
     @property
     def vae_scale_factor(self) -> int:
@@ -66,6 +76,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         return_dict: bool = True,
         callback_on_step_end: Callable[[InstanceDiffusionPipeline, int, int, dict], dict] | None = None,
         callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006 (diffusers' signature)
+        scheduler=None,
+        guidance_every: int = 1,
     ) -> InstanceDiffusionOutput | tuple:
         """Paint.
 
@@ -77,10 +89,13 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             mis: fraction of steps in which every instance is denoised on its own as well (Multi-Instance Sampler).
             num_images_per_layout: pictures of each layout, from different noise.
             generator: one, or one for each picture. Make it on the CPU and a seed means the same noise on every device.
-            latents: (n, C, H, W) starting noise of unit variance, instead of drawing it.
+            latents: (n, C, H, W) starting noise of unit variance, instead of drawing it; of one picture (see `noise`), all start from it.
             max_batch: rows given to the UNet at once; a layout of n instances has 2 (n + 1) while they are denoised on their own.
             output_type: ``pil``, ``np``, ``pt`` or ``latent``.
             callback_on_step_end: called with (pipeline, step, timestep, {"latents"}); may return changed latents.
+            scheduler: a diffusers scheduler for this call, instead of the pipeline's own.
+            guidance_every: the half without grounding is computed in every so many steps; in between, guidance leads where it
+                led in the step before. 1 is exact.
 
         Returns:
             The pictures, those of the first layout first.
@@ -92,7 +107,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         size = self._check(layouts)
         conditions, negatives = self._conditions(layouts, size, apart=int(mis * num_inference_steps) > 0)
         conditions, negatives = ([each for each in some for _ in range(num_images_per_layout)] for some in (conditions, negatives))
-        latents = self._noise(len(conditions), size, generator, latents)
+        latents = self.noise(size, generator, len(conditions)) if latents is None else self._given(latents, size, len(conditions))
+        latents = latents * self.config.noise_scale
 
         with self.progress_bar(total=num_inference_steps) as bar:
 
@@ -106,11 +122,11 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
                     some[0].latents = one
 
             latents = sample(
-                self.unet, self.scheduler, latents, conditions, negatives, num_inference_steps, guidance_scale, alpha, mis,
-                max_batch=max_batch, on_step=on_step,
+                self.unet, scheduler or self.scheduler, latents, conditions, negatives, num_inference_steps, guidance_scale, alpha, mis,
+                max_batch=max_batch, guidance_every=guidance_every, on_step=on_step,
             )  # fmt: skip
 
-        images = latents if output_type == "latent" else self._decode(latents, output_type)
+        images = latents if output_type == "latent" else self.decode(latents, output_type)
         self.maybe_free_model_hooks()
         return InstanceDiffusionOutput(images=images) if return_dict else (images,)
 
@@ -143,8 +159,9 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         slots = slots_for(max(len(some) for some in phrases), self.unet.config.instance_masked)
         counts = None if self.unet.config.instance_masked else token_counts(slots, self.unifusion.seg_tokens).to(self._execution_device)
         seg_size = self.unifusion.config.seg_size
-        nothing = self._condition(with_text(empty_grounding(slots, seg_size).to(self._execution_device), nobody), nobody, counts, size)
-        negatives = {c: replace(nothing, text=features[c].to(self.unet.dtype)) for c in dict.fromkeys(x.negative_caption for x in layouts)}
+        empty = with_text(empty_grounding(slots, seg_size).to(self._execution_device), nobody)
+        unwanted = dict.fromkeys(layout.negative_caption for layout in layouts)
+        negatives = {c: self._condition(empty, features[c], pooled[c], counts, size) for c in unwanted}
 
         conditions = []
         for layout, some in zip(layouts, phrases, strict=True):
@@ -152,25 +169,40 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             whole = with_text(places, torch.cat([nobody, *(pooled[phrase] for phrase in some)]))
             alone = [(phrase, whole.pick(0, i)) for i, phrase in enumerate(some)] if apart else []
             pairs = [(layout.caption, whole), *alone]
-            conditions.append([self._condition(grounding, features[caption], counts, size) for caption, grounding in pairs])
+            conditions.append([self._condition(places, features[words], pooled[words], counts, size) for words, places in pairs])
         return conditions, [negatives[layout.negative_caption] for layout in layouts]
 
-    def _condition(self, grounding: Grounding, text: torch.Tensor, counts: torch.Tensor | None, size: tuple[int, int]) -> Condition:
-        """One condition from its grounding and the token features (1, 77, D) of its caption."""
+    def _condition(
+        self, grounding: Grounding, text: torch.Tensor, scene: torch.Tensor, counts: torch.Tensor | None, size: tuple[int, int]
+    ) -> Condition:
+        """One condition from its grounding, and the token features (1, 77, D) and pooled features (1, D) of its caption."""
         tokens = self.unifusion(grounding)
         latent_size = size[1] // self.vae_scale_factor, size[0] // self.vae_scale_factor
-        place_map = self.unifusion.place_mapper and self.unifusion.place_mapper(grounding, latent_size)
+        place_map = self.unifusion.place_mapper and self.unifusion.place_mapper(grounding, scene, latent_size)
         return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts)
 
-    def _noise(self, count: int, size: tuple[int, int], generator, latents: torch.Tensor | None) -> torch.Tensor:
+    def noise(
+        self, size: tuple[int, int], generator: torch.Generator | list[torch.Generator] | None = None, count: int = 1
+    ) -> torch.Tensor:
+        """The starting noise (count, C, H, W) of pictures of ``size`` (width, height).
+
+        Given to a call as ``latents``, the noise of one picture is where all layouts of the call start: what two layouts share then
+        looks alike on both, and what was added to one, a part of a thing perhaps, is what differs.
+        """
         width, height = size
         shape = (count, self.unet.config.in_channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
-        if latents is None:
-            return randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
-        if tuple(latents.shape) != shape:
-            raise BadInput("latents", f"have shape {tuple(latents.shape)}, but {count} pictures of {width} x {height} need {shape}")
-        return latents.to(self._execution_device, torch.float32)  # schedulers add up small differences
+        return randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
 
-    def _decode(self, latents: torch.Tensor, output_type: str):
+    def _given(self, latents: torch.Tensor, size: tuple[int, int], count: int) -> torch.Tensor:
+        """The starting noise that was given, for ``count`` pictures."""
+        width, height = size
+        one = (self.unet.config.in_channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
+        if tuple(latents.shape) not in ((count, *one), (1, *one)):
+            needed = f"{(count, *one)} or {(1, *one)}" if count > 1 else str((1, *one))
+            raise BadInput("latents", f"have shape {tuple(latents.shape)}, but {count} pictures of {width} x {height} need {needed}")
+        return latents.expand(count, *one).to(self._execution_device, torch.float32)  # schedulers add up small differences
+
+    def decode(self, latents: torch.Tensor, output_type: str = "pil"):
+        """Latents (n, C, H, W), as they are denoised -> pictures, by ``output_type``."""
         pictures = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype), return_dict=False)[0]
         return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor).postprocess(pictures, output_type=output_type)

@@ -1,4 +1,4 @@
-"""What each latent cell shows of the instances that cover it: a map that small models add to their first features."""
+"""What each latent cell shows of the instances that cover it, or of the scene: a map that small models add to their first features."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ class ModulatedLayer(nn.Module):
 
 
 class PlaceMap(nn.Module):
-    """Captions of instances, and where in its place a cell lies -> one vector per cell.
+    """Captions, and where in its place a cell lies -> one vector per cell.
 
     Fourier features of corners alone make attention learn the offset of a cell from a corner, which takes a large model
     and millions of pictures. Here the offset is given. Where places overlap, learned weights say what is seen in front.
     Every cell reads only the instances that cover it, as in the instance-masked attention of InstanceDiffusion (section 3.1).
+    Where no instance is, the whole picture is the instance and its caption that of the layout: a sky above, a floor below.
 
     Args:
         text_dim: size of the pooled text feature of an instance caption.
@@ -56,24 +57,38 @@ class PlaceMap(nn.Module):
         self.norm, self.out, self.front = nn.LayerNorm(width), nn.Linear(width, channels), nn.Linear(width, 1)
         nn.init.zeros_(self.out.weight)  # a random map would be noise that the UNet learns to ignore
 
-    def forward(self, grounding: Grounding, size: tuple[int, int]) -> torch.Tensor:
-        """Grounding of B layouts -> (B, channels, h, w) for latents of ``size`` (h, w); zero where nothing is planned."""
+    def forward(self, grounding: Grounding, scene: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """What is seen where.
+
+        Args:
+            grounding: of B layouts, with the pooled text features of the instance captions.
+            scene: (B, text_dim) pooled text features of the layouts' own captions.
+            size: (h, w) of the latents.
+
+        Returns:
+            (B, channels, h, w).
+        """
         height, width = size
         dtype = self.out.weight.dtype  # of the layers; where a cell lies is computed in float32
-        cover = F.adaptive_max_pool2d(grounding.regions.float(), size) > 0  # (B, N, h, w)
-        sample, slot, row, column = cover.nonzero(as_tuple=True)  # P pairs of a cell and an instance that covers it
-        batch, slots = grounding.used.shape
+        regions = grounding.regions.float()
+        cover = F.adaptive_max_pool2d(regions, size) > 0  # (B, N, h, w)
+        cover = torch.cat([cover, ~cover.any(dim=1, keepdim=True)], dim=1)  # the scene is one more instance, in the last slot
+        sample, slot, row, column = cover.nonzero(as_tuple=True)  # P pairs of a cell and an instance that it shows
+        batch, slots = cover.shape[:2]
         owner = sample * slots + slot
 
-        extent = grounding.extent.flatten(0, 1).float()  # (B N, 4)
-        what = self.what(torch.cat([grounding.text.flatten(0, 1).to(dtype), _waves(extent, EXTENT_FREQUENCIES).to(dtype)], dim=-1))
+        everywhere = grounding.extent.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(batch, 1, 4)
+        extent = torch.cat([grounding.extent, everywhere], dim=1).flatten(0, 1).float()  # (B (N + 1), 4)
+        text = torch.cat([grounding.text, scene[:, None].to(grounding.text)], dim=1).flatten(0, 1)
+        what = self.what(torch.cat([text.to(dtype), _waves(extent, EXTENT_FREQUENCIES).to(dtype)], dim=-1))
         sides = (extent[:, 2:] - extent[:, :2]).clamp(min=1e-3)[owner]
         centre = torch.stack([(column + 0.5) / width, (row + 0.5) / height], dim=-1).to(extent)
         offset = 2 * (centre - extent[owner, :2]) / sides - 1  # -1..1 inside the place
         cell = (sides * sides.new_tensor([width, height])).log2()
-        parts = F.adaptive_avg_pool2d(grounding.regions.float(), (2 * height, 2 * width)).to(extent)
+        parts = F.adaptive_avg_pool2d(torch.cat([regions, torch.ones_like(regions[:, :1])], dim=1), (2 * height, 2 * width)).to(extent)
         parts = torch.stack([parts[sample, slot, 2 * row + i, 2 * column + j] for i in (0, 1) for j in (0, 1)], dim=-1)
-        kinds = torch.stack([grounding.has_box, grounding.segs.flatten(2).any(-1)[:, :slots]], dim=-1).to(extent)
+        kinds = torch.stack([grounding.has_box, grounding.segs.flatten(2).any(-1)[:, : slots - 1]], dim=-1).to(extent)
+        kinds = F.pad(kinds, (0, 0, 0, 1))  # the scene has neither box nor mask
         where = [offset, cell, _waves(offset / 2, OFFSET_FREQUENCIES), parts, kinds.flatten(0, 1)[owner]]
 
         h = self.where(torch.cat(where, dim=-1).to(dtype))

@@ -9,12 +9,15 @@ import numpy as np
 from instdiff.errors import BadInput
 
 MAX_PIXELS = 4096 * 4096
+MAX_TEXT = 1_000_000  # characters; the outline of a thing has some ten thousand runs
 
 
 def string_to_counts(text: str) -> list[int]:
     """COCO's compressed text -> run lengths, starting with a run of zeros."""
     counts: list[int] = []
     position = 0
+    if len(text) > MAX_TEXT:
+        raise BadInput("mask.counts", f"{len(text)} characters of run lengths; at most {MAX_TEXT} are read")
     while position < len(text):
         value, shift, more = 0, 0, True
         while more:

@@ -31,6 +31,7 @@ class Branch:
     negative: Condition
     latents: torch.Tensor  # (1, C, H, W)
     scheduler: object
+    lead: torch.Tensor | None = None  # (1, C, H, W) where guidance led in a step before, if that is to be taken again
 
 
 def alpha_schedule(num_steps: int, alpha: float) -> list[float]:
@@ -104,6 +105,7 @@ def sample(
     alpha: float,
     mis: float,
     max_batch: int = 16,
+    guidance_every: int = 1,
     on_step: Callable[[int, int, list[list[Branch]]], None] | None = None,
 ) -> torch.Tensor:
     """Denoise B latents.
@@ -112,7 +114,7 @@ def sample(
         latents: (B, C, H, W) noise of unit variance.
         conditions: for each layout the whole layout first, then each of its instances alone.
         negatives: for each layout what guidance leads away from.
-        num_inference_steps, guidance_scale, alpha, mis: see `InstanceDiffusionPipeline`.
+        num_inference_steps, guidance_scale, alpha, mis, guidance_every: see `InstanceDiffusionPipeline`.
         max_batch: rows given to the UNet at once.
         on_step: called as ``on_step(step, timestep, branches)`` after each step with every layout's branches, of which
             the first is the global one; it may change their latents.
@@ -137,6 +139,9 @@ def sample(
         if step == apart:
             layouts = [[merge(branches)] if len(branches) > 1 else branches for branches in layouts]
         branches = [branch for some in layouts for branch in some]
+        if index % guidance_every == 0 or step == apart:
+            for branch in branches:
+                branch.lead = None
         outputs = guided(denoiser, branches, timestep, on_device[index], guidance_scale, alphas[step])
         for branch, output in zip(branches, outputs, strict=True):
             branch.latents = branch.scheduler.step(output, timestep, branch.latents, return_dict=False)[0]
@@ -148,9 +153,13 @@ def sample(
 
 
 def guided(denoiser: Denoiser, branches: list[Branch], timestep, on_device: torch.Tensor, guidance: float, alpha: float) -> tuple:
-    """Classifier-free guidance for every branch, all in one batch: a (1, C, H, W) each."""
+    """Classifier-free guidance for every branch, all in one batch: a (1, C, H, W) each.
+
+    Branches that have a lead, all or none of them, are guided by it.
+    """
     asked = [(b, b.condition) for b in branches]
-    if guidance != 1.0:
+    leading = guidance != 1.0 and branches[0].lead is None
+    if leading:
         asked += [(b, b.negative) for b in branches]
     # Equal rows are computed once: the instances of a layout start from one noise, and lead away from one negative.
     rows = {(id(branch.latents), condition): branch for branch, condition in asked}
@@ -162,5 +171,10 @@ def guided(denoiser: Denoiser, branches: list[Branch], timestep, on_device: torc
         outputs = torch.cat([outputs[i : i + 1] for i in places])
     if guidance == 1.0:
         return outputs.split(1)
+    if not leading:
+        return tuple(output + (guidance - 1) * branch.lead for output, branch in zip(outputs.split(1), branches, strict=True))
     grounded, negative = outputs.chunk(2)
-    return (negative + guidance * (grounded - negative)).split(1)
+    leads = grounded - negative
+    for branch, lead in zip(branches, leads.split(1), strict=True):
+        branch.lead = lead
+    return (negative + guidance * leads).split(1)

@@ -81,10 +81,9 @@ def there(sheet: Sheet) -> str:
 
 def is_noun(sheet: Sheet, words: str) -> bool:
     """True if words end in the name of something that is there, or in a word that stands for something."""
+    words = re.sub(r"(?<=.)(?: #?\d+)+$", "", words)
     if words in PRONOUNS:
         return True
-    if re.fullmatch(r".+ #?\d+", words):
-        return is_noun(sheet, words.rsplit(" ", 1)[0])
     reading = _reading(words, strict=False)
     groups = reading.groups
     if not groups or not _of_kind(sheet, groups[:1]) or len(groups) > 1 + len(reading.relations):

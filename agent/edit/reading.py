@@ -13,6 +13,7 @@ EXAMPLES = (
     '"make the tree larger", "make the sofa red", "swap the cat and the dog"'
 )
 MAX_WORDS = 2000
+MAX_NAME_WORDS = 24  # "the small lamp on the table next to the window"
 VERBS = {
     "add": "add|insert|draw|include|put in|put|place|set|hang",
     "remove": "remove|delete|erase|drop|take away|take out|take off|get rid of|without the|without|no",
@@ -61,6 +62,8 @@ def commands(words: str, is_there: Callable[[str], bool]) -> list[Command]:
         raise BadInput("edit", f"say what to change, such as {EXAMPLES}")
     if len(text) > MAX_WORDS:
         raise BadInput("edit", f"{len(text)} characters; up to {MAX_WORDS} are read")
+    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
+        raise BadInput("edit", "is not valid Unicode text")
     found: list[Command] = []
     for clause in _CUT.split(text.lower()):
         clause = _POLITE.sub("", clause.strip(" .,;!?"))
@@ -130,7 +133,7 @@ def _pair(verb: str, rest: str, clause: str) -> Command:
 def _cut(rest: str, is_there: Callable[[str], bool]) -> tuple[str, str]:
     """The name of something that is there, and what follows it: after the shortest name that is one."""
     words = rest.split()
-    ends = [end for end in range(1, len(words) + 1) if is_there(" ".join(words[:end]).strip(","))]
+    ends = [end for end in range(1, min(len(words), MAX_NAME_WORDS) + 1) if is_there(" ".join(words[:end]).strip(","))]
     if not ends:  # whoever looks for it says what is there
         known = re.match(rf"(.+?) ((?:{_WHERE}|up|down|back|forward)\b.*)", rest)
         return (known[1], known[2]) if known else (" ".join(words[:-1]) or rest, words[-1] if len(words) > 1 else "")

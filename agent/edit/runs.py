@@ -50,6 +50,7 @@ def new_run(start: Source, plan: Plan, words: str, out: str | Path, **changes) -
         "planner": "none",
         "planner_url": None,
         "rounds": 1,
+        "review": False,
         "settings": start.settings,
         "edited": edit,
     }

@@ -70,10 +70,21 @@ class DraftDetector:
         asked = {self.canonical(word) for word in vocabulary}
         found = []
         for first in range(0, len(images), BATCH_SIZE):
-            found += self.model.detect(self._tensor(images[first : first + BATCH_SIZE]), score_threshold)
+            found += self.model.detect(self.tensor(images[first : first + BATCH_SIZE]), score_threshold)
         return [
             [self._detection(one, i) for i, label in enumerate(one.labels.tolist()) if self.categories[label] in asked] for one in found
         ]
+
+    def features(self, images: list[Image]) -> torch.Tensor:
+        """What the network makes of each picture, before it looks for things: the means of its three levels, (B, F)."""
+        import torch
+
+        with torch.inference_mode():
+            x, levels = self.model.stem(self.tensor(images)), []
+            for stage in self.model.stages:
+                x = stage(x)
+                levels.append(x.mean(dim=(2, 3)))
+        return torch.cat(levels, dim=1)
 
     def _detection(self, found: Found, index: int) -> Detection:
         """One of the things found on a picture."""
@@ -88,7 +99,7 @@ class DraftDetector:
             texture=config.textures[found.textures[index]],
         )
 
-    def _tensor(self, images: list[Image]) -> torch.Tensor:
+    def tensor(self, images: list[Image]) -> torch.Tensor:
         """Pictures -> (B, 3, S, S) in -1..1, stretched to the size that the model is trained on."""
         import numpy as np
         import torch

@@ -6,6 +6,7 @@ import base64
 import importlib
 import io
 import json
+import re
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -41,12 +42,23 @@ class VisionClient:
         timeout_s: of one request, answer included.
         max_attempts: how many requests a question may take.
         pause_s: the wait before the second request, doubled for each further one, where the service names no time.
+        answer_format: the ``response_format`` that is asked for; left out where the service refuses it.
     """
 
-    def __init__(self, model: str, url: str | None, key: str | None, timeout_s: float = 120.0, max_attempts: int = 3, pause_s: float = 1.0):
+    def __init__(
+        self,
+        model: str,
+        url: str | None,
+        key: str | None,
+        timeout_s: float = 120.0,
+        max_attempts: int = 3,
+        pause_s: float = 1.0,
+        answer_format: dict | None = None,
+    ):
         self.model, self.url, self.key = model, url or OPENAI_URL, key
         self.timeout_s, self.max_attempts, self.pause_s = timeout_s, max_attempts, pause_s
         self.place, self.sampling = place_of(self.url), {"temperature": 0}
+        self.answer_format = {"response_format": answer_format} if answer_format else {}
 
     def ask(self, image: Image, question: str, read):
         """What ``read`` makes of the answer; an answer that it refuses with `ServiceError` is asked for again.
@@ -55,14 +67,18 @@ class VisionClient:
             ServiceError: no answer that can be read came within the attempts.
         """
         messages = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": _data_url(image)}}, _text(question)]}]
+        reason = ""
         for attempt in range(self.max_attempts):
             try:
                 return read(self._answer(messages))
             except (_Again, ServiceError) as error:
-                if attempt + 1 == self.max_attempts or isinstance(error, _Final):
-                    raise ServiceError(f"{self._who}: {getattr(error, 'reason', error)}") from error
-                wait_s = getattr(error, "wait_s", None)
-            time.sleep(self.pause_s * 2**attempt if wait_s is None else wait_s)
+                reason, wait_s = getattr(error, "reason", str(error)), getattr(error, "wait_s", None)
+                if isinstance(error, _Final):
+                    break
+            if attempt + 1 < self.max_attempts:
+                time.sleep(self.pause_s * 2**attempt if wait_s is None else wait_s)
+        # raised out here so that no client's error, which may quote the key, hangs on to it
+        raise ServiceError(f"{self._who}: {reason}")
 
     @property
     def _who(self) -> str:
@@ -72,13 +88,15 @@ class VisionClient:
         """The text of one answer."""
         import openai
 
-        client = openai.OpenAI(base_url=self.url, api_key=self.key or "none", timeout=self.timeout_s, max_retries=0)
+        # a redirect would send the picture to a place that nobody named
+        http = openai.DefaultHttpxClient(timeout=self.timeout_s, follow_redirects=False)
+        client = openai.OpenAI(base_url=self.url, api_key=self.key or "none", timeout=self.timeout_s, max_retries=0, http_client=http)
         plain = {"Accept-Encoding": "identity"}  # a compressed body can be a thousand times its size
-        body = {"model": self.model, "messages": messages, **self.sampling}
+        body = {"model": self.model, "messages": messages, **self.sampling, **self.answer_format}
         body |= {"max_completion_tokens" if self.url == OPENAI_URL else "max_tokens": MAX_TOKENS}
         try:
             with client, client.chat.completions.with_streaming_response.create(**body, extra_headers=plain) as response:
-                return _content(self._body(response))
+                return self._hidden(_content(self._body(response)))
         except openai.APIStatusError as error:
             raise self._refused(error) from error
         except openai.APITimeoutError as error:
@@ -113,6 +131,9 @@ class VisionClient:
         if status == 400 and self.sampling and "temperature" in said:  # models that reason take none
             self.sampling = {}
             return _Again(f"it refused the request ({status}): {said}", wait_s=0.0)
+        if status in (400, 422) and self.answer_format and re.search("response_format|json_schema", said):
+            self.answer_format = {}
+            return _Again(f"it refused the request ({status}): {said}", wait_s=0.0)
         if status in CAN_PASS or status >= 500:
             wait_s = _seconds(error.response.headers.get("retry-after"))
             what = "is rate limited (429)" if status == 429 else f"failed ({status})"
@@ -123,8 +144,11 @@ class VisionClient:
 
     def _said(self, error) -> str:
         """The service's own words, short and without the key."""
-        words = " ".join(str(error).split())
-        return (words.replace(self.key, "***") if self.key and len(self.key) > 5 else words)[:200]
+        return self._hidden(" ".join(str(error).split()))[:200]
+
+    def _hidden(self, text: str) -> str:
+        """A service's text without the key, should it repeat it."""
+        return text.replace(self.key, "***") if self.key and len(self.key) > 5 else text
 
 
 class _Final(ServiceError):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.draft import layouts as draft_layouts
 from evaluators.draft import paint as draft_paint
+from evaluators.draft import presets
 from evaluators.draft import scores as draft_scores
+from evaluators.looking import look
 from evaluators.manifest import open_manifest, read_pictures
+from evaluators.results import progress_bar, write_results
 from instdiff.errors import BadInput, ServiceError
-from instdiff.formats.files import write_bytes
+from instdiff.presets import PRESETS, resolved
 from instdiff.settings import RenderSettings, cache_folder
 
 if TYPE_CHECKING:
@@ -25,13 +27,11 @@ if TYPE_CHECKING:
     from evaluators.detectors.draft import DraftDetector
     from evaluators.draft.layouts import HeldOut
     from evaluators.draft.paint import Row
-    from evaluators.draft.scores import Seen
     from instdiff.engine import Engine
     from instdiff.train.compose import Composer
 
 OUT = Path("outputs/evaluations/draft")
-BATCH, JUDGED_AT_ONCE = 8, 16  # with guidance, eight layouts fill the sixteen rows that the UNet is given at once
-LOWEST_SCORE = 0.05  # AP looks at everything from this score on
+BATCH = 8  # with guidance, eight layouts fill the sixteen rows that the UNet is given at once
 SETTINGS = {"steps": "num_inference_steps", "guidance": "guidance_scale", "mis": "mis", "alpha": "alpha"}
 HELP = """Paints 500 held-out layouts with the bundled draft model, lets the judge look at the pictures, and scores them beside the
 composed pictures that the layouts were taken from (the upper bound). The judge is a detector that the agent never uses.
@@ -48,6 +48,7 @@ class Options:
     places: tuple[str, ...] = tuple(draft_layouts.PLACES)
     count: int = draft_layouts.COUNT
     ablations: bool = False
+    presets: bool = False
     settings: RenderSettings = RenderSettings()
     batch: int = BATCH
     sprites: Path | None = None
@@ -61,12 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ablations", action="store_true", help="also without MIS, ScaleU and instance captions, under the first of --places"
     )
+    parser.add_argument("--preset", choices=[*PRESETS], default="exact", help="paint everything so (default: %(default)s)")
+    parser.add_argument(
+        "--presets", action="store_true", help="also with the other presets, under the first of --places, and what they gain"
+    )
     parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints: draft, or a model folder")
     for name, field in SETTINGS.items():
         parser.add_argument(f"--{name}", type=int if name == "steps" else float, metavar="N", help=f"{field} (default: the engine's)")
     parser.add_argument("--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (default: %(default)s)")
     parser.add_argument("--sprites", type=Path, metavar="FOLDER", help="the emoji sets (default: fetched into the cache)")
     parser.add_argument("--write-layouts", action="store_true", help="compose the layouts anew, into the package, and stop")
+    parser.add_argument(
+        "--export-coco", type=Path, metavar="FOLDER", help="write layouts and composed pictures as a COCO data set, and stop"
+    )
     where = "where pictures, results.json and results.md go (default: %(default)s)"
     parser.add_argument("--out", type=Path, default=OUT, dest="folder", metavar="FOLDER", help=where)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -85,6 +93,8 @@ def run(args: argparse.Namespace) -> dict:
         size = draft_layouts.write_layouts(_sprites(options.sprites))
         note = f"{draft_layouts.COUNT} layouts written to {draft_layouts.FILE} ({size} bytes)"
         return {"evaluation": "draft", "notes": [note]}
+    if args.export_coco:
+        return _exported(args.export_coco, options)
 
     from evaluators.detectors import load_detector
     from instdiff.engine import engine_info, load_engine
@@ -97,6 +107,22 @@ def run(args: argparse.Namespace) -> dict:
     return benchmark(options, load_engine(args.engine), judge)
 
 
+def _exported(folder: Path, options: Options) -> dict:
+    """The held-out layouts as a data set in COCO's format, in a folder."""
+    from evaluators.draft.export import ANNOTATIONS, CAPTIONS, IMAGES, export_coco
+
+    try:
+        composer = draft_layouts.make_composer(_sprites(options.sprites))
+    except ImportError as error:
+        raise ServiceError(f'pictures cannot be composed ({error}); pip install -e ".[train]"') from error
+    with progress_bar() as progress:
+        task = progress.add_task("composing", total=options.count)
+        held_out = draft_layouts.read_layouts()[: options.count]
+        things = export_coco(held_out, composer, folder, lambda: progress.advance(task))
+    note = f"{len(held_out)} pictures with {things} annotations written to {folder}: {ANNOTATIONS}, {CAPTIONS}, {IMAGES}/"
+    return {"evaluation": "draft", "exported": len(held_out), "annotations": things, "notes": [note]}
+
+
 def read_options(args: argparse.Namespace) -> Options:
     """The command line, checked."""
     places = tuple(dict.fromkeys(place.strip() for place in args.places.split(",")))
@@ -104,26 +130,28 @@ def read_options(args: argparse.Namespace) -> Options:
         raise BadInput("--places", f'"{unknown[0]}" is not known; choose from {", ".join(draft_layouts.PLACES)}')
     if not 1 <= args.count <= draft_layouts.COUNT:
         raise BadInput("--count", f"{args.count}: there are {draft_layouts.COUNT} layouts")
+    if args.presets and args.preset != "exact":
+        raise BadInput("--presets", f"compares with exact pictures, not with --preset {args.preset}; drop one of them")
     if not 1 <= args.batch <= 64:
         raise BadInput("--batch", f"{args.batch} is outside 1..64")
-    chosen = {}
+    chosen: dict = {"preset": args.preset}
     for name, field in SETTINGS.items():
         try:
             chosen[field] = getattr(RenderSettings.parse({field: getattr(args, name)}), field)
         except BadInput as error:
             raise BadInput(f"--{name}", error.reason) from error
-    return Options(places, args.count, args.ablations, RenderSettings(**chosen), args.batch, args.sprites, args.folder)
+    return Options(places, args.count, args.ablations, args.presets, RenderSettings(**chosen), args.batch, args.sprites, args.folder)
 
 
 def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
     """Paint what is not painted yet, look at everything, score, and write ``results.json`` and ``results.md`` into ``out``."""
     held_out = draft_layouts.read_layouts()
-    chosen = {key: value for key, value in options.settings if value is not None}
-    settings = RenderSettings.parse({**dict(engine.defaults), **chosen})
+    settings = resolved(options.settings, engine.defaults)
     rows, notes = _rows(options, settings)
+    settings_of = {row: row.settings(options.settings, engine.defaults) for row in rows}
     manifests = {}
     for row in rows:  # all are checked before the first is painted
-        expected = draft_paint.painted_with(row, engine, held_out, settings)
+        expected = draft_paint.painted_with(row, engine, held_out, settings_of[row])
         manifests[row] = open_manifest(options.out / row.folder, expected)
     first = held_out[: options.count]
     vocabulary = sorted({one.category for each in held_out for one in each.scene.instances})
@@ -131,7 +159,7 @@ def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
         notes.append(f"the judge does not know {len(unknown)} of {len(vocabulary)} categories, which count as not found")
 
     figures: dict[str, dict] = {}
-    with _progress() as progress:
+    with progress_bar() as progress:
 
         def score(name: str, images: Iterable[Image], places: Sequence[str]) -> None:
             task = progress.add_task(f"judging {name}", total=options.count)
@@ -140,10 +168,15 @@ def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
 
         if composer := _composer(options.sprites, notes):  # before painting, so that a wrong folder is noticed at once
             score(draft_scores.UPPER_BOUND, _composites(first, composer), tuple(draft_layouts.PLACES))
-        notes += _paint_all(manifests, options, engine, first, settings, progress)
+        notes += _paint_all(manifests, options, engine, first, settings_of, progress)
         for row, manifest in manifests.items():
             score(row.name, read_pictures(manifest, options.out / row.folder, draft_paint.keys(options.count)), (row.place,))
-    return _results(options, engine, settings, figures, notes)
+    more = {}
+    if options.presets:
+        told = {row.preset or settings.preset: row for row in rows if row.place == options.places[0] and not row.without}
+        judged = {name: (settings_of[row], figures[row.name]) for name, row in told.items()}
+        more = presets.compared(engine, judged, first, options.places[0])
+    return _results(options, engine, settings, figures, notes, more)
 
 
 def _rows(options: Options, settings: RenderSettings) -> tuple[list[Row], list[str]]:
@@ -156,11 +189,12 @@ def _rows(options: Options, settings: RenderSettings) -> tuple[list[Row], list[s
             notes.append(f'"{name}" is left out: all rows are painted without it (mis {settings.mis:g}); give --mis')
         else:
             rows.append(draft_paint.Row(options.places[0], part))
+    rows += [draft_paint.Row(options.places[0], preset=name) for name in PRESETS if options.presets and name != settings.preset]
     return rows, notes
 
 
 def _paint_all(
-    manifests: dict, options: Options, engine: Engine, held_out: Sequence[HeldOut], settings: RenderSettings, progress: Progress
+    manifests: dict, options: Options, engine: Engine, held_out: Sequence[HeldOut], settings_of: dict, progress: Progress
 ) -> list[str]:
     """Paint what is missing in every row, in place of whose manifests the new ones are put; returns how long it took, in words."""
     missing = {row: len(set(draft_paint.keys(len(held_out))) - manifest.keys) for row, manifest in manifests.items()}
@@ -172,28 +206,10 @@ def _paint_all(
         progress.update(task, description=f"painting {row.name}")
         folder = options.out / row.folder
         manifests[row] = draft_paint.paint(
-            row, manifest, folder, engine, held_out, settings, options.batch, lambda count: progress.advance(task, count)
+            row, manifest, folder, engine, held_out, settings_of[row], options.batch, lambda count: progress.advance(task, count)
         )
     seconds = time.monotonic() - start
     return [f"{total} pictures painted in {seconds:.0f} s, {seconds / total:.2f} s each, in batches of {options.batch}"]
-
-
-def look(judge: DraftDetector, images: Iterable[Image], vocabulary: list[str], looked: Callable[[int], None]) -> Seen:
-    """What the judge sees on each picture, once down to `LOWEST_SCORE` and once from its own threshold on."""
-    sure_from = judge.model.config.score_threshold
-    everything, waiting = [], []
-
-    def look_at_waiting() -> None:
-        everything.extend(judge.detect(waiting, vocabulary, min(LOWEST_SCORE, sure_from)))
-        looked(len(waiting))
-        waiting.clear()
-
-    for image in images:
-        waiting.append(image)
-        if len(waiting) == JUDGED_AT_ONCE:
-            look_at_waiting()
-    look_at_waiting()
-    return draft_scores.Seen(everything, [[one for one in seen if one.score >= sure_from] for seen in everything])
 
 
 def _sprites(folder: Path | None) -> Path:
@@ -228,16 +244,7 @@ def _composites(held_out: Sequence[HeldOut], composer: Composer) -> Iterator[Ima
         yield Image.fromarray(image)
 
 
-def _progress() -> Progress:
-    """Bars with the time left, on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), speed_estimate_period=600)
-
-
-def _results(options: Options, engine: Engine, settings: RenderSettings, figures: dict, notes: list[str]) -> dict:
+def _results(options: Options, engine: Engine, settings: RenderSettings, figures: dict, notes: list[str], more: dict) -> dict:
     """All figures as JSON, with the table; written into the folder too."""
     title = f"Draft benchmark, {options.count} held-out layouts"
     if draft_scores.UPPER_BOUND in figures:
@@ -247,11 +254,11 @@ def _results(options: Options, engine: Engine, settings: RenderSettings, figures
         "layouts": options.count,
         "engine": engine.name,
         "model_hash": engine.model_hash,
-        "settings": {name: getattr(settings, field) for name, field in SETTINGS.items()},
+        "settings": {name: getattr(settings, field) for name, field in {**SETTINGS, "preset": "preset"}.items()},
         "rows": figures,
         "notes": notes,
         "table": draft_scores.make_table(title, figures),
+        **more,
     }
-    write_bytes(options.out / "results.json", (json.dumps(result, indent=1) + "\n").encode())
-    write_bytes(options.out / "results.md", draft_scores.to_markdown(result["table"], notes).encode())
+    write_results(options.out, result)
     return result

@@ -109,7 +109,12 @@ def make_composer(sprites: Path) -> Composer:
 
 
 def recompose(layouts: Sequence[HeldOut], composer: Composer) -> Iterator[np.ndarray]:
-    """The composed picture (256, 256, 3) uint8 of each layout.
+    """The composed picture (256, 256, 3) uint8 of each layout; raises as `recomposed`."""
+    return (composite.image for composite in recomposed(layouts, composer))
+
+
+def recomposed(layouts: Sequence[HeldOut], composer: Composer) -> Iterator[Composite]:
+    """The composed scene of each layout.
 
     Raises:
         BadInput: a scene comes out differently than it is stored, because the drawings or the composer are others.
@@ -123,7 +128,7 @@ def recompose(layouts: Sequence[HeldOut], composer: Composer) -> Iterator[np.nda
                 f"layout {number} (seed {held_out.seed}) is composed with other boxes than are stored ({_words(now)}; stored: "
                 f"{_words(stored)}): the drawings or the composer have changed; write the layouts anew with --write-layouts",
             )
-        yield composite.image
+        yield composite
 
 
 def _compose(composer: Composer, seed: int) -> Composite:

@@ -18,6 +18,7 @@ from evaluators.draft.layouts import HeldOut
 from evaluators.manifest import Job, Manifest
 from instdiff.formats.native import layout_to_json
 from instdiff.layout import Layout
+from instdiff.presets import resolved
 from instdiff.settings import RenderSettings
 
 if TYPE_CHECKING:
@@ -29,33 +30,44 @@ ABLATIONS = {"mis": "no MIS", "scaleu": "no ScaleU", "captions": "no captions"} 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: the kind of place that is told, and which part of the model (of `ABLATIONS`) is left out."""
+    """One row of the table: the kind of place that is told, which part of the model (of `ABLATIONS`) is left out, or a preset."""
 
     place: str
     without: str = ""
+    preset: str = ""
 
     @property
     def name(self) -> str:
+        if self.preset:
+            return f"{self.place}, {self.preset}"
         return f"{self.place}, {ABLATIONS[self.without]}" if self.without else self.place
 
     @property
     def folder(self) -> str:
+        if self.preset:
+            return f"{self.place}-{self.preset}"
         return f"{self.place}-without-{self.without}" if self.without else self.place
 
     def layouts(self, held_out: Sequence[HeldOut], size: tuple[int, int]) -> list[Layout]:
         """What the painter is told, at (width, height) pixels."""
         return [one.conditioned(self.place, size, captions=self.without != "captions") for one in held_out]
 
-    def settings(self, settings: RenderSettings) -> RenderSettings:
-        """The settings of the row, given those of the whole table."""
-        return settings.model_copy(update={"mis": 0.0}) if self.without == "mis" else settings
+    def settings(self, given: RenderSettings, defaults: RenderSettings) -> RenderSettings:
+        """The settings of the row, nothing None, from those given for the whole table and the engine's own."""
+        changes = ({"mis": 0.0} if self.without == "mis" else {}) | ({"preset": self.preset} if self.preset else {})
+        return resolved(given.model_copy(update=changes), defaults)
 
 
 def painted_with(row: Row, engine: Engine, held_out: Sequence[HeldOut], settings: RenderSettings) -> dict[str, str | int | float]:
-    """All that changes a row's pictures, by name. ``held_out`` are all layouts, also those that are not painted this time."""
+    """All that changes a row's pictures, by name.
+
+    Args:
+        held_out: all layouts, also those that are not painted this time.
+        settings: of the row (see `Row.settings`).
+    """
     told = json.dumps([layout_to_json(layout) for layout in row.layouts(held_out, engine.native_size)], sort_keys=True)
     size, layouts = "{} x {}".format(*engine.native_size), hashlib.sha256(told.encode()).hexdigest()[:16]
-    return manifests.painted_with(engine, row.settings(settings), row=row.name, size=size, layouts=layouts)
+    return manifests.painted_with(engine, settings, row=row.name, size=size, layouts=layouts)
 
 
 def paint(
@@ -73,12 +85,13 @@ def paint(
     The noise comes from the layout's own seed, so that rows can be compared.
 
     Args:
+        settings: of the row (see `Row.settings`).
         painted: called with the number of pictures after each batch.
     """
     layouts = row.layouts(held_out, engine.native_size)
     jobs = [Job(key, layout, one.seed) for key, layout, one in zip(keys(len(held_out)), layouts, held_out, strict=True)]
     with without_scaleu(engine.pipeline.unet, row.without == "scaleu"):
-        return manifests.paint(folder, manifest, jobs, engine, row.settings(settings), batch, painted)
+        return manifests.paint(folder, manifest, jobs, engine, settings, batch, painted)
 
 
 def keys(count: int) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from evaluators.coco import coco_figures
 from evaluators.draft.layouts import HeldOut
+from evaluators.looking import Seen
 from evaluators.matching import match
 from evaluators.pim import pim
 from evaluators.report import Detection
@@ -31,14 +32,6 @@ METRICS = {
     "recall@0.5": "recall.all",
     **{f"recall@0.5, {name}": f"recall.{name}" for name in (*COUNTS, "small", "medium", "large")},
 }
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the judge saw on each picture: everything down to a low score for AP, and what it is sure of for all else."""
-
-    everything: list[list[Detection]]
-    sure: list[list[Detection]]
 
 
 @dataclass(frozen=True)
@@ -131,11 +124,3 @@ def _percent(figures: dict, path: str) -> str:
     kind, name = path.split(".")
     value = (figures[kind] or {}).get(name)
     return "-" if value is None else f"{100 * value:.1f}"
-
-
-def to_markdown(table: dict, notes: Sequence[str]) -> str:
-    """The table and what is to be said about it."""
-    columns = table["columns"]
-    lines = [f"# {table['title']}", "", f"| {' | '.join(columns)} |", f"| --- |{' ---: |' * (len(columns) - 1)}"]
-    lines += [f"| {' | '.join(row)} |" for row in table["rows"]]
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes), ""])

@@ -17,12 +17,14 @@ EXAMPLES = """\
 sizes, none of which is downloaded:
   small  the published architecture at a tenth of the width, latents 32 x 32, weights made from numbers
   draft  the bundled draft model
-  sd15   the published size, latents 64 x 64, weights made from numbers: 10 s per UNet call on a laptop, meant for GPUs
+  sd15   the published size, latents 64 x 64, weights made from numbers: seconds for a row of one UNet call on a CPU; 10 GB of memory
 
 modes:
   engine     as the engine paints
   reference  the published schedule: one UNet call after another, everything made anew for each
 Both paint the same latents up to rounding; "difference" is the largest difference in standard deviations of the latents.
+With --estimate --repeat calls of each shape are timed and the others left out; "seconds" is then what all calls of a picture take at
+that pace, and there is no picture to compare. For sizes that are too large for a CPU, and for many rows.
 A picture is everything from the boxes to the last latents; text encoder and decoder, the same in both modes, are left out.
 
 columns:
@@ -34,10 +36,14 @@ columns:
 
 examples:
   python -m instdiff.bench --size draft --instances 0 3 10
-  python -m instdiff.bench --size small --instances 6 --mis 0.36 --each     what each saving is worth on its own
+  python -m instdiff.bench --size small --instances 6 --mis 0.36            the published number of steps, in full
+  python -m instdiff.bench --size small --each                              what each saving is worth on its own
+  python -m instdiff.bench --size sd15 --instances 6 --mis 0.36 --estimate --repeat 1
   python -m instdiff.bench --size sd15 --device cuda --dtype float16 --json
   python -m instdiff.bench --write docs/performance.md
   python -m instdiff.bench --rows monday.jsonl tuesday.jsonl --write docs/performance.md     what --json wrote, as one table
+  python -m evaluators draft --presets --places box --count 64              measures the presets; their table goes into the page with
+  python -m instdiff.bench --estimate --write docs/performance.md --presets outputs/evaluations/draft/results.json
 
 exit codes: 0 done, 2 bad input
 """
@@ -53,18 +59,37 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--size", nargs="+", choices=["small", "draft", "sd15"], default=["small", "draft"], help="(small draft)")
     parser.add_argument("--mode", nargs="+", choices=["engine", "reference"], default=["engine", "reference"], help="(both)")
-    parser.add_argument("--instances", nargs="+", type=_from(0, 13), default=[0, 1, 3, 6, 10], metavar="N", help="(0 1 3 6 10)")
-    parser.add_argument("--mis", nargs="+", type=_from(0.0, 0.99), default=[0.0, 0.2, 0.36], metavar="M", help="(0 0.2 0.36)")
-    parser.add_argument("--steps", type=_from(1, 1000), metavar="S", help="denoising steps (50; 25 for draft)")
-    parser.add_argument("--repeat", type=_from(1, 100), default=3, metavar="R", help="pictures per mode (3)")
+    parser.add_argument("--instances", nargs="+", type=_from(0, 13), metavar="N", help="(0 1 3 6 10; 6 with --each)")
+    parser.add_argument("--mis", nargs="+", type=_from(0.0, 0.99), metavar="M", help="(0 0.2 0.36; 0.36 with --each)")
+    parser.add_argument("--steps", type=_from(1, 1000), metavar="S", help="denoising steps (50; 25 for draft; 10 with --each)")
+    parser.add_argument("--repeat", type=_from(1, 100), metavar="R", help="pictures per mode (3; 1 with --each)")
     parser.add_argument("--each", action="store_true", help="also the engine without each of its savings in turn")
+    parser.add_argument("--estimate", action="store_true", help="time --repeat calls of each shape instead of whole pictures")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (cpu)")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of weights (float32)")
     parser.add_argument("--autocast", action="store_true", help="also the engine under bfloat16 autocast, from weights of --dtype")
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     parser.add_argument("--rows", nargs="+", metavar="FILE", type=Path, help="measure nothing; read what --json wrote")
     parser.add_argument("--write", metavar="FILE", type=Path, help="put the table into a Markdown file as well")
+    presets = "with --write: put in the table of presets from this results.json of python -m evaluators draft --presets"
+    parser.add_argument("--presets", metavar="FILE", type=Path, help=presets)
     return parser
+
+
+# What is measured where nothing else is said; --each is eleven modes more, so it takes one layout and few steps.
+DEFAULTS = {"instances": [0, 1, 3, 6, 10], "mis": [0.0, 0.2, 0.36], "steps": None, "repeat": 3}
+DEFAULTS_EACH = {"instances": [6], "mis": [0.36], "steps": 10, "repeat": 1}
+
+
+def read_options(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line with its defaults."""
+    options = build_parser().parse_args(arguments)
+    for name, value in (DEFAULTS_EACH if options.each else DEFAULTS).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    if options.presets and not options.write:
+        raise BadInput("--presets", "is about the page of --write; give one")
+    return options
 
 
 def _from(least: float, most: float):
@@ -79,7 +104,8 @@ def _from(least: float, most: float):
 
 def main(arguments: list[str] | None = None) -> int:
     try:
-        options = build_parser().parse_args(arguments)
+        options = read_options(arguments)
+        presets = read_presets(options.presets) if options.presets else ""  # before the time is spent
         rows = []
         for row in measured(options):
             rows.append(row)
@@ -88,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
             else:
                 print(line(row) if len(rows) > 1 else "\n".join([HEAD, RULE, line(row)]), flush=True)
         if options.write:
-            options.write.write_text(page(rows))
+            options.write.write_text(page(rows, presets))
     except InstDiffError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -111,6 +137,22 @@ def measured(options: argparse.Namespace) -> Iterator[dict]:
             raise BadInput("--rows", f"{path} cannot be read: {error}") from error
 
 
+def read_presets(path: Path) -> str:
+    """The section about presets, from what ``python -m evaluators draft --presets`` wrote.
+
+    Raises:
+        BadInput: the file holds no such table.
+    """
+    try:
+        found = json.loads(path.read_text())
+        table, model = found["presets_table"], f"engine {found['engine']}, weights {found['model_hash']}"
+        lines = [table["columns"], ["---"] * len(table["columns"]), *table["rows"]]
+        title = table["title"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput("--presets", f"{path} holds no table of presets; python -m evaluators draft --presets writes one") from error
+    return PRESETS.format(title=title, model=model, table="\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+
+
 COLUMNS = ["size", "mode", "n", "mis", "steps", "seconds", "cpu s", "calls", "evaluations", "GFLOP", "of matmul", "peak MB"]
 COLUMNS += ["faster", "difference"]
 HEAD, RULE = f"| {' | '.join(COLUMNS)} |", "|" + " --- |" * len(COLUMNS)
@@ -125,17 +167,31 @@ def line(row: dict) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def page(rows: list[dict]) -> str:
-    """docs/performance.md: the table, and how to read and repeat it."""
+def page(rows: list[dict], presets: str = "") -> str:
+    """docs/performance.md: the table, how to read and repeat it, and the section about presets."""
     from instdiff.bench.reference_schedule import SAVINGS
 
     return PAGE.format(
         machine=rows[0]["machine"],
         speed=f"{statistics.median(row['matmul_flops_per_s'] for row in rows) / 1e9:.0f}",
         table="\n".join([HEAD, RULE, *map(line, rows)]),
+        presets=presets,
         savings="\n".join(f"- `{name}`: {what}" for name, what in SAVINGS.items()),
     )
 
+
+PRESETS = """\
+## Presets
+
+Written by `python -m evaluators draft --presets --places box --count 64`. {title} ({model}):
+
+{table}
+
+A preset is DPM-Solver++ (2M) in fewer steps, and guidance that is kept: in every second step only the half with grounding is computed,
+and guidance leads where it led in the step before. Fractions of the steps, grounding (alpha) and the Multi-Instance Sampler (mis), stay
+fractions. `run_agent.py --preset fast`, `RenderSettings(preset="fast")`; without a preset the picture is exact, bit for bit.
+
+"""
 
 PAGE = """\
 # Performance
@@ -148,13 +204,14 @@ Machine: {machine}; a matrix product runs at {speed} GFLOP/s there.
 *engine* is how the pipeline paints; *reference* is the published schedule of work through the same modules: one UNet call after
 another, the grounding tokens and the ConvNeXt in every call. "faster" compares processor seconds on a CPU (other work on the machine
 does not stretch them), seconds on a GPU, with the reference of the same layout; a row named *without ...* compares with the reference
-too. "difference" is the largest difference from the reference's latents in standard deviations of these.
+too. "difference" is the largest difference from the reference's latents in standard deviations of these. A row that is *estimated*
+comes from calls of each shape that were timed, times their number in a picture.
 
 The savings, none of which is an option, since all give equal latents up to rounding:
 
 {savings}
 
-## What a user can choose
+{presets}## What a user can choose
 
 | to | do |
 | --- | --- |

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import statistics
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -51,31 +50,31 @@ def _compare(models: Models, instances: int, mis: float, modes: dict, options: N
     for name, case in cases.items():
         with precision[name]:
             Case(models, instances, mis, warm_up, case.off).paint()
-    for _ in range(options.repeat):
+    for _ in range(1 if options.estimate else options.repeat):
         for name, case in cases.items():
-            calls[name] = Calls()
+            calls[name] = Calls(options.repeat if options.estimate else None)
             with calls[name].recorded(case), precision[name], watches[name].running():
                 latents[name] = case.paint()
 
     found, first = [], next(iter(cases))
     for name, case in cases.items():
-        watch = watches[name]
+        watch = calls[name] if options.estimate else watches[name]
         row = {
-            "mode": name,
+            "mode": f"{name}, estimated" if options.estimate else name,
             "steps": case.settings["num_inference_steps"],
-            "seconds": statistics.median(watch.seconds),
-            "cpu_seconds": statistics.median(watch.cpu_seconds),
+            "seconds": watch.wall,
+            "cpu_seconds": watch.cpu,
             "unet_calls": calls[name].unet_calls,
             "evaluations": calls[name].evaluations,
             "flops": calls[name].flops(case, precision[name]),
-            "peak_bytes": watch.peak,
+            "peak_bytes": watches[name].peak,
             "faster": None,
             "difference": None,
         }
         found.append(row)
         if name != first:
             gap = (latents[name] - latents[first]).abs().max() / latents[first].std()
-            row |= {"faster": _time(found[0], device) / _time(row, device), "difference": gap.item()}
+            row |= {"faster": _time(found[0], device) / _time(row, device), "difference": None if options.estimate else gap.item()}
     return found
 
 

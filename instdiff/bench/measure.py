@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,11 +21,18 @@ CPU_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lam
 
 
 class Calls:
-    """Calls of the models during one picture: how many of each shape, and one example to count the work of."""
+    """Calls of the models during one picture: how many of each shape, and one example to count the work of.
 
-    def __init__(self):
-        self.counts: Counter = Counter()
+    Args:
+        timed: so many calls of each shape are done and timed, and those that follow are given what the last of these gave: what a
+            picture takes can be estimated then, and no picture comes of it. None does all calls and times none.
+    """
+
+    def __init__(self, timed: int | None = None):
+        self.timed, self.counts = timed, Counter()
         self.examples: dict[tuple, Callable[[], object]] = {}
+        self.watches: dict[tuple, Stopwatch] = {}
+        self.results: dict[tuple, object] = {}
 
     @contextmanager
     def recorded(self, case: Case) -> Iterator[None]:
@@ -32,22 +40,37 @@ class Calls:
         if "no_idle_convnext" in case.off:
             owners.append((case.models.unifusion, "seg_features"))
         for owner, name in owners:
-            setattr(owner, name, self._recorder(getattr(owner, name), name, owner is case.models.unet))
+            setattr(owner, name, self._recorder(getattr(owner, name), name, owner is case.models.unet, case.device))
         try:
             yield
         finally:
             for owner, name in owners:
                 delattr(owner, name)  # the class's method is seen again
 
-    def _recorder(self, call: Callable, name: str, of_unet: bool) -> Callable:
+    def _recorder(self, call: Callable, name: str, of_unet: bool, device: torch.device) -> Callable:
         def recorder(*args, **options):
             first = args[0].used if hasattr(args[0], "used") else args[0]
             key = (name, of_unet, tuple(first.shape), options.get("grounding_scale"))
             self.counts[key] += 1
             self.examples.setdefault(key, lambda: call(*args, **options))
-            return call(*args, **options)
+            if self.timed is None:
+                return call(*args, **options)
+            if self.counts[key] <= self.timed:
+                with self.watches.setdefault(key, Stopwatch(device)).running():
+                    self.results[key] = call(*args, **options)
+            return self.results[key]
 
         return recorder
+
+    @property
+    def wall(self) -> float:
+        """Estimated seconds of the picture; the scheduler's own work, which is small, is left out."""
+        return sum(count * self.watches[key].wall for key, count in self.counts.items())
+
+    @property
+    def cpu(self) -> float:
+        """Estimated processor seconds of the picture."""
+        return sum(count * self.watches[key].cpu for key, count in self.counts.items())
 
     @property
     def unet_calls(self) -> int:
@@ -85,6 +108,21 @@ class Stopwatch:
         self.seconds.append(time.perf_counter() - wall)
         self.cpu_seconds.append(time.process_time() - cpu)
         self.peak = max(self.peak, peak(self.device))
+
+    @property
+    def wall(self) -> float:
+        """Median seconds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def cpu(self) -> float:
+        """Median processor seconds."""
+        return statistics.median(self.cpu_seconds)
+
+    @property
+    def typical(self) -> float:
+        """Median seconds; on a CPU those of the processor per thread, which other work on the machine does not stretch."""
+        return self.cpu / torch.get_num_threads() if self.device.type == "cpu" else self.wall
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

@@ -118,7 +118,8 @@ class Case:
     def _condition(self, name: str, grounding: Grounding) -> Condition:
         unet, unifusion, side = self.models.unet, self.models.unifusion, self.models.latent_side
         text = numbers(name, (1, 77, unet.config.cross_attention_dim)).to(self.device, unet.dtype)
-        place_map = unifusion.place_mapper and unifusion.place_mapper(grounding, (side, side))
+        scene = numbers(f"scene of {name}", (1, unifusion.config.text_dim)).to(self.device)
+        place_map = unifusion.place_mapper and unifusion.place_mapper(grounding, scene, (side, side))
         folded = not self.masked and "one_null_token" not in self.off
         counts = token_counts(self.slots, unifusion.seg_tokens).to(self.device) if folded else None
         condition = Condition(text, self._tokens(grounding), grounding.regions, place_map, counts)

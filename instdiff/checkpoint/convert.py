@@ -94,7 +94,7 @@ def write_folder(model: Model, out: Path, force: bool, on_bytes: Callable[[int],
     Raises:
         BadInput: ``out`` exists and is not to be replaced, or the weights are damaged.
     """
-    with _placed(out, force, model.nbytes) as folder:
+    with placed(out, force, model.nbytes) as folder:
         for part in PARTS:
             config = model.empty[part].config
             (folder / part).mkdir(parents=True)
@@ -121,7 +121,7 @@ def write_folder(model: Model, out: Path, force: bool, on_bytes: Callable[[int],
 
 def write_checkpoint(content: dict, nbytes: int, out: Path, force: bool) -> None:
     """Write a ``.pth`` file; whole, or not at all."""
-    with _placed(out, force, nbytes) as path:
+    with placed(out, force, nbytes) as path:
         torch.save(content, path)
 
 
@@ -236,7 +236,7 @@ def check_target(out: Path, force: bool) -> None:
 
 
 @contextmanager
-def _placed(out: Path, force: bool, nbytes: int) -> Iterator[Path]:
+def placed(out: Path, force: bool, nbytes: int) -> Iterator[Path]:
     """A place to write to, which becomes ``out`` when all is written, and vanishes if not."""
     check_target(out, force)
     out = out.absolute()

@@ -9,18 +9,19 @@ from __future__ import annotations
 import pickle
 import struct
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from instdiff.checkpoint.opcodes import check_opcodes
 from instdiff.checkpoint.tensors import Extent, Lazy, view
 from instdiff.errors import BadInput
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-MAX_INDEX = 1 << 28  # bytes
+MAX_INDEX = 1 << 23  # bytes; a model of 1199 tensors with averages and the state of its training takes 0.5 MB
+MAX_WRAPPED = 10  # records in records around one value
 _STORAGES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
     "LongStorage": torch.int64, "IntStorage": torch.int32, "ShortStorage": torch.int16, "CharStorage": torch.int8,
@@ -38,6 +39,15 @@ _RECORDS = {
     ("numpy", "dtype"), ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"), ("_codecs", "encode"),
     ("torch", "device"), *(("torch", str(dtype)[6:]) for dtype in _STORAGES.values()),
 }  # fmt: skip
+
+
+class Table(dict):
+    """An ordered dictionary without attributes, which a pickle could set: torch keeps notes of its own in some."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state):
+        """The notes are not needed."""
 
 
 class Record:
@@ -89,7 +99,7 @@ class _Reader(pickle.Unpickler):
         super().__init__(file, encoding="utf-8")
         self.path, self.extent_of = path, extent_of
         self.calls = {
-            ("collections", "OrderedDict"): lambda *items: OrderedDict(*items),
+            ("collections", "OrderedDict"): lambda *items: Table(*items),
             ("collections", "defaultdict"): lambda *_: {},
             ("torch", "Size"): lambda sizes: tuple(sizes),
             ("torch._utils", "_rebuild_tensor"): self._tensor,
@@ -150,7 +160,7 @@ def _read_zip(path: Path):
         if index is None or entries[index].file_size > MAX_INDEX:
             raise BadInput(str(path), "is a zip archive, but no checkpoint of PyTorch")
         folder = index.removesuffix("data.pkl")
-        if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
+        if f"{folder}byteorder" in entries and _start(archive, f"{folder}byteorder") != b"little":
             raise BadInput(str(path), "holds big-endian numbers; save it again on a usual machine")
 
         def extent_of(storage: _Storage) -> Extent:
@@ -162,7 +172,15 @@ def _read_zip(path: Path):
             return Extent(path, entry.header_offset + 30 + name_length + extra_length, storage.count, storage.dtype, entry.CRC)
 
         with archive.open(index) as file:
+            check_opcodes(file)
+        with archive.open(index) as file:
             return _Reader(file, path, extent_of).load()
+
+
+def _start(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The first bytes of an entry, which might unfold into a large one."""
+    with archive.open(name) as file:
+        return file.read(16)
 
 
 def _read_legacy(path: Path):
@@ -174,15 +192,21 @@ def _read_legacy(path: Path):
         pending.append(storage)
         return _LateExtent(path, 0, storage.count, storage.dtype, key=storage.key, starts=starts)
 
+    def load(extent_of=None):
+        start = file.tell()
+        check_opcodes(file)
+        file.seek(start)
+        return _Reader(file, path, extent_of).load()
+
     with path.open("rb") as file:
-        if _Reader(file, path, None).load() != LEGACY_MAGIC:
+        if load() != LEGACY_MAGIC:
             raise ValueError("no magic number")
-        _Reader(file, path, None).load()  # the version of the format
-        if not _Reader(file, path, None).load()["little_endian"]:
+        load()  # the version of the format
+        if not load()["little_endian"]:
             raise ValueError("big-endian")
-        data = _Reader(file, path, extent_of).load()
+        data = load(extent_of)
         sizes = {storage.key: storage.dtype.itemsize for storage in pending}
-        for key in _Reader(file, path, None).load():
+        for key in load():
             count = int.from_bytes(file.read(8), "little")
             starts[key] = file.tell(), count
             file.seek(count * sizes[key], 1)
@@ -207,7 +231,9 @@ class _LateExtent(Extent):
 def value_at(node, *keys: str):
     """The number or string under some keys of nested dicts and OmegaConf records, or None."""
     for key in (*keys, None):
-        while isinstance(node, Record):
+        for _ in range(MAX_WRAPPED):
+            if not isinstance(node, Record):
+                break
             state = node.state if isinstance(node.state, dict) else {}
             node = state.get("_content", state.get("_val"))
         if key is not None:

@@ -16,7 +16,7 @@ from instdiff.errors import BadInput
 
 TRAINING, SCHEDULE, COUNTED = "state of the training", "noise schedule, which the scheduler computes", "0, 1, 2, ..., counted by the model"
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-MAX_NODES = 1_000_000
+MAX_NODES, MAX_NAME, MAX_POSITIONS = 1_000_000, 2_000, 1_000_000  # values, letters, bytes
 
 
 def open_source(path: Path, ema: bool = True) -> Source:
@@ -178,10 +178,17 @@ def _text(source: Source, full: str, name: str, tensor: Lazy, unexplained: list[
     name = name.removeprefix("text_model.")
     if not name.endswith("position_ids"):
         source.take("text_encoder", full, name, tensor)
-    elif tensor.load().flatten().round().tolist() == list(range(tensor.shape[-1])):
+    elif _counts_up(tensor):
         source.leave("text_encoder", [full], COUNTED)
     else:
         unexplained.append(full)
+
+
+def _counts_up(tensor: Lazy) -> bool:
+    """True for 0, 1, 2, ... in one row; a tensor of another shape is not read."""
+    if tensor.shape[:-1] not in ((), (1,)) or not tensor.shape or tensor.nbytes > MAX_POSITIONS:
+        return False
+    return tensor.load().flatten().round().tolist() == list(range(tensor.shape[-1]))
 
 
 def _schedule(source: Source, full: str, name: str, tensor: Lazy, unexplained: list[str]) -> None:
@@ -208,9 +215,9 @@ def flat(node, path: Path) -> dict[str, Lazy]:
     found, waiting, seen = {}, [("", node)], 0
     while waiting:
         name, value = waiting.pop()
-        seen += 1
-        if seen > MAX_NODES:
-            raise BadInput(str(path), f"is damaged: it holds more than {MAX_NODES} values")
+        seen += len(value) if isinstance(value, (dict, list, tuple)) else 1
+        if seen > MAX_NODES or len(name) > MAX_NAME:
+            raise BadInput(str(path), f"is damaged: it holds more than {MAX_NODES} values, or lists in lists without end")
         if isinstance(value, Lazy):
             found[name] = value
         elif isinstance(value, Record):

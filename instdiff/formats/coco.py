@@ -30,6 +30,15 @@ def layouts_from_coco(source: dict | str | Path) -> list[tuple[dict, Layout]]:
     Raises:
         BadInput: the source cannot be read, refers to images or categories that it does not hold, or has boxes off the picture.
     """
+    images = annotations_from_coco(source)
+    return [(record, _layout(record, [anno for anno in annos if not anno.get("iscrowd")])) for record, annos in images]
+
+
+def annotations_from_coco(source: dict | str | Path) -> list[tuple[dict, list[dict]]]:
+    """COCO annotations by image: the records of images, each with its annotations as they are written, crowd regions too.
+
+    An annotation also says its ``category_name``. Takes and raises what `layouts_from_coco` does.
+    """
     data = source if isinstance(source, dict) else parse_json(read_bytes(source, MAX_COCO_BYTES), str(source))
     data = mapping(data, "annotations file")
     names = {record["id"]: text(record, "name", "categories") for record in _records(data, "categories")}
@@ -39,9 +48,30 @@ def layouts_from_coco(source: dict | str | Path) -> list[tuple[dict, Layout]]:
         for key, known in (("image_id", images), ("category_id", names)):
             if whole(anno.get(key), f"annotations[{index}].{key}") not in known:
                 raise BadInput(f"annotations[{index}].{key}", f"{anno[key]} is not in the file")
-        if not anno.get("iscrowd"):
-            images[anno["image_id"]][1].append({**anno, "category_name": names[anno["category_id"]]})
-    return [(record, _layout(record, annos)) for record, annos in images.values()]
+        images[anno["image_id"]][1].append({**anno, "category_name": names[anno["category_id"]]})
+    return list(images.values())
+
+
+def instances_from_coco(record: dict, annos: list[dict]) -> list[Instance]:
+    """The annotations of one image, as `annotations_from_coco` gives them, as instances, however many there are."""
+    where, size = f"image {record['id']}", image_size(record)
+    try:
+        places = resolve_boxes(annos, size, "xywh")
+        return [_instance(anno, places.get(i), size, f"annos[{i}]") for i, anno in enumerate(annos)]
+    except BadInput as error:
+        raise BadInput(f"{where}, {error.field}", error.reason) from error
+
+
+def image_size(record: dict) -> tuple[int, int]:
+    """(width, height) in pixels of an image record."""
+    where = f"image {record['id']}"
+    return whole(record.get("width"), f"{where}.width"), whole(record.get("height"), f"{where}.height")
+
+
+def largest(annos: list[dict], count: int = MAX_INSTANCES) -> list[dict]:
+    """The largest annotations of an image by area, in their order."""
+    kept = sorted(sorted(range(len(annos)), key=lambda index: -area_px(annos[index]))[:count])
+    return [annos[index] for index in kept]
 
 
 def _records(data: dict, key: str) -> list[dict]:
@@ -52,18 +82,11 @@ def _records(data: dict, key: str) -> list[dict]:
 
 def _layout(record: dict, annos: list[dict]) -> Layout:
     """The layout of one image; annotations carry the name of their category."""
-    where = f"image {record['id']}"
-    size = tuple(whole(record.get(key), f"{where}.{key}") for key in ("width", "height"))
-    layout = Layout.parse({"width": size[0], "height": size[1], "caption": text(record, "caption", where)}, where)
+    where, (width, height) = f"image {record['id']}", image_size(record)
+    layout = Layout.parse({"width": width, "height": height, "caption": text(record, "caption", where)}, where)
     if len(annos) > MAX_INSTANCES:
         warnings.warn(f"{where} has {len(annos)} annotations; the {MAX_INSTANCES} largest are kept", LayoutWarning, stacklevel=4)
-        largest = sorted(range(len(annos)), key=lambda index: -_area(annos[index]))[:MAX_INSTANCES]
-        annos = [annos[index] for index in sorted(largest)]
-    try:
-        places = resolve_boxes(annos, size, "xywh")
-        return layout.with_instances([_instance(anno, places.get(i), size, f"annos[{i}]") for i, anno in enumerate(annos)])
-    except BadInput as error:
-        raise BadInput(f"{where}, {error.field}", error.reason) from error
+    return layout.with_instances(instances_from_coco(record, largest(annos)))
 
 
 def _instance(anno: dict, place, size: tuple[int, int], field: str) -> Instance:
@@ -71,7 +94,7 @@ def _instance(anno: dict, place, size: tuple[int, int], field: str) -> Instance:
     return read_instance({**anno, "caption": caption, "mask": anno.get("segmentation")}, place, size, field)
 
 
-def _area(anno: dict) -> float:
+def area_px(anno: dict) -> float:
     """The area as stated, else that of the box, in square pixels."""
     if anno.get("area") is not None:
         return number(anno["area"], "area")
@@ -105,13 +128,13 @@ def _annotation(instance: Instance, size: tuple[int, int], where: str) -> dict:
     bbox = pixels(instance.extent.to_coco(size))
     record = {"bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0, "segmentation": []}
     if instance.mask:
-        mask = _fitted(instance.mask, size)
+        mask = fitted_mask(instance.mask, size)
         record["area"] = int(mask.array.sum())
         record["segmentation"] = {"size": list(mask.size), "counts": mask.counts}
     return {**record, "caption": instance.caption, **drawn_places(instance, size)}
 
 
-def _fitted(mask: Mask, size: tuple[int, int]) -> Mask:
+def fitted_mask(mask: Mask, size: tuple[int, int]) -> Mask:
     """The mask at (width, height) pixels, as COCO wants it; each pixel takes the value under its centre."""
     width, height = size
     if mask.size == (height, width):

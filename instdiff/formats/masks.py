@@ -9,7 +9,8 @@ from instdiff.errors import BadInput
 from instdiff.formats.values import mapping, number, sequence, whole
 from instdiff.layout import Mask
 
-MAX_POLYGONS = 256
+MAX_POLYGONS, MAX_CORNERS = 256, 50_000  # of one mask
+MAX_DRAWN = 8  # times the canvas that the polygons of one mask may cover, counted by their boxes
 
 
 def read_mask(value: object, size: tuple[int, int], field: str) -> Mask | None:
@@ -54,6 +55,9 @@ def _from_polygons(value: list, size: tuple[int, int], field: str) -> Mask | Non
     if len(value) > MAX_POLYGONS:
         raise BadInput(field, f"{len(value)} polygons; at most {MAX_POLYGONS} are read")
     mask = np.zeros((size[1], size[0]), dtype=bool)
+    if sum(len(ring) for ring in value if isinstance(ring, list)) > 2 * MAX_CORNERS:
+        raise BadInput(field, f"more than {MAX_CORNERS} corners")
+    drawn = 0.0
     for index, ring in enumerate(value):
         where = f"{field}[{index}]"
         flat = np.array([number(item, where) for item in sequence(ring, where)])
@@ -62,6 +66,9 @@ def _from_polygons(value: list, size: tuple[int, int], field: str) -> Mask | Non
         xy = flat.reshape(-1, 2)
         if xy.min() < -1 or (xy > np.array(size) + 1).any():
             raise BadInput(where, f"leaves the {size[0]} x {size[1]} canvas; polygons are x, y, x, y, ... in pixels")
+        drawn += np.ptp(xy[:, 0]) * np.ptp(xy[:, 1])
+        if drawn > MAX_DRAWN * mask.size:
+            raise BadInput(field, f"its polygons cover more than {MAX_DRAWN} times the canvas")
         fill_polygon(mask, xy)
     return Mask.from_array(mask) if mask.any() else None
 

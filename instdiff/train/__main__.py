@@ -1,4 +1,4 @@
-"""``python -m instdiff.train draft``: trains the bundled draft models, stage by stage, in slices of any length."""
+"""``python -m instdiff.train``: trains the bundled draft models, stage by stage, and models of any size on pictures of one's own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from instdiff.command_line import Parser
-from instdiff.errors import BadInput, InstDiffError
+from instdiff.command_line import Parser, exit_code
+from instdiff.errors import BadInput
+from instdiff.train.scale import command as scale
 
 STAGES = """\
 stages, in order (each reads what the ones before it wrote under --out):
@@ -17,6 +18,7 @@ stages, in order (each reads what the ones before it wrote under --out):
   places       train text encoder and place map alone: what things look like, without noise; quick, so do it first
   painter      train UNet, UniFusion and text encoder together
   autoencoder  train the autoencoder's decoder
+  decoder      train it on, half on latents as the painter makes them, so that it mends their flaws
   detector     train the detector
   judge        train the second detector, which scores benchmarks and is kept out of the loop
   bundle       write what is trained, in half precision, to --target
@@ -28,13 +30,14 @@ rate stays up until a slice with --cooldown, which brings it down over its last 
   python -m instdiff.train draft --stage painter --out work --minutes 60 --resume
   python -m instdiff.train draft --stage painter --out work --minutes 20 --cooldown 20 --resume
 """
-CHOICES = ["sprites", "encoder", "scenes", "places", "painter", "autoencoder", "detector", "judge", "bundle", "unbundle"]
+CHOICES = ["sprites", "encoder", "scenes", "places", "painter", "autoencoder", "decoder", "detector", "judge", "bundle", "unbundle"]
 # What a stage reads under --out, and the stage that writes it.
 DRAWINGS, ENCODER = ("sprites", "sprites"), ("vae", "encoder")
 LEARNED_FROM = (("tokenizer", "encoder"), ("scenes/held-out", "scenes"))
 NEEDS = {
     "encoder": (DRAWINGS,), "scenes": (DRAWINGS, ENCODER), "places": LEARNED_FROM, "painter": LEARNED_FROM,
     "autoencoder": (DRAWINGS, ENCODER), "detector": (DRAWINGS, ENCODER), "judge": (DRAWINGS, ENCODER),
+    "decoder": (DRAWINGS, ENCODER, ("tokenizer", "encoder"), ("painter/unet", "painter")),
     "bundle": (("tokenizer", "encoder"), ENCODER, ("painter/unet", "painter")),
 }  # fmt: skip
 TOKENIZER_SEED, TOKENIZER_SCENES = 2_000_000, 6000
@@ -55,12 +58,18 @@ def main(argv: list[str] | None = None) -> int:
     draft.add_argument("--rate", type=float, help="learning rate (places 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)")
     draft.add_argument("--shards", type=int, default=60, help="how many files of 1000 scenes (60)")
     draft.add_argument("--target", type=Path, default=Path(__file__).parents[1] / "draft", help="folder of the bundled models")
-    try:
-        run(parser.parse_args(argv))
-    except (InstDiffError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    draft.set_defaults(run=run)
+    shown = {"description": scale.HELP, "epilog": scale.EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    sd15 = models.add_parser("sd15", help="any model, on pictures of your own", **shown)
+    scale.add_arguments(sd15)
+    sd15.set_defaults(run=scale.run)
+
+    def work() -> int:
+        args = parser.parse_args(argv)
+        args.run(args)
+        return 0
+
+    return exit_code(work)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -91,10 +100,12 @@ def run(args: argparse.Namespace) -> None:
         rate = args.rate or (2e-3 if places_only else 8e-4)
         folders = out / "scenes", out / "tokenizer", out / "painter"
         painter.train(*folders, batch_size=args.batch or 24, rate=rate, places_only=places_only, **slice_of_time)
-    elif args.stage == "autoencoder":
+    elif args.stage in ("autoencoder", "decoder"):
         from instdiff.train import autoencoder
 
-        autoencoder.train(sprites, vae, out / "autoencoder", batch_size=args.batch or 8, rate=args.rate or 6e-4, **slice_of_time)
+        more = {"painter": out / "painter", "tokenizer": out / "tokenizer"} if args.stage == "decoder" else {}
+        folders = sprites, vae, out / "autoencoder"
+        autoencoder.train(*folders, batch_size=args.batch or 8, rate=args.rate or 6e-4, **more, **slice_of_time)
     elif args.stage in ("detector", "judge"):
         from instdiff.train import detector
 

@@ -16,6 +16,7 @@ from instdiff.unet import InstanceUNet
 from instdiff.unifusion import UniFusion
 
 DETECTORS = ("detector", "judge")
+NOISE_SCALE = 0.6  # of full noise a short training makes a mosaic
 
 
 def bundle(work: Path, target: Path) -> int:
@@ -34,6 +35,7 @@ def bundle(work: Path, target: Path) -> int:
         unet=InstanceUNet.from_pretrained(painter / "unet"),
         unifusion=UniFusion.from_pretrained(painter / "unifusion"),
         scheduler=DPMSolverMultistepScheduler.from_config(noise_scheduler().config, timestep_spacing="trailing"),
+        noise_scale=NOISE_SCALE,
     )
     for name in ("vae", "text_encoder", "tokenizer", "unet", "unifusion", "scheduler"):
         shutil.rmtree(target / name, ignore_errors=True)

@@ -171,16 +171,8 @@ def train(
         fall = min((minutes - elapsed) / cooldown_minutes, 1.0) if cooldown_minutes else 1.0
         for group in optimizer.param_groups:
             group["lr"] = rate * min((step + 1) / 200, 1.0) * fall
-        images, truths = scenes.batch(batch_size)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = losses(model, images.contiguous(memory_format=torch.channels_last), truths)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
         step += 1
-        follow(average, model, min(0.998, (1 + step) / (10 + step)))
-        running.append(loss.item())
+        running.append(learn(model, average, optimizer, *scenes.batch(batch_size), step))
         if step % 100 == 0:
             pace = (step - first) / (time.monotonic() - start)
             line = {
@@ -196,6 +188,20 @@ def train(
     average.register_to_config(score_threshold=choose_threshold(average, held_out))
     write_log(out, {"step": step, "score_threshold": average.config.score_threshold} | held_out.check(average))
     save(out, model, average, optimizer, step)
+
+
+def learn(
+    model: DenseDetector, average: DenseDetector, optimizer: torch.optim.Optimizer, images: torch.Tensor, truths: list[Truth], step: int
+) -> float:
+    """One step on pictures (B, 3, S, S) in -1..1, counted from 1; the average follows. Returns the loss."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = losses(model, images.contiguous(memory_format=torch.channels_last), truths)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+    optimizer.step()
+    follow(average, model, min(0.998, (1 + step) / (10 + step)))
+    return loss.item()
 
 
 @torch.no_grad()

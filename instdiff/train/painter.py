@@ -65,13 +65,13 @@ class Painter(nn.Module):
 
     def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, captions: list[str], grounding: Grounding, phrases: list[list[str]]):
         """Predicted clean latents (B, C, h, w), and what the place map alone makes of them."""
-        place_map = self.place_map(grounding, phrases, noisy.shape[-2:])
-        caption_features, _ = self.features(captions)
+        caption_features, scene = self.features(captions)
+        place_map = self.place_map(grounding, phrases, scene, noisy.shape[-2:])
         output = self.unet(noisy, timesteps, caption_features, self.unifusion(grounding), grounding.regions, place_map)
         return output, self.preview(place_map)
 
-    def place_map(self, grounding: Grounding, phrases: list[list[str]], size: tuple[int, int]) -> torch.Tensor:
-        """The place map (B, W, h, w); puts the features of the instance captions into the grounding."""
+    def place_map(self, grounding: Grounding, phrases: list[list[str]], scene: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """The place map (B, W, h, w); puts the features of the instance captions into the grounding. ``scene``: (B, D) of captions."""
         pooled = iter(self.pooled([p for some in phrases for p in some] or [""]))
         text = torch.zeros(*grounding.used.shape, TEXT_DIM)
         rows = [(b, i) for b, some in enumerate(phrases) for i in range(len(some))]
@@ -79,7 +79,7 @@ class Painter(nn.Module):
             b, i = torch.tensor(rows).T
             text = text.index_put((b, i), torch.stack([next(pooled) for _ in rows]))
         grounding.text = text
-        return self.unifusion.place_mapper(grounding, size)
+        return self.unifusion.place_mapper(grounding, scene, size)
 
 
 def noise_scheduler() -> DDPMScheduler:
@@ -106,15 +106,15 @@ def painting_losses(painter: Painter, scheduler: DDPMScheduler, batch) -> tuple[
     low = torch.where(torch.rand(len(latents)) < 0.33, 600.0, 0.0)
     timesteps = (low + torch.rand(len(latents)) * (1000 - low)).long()
     error, preview = losses(painter, scheduler, batch, timesteps, torch.randn(latents.shape))
-    weights = noise_weights(scheduler, timesteps) * place_weights(grounding, error.shape[-2:])
-    return (error.float() * weights).mean(), inside_mean(preview.float(), grounding)
+    weights = place_weights(grounding, error.shape[-2:])
+    return (error.float() * noise_weights(scheduler, timesteps) * weights).mean(), (preview.float() * weights).mean()
 
 
 def preview_loss(painter: Painter, batch) -> torch.Tensor:
-    """Mean error of the preview inside the places."""
-    latents, _, grounding, phrases = batch
-    preview = painter.preview(painter.place_map(grounding, phrases, latents.shape[-2:])).float()
-    return inside_mean((preview - latents).square().mean(dim=1), grounding)
+    """Weighted mean error of the preview."""
+    latents, captions, grounding, phrases = batch
+    preview = painter.preview(painter.place_map(grounding, phrases, painter.pooled(captions), latents.shape[-2:])).float()
+    return ((preview - latents).square().mean(dim=1) * place_weights(grounding, latents.shape[-2:])).mean()
 
 
 def inside_mean(error: torch.Tensor, grounding: Grounding) -> torch.Tensor:

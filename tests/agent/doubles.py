@@ -32,6 +32,7 @@ class Rendering:
     engine: str
     model_hash: str
     versions: dict[str, str]
+    refined: tuple[Image.Image, ...] = ()
 
 
 class RectanglePainter:

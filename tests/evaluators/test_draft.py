@@ -7,6 +7,7 @@ from PIL import Image
 
 from evaluators import manifest as manifests
 from evaluators.__main__ import build_parser, main
+from evaluators.coco_run.dataset import read_dataset
 from evaluators.detectors.draft import DraftDetector
 from evaluators.draft import benchmark as draft
 from evaluators.draft import layouts as draft_layouts
@@ -132,6 +133,31 @@ def test_upper_bound_stands_beside(tmp_path, small_layouts, engine, judge, monke
         draft.benchmark(options(tmp_path, places=("mask",), count=1, sprites=tmp_path), engine, judge)
 
 
+def test_export_as_coco(tmp_path, small_layouts, monkeypatch, capsys):
+    """Pictures, all places, captions and looks; what is read back is what the benchmark tells."""
+    monkeypatch.setattr(draft_layouts, "read_layouts", lambda: small_layouts)
+    folder = tmp_path / "held_out"
+    assert main(["draft", "--export-coco", str(folder), "--sprites", str(tmp_path), "--count", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["exported"] == 3
+    dataset = read_dataset(folder / "annotations.json")
+    with_captions = read_dataset(folder / "annotations.json", folder / "captions.json")
+    for number, (sample, one) in enumerate(zip(dataset.samples, small_layouts, strict=False), start=1):
+        pixels = np.asarray(Image.open(folder / "images" / sample.record["file_name"]))
+        assert sample.id == number and (pixels == next(draft_layouts.recompose([one], small_composer()))).all()
+        for place in ("point", "scribble"):
+            theirs = one.conditioned(place, SIZE)
+            ours = sample.told(place, SIZE)
+            assert [instance.caption for instance in ours.instances] == [instance.caption for instance in theirs.instances]
+            assert ours.caption == theirs.caption == with_captions.samples[number - 1].captions[0]
+            for a, b in zip(ours.instances, theirs.instances, strict=True):
+                points = [[(p.x, p.y) for p in (getattr(i, place).points if place == "scribble" else [i.point])] for i in (a, b)]
+                assert np.allclose(*points, atol=1e-6)
+        for stored, instance in zip(one.scene.instances, sample.told("mask", SIZE).instances, strict=True):
+            assert instance.mask.box.iou(stored.box) > 0.99 and instance.mask.size == (256, 256)
+        looks = [(anno["attributes"].get("colour"), anno["attributes"].get("texture")) for anno in sample.things]
+        assert looks == [(stored.colour, stored.texture) for stored in one.scene.instances]
+
+
 def thing(category: str, box: list[float], colour=None, texture=None) -> StoredInstance:
     x0, y0, x1, y1 = box
     mask = np.zeros((64, 64), bool)
@@ -225,6 +251,19 @@ def test_whole_benchmark(tmp_path, engine, judge, no_sprites, monkeypatch, capsy
     assert calls == []
 
 
+def test_presets_stand_beside_the_exact_pictures(tmp_path, engine, judge, no_sprites):
+    result = draft.benchmark(options(tmp_path, presets=True, count=2), engine, judge)
+    assert list(result["rows"]) == ["point", "point, fast", "point, turbo"]
+    assert [row[0] for row in result["presets_table"]["rows"]] == list(result["presets"]) == ["exact", "fast", "turbo"]
+    assert result["presets"]["exact"]["faster"] == 1 and all(one["seconds per picture"] > 0 for one in result["presets"].values())
+    assert {name: one["guidance every"] for name, one in result["presets"].items()} == {"exact": 1, "fast": 2, "turbo": 2}
+    assert all(len(row) == len(result["presets_table"]["columns"]) for row in result["presets_table"]["rows"])
+    painted_with = json.loads((tmp_path / "point-fast" / "manifest.json").read_text())["painted_with"]
+    assert (painted_with["preset"], painted_with["scheduler"], painted_with["guidance_every"]) == ("fast", "dpm++", 2)
+    with pytest.raises(BadInput, match="preset"):  # the folder of exact pictures takes no others
+        draft.benchmark(options(tmp_path, settings=RenderSettings(num_inference_steps=2, mis=0.5, preset="turbo")), engine, judge)
+
+
 def test_without_mis_needs_mis(tmp_path):
     plain = RenderSettings(num_inference_steps=25, mis=0.0)
     rows, notes = draft._rows(options(tmp_path, ablations=True), plain)
@@ -241,6 +280,7 @@ def test_without_mis_needs_mis(tmp_path):
         (["--batch", "0"], "--batch"),
         (["--steps", "0"], "--steps"),
         (["--mis", "1"], "--mis"),
+        (["--presets", "--preset", "fast"], "--presets"),
         (["--engine", "no-such-model"], "engine"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from evaluators import manifest as manifests
 from evaluators.manifest import Job, Manifest, open_manifest, read_manifest, read_pictures
 from instdiff.engine import load_engine

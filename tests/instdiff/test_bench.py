@@ -56,6 +56,20 @@ def test_the_reference_does_the_published_number_of_evaluations(models):
     assert "forward" not in models.unet.__dict__
 
 
+def test_an_estimate_times_each_shape_and_counts_all_calls(models):
+    """All calls are counted as they are in a picture, few are done."""
+    found = {}
+    for timed in (None, 1):
+        case, found[timed] = Case(models, 2, 0.4, None, frozenset()), Calls(timed)
+        with found[timed].recorded(case):
+            case.paint()
+    whole, estimate = found.values()
+    assert estimate.counts == whole.counts and estimate.evaluations == whole.evaluations
+    assert {key: len(watch.seconds) for key, watch in estimate.watches.items()} == dict.fromkeys(whole.counts, 1)
+    assert estimate.wall >= sum(watch.wall for watch in estimate.watches.values()) > 0 and estimate.cpu > 0
+    assert not whole.watches
+
+
 @pytest.mark.parametrize("size", ["8x8", "16x12", "5x3"])
 @pytest.mark.parametrize("scale", ["0.0", "1.7"])
 def test_fft_filter_equals_the_reference(size, scale):
@@ -65,7 +79,16 @@ def test_fft_filter_equals_the_reference(size, scale):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--size", "huge"], ["--instances", "-1"], ["--mis", "2"], ["--rows", "nowhere.jsonl"], ["--devise", "cpu"]]
+    "arguments",
+    [
+        ["--size", "huge"],
+        ["--instances", "-1"],
+        ["--mis", "2"],
+        ["--rows", "nowhere.jsonl"],
+        ["--devise", "cpu"],
+        ["--presets", "results.json"],
+        ["--write", "page.md", "--presets", "nowhere.json"],
+    ],
 )
 def test_bad_arguments_are_one_line(arguments, capsys):
     assert bench.main(arguments) == 2
@@ -87,3 +110,18 @@ def test_rows_become_a_page(tmp_path, capsys):
     assert bench.main(["--rows", str(tmp_path / "rows.jsonl"), "--write", str(tmp_path / "page.md")]) == 0
     expected = "| small | engine | 6 | 0.36 | 50 | 1.00 | 1.00 | 51 | 324 | 2 | 50% | 300 | 6.50 x | 1e-05 |"
     assert expected in capsys.readouterr().out and expected in (tmp_path / "page.md").read_text()
+
+    table = {"title": "Presets, 64 layouts", "columns": ["preset", "faster"], "rows": [["exact", "1.00 x"], ["fast", "2.00 x"]]}
+    (tmp_path / "results.json").write_text(json.dumps({"engine": "draft", "model_hash": "abc", "presets_table": table}))
+    told = ["--rows", str(tmp_path / "rows.jsonl"), "--write", str(tmp_path / "page.md"), "--presets", str(tmp_path / "results.json")]
+    assert bench.main(told) == 0
+    page = (tmp_path / "page.md").read_text()
+    assert "| preset | faster |\n| --- | --- |\n| exact | 1.00 x |\n| fast | 2.00 x |\n" in page and "weights abc" in page
+    (tmp_path / "results.json").write_text(json.dumps({"engine": "draft", "model_hash": "abc"}))
+    assert bench.main(told) == 2
+
+
+def test_each_takes_one_layout_and_few_steps_if_nothing_else_is_said():
+    each, plain = bench.read_options(["--each", "--steps", "4"]), bench.read_options([])
+    assert (each.instances, each.mis, each.steps, each.repeat) == ([6], [0.36], 4, 1)
+    assert (plain.instances, plain.mis, plain.steps, plain.repeat) == ([0, 1, 3, 6, 10], [0.0, 0.2, 0.36], None, 3)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from instdiff import BadInput, Box, Instance, Layout
+from instdiff import BadInput, Box, Instance, Layout, Point
 from instdiff.engine import engine_info, load_engine
 from instdiff.settings import RenderSettings
 
@@ -54,6 +55,34 @@ def test_steps_are_reported_from_one(engine):
     steps = []
     engine.render(layout(), RenderSettings(num_inference_steps=3), on_step=lambda step, count: steps.append((step, count)))
     assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    "place", [{"box": Box(x0=0.2, y0=0.35, x1=0.45, y1=0.6)}, {"point": Point(x=0.32, y=0.47)}], ids=["box in a box", "point in a box"]
+)
+def test_a_part_added_to_a_thing_changes_the_thing_and_little_else(engine, place):
+    """The same seed is the same noise, so a layout can be painted again and again with more in it."""
+    part = Instance(caption="a blue ball", category="ball", **place)
+    settings = RenderSettings(seed=0, num_inference_steps=8)
+    before, after = (
+        np.asarray(engine.render(one, settings).images[0], dtype=float) for one in (layout(), layout().with_instances([CAR, part]))
+    )
+    change = np.abs(after - before).mean(axis=-1)
+    assert change[80:170, 40:130].mean() > 2 * change[:60].mean() and change.max() > 10
+
+
+def test_presets_are_other_pictures_of_the_same_and_the_exact_one_is_as_ever(engine):
+    asked = {name: value for name, value in engine.defaults if name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
+    default, *others = (engine.render(layout(), RenderSettings(preset=name)) for name in ("exact", "fast", "turbo"))
+    plain = engine.pipeline(layout(), **asked, generator=torch.Generator().manual_seed(0)).images[0]
+    assert np.array_equal(np.asarray(default.images[0]), np.asarray(plain))
+    for one in others:
+        change = np.abs(np.asarray(one.images[0], dtype=int) - np.asarray(plain, dtype=int))
+        assert 0 < change.mean() < 20  # grey levels
+        again = engine.render(layout(), RenderSettings.parse(one.settings.model_dump()))
+        assert np.array_equal(np.asarray(again.images[0]), np.asarray(one.images[0]))
+    steps = [one.settings.num_inference_steps for one in (default, *others)]
+    assert steps == sorted(steps, reverse=True) and len(set(steps)) == 3
 
 
 def test_the_red_car_is_red_and_in_its_place(engine):

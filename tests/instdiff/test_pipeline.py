@@ -123,6 +123,25 @@ def test_latents_may_be_given(pipeline):
     assert torch.equal(paint(pipeline, layout(), latents=latents), paint(pipeline, layout()))
 
 
+def test_layouts_that_start_from_the_same_noise_differ_in_what_was_changed(pipeline):
+    """One call with the noise of one picture: each layout is painted from it, as alone."""
+    noise = pipeline.noise((64, 64), torch.Generator().manual_seed(0))
+    layouts = [layout(), layout(left=0.3), layout()]
+    first, moved, same = paint(pipeline, layouts, latents=noise)
+    assert torch.allclose(first, same, atol=1e-5) and not torch.allclose(first, moved, atol=1e-5)
+    assert torch.allclose(paint(pipeline, layout(left=0.3), latents=noise)[0], moved, atol=1e-4)
+    assert torch.equal(paint(pipeline, layout(), latents=noise), paint(pipeline, layout()))  # what a generator draws
+
+
+def test_a_model_may_start_from_less_noise(pipeline, tmp_path):
+    latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    calmer = InstanceDiffusionPipeline(**pipeline.components, noise_scale=0.5)
+    calmer.set_progress_bar_config(disable=True)
+    assert torch.equal(paint(calmer, layout()), paint(pipeline, layout(), latents=latents / 2))
+    calmer.save_pretrained(tmp_path)
+    assert InstanceDiffusionPipeline.from_pretrained(tmp_path, local_files_only=True).config.noise_scale == 0.5
+
+
 def test_parts_of_things_are_instances_like_any_other(pipeline):
     """A layout may be painted again from the same noise with parts added, as boxes or points."""
     whole, latents = layout(), torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -184,6 +203,7 @@ def test_pictures_are_pil_by_default(pipeline):
         ([], {}, "layouts"),
         (Layout(width=65, height=64, caption=""), {}, "size"),
         (layout(), {"latents": torch.zeros(1, 4, 8, 8)}, "latents"),
+        ([layout()] * 3, {"latents": torch.zeros(2, 4, 32, 32)}, "latents"),
     ],
 )
 def test_what_cannot_be_painted_is_refused(pipeline, layouts, options, field):

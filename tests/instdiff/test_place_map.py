@@ -7,6 +7,7 @@ from instdiff.place_map import PlaceMap
 from instdiff.unifusion import UniFusion
 
 TEXT_DIM, CHANNELS, SIZE = 8, 6, (16, 16)
+SCENE = torch.linspace(-1, 1, TEXT_DIM)[None]
 LEFT = Instance(caption="a cat", box=Box(x0=0.0, y0=0.25, x1=0.5, y1=0.75))
 RIGHT = Instance(caption="a dog", box=Box(x0=0.5, y0=0.5, x1=1.0, y1=1.0))
 MIDDLE = Instance(caption="a cup", box=Box(x0=0.25, y0=0.25, x1=0.75, y1=0.75))
@@ -31,30 +32,40 @@ def hash_of(words):
 
 
 @torch.no_grad()
-def test_paints_inside_the_places_alone(mapper):
-    painted = mapper(grounding(LEFT, RIGHT), SIZE)[0].abs().sum(dim=0) > 0
-    expected = torch.zeros(SIZE, dtype=torch.bool)
-    expected[4:12, :8] = expected[8:, 8:] = True
-    assert painted.shape == SIZE and torch.equal(painted, expected)
+def test_the_scene_shows_where_no_instance_is(mapper):
+    places = grounding(LEFT, RIGHT)
+    one, other = (mapper(places, scene, SIZE)[0] for scene in (SCENE, SCENE.flip(1)))
+    expected = torch.ones(SIZE, dtype=torch.bool)
+    expected[4:12, :8] = expected[8:, 8:] = False
+    assert torch.equal((one != other).any(dim=0), expected)
+    assert not torch.allclose(one[:, 0, 0], one[:, 15, 0], atol=1e-3)  # a sky above is no floor below
+
+
+@torch.no_grad()
+def test_every_layout_of_a_batch_has_its_own_scene(mapper):
+    places, scenes = Grounding.cat([grounding(LEFT), grounding(RIGHT)]), torch.cat([SCENE, SCENE.flip(1)])
+    both = mapper(places, scenes, SIZE)
+    alone = [mapper(grounding(one), scene, SIZE) for one, scene in ((LEFT, SCENE), (RIGHT, SCENE.flip(1)))]
+    assert torch.allclose(both, torch.cat(alone), atol=1e-6)
 
 
 @torch.no_grad()
 def test_an_untrained_map_says_the_same_everywhere():
-    painted = PlaceMap(TEXT_DIM, CHANNELS, 16, 2)(grounding(LEFT), SIZE)[0, :, 4:12, :8]
+    painted = PlaceMap(TEXT_DIM, CHANNELS, 16, 2)(grounding(LEFT), SCENE, SIZE)[0]
     assert torch.allclose(painted, painted[:, :1, :1].expand_as(painted))
 
 
 @torch.no_grad()
 def test_captions_matter_where_their_instance_is(mapper):
-    one, other = (mapper(grounding(LEFT, Instance(caption=words, box=RIGHT.box)), SIZE)[0] for words in ("a dog", "a horse"))
+    one, other = (mapper(grounding(LEFT, Instance(caption=words, box=RIGHT.box)), SCENE, SIZE)[0] for words in ("a dog", "a horse"))
     assert torch.equal(one[:, :, :8], other[:, :, :8])
     assert not torch.allclose(one[:, 8:, 8:], other[:, 8:, 8:])
 
 
 @torch.no_grad()
 def test_overlap_is_a_mean_of_both(mapper):
-    alone = [mapper(grounding(instance), SIZE)[0] for instance in (LEFT, MIDDLE)]
-    both = mapper(grounding(LEFT, MIDDLE), SIZE)[0]
+    alone = [mapper(grounding(instance), SCENE, SIZE)[0] for instance in (LEFT, MIDDLE)]
+    both = mapper(grounding(LEFT, MIDDLE), SCENE, SIZE)[0]
     shared = (slice(None), slice(4, 12), slice(4, 8))
     low, high = torch.minimum(*alone)[shared], torch.maximum(*alone)[shared]
     assert torch.all(both[shared] >= low - 1e-5) and torch.all(both[shared] <= high + 1e-5)
@@ -63,21 +74,24 @@ def test_overlap_is_a_mean_of_both(mapper):
 
 @torch.no_grad()
 def test_order_and_company_change_nothing(mapper):
-    forward, backward = mapper(grounding(LEFT, RIGHT), SIZE), mapper(grounding(RIGHT, LEFT), SIZE)
+    forward, backward = mapper(grounding(LEFT, RIGHT), SCENE, SIZE), mapper(grounding(RIGHT, LEFT), SCENE, SIZE)
     assert torch.allclose(forward, backward, atol=1e-6)
-    batch = mapper(Grounding.cat([grounding(LEFT, RIGHT), grounding(MIDDLE)]), SIZE)
-    assert torch.allclose(batch[0], forward[0], atol=1e-6) and torch.allclose(batch[1], mapper(grounding(MIDDLE), SIZE)[0], atol=1e-6)
+    batch = mapper(Grounding.cat([grounding(LEFT, RIGHT), grounding(MIDDLE)]), SCENE.expand(2, -1), SIZE)
+    assert torch.allclose(batch[0], forward[0], atol=1e-6) and torch.allclose(
+        batch[1], mapper(grounding(MIDDLE), SCENE, SIZE)[0], atol=1e-6
+    )
 
 
 @torch.no_grad()
-def test_nothing_planned_nothing_mapped(mapper):
-    assert not mapper(grounding(LEFT).null(), SIZE).any()
+def test_nothing_planned_shows_the_scene_alone(mapper):
+    nothing, places = mapper(grounding(LEFT).null(), SCENE, SIZE), mapper(grounding(LEFT), SCENE, SIZE)
+    assert torch.allclose(nothing[..., 8:], places[..., 8:], atol=1e-6) and not torch.allclose(nothing[..., :8], places[..., :8])
 
 
 @pytest.mark.parametrize("size", [(16, 16), (9, 16), (16, 9), (5, 7)])
 @torch.no_grad()
 def test_any_size(mapper, size):
-    assert mapper(grounding(LEFT, RIGHT), size).shape == (1, CHANNELS, *size)
+    assert mapper(grounding(LEFT, RIGHT), SCENE, size).shape == (1, CHANNELS, *size)
 
 
 disc = torch.zeros(64, 64)

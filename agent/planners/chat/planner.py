@@ -20,7 +20,7 @@ from agent.planners.chat.service import ChatService
 from agent.planners.plan import Plan, Usage
 from evaluators.report import Report, VerdictKind
 from instdiff import knowledge
-from instdiff.errors import BadInput, ServiceError
+from instdiff.errors import BadInput, ServiceError, printable
 from instdiff.layout import Layout
 
 FIRST_PAUSE_S = 0.5  # before the second request where the service names no time; doubled each time
@@ -218,5 +218,8 @@ def _check(prompt: str, size: tuple[int, int]) -> None:
 
 
 def _fill(name: str, prompt: str, size: tuple[int, int], **values: str) -> str:
-    """A prompt file with its $names filled in, in one pass: what is filled in is never read again."""
-    return Template(prompts.read(name)).substitute(prompt=prompt, width=size[0], height=size[1], **values)
+    """A prompt file with its $names filled in, in one pass: what is filled in is never read again.
+
+    The description stays on the line that it stands on, so that nothing in it looks like another part of the request.
+    """
+    return Template(prompts.read(name)).substitute(prompt=printable(prompt), width=size[0], height=size[1], **values)

@@ -103,7 +103,9 @@ class ChatService:
         if self.bind or not plain:
             # OpenAI's newer models know the limit under a newer name alone, other servers often under the old one alone
             extras |= {"max_tokens": max_tokens} if self.provider == "openai" else {"extra_body": {"max_tokens": max_tokens}}
-        client = DefaultHttpxClient(timeout=self.timeout_s, headers=PLAIN_BODY, event_hooks={"response": [self._bound]})
+        hooks = {"response": [self._bound]}
+        # a redirect would send the prompt to a place that nobody named
+        client = DefaultHttpxClient(timeout=self.timeout_s, headers=PLAIN_BODY, event_hooks=hooks, follow_redirects=False)
         return ChatOpenAI(
             model=self.model,
             base_url=self.base_url,
@@ -120,7 +122,7 @@ class ChatService:
         from langchain_ollama import ChatOllama
 
         extras = {} if WAYS[self.way] == "plain" else {"temperature": self.temperature, "seed": seed % 2**31}
-        client = {"timeout": self.timeout_s, "headers": PLAIN_BODY, "event_hooks": {"response": [self._bound]}}
+        client = {"timeout": self.timeout_s, "headers": PLAIN_BODY, "event_hooks": {"response": [self._bound]}, "follow_redirects": False}
         return ChatOllama(model=self.model, base_url=self.base_url, num_predict=max_tokens, client_kwargs=client, **extras)
 
     def _bound(self, response) -> None:

@@ -7,69 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_models import make_grounding_dino, make_owlv2
 
 from evaluators.detectors import check_detector, default_verifier, load_detector
 from evaluators.detectors.chosen import chosen
 from evaluators.detectors.grounding_dino import _tokens_of
 from evaluators.detectors.owlv2 import _corners
 from instdiff.errors import BadInput, ServiceError
-
-WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    ".",
-    "cat",
-    "dog",
-    "red",
-    "couch",
-    "##s",
-    "zo",
-    "##rp",
-    *(f"thing{n}" for n in range(60)),
-]
-
-
-def make_owlv2(folder, golden):
-    from transformers import CLIPTokenizer, Owlv2Config, Owlv2ForObjectDetection, Owlv2ImageProcessor, Owlv2Processor
-
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copy(golden / "mini_clip" / name, folder)
-    tokenizer = CLIPTokenizer.from_pretrained(folder)
-    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    text = {**small, "vocab_size": len(tokenizer), "max_position_embeddings": 16, "eos_token_id": tokenizer.eos_token_id}
-    torch.manual_seed(0)
-    config = Owlv2Config(text_config=text, vision_config={**small, "image_size": 64, "patch_size": 16}, projection_dim=16)
-    Owlv2ForObjectDetection(config).eval().save_pretrained(folder)
-    Owlv2Processor(Owlv2ImageProcessor(size={"height": 64, "width": 64}), tokenizer).save_pretrained(folder)
-
-
-def make_grounding_dino(folder, golden):
-    from transformers import (
-        BertConfig,
-        BertTokenizerFast,
-        GroundingDinoConfig,
-        GroundingDinoForObjectDetection,
-        GroundingDinoImageProcessor,
-        GroundingDinoProcessor,
-        SwinConfig,
-    )
-
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    tokenizer = BertTokenizerFast.from_pretrained(folder)
-    swin = SwinConfig(
-        image_size=64, embed_dim=16, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1], window_size=2, out_features=["stage2", "stage3", "stage4"]
-    )
-    bert = BertConfig(vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-    sizes = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "num_queries": 12}
-    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "num_feature_levels": 4, "max_text_len": 32}
-    torch.manual_seed(0)
-    config = GroundingDinoConfig(backbone_config=swin, text_config=bert, **sizes, **heads)
-    GroundingDinoForObjectDetection(config).eval().save_pretrained(folder)
-    image_processor = GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
-    GroundingDinoProcessor(image_processor, tokenizer).save_pretrained(folder)
 
 
 @pytest.fixture(scope="module", params=["owlv2", "grounding-dino"])

@@ -1,0 +1,139 @@
+"""Datasets: pictures with a manifest, their boxes and statistics; each can be accepted or rejected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+
+from agent.dashboard import pictures
+from agent.dashboard.store import folders_with
+from agent.dashboard.text import plain, shortened
+from agent.runs import write_json
+from evaluators.layout_statistics import Statistics, statistics
+from evaluators.manifest import FILE, Manifest, Picture, read_manifest
+from instdiff.errors import BadInput
+from instdiff.formats import layouts_from_coco, read_png
+from instdiff.formats.files import parse_json, read_bytes
+from instdiff.layout import Layout
+from instdiff.settings import outputs_folder
+
+REVIEW, ANNOTATIONS = "review.json", "annotations.json"
+DECISIONS = ("accepted", "rejected")
+SHOWN = ("all", "undecided", *DECISIONS)
+PER_PAGE, PER_ROW = 12, 4
+
+
+def show() -> None:
+    """One folder: its figures, then its pictures page by page."""
+    st.header("Datasets")
+    root = outputs_folder()
+    folders = {str(folder.relative_to(root)): folder for folder in folders_with(FILE)}
+    if not folders:
+        st.text(f"There are no pictures with a manifest in {root}; make some with: python -m agent.dataset --help")
+        return
+    names = list(folders)
+    asked = st.query_params.get("folder")
+    name = st.selectbox("Folder", names, index=names.index(asked) if asked in names else 0)
+    st.query_params["folder"] = name
+    folder = folders[name]
+    manifest = read_manifest(folder)
+    if not manifest.pictures:
+        st.text("The folder holds no pictures yet.")
+        return
+    layouts = _layouts(folder, manifest)
+    _figures(manifest, layouts, decisions(folder))
+    _items(folder, manifest, layouts)
+
+
+def decisions(folder: Path) -> dict[str, str]:
+    """What was decided of the pictures, by key.
+
+    Raises:
+        BadInput: the file holds something else.
+    """
+    path = folder / REVIEW
+    kept = parse_json(read_bytes(path), str(path)) if path.exists() else {}
+    if not isinstance(kept, dict) or not set(map(str, kept.values())) <= set(DECISIONS):
+        raise BadInput(REVIEW, f"{path} holds something else than decisions")
+    return kept
+
+
+def decide(folder: Path, key: str, decision: str | None) -> None:
+    """Keep a decision, or take it back."""
+    kept = {**decisions(folder), key: decision}
+    write_json(folder / REVIEW, {name: kept[name] for name in sorted(kept) if kept[name]})
+
+
+def _layouts(folder: Path, manifest: Manifest) -> dict[str, Layout]:
+    """The layout of each picture: its annotations where the folder has them, else what it was painted from."""
+    path = folder / ANNOTATIONS
+    annotated = _annotated(path, path.stat().st_mtime_ns) if path.exists() else {}
+    layouts = {}
+    for picture in manifest.pictures:
+        layouts[picture.key] = annotated.get(picture.file) or _painted_from(folder / picture.file, picture.sha256)
+    return layouts
+
+
+@lru_cache(maxsize=4)
+def _annotated(path: Path, changed_ns: int) -> dict[str, Layout]:
+    return {Path(str(record.get("file_name", ""))).name: layout for record, layout in layouts_from_coco(path)}
+
+
+@lru_cache(maxsize=20_000)
+def _painted_from(path: Path, sha256: str) -> Layout:
+    return read_png(path)[0]
+
+
+def _figures(manifest: Manifest, layouts: dict[str, Layout], decided: dict[str, str]) -> None:
+    """How much there is, and what it looks like as numbers."""
+    counts = Counter(decided.values())
+    figures = st.columns(4)
+    figures[0].metric("pictures", len(manifest.pictures))
+    figures[1].metric("boxes", sum(len(layout.instances) for layout in layouts.values()))
+    figures[2].metric("accepted", counts["accepted"])
+    figures[3].metric("rejected", counts["rejected"])
+    with st.expander("Statistics"):
+        table, plot = st.columns(2)
+        measured = statistics(list(layouts.values()))
+        fields = Statistics.model_fields.items()
+        table.dataframe([{"figure": field.description or key, "value": f"{getattr(measured, key):.3g}"} for key, field in fields])
+        table.dataframe([{"painted with": key, "value": str(value)} for key, value in manifest.painted_with.items()])
+        things = Counter(instance.name for layout in layouts.values() for instance in layout.instances).most_common(25)
+        plot.bar_chart(
+            [{"category": name, "boxes": count} for name, count in things], x="category", y="boxes", horizontal=True, sort="-boxes"
+        )
+
+
+def _items(folder: Path, manifest: Manifest, layouts: dict[str, Layout]) -> None:
+    """The pictures that are asked for, one page of them."""
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    which = bar.segmented_control("Show", SHOWN, default="all", required=True)
+    word = bar.text_input("With", placeholder="a category", width=240)
+    boxes = bar.toggle("Boxes", value=True)
+    decided = decisions(folder)
+    found = [picture for picture in manifest.pictures if _asked_for(picture, layouts[picture.key], decided, which, word)]
+    pages = max(-(-len(found) // PER_PAGE), 1)
+    number = bar.number_input(f"Page, of {pages}", 1, pages, 1, width=160) if pages > 1 else 1
+    st.text(f"{len(found)} of {len(manifest.pictures)} pictures")
+    shown = found[(number - 1) * PER_PAGE : number * PER_PAGE]
+    for first in range(0, len(shown), PER_ROW):
+        for picture, column in zip(shown[first : first + PER_ROW], st.columns(PER_ROW), strict=False):
+            with column:
+                _item(folder, picture, layouts[picture.key], decided.get(picture.key), boxes)
+
+
+def _asked_for(picture: Picture, layout: Layout, decided: dict[str, str], which: str, word: str) -> bool:
+    is_shown = which == "all" or decided.get(picture.key, "undecided") == which
+    return is_shown and (not word or any(word.lower() in instance.name.lower() for instance in layout.instances))
+
+
+def _item(folder: Path, picture: Picture, layout: Layout, decision: str | None, boxes: bool) -> None:
+    path, state = folder / picture.file, f"decision-{folder}-{picture.key}"
+    st.image(pictures.boxed(path, layout) if boxes else str(path), width="stretch", alt=shortened(layout.caption, 100))
+    st.caption(plain(f"{picture.key}: {shortened(layout.caption, 80)}"))
+    st.session_state[state] = decision  # the folder holds the truth, which another tab may have changed
+    keep = lambda: decide(folder, picture.key, st.session_state[state])  # noqa: E731
+    st.segmented_control(f"Decision on {picture.key}", DECISIONS, key=state, on_change=keep, label_visibility="collapsed")

@@ -1,0 +1,77 @@
+"""Edit: change a picture's plan with the mouse or in words, and paint it again with the same noise."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from agent import job
+from agent.dashboard import links
+from agent.dashboard.editor import edit_layout
+from agent.dashboard.store import inside, run_folder, summaries
+from agent.dashboard.text import plain, shortened
+from agent.edit import Source, edited, new_run, source
+from agent.planners.plan import Plan
+from instdiff.errors import InstDiffError
+from instdiff.layout import MAX_INSTANCES, Layout
+from instdiff.settings import outputs_folder
+
+BY_HAND = "changed by hand"
+LISTED = 200  # runs that can be chosen from
+
+
+def show() -> None:
+    """The run, the editor over its picture, and the words."""
+    st.header("Put a picture right")
+    name = _choose()
+    if not name:
+        st.text("There is no run with a picture yet.")
+        links.link("make", "Make a picture")
+        return
+    start = source(run_folder(name))
+    with st.form("words", border=False):
+        bar = st.container(horizontal=True, vertical_alignment="bottom")
+        words = bar.text_input("In words", placeholder="add a cat on the sofa, remove the lamp")
+        pressed = bar.form_submit_button("Change and paint", icon=":material/brush:")
+    if pressed:
+        try:
+            _paint(start, edited(start.plan, words), words)
+        except InstDiffError as error:
+            st.error(plain(str(error)))
+    st.text(f"Or with the mouse; at most {MAX_INSTANCES} things. Noise and settings stay as they were.")
+    changed = edit_layout(inside(start.run.folder, start.run.best.image), start.plan.layout, key=f"edit-{name}")
+    kept = f"edited-{name}"
+    if changed:
+        st.session_state[kept] = changed
+    if layout := st.session_state.get(kept):
+        _offer(start, layout)
+
+
+def _choose() -> str | None:
+    """The run that the address names, else the newest; another choice changes the address."""
+    names = {run.name: run for run in summaries()[:LISTED] if run.score is not None}
+    asked = st.query_params.get("run")
+    if asked and asked not in names:
+        run_folder(asked)
+        names = {asked: None, **names}
+    if not names:
+        return None
+    options = list(names)
+    title = lambda name: f"{shortened(names[name].prompt, 60)} ({name})" if names[name] else name  # noqa: E731
+    name = st.selectbox("Run", options, index=options.index(asked) if asked else 0, format_func=title)
+    st.query_params["run"] = name
+    return name
+
+
+def _offer(start: Source, layout: Layout) -> None:
+    """Paint what was changed with the mouse, once that is asked for."""
+    st.text(f"Changed: {len(layout.instances)} things. Nothing is painted yet.")
+    if st.button("Paint again with the same noise", type="primary", icon=":material/brush:"):
+        st.session_state.pop(f"edited-{start.run.folder.name}")
+        _paint(start, Plan(layout=layout, planner="none", notes=(BY_HAND,)), BY_HAND)
+
+
+def _paint(start: Source, plan: Plan, words: str) -> None:
+    """A new run that names the old one; its page is opened."""
+    run = new_run(start, plan, words, outputs_folder())
+    job.start(run.folder)
+    links.go("run", run=run.folder.name)

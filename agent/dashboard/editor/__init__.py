@@ -1,0 +1,115 @@
+"""A layout over its picture, edited with the mouse: a Streamlit component in plain JavaScript.
+
+The browser gets the instances as JSON (fractions, xyxy; masks as COCO run lengths) and hands them back in the same
+form when the user presses Apply. What comes back is data from outside, and is read as such.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.dashboard.text import plain
+from instdiff.errors import BadInput
+from instdiff.layout import MAX_INSTANCES, Layout
+
+if TYPE_CHECKING:
+    from streamlit.components.v2.types import ComponentRenderer
+
+MAX_PICTURE_SIDE = 1024  # pixels sent to the browser
+MAX_MASK_TEXT = 2_000_000  # characters of run lengths in one edit, all masks together
+SCRIPTS = ("rle.js", "geometry.js", "gestures.js", "view.js", "editor.js")  # one module: each uses what stands before it
+
+
+def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None:
+    """Show the layout over the picture, to be edited.
+
+    Edits stay in the browser until Apply, whatever else on the page runs again. A layout that differs from the last
+    one handed in replaces them (Undo brings them back); a new key starts afresh.
+
+    Args:
+        picture: what to draw over, of the layout's proportions; a grey canvas if None.
+        layout: where the edit starts.
+        key: the name of this editor on the page.
+
+    Returns:
+        The changed layout, in the one run of the page that follows Apply; None otherwise, and when the edit was
+        refused (the reason stands on the page).
+
+    Raises:
+        BadInput: the picture cannot be read.
+    """
+    import streamlit as st
+
+    instances = layout.model_dump(mode="json")["instances"]
+    data = {
+        "picture": picture and picture_url(picture),
+        "width": layout.width,
+        "height": layout.height,
+        "instances": instances,
+        "maxInstances": MAX_INSTANCES,
+    }
+    edit = _component()(key=key, data=data, on_applied_change=lambda: None).applied
+    if edit is None:
+        return None
+    try:
+        return read_edit(edit, layout)
+    except BadInput as error:
+        st.error(f"The edit was not taken over: {plain(str(error))}", icon=":material/error:")
+        return None
+
+
+def read_edit(edit: object, layout: Layout) -> Layout:
+    """The layout with the instances that the browser sent: ``{"instances": [...]}``, each as `Instance` dumps itself.
+
+    Raises:
+        BadInput: anything else, too many instances, or masks that are too long.
+    """
+    if not isinstance(edit, dict) or set(edit) != {"instances"} or not isinstance(edit["instances"], list):
+        raise BadInput("edit", 'is no {"instances": [...]}')
+    if len(edit["instances"]) > MAX_INSTANCES:
+        raise BadInput("instances", f"{len(edit['instances'])} instances; the model has room for {MAX_INSTANCES}")
+    length = sum(map(_mask_length, edit["instances"]))
+    if length > MAX_MASK_TEXT:  # before the run lengths are read one by one
+        raise BadInput("instances", f"the masks take {length} characters of run lengths; at most {MAX_MASK_TEXT}")
+    return Layout.parse({**dict(layout), "instances": edit["instances"]})
+
+
+def picture_url(path: Path) -> str:
+    """A picture file as a data URL, at most `MAX_PICTURE_SIDE` pixels wide and high."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            small = image.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise BadInput("picture", f"{path.name} cannot be read as a picture ({type(error).__name__})") from error
+    small.thumbnail((MAX_PICTURE_SIDE, MAX_PICTURE_SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=92)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@cache
+def _component() -> ComponentRenderer:
+    """The component, registered once per process."""
+    import streamlit as st
+
+    return st.components.v2.component(
+        "layout_editor", html=_asset("editor.html"), css=_asset("editor.css"), js="\n".join(map(_asset, SCRIPTS))
+    )
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _mask_length(instance: object) -> int:
+    """Characters of an unread instance's run lengths; what is not of the right form is for the layout to refuse."""
+    mask = instance.get("mask") if isinstance(instance, dict) else None
+    counts = mask.get("counts") if isinstance(mask, dict) else None
+    return len(counts) if isinstance(counts, str) else 0

@@ -1,0 +1,204 @@
+// Draws the editor's state. Words from outside become text nodes only.
+
+const HANDLES = { nw: [0, 0], n: [0.5, 0], ne: [1, 0], e: [1, 0.5], se: [1, 1], s: [0.5, 1], sw: [0, 1], w: [0, 0.5] };
+const PLACES = ["box", "point", "scribble", "mask"];
+const LABEL_HEIGHT = 20; // screen pixels
+
+// Neighbours in number are far apart in hue; all are dark enough for white words.
+const colourOf = (id) => `oklch(${[0.56, 0.46, 0.52][id % 3]} 0.19 ${(25 + id * 137.5) % 360})`;
+const nameOf = ({ category, caption }) => category || caption || "(no caption)";
+
+function draw(editor) {
+  drawStage(editor);
+  drawList(editor);
+  drawFields(editor);
+  drawBar(editor);
+  editor.part("status").textContent = editor.message || hintOf(editor);
+}
+
+function svg(tag, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
+  return element;
+}
+
+function element(tag, className, text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function drawStage(editor) {
+  const { screen, items, selected } = editor;
+  const area = (item) => ((extent) => (extent ? (extent.x1 - extent.x0) * (extent.y1 - extent.y0) : 0))(extentOf(item));
+  const order = [...items].sort((a, b) => (a.id === selected) - (b.id === selected) || area(b) - area(a));
+  editor.part("shapes").replaceChildren(...order.flatMap((item) => shapesOf(item, item.id === selected, screen)));
+  editor.part("labels").replaceChildren(...order.map((item) => labelOf(item, editor)).filter(Boolean));
+  drawMasks(editor, order);
+}
+
+function shapesOf(item, chosen, screen) {
+  const colour = colourOf(item.id);
+  const shapes = [];
+  const twice = (tag, attributes, width) => {
+    // white below, so that every colour shows on every picture
+    shapes.push(svg(tag, { ...attributes, class: "halo", "stroke-width": width + 2 }));
+    shapes.push(svg(tag, { ...attributes, stroke: colour, "stroke-width": width }));
+  };
+  const px = ({ x, y }) => [x * screen.width, y * screen.height];
+  if (item.box) {
+    const { x0, y0, x1, y1 } = item.box;
+    const [left, top] = px({ x: x0, y: y0 });
+    const place = { x: left, y: top, width: (x1 - x0) * screen.width, height: (y1 - y0) * screen.height };
+    shapes.push(svg("rect", { ...place, fill: colour, "fill-opacity": chosen ? 0.16 : 0.05 }));
+    twice("rect", { ...place, fill: "none" }, chosen ? 3 : 2);
+    if (chosen) shapes.push(...handlesOf(place, colour));
+  }
+  if (item.scribble) {
+    const points = item.scribble.points.map((point) => px(point).join(",")).join(" ");
+    twice("polyline", { points, fill: "none", "stroke-linecap": "round", "stroke-linejoin": "round" }, chosen ? 4 : 2.5);
+    if (item.scribble.points.length === 1) shapes.push(dot(px(item.scribble.points[0]), 3, colour));
+  }
+  if (item.point) shapes.push(dot(px(item.point), chosen ? 8 : 6, colour));
+  return shapes;
+}
+
+const dot = ([cx, cy], r, fill) => svg("circle", { cx, cy, r, fill, stroke: "white", "stroke-width": 2 });
+
+function handlesOf({ x, y, width, height }, colour) {
+  return Object.entries(HANDLES).flatMap(([name, [right, down]]) => {
+    const [cx, cy] = [x + width * right, y + height * down];
+    const square = (side) => ({ x: cx - side / 2, y: cy - side / 2, width: side, height: side });
+    // the wider one, unseen, is for fingers
+    return [
+      svg("rect", { ...square(10), rx: 2, fill: "white", stroke: colour, "stroke-width": 2 }),
+      svg("rect", { ...square(20), fill: "transparent", "data-handle": name, class: `handle ${name}` }),
+    ];
+  });
+}
+
+function labelOf(item, { items, selected, screen }) {
+  const extent = item.box ?? extentOf(item);
+  if (!extent) return null;
+  const chosen = item.id === selected;
+  const label = element("div", chosen ? "label chosen" : "label", `${items.indexOf(item) + 1} ${nameOf(item)}`);
+  const top = extent.y0 * screen.height;
+  const height = LABEL_HEIGHT + (chosen ? 7 : 0); // clear of the handles
+  label.style.top = `${top >= height ? top - height : top}px`;
+  if (extent.x0 < 0.7) label.style.left = `${extent.x0 * screen.width}px`;
+  else label.style.right = `${(1 - extent.x1) * screen.width}px`;
+  label.style.maxWidth = `${Math.min((extent.x0 < 0.7 ? 1 - extent.x0 : extent.x1) * screen.width, 240)}px`;
+  label.style.background = colourOf(item.id);
+  return label;
+}
+
+function drawMasks({ part, items, selected, painted, size }, order) {
+  const canvas = part("masks");
+  const scale = Math.min(1, NEW_MASK_SIDE / Math.max(size.width, size.height));
+  canvas.width = Math.round(size.width * scale);
+  canvas.height = Math.round(size.height * scale);
+  const context = canvas.getContext("2d");
+  for (const item of order) {
+    const live = painted?.id === item.id;
+    if (!live && !item.mask) continue;
+    context.globalAlpha = item.id === selected ? 0.6 : 0.4;
+    const tinted = live ? tint(painted.bitmap, colourOf(item.id)) : tintOf(item.mask, colourOf(item.id));
+    context.drawImage(tinted, 0, 0, canvas.width, canvas.height);
+  }
+}
+
+const tints = new WeakMap(); // mask -> its coloured picture: a mask belongs to one instance
+function tintOf(mask, colour) {
+  if (!tints.has(mask)) tints.set(mask, tint(bitmapOfMask(mask), colour));
+  return tints.get(mask);
+}
+
+function tint({ width, height, bits }, colour) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  bits.forEach((bit, index) => {
+    if (bit) image.data[4 * index + 3] = 255;
+  });
+  context.putImageData(image, 0, 0);
+  context.globalCompositeOperation = "source-in";
+  context.fillStyle = colour;
+  context.fillRect(0, 0, width, height);
+  return canvas;
+}
+
+// The edge of the brush, around the pointer.
+function drawRing({ part, tool, brush, size }, { clientX, clientY }) {
+  const ring = part("ring");
+  ring.hidden = tool !== "brush" && tool !== "erase";
+  const { left, top, width } = part("masks").getBoundingClientRect();
+  const side = `${(brush * width) / size.width}px`;
+  Object.assign(ring.style, { left: `${clientX - left}px`, top: `${clientY - top}px`, width: side, height: side });
+}
+
+// The rows are kept and filled anew, so that the focus stays where it is.
+function drawList(editor) {
+  const list = editor.part("list");
+  while (list.children.length > editor.items.length) list.lastChild.remove();
+  while (list.children.length < editor.items.length) {
+    const button = element("button", "row");
+    button.type = "button";
+    button.append(element("span", "swatch"), element("span", "name"), element("span", "places"));
+    list.appendChild(element("li", "")).append(button);
+  }
+  editor.items.forEach((item, index) => {
+    const button = list.children[index].firstChild;
+    const [swatch, name, places] = button.children;
+    button.dataset.id = item.id;
+    button.setAttribute("aria-pressed", item.id === editor.selected);
+    swatch.style.background = colourOf(item.id);
+    swatch.textContent = index + 1;
+    name.textContent = nameOf(item);
+    button.title = item.caption;
+    places.textContent = PLACES.filter((place) => item[place]).join(", ");
+  });
+}
+
+function drawFields(editor) {
+  const { chosen, part } = editor;
+  part("fields").hidden = !chosen;
+  if (!chosen) return;
+  for (const name of ["caption", "category"]) if (part(name).value !== chosen[name]) part(name).value = chosen[name];
+  const places = PLACES.filter((place) => chosen[place]);
+  for (const place of PLACES) {
+    const button = part(`remove-${place}`);
+    button.hidden = !chosen[place];
+    button.disabled = places.length === 1;
+    button.title = places.length === 1 ? "The only place: delete the instance instead" : `Remove the ${place} of this instance`;
+  }
+}
+
+function drawBar({ part, root, tool, past, future, chosen, brush, items, kept }) {
+  for (const button of root.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === tool);
+  part("brush-size").hidden = tool !== "brush" && tool !== "erase";
+  part("brush-value").textContent = `${brush} px`;
+  part("undo").disabled = !past.length;
+  part("redo").disabled = !future.length;
+  part("delete").disabled = !chosen;
+  part("count").textContent = items.length;
+  part("empty").hidden = items.length > 0;
+  part("unsaved").hidden = items === kept;
+  part("stage").dataset.tool = tool;
+}
+
+function hintOf({ tool, chosen }) {
+  const name = chosen && `“${nameOf(chosen)}”`;
+  const owner = name ? `of ${name}` : "of a new instance";
+  const hints = {
+    select: name
+      ? `Drag ${name} or its handles; arrow keys move it, Delete deletes it.`
+      : "Click an instance, or choose a tool to add one.",
+    box: name && !chosen.box ? `Drag to draw the box ${owner}.` : "Drag to draw the box of a new instance.",
+    point: `Click to put the point ${owner}.`,
+    scribble: `Drag to draw the scribble ${owner}.`,
+    brush: `Paint the mask ${owner}.`,
+    erase: chosen?.mask ? `Erase from the mask ${owner}.` : NO_MASK,
+  };
+  return hints[tool];
+}

@@ -1,0 +1,84 @@
+"""Evaluations: the tables of any number of results beside each other, and their figures as plots."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+
+from agent.dashboard.store import folders_with
+from agent.dashboard.text import plain
+from evaluators.results import JSON_FILE
+from instdiff.errors import BadInput
+from instdiff.formats.files import parse_json, read_bytes
+from instdiff.settings import outputs_folder
+
+UNDER = "evaluations"
+TABLES = ("table", "statistics_table")
+NO_FIGURES = (*TABLES, "painted_with")
+PLOTTED = 40  # figures at most in one plot
+
+
+def show() -> None:
+    """The results that are chosen, side by side."""
+    st.header("Evaluations")
+    root = outputs_folder() / UNDER
+    folders = {str(folder.relative_to(root)): folder for folder in folders_with(JSON_FILE, UNDER)}
+    if not folders:
+        st.text(f"There are no results in {root}; make some with: python -m evaluators --help")
+        return
+    names = st.multiselect("Results", list(folders), default=list(folders)[:2])
+    results = {name: _result(folders[name] / JSON_FILE, (folders[name] / JSON_FILE).stat().st_mtime_ns) for name in names}
+    if not results:
+        return
+    for (name, result), column in zip(results.items(), st.columns(len(results)), strict=True):
+        with column:
+            st.subheader(plain(name))
+            _tables(result)
+    _plot(results)
+
+
+@lru_cache(maxsize=100)
+def _result(path: Path, changed_ns: int) -> dict:
+    data = parse_json(read_bytes(path), str(path))
+    if not isinstance(data, dict):
+        raise BadInput(path.parent.name, f"{path.name} holds no results")
+    return data
+
+
+def _tables(result: dict) -> None:
+    """The tables as the command printed them, and what it said about them."""
+    for table in (result[key] for key in TABLES if isinstance(result.get(key), dict)):
+        st.text(str(table.get("title", "")))
+        columns = [str(column) for column in table.get("columns", ())]
+        st.dataframe([dict(zip(columns, map(str, row), strict=False)) for row in table.get("rows", ())], hide_index=True)
+    for note in result.get("notes", ()):
+        st.text(str(note))
+
+
+def _plot(results: dict[str, dict]) -> None:
+    """The figures that all results have, as bars beside each other; one is shown for each choice."""
+    found = {name: figures(result) for name, result in results.items()}
+    shared = [key for key in next(iter(found.values())) if all(key in values for values in found.values())]
+    if not shared:
+        st.text("These results have no figure in common." if len(found) > 1 else "This result has no figures to plot.")
+        return
+    st.subheader("Figures beside each other")
+    word = st.text_input("Figures", placeholder="words of their names, such as ap50", help=f"The first {PLOTTED} are shown.")
+    chosen = [key for key in shared if all(part in key.lower() for part in word.lower().split())][:PLOTTED]
+    rows = [{"figure": key, "result": name, "value": values[key]} for name, values in found.items() for key in chosen]
+    if rows:
+        st.bar_chart(rows, x="figure", y="value", color="result", stack=False, horizontal=True, sort=False, height=max(200, 26 * len(rows)))
+        st.dataframe([{"figure": key, **{name: values[key] for name, values in found.items()}} for key in chosen], hide_index=True)
+
+
+def figures(result: dict, prefix: str = "") -> dict[str, float]:
+    """All numbers of a result by their path, such as ``box.ap50``; lists, tables and settings are passed over."""
+    found: dict[str, float] = {}
+    for key, value in result.items():
+        if isinstance(value, dict):
+            found |= figures(value, f"{prefix}{key}.") if key not in NO_FIGURES else {}
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[f"{prefix}{key}"] = float(value)
+    return found

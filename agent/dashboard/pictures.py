@@ -1,0 +1,72 @@
+"""Pictures with boxes, and two pictures under one slider."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import cache, lru_cache
+from pathlib import Path
+
+import streamlit as st
+from PIL import Image
+
+from evaluators.draw import draw_report
+from evaluators.matching import unchecked
+from evaluators.report import Report
+from instdiff.layout import Layout
+
+EMPTY = (236, 236, 236)  # the ground of a plan that is not painted yet
+
+HTML = """<div class="both">
+<img class="after" alt="the picture after"><img class="before" alt="the picture before"><div class="line"></div>
+</div>
+<label><span class="left"></span><input type="range" min="0" max="100" value="50" aria-label="where the two pictures meet">
+<span class="right"></span></label>"""
+CSS = """.both { position: relative; max-width: 640px; }
+.both img { display: block; width: 100%; }
+.both .before { position: absolute; inset: 0; }
+.line { position: absolute; top: 0; bottom: 0; width: 2px; background: white; box-shadow: 0 0 3px black; }
+label { display: flex; gap: 0.75rem; align-items: center; max-width: 640px; color: var(--st-text-color); font-family: var(--st-font); }
+input { flex: 1; accent-color: var(--st-primary-color); }"""
+JS = """export default function ({ parentElement, data }) {
+  const find = (name) => parentElement.querySelector(name);
+  find('.before').src = data.before;
+  find('.after').src = data.after;
+  find('.left').textContent = data.left;
+  find('.right').textContent = data.right;
+  const slider = find('input');
+  const move = () => {
+    find('.before').style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`;
+    find('.line').style.left = `${slider.value}%`;
+  };
+  slider.oninput = move;
+  move();
+}"""
+
+
+def boxed(picture: Path | None, layout: Layout, report: Report | None = None, planned: bool = True, found: bool = True) -> bytes:
+    """A picture as PNG with its plan and what was found on it; without a picture the plan alone."""
+    changed = picture.stat().st_mtime_ns if picture else 0
+    return _boxed(picture, changed, layout, report or unchecked(layout), planned, found)
+
+
+@lru_cache(maxsize=64)
+def _boxed(picture: Path | None, changed_ns: int, layout: Layout, report: Report, planned: bool, found: bool) -> bytes:
+    image = Image.open(picture) if picture else Image.new("RGB", layout.size, EMPTY)
+    buffer = io.BytesIO()
+    draw_report(image, layout, report, planned, found).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def compare(before: Path, after: Path, left: str, right: str, key: str) -> None:
+    """Two pictures over each other; a slider says how much of each is seen."""
+    _slider()(data={"before": _address(before), "after": _address(after), "left": left, "right": right}, key=key)
+
+
+@cache
+def _slider():
+    return st.components.v2.component("instdiff_compare", html=HTML, css=CSS, js=JS)
+
+
+def _address(picture: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"

@@ -1,0 +1,207 @@
+"""One run: its rounds side by side, what was found, what changed and why, and what to do with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from agent import job
+from agent.dashboard import links, live, pictures
+from agent.dashboard.changes import changes
+from agent.dashboard.ratings import Rating, rate, rating_of
+from agent.dashboard.store import inside, run_folder, state_of
+from agent.dashboard.take import take_away
+from agent.dashboard.text import plain, shortened
+from agent.runs import BEFORE, Answer, Round, Run
+from agent.show import place
+from evaluators.report import Report
+from instdiff.errors import BadInput
+from instdiff.formats.files import parse_json, read_bytes
+from instdiff.formats.values import mapping
+from instdiff.layout import Layout
+
+ROW = 3  # rounds beside each other
+
+
+def show() -> None:
+    """The run that the address names."""
+    name = st.query_params.get("run")
+    if not name:
+        st.text("Choose a run first.")
+        links.link("runs", "All runs")
+        return
+    run = Run.load(run_folder(name))
+    st.header(plain(shortened(run.request.edited.words if run.request.edited else run.request.prompt, 120)))
+    show_result(name)
+
+
+def show_result(name: str) -> None:
+    """All of a run but its title."""
+    folder = run_folder(name)
+    run = Run.load(folder)
+    st.text(" · ".join([name, state_of(run), f"planned by {run.planner or run.request.planner}", f"painted by {run.request.engine}"]))
+    if run.request.edited:
+        _origin(run)
+    if job.is_running(folder):
+        live.watch(name)
+        return
+    if run.review == "waiting":
+        _ask(run)
+    elif not run.done:
+        _unfinished(run)
+    if run.rounds:
+        _rounds(run)
+
+
+def _origin(run: Run) -> None:
+    """The run that an edit comes from, if it is still in the same folder."""
+    before = Path(run.request.edited.run).name
+    try:
+        run_folder(before)
+    except BadInput as error:
+        return st.text(f"Comes from {before}, which is not here: {error.reason}")
+    links.link("run", f"Comes from {plain(before)}", run=before)
+
+
+def _unfinished(run: Run) -> None:
+    """Why the run is not over, and a way to go on."""
+    told = job.events(run.folder)
+    reason = told[-1].get("reason", "") if told else ""
+    st.warning(plain(f"Not finished. {reason}" if reason else "Not finished: its process is gone, or is not one of this page."))
+    if st.button("Go on", icon=":material/play_arrow:", key=f"go-{run.folder.name}"):
+        _go_on(run)
+
+
+def _ask(run: Run) -> None:
+    """The plan that waits, to be changed with the mouse, and the three answers."""
+    from agent.dashboard.editor import edit_layout
+
+    name = run.folder.name
+    st.subheader("This plan waits for you")
+    layout = Layout.from_file(run.folder / "round-0" / "layout.json", boxes="xywh")
+    changed = edit_layout(None, layout, key=f"plan-{name}") or st.session_state.get(f"changed-{name}")
+    if changed:
+        st.session_state[f"changed-{name}"] = changed
+        st.text("What is painted is the plan as you changed it.")
+    buttons = st.container(horizontal=True)
+    if buttons.button("Paint it", type="primary", icon=":material/check:", key=f"approve-{name}"):
+        _go_on(run, Answer(decision="approve", layout=changed))
+    if buttons.button("Plan again", icon=":material/refresh:", key=f"replan-{name}"):
+        _go_on(run, Answer(decision="replan"))
+    if buttons.button("Drop it", icon=":material/close:", key=f"reject-{name}"):
+        _go_on(run, Answer(decision="reject"))
+    live.plan_table(changed or layout)
+
+
+def _go_on(run: Run, answer: Answer | None = None) -> None:
+    st.session_state.pop(f"changed-{run.folder.name}", None)
+    job.start(run.folder, answer)
+    st.rerun()
+
+
+def _rounds(run: Run) -> None:
+    """The pictures, then everything about one of the rounds."""
+    name = run.folder.name
+    rounds = [(_layout(run, done), _report(run, done)) for done in run.rounds]
+    toggles = st.container(horizontal=True)
+    planned = toggles.toggle("Planned boxes", value=True, key=f"planned-{name}")
+    found = toggles.toggle("Found boxes", value=True, key=f"found-{name}")
+    for first in range(0, len(rounds), ROW):
+        columns = st.columns(min(max(len(rounds), 2), ROW))
+        for index, column in zip(range(first, min(first + ROW, len(rounds))), columns, strict=False):
+            with column:
+                _round(run, index, rounds, planned, found)
+    index = 0
+    if len(rounds) > 1:
+        index = st.segmented_control("Round", range(len(rounds)), default=run.best_round, required=True, key=f"round-{name}")
+    layout, report = rounds[index]
+    table, tools = st.columns([3, 2])
+    with table:
+        st.subheader(f"What was planned and found in round {index}")
+        st.dataframe(_rows(layout, report), hide_index=True)
+        _compare(run)
+    with tools:
+        _rate(run)
+        st.subheader("Put it right")
+        links.link("edit", "Edit and paint again", run=name)
+        take_away(run, index, layout)
+
+
+def _round(run: Run, index: int, rounds: list[tuple[Layout, Report]], planned: bool, found: bool) -> None:
+    """One picture, its figures, and what is different from the round before."""
+    done, (layout, report) = run.rounds[index], rounds[index]
+    picture = inside(run.folder, done.image)
+    shown = pictures.boxed(picture, layout, report, planned, found) if planned or found else picture.read_bytes()
+    best = ", the best" if index == run.best_round and len(rounds) > 1 else ""
+    st.image(shown, width="stretch", alt=f"the picture of round {index}")
+    st.text(f"round {index}{best}: {report.found} of {len(layout.instances)} found, mean IoU {report.mean_iou:.2f}, seed {done.seed}")
+    with st.expander("Why it is so", expanded=len(rounds) > 1):
+        for note in done.notes:
+            st.text(note)
+        for finding in done.findings:
+            st.text(f"{'repaired' if finding.repaired else finding.kind}: {finding.sentence}")
+        for change in changes(rounds[index - 1][0], layout) if index else ():
+            st.text(change)
+
+
+def _rows(layout: Layout, report: Report) -> list[dict]:
+    """The table of instances, with what else was seen at its end."""
+    rows = []
+    for verdict in report.verdicts:
+        instance = layout.instances[verdict.instance]
+        seen = verdict.detection
+        rows.append(
+            {
+                "#": verdict.instance + 1,
+                "what": verdict.name,
+                "verdict": verdict.kind.value,
+                "IoU": round(verdict.iou, 2) if seen else None,
+                "described as": instance.caption,
+                "planned at": place(instance, layout),
+                "found at": " ".join(f"{value:.0f}" for value in seen.box.to_corners(layout.size)) if seen else "",
+            }
+        )
+    extras = [{"#": None, "what": extra.category, "verdict": "extra", "IoU": None} for extra in report.extras]
+    return rows + [{**extra, "described as": "", "planned at": "", "found at": ""} for extra in extras]
+
+
+def _compare(run: Run) -> None:
+    """Two pictures of the run under a slider, where there are two."""
+    choices = {f"round {index}": inside(run.folder, done.image) for index, done in enumerate(run.rounds)}
+    if (run.folder / BEFORE).exists():
+        choices = {"before the edit": run.folder / BEFORE, **choices}
+    if len(choices) < 2:
+        return
+    st.subheader("Before and after")
+    names, key = list(choices), run.folder.name
+    columns = st.columns(2)
+    left = columns[0].selectbox("Before", names, key=f"before-{key}")
+    right = columns[1].selectbox("After", names, index=len(names) - 1, key=f"after-{key}")
+    pictures.compare(choices[left], choices[right], left, right, key=f"slider-{key}")
+
+
+def _rate(run: Run) -> None:
+    """Stars for fit, quality and arrangement; one press keeps them."""
+    st.subheader("Rate it")
+    kept = rating_of(run.folder)
+    if kept:
+        st.text(f"Kept: fit {kept.fit}, quality {kept.quality}, arrangement {kept.arrangement}")
+    with st.form(f"rate-{run.folder.name}", border=False):
+        given = {}
+        for field, label in (("fit", "Fits the words"), ("quality", "Is painted well"), ("arrangement", "Is arranged well")):
+            default = getattr(kept, field) if kept else 3
+            given[field] = st.segmented_control(label, range(1, 6), default=default, required=True)
+        if st.form_submit_button("Keep the rating"):
+            rate(run.folder, Rating(**given))
+            st.rerun()
+
+
+def _layout(run: Run, done: Round) -> Layout:
+    return Layout.from_file(inside(run.folder, done.layout), boxes="xywh")
+
+
+def _report(run: Run, done: Round) -> Report:
+    path = inside(run.folder, done.report)
+    kept = mapping(parse_json(read_bytes(path), str(path)), str(path))
+    return Report.parse({key: kept[key] for key in Report.model_fields if key in kept}, "report")

@@ -1,0 +1,225 @@
+"""``python -m agent.dashboard.shots``: measure the dashboard in a browser with many runs in the store, and picture its pages."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+from agent import job
+from agent.runs import Run
+from instdiff.command_line import Parser
+from instdiff.errors import BadInput, InstDiffError, ServiceError
+from instdiff.settings import RenderSettings
+
+ROOT = Path(__file__).parents[2]
+PROMPTS = ("a cozy living room", "two dogs to the left of a red car", "a kitchen", "a harbour with three boats")
+DATASET = ("a dog on a beach", "a cat on a couch", "a red car and a tree", "two chairs at a table")
+STEPS = 12
+WIDTH, HEIGHT = 1280, 1000  # pixels
+MAX_COLOURS = 128  # of a screenshot, so that it stays small
+READY = {  # each page, and a text that stands on it once all is drawn
+    "make": ("/", "Make the picture"),
+    "runs": ("/runs", "Ratings as CSV"),
+    "run": ("/run?run={name}", "Keep the rating"),
+    "edit": ("/edit?run={name}", "Or with the mouse"),
+    "datasets": ("/datasets", "Statistics"),
+    "evaluations": ("/evaluations", "Figures beside each other"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and take pictures; returns the exit code."""
+    parser = Parser(prog="python -m agent.dashboard.shots", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--runs", type=int, default=200, metavar="N", help="runs in the store, most of them copies")
+    parser.add_argument("--times", type=int, default=5, metavar="N", help="how often each page is opened; the median is printed")
+    parser.add_argument("--shots", type=Path, metavar="FOLDER", help="take pictures of the pages into this folder, such as docs")
+    parser.add_argument("--store", type=Path, metavar="FOLDER", help="keep the outputs folder here, and take what is there already")
+    try:
+        args = parser.parse_args(argv)
+        with contextlib.nullcontext(args.store) if args.store else tempfile.TemporaryDirectory() as folder:
+            store = Path(folder)
+            fill(store, args.runs)
+            with served(store) as address, opened() as browser:
+                if args.shots:
+                    picture_all(browser, address, store, args.shots)
+                print(json.dumps(measure(browser, address, store, args.times), indent=1))
+    except InstDiffError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 4 if isinstance(error, ServiceError) else 2
+    return 0
+
+
+def fill(store: Path, count: int) -> None:
+    """An outputs folder with so many runs, a small dataset and two evaluations; of one that has runs, these are copied."""
+    made = sorted(path.parent for path in store.glob("*/run.json"))
+    if not made:
+        made = _make(store)
+    for number in range(count - len(made)):  # as if they had been made one each hour before
+        source = made[number % len(made)]
+        stamp = datetime.now() - timedelta(hours=number + 1)
+        shutil.copytree(source, store / f"{stamp:%Y%m%d-%H%M%S}-{source.name.split('-', 2)[2]}-{number}")
+
+
+def _make(store: Path) -> list[Path]:
+    """The folders of a few real runs; a dataset and evaluations beside them."""
+    from agent.loop import Agent
+    from evaluators.__main__ import main as evaluate
+
+    agent = Agent(planner="offline", rounds=2, settings=RenderSettings(num_inference_steps=STEPS), out=store)
+    made = [agent.run(prompt).folder for prompt in PROMPTS]
+    _dataset(store / "datasets" / "small", agent)
+    for seed in (0, 1):
+        results = store / "evaluations" / f"lmd-seed-{seed}" / "results.json"
+        results.parent.mkdir(parents=True)
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluate(["lmd", "--seed", str(seed), "--out", str(results)])
+    return made
+
+
+def _dataset(folder: Path, agent) -> None:
+    """A few pictures with a manifest."""
+    from evaluators.manifest import Job, open_manifest, paint, painted_with
+    from instdiff.engine import load_engine
+
+    engine = load_engine("draft")
+    settings = RenderSettings.parse({**dict(engine.defaults), "num_inference_steps": STEPS})
+    jobs = [Job(f"{number:06d}", agent.plan(prompt).layout, number) for number, prompt in enumerate(DATASET)]
+    paint(folder, open_manifest(folder, painted_with(engine, settings)), jobs, engine, settings, batch=len(jobs))
+
+
+@contextmanager
+def served(store: Path, patience_s: float = 300) -> Iterator[str]:
+    """A dashboard over an outputs folder, on a free port of this machine; its address.
+
+    Raises:
+        ServiceError: it does not come up.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "INSTDIFF_OUTPUTS": str(store.resolve())}, **quiet)
+    try:
+        deadline = time.monotonic() + patience_s
+        while not _answers(f"http://127.0.0.1:{port}/_stcore/health"):
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise ServiceError("the dashboard does not come up; try: streamlit run streamlit_app.py")
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+        for run in store.iterdir():
+            job.stop(run)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url, timeout=1).status == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def opened() -> Iterator[object]:
+    """A chromium without a window.
+
+    Raises:
+        BadInput: there is none on this machine.
+    """
+    from playwright.sync_api import TimeoutError, sync_playwright
+
+    chromium = shutil.which("chromium")
+    if not chromium:
+        raise BadInput("chromium", "is not on PATH; apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            yield browser
+        except TimeoutError as error:
+            raise ServiceError(f"a page is not drawn in time: {str(error).splitlines()[0]}") from error
+        finally:
+            browser.close()
+
+
+def measure(browser, address: str, store: Path, times: int) -> dict:
+    """Median seconds from the address being entered to the last text of the page being seen; the first visit apart."""
+    names = _names(store)
+    figures = {"runs": names["count"], "first_visit_s": round(_visit(browser, address, "make", names), 2)}
+    for page in READY:
+        _visit(browser, address, page, names)  # what is imported or read once is not what is measured
+        figures[f"{page}_s"] = round(median(_visit(browser, address, page, names) for _ in range(times)), 2)
+    return figures
+
+
+def _names(store: Path) -> dict:
+    """How many runs there are, and the newest that is finished."""
+    runs = [Run.load(path.parent) for path in store.glob("*/run.json")]
+    return {"count": len(runs), "name": max(run.folder.name for run in runs if run.done and run.best)}
+
+
+def _visit(browser, address: str, page: str, names: dict) -> float:
+    path, text = READY[page]
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+    tab = context.new_page()
+    started = time.monotonic()
+    tab.goto(address + path.format(**names))
+    tab.get_by_text(text).first.wait_for(timeout=120_000)
+    seconds = time.monotonic() - started
+    context.close()
+    return seconds
+
+
+def picture_all(browser, address: str, store: Path, folder: Path) -> None:
+    """A picture of each page; the Make page is caught while it paints."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = _names(store)
+    for page, (path, text) in reversed(READY.items()):  # Make is the last, as its job slows down what comes after it
+        context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+        tab = context.new_page()
+        tab.goto(address + path.format(**names))
+        tab.get_by_text(text).first.wait_for(timeout=120_000)
+        if page == "make":
+            _paint(tab)
+        tab.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=120_000)  # tables come later than text
+        tab.wait_for_timeout(2000)  # and pictures last
+        _save(tab.screenshot(), folder / f"dashboard-{page}.png")
+        context.close()
+
+
+def _paint(tab) -> None:
+    """Start a picture and wait until something of it is seen."""
+    tab.get_by_label("The scene in words").fill("two dogs to the left of a red car")
+    tab.get_by_text("More settings").click()
+    tab.get_by_role("spinbutton", name="Steps").fill("60")
+    tab.get_by_text("More settings").click()
+    tab.get_by_role("button", name="Make the picture").click()
+    tab.get_by_text("as far as it is").first.wait_for(timeout=300_000)
+    tab.get_by_text("step 4").first.wait_for(timeout=300_000)
+
+
+def _save(content: bytes, path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        image.convert("RGB").quantize(MAX_COLOURS).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

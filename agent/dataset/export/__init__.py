@@ -1,0 +1,48 @@
+"""A dataset as others read it, with a card that says what it is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from agent.dataset.export.card import SHEET, write_card
+from agent.dataset.export.records import Record, read_records
+from agent.dataset.folder import Folder
+from instdiff.errors import BadInput
+
+
+def export_all(folder: Folder, out: Path, formats: Sequence[str]) -> dict[str, int]:
+    """Write the formats into folders of their names, then the card.
+
+    Returns:
+        counts: pictures and annotations, and pictures for training and for validation.
+
+    Raises:
+        BadInput: ``out`` holds something else than an earlier export, the folder holds no dataset, or a picture in it is
+            not the one that was painted.
+        ServiceError: a package that a format needs is missing.
+    """
+    records = read_records(folder)
+    if not records:
+        raise BadInput(str(folder.path), "holds no items to export")
+    writers: dict[str, Callable] = {name: import_module(f"agent.dataset.export.{name}").write for name in formats}
+    _clear(out, formats)
+    for name, write in writers.items():
+        write(records, out / name)
+    write_card(folder, records, out, formats)
+    in_split = {split: sum(record.split == split for record in records) for split in ("train", "val")}
+    return {"pictures": len(records), "annotations": sum(len(record.layout.instances) for record in records), **in_split}
+
+
+def _clear(out: Path, formats: Sequence[str]) -> None:
+    """Remove what an earlier export left in ``out``, and nothing else."""
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / SHEET).exists())):
+        raise BadInput("out", f"{out} holds something else than an earlier export; give another --out")
+    for name in formats:
+        shutil.rmtree(out / name, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+
+
+__all__ = ["Record", "export_all", "read_records"]

@@ -1,0 +1,208 @@
+"""The folder of a dataset. What lies in ``items`` and ``rejected`` is the truth about what is done.
+
+    items/000012.png     the picture, with its layout and settings
+    items/000012.json    its annotations and where they come from; written last, so that an item is there whole or not at all
+    items/manifest.json  what all pictures were painted with, and their hashes (see `evaluators.manifest`)
+    rejected/000013.json what did not pass
+    plans/000012.json    the plan of each candidate, so that no planner is asked twice
+    failed.jsonl         what could not be made, and why
+
+Any number of processes may write at once: each file is written whole under its own temporary name, and two that make the
+same item make the same files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from agent.planners.plan import Usage
+from agent.runs import clear_unfinished, write_json
+from evaluators import manifest as manifests
+from evaluators.manifest import Manifest, Picture
+from evaluators.report import Report
+from instdiff.errors import BadInput
+from instdiff.formats import layout_from_json, layout_to_json, read_png, write_png
+from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.layout import Layout, _Value
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ITEMS, REJECTED, FAILED, PLANS, LOCK = "items", "rejected", "failed", "plans", ".lock"
+
+
+class Item(_Value):
+    """One candidate that was decided: ``annotated`` are the instances (indices) that are annotations, none if it did not pass.
+
+    ``score`` is the mean IoU of what was checked; ``usage`` is what the planner took for it, its first plan included.
+    """
+
+    index: int = Field(ge=0)
+    prompt: str
+    seed: int = Field(description="of the picture's noise")
+    round: int
+    split: str
+    planner: str
+    notes: tuple[str, ...] = ()
+    painted_with: dict[str, str | int | float] = Field(description="what differs from the manifest's")
+    layout: dict = Field(description="the JSON of InstanceDiffusion")
+    annotated: tuple[int, ...]
+    report: Report
+    score: float
+    sha256: str = ""
+    usage: Usage = Usage()
+
+    @property
+    def key(self) -> str:
+        return key_of(self.index)
+
+    def plan(self) -> Layout:
+        """The whole layout, as it was painted."""
+        return layout_from_json(self.layout, boxes="xywh")
+
+
+class Failure(_Value):
+    """A candidate that could not be made."""
+
+    index: int
+    prompt: str
+    error: str
+
+
+def key_of(index: int) -> str:
+    """What the files of a candidate are called."""
+    return f"{index:06d}"
+
+
+class Folder:
+    """A dataset's folder. Reading and writing one takes no torch."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.items, self.rejected, self.failed, self.plans = (self.path / name for name in (ITEMS, REJECTED, FAILED, PLANS))
+
+    def open(self, made_with: dict[str, str | int | float]) -> None:
+        """Make the folder, or go on with it; what a killed process was writing is removed, what failed is forgotten.
+
+        Raises:
+            BadInput: its pictures were made with something else; the difference is named.
+        """
+        try:
+            for folder in (self.items, self.rejected, self.failed, self.plans):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput("folder", f"{self.path} cannot be written to: {error.strerror}") from error
+        manifest = manifests.open_manifest(self.items, made_with)
+        clear_unfinished(self.path)
+        for path in self.failed.glob("*.json"):
+            path.unlink()
+        if not (self.items / manifests.FILE).exists():
+            self._write_manifest(manifest)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others from starting on the same folder. The lock is the operating system's: it goes as a killed process does.
+
+        Raises:
+            BadInput: another process is working on the folder.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / LOCK).open("w")
+        except OSError as error:
+            raise BadInput("folder", f"{self.path} cannot be written to: {error.strerror}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise BadInput("folder", f"{self.path} is being worked on by another process") from error
+            yield
+
+    @cached_property
+    def made_with(self) -> dict[str, str | int | float]:
+        """What all pictures are made with, as the manifest says it."""
+        return manifests.read_manifest(self.items).painted_with
+
+    def decided(self) -> dict[int, str]:
+        """What became of each candidate: ``items``, ``rejected`` or ``failed``."""
+        folders = (self.failed, self.rejected, self.items)
+        return {int(path.stem): folder.name for folder in folders for path in folder.glob("[0-9]*.json")}
+
+    def keep(self, item: Item, image: Image) -> None:
+        """Write an item: the picture first. What is there already stays as it is."""
+        if (self.items / f"{item.key}.json").exists():
+            return
+        path = self.items / f"{item.key}.png"
+        write_png(image, path, item.plan(), {**self.made_with, **item.painted_with, "seed": item.seed})
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        write_json(path.with_suffix(".json"), item.model_copy(update={"sha256": sha256}).model_dump(mode="json"))
+
+    def reject(self, item: Item) -> None:
+        """Write down that a candidate did not pass."""
+        write_json(self.rejected / f"{item.key}.json", item.model_dump(mode="json"))
+
+    def fail(self, failure: Failure) -> None:
+        """Write down that a candidate could not be made; another start of the command tries again."""
+        write_json(self.failed / f"{key_of(failure.index)}.json", failure.model_dump(mode="json"))
+
+    def read(self, count: int | None = None) -> Iterator[Item]:
+        """The items that are kept, in the order of their numbers; the first ``count`` of them."""
+        for path in sorted(self.items.glob("[0-9]*.json"))[:count]:
+            yield Item.parse(parse_json(read_bytes(path), str(path)), str(path))
+
+    def failures(self) -> list[Failure]:
+        return [Failure.parse(parse_json(read_bytes(path), str(path))) for path in sorted(self.failed.glob("*.json"))]
+
+    def finish(self, count: int) -> Manifest:
+        """Write ``failed.jsonl`` and the manifest; the first ``count`` items stay, as soon as all candidates before them are decided.
+
+        What several processes made beyond that goes, so that the same command always leaves the same set.
+        """
+        clear_unfinished(self.path)
+        decided = self.decided()
+        kept = [index for index in unbroken(decided) if decided[index] == ITEMS]
+        if len(kept) >= count:
+            for index in (index for index in decided if index > kept[count - 1]):
+                (self.path / decided[index] / f"{key_of(index)}.json").unlink()
+        for picture in self.items.glob("[0-9]*.png"):
+            if not picture.with_suffix(".json").exists():
+                picture.unlink()
+        lines = [failure.model_dump_json() + "\n" for failure in self.failures()]
+        write_bytes(self.path / "failed.jsonl", "".join(lines).encode())
+        pictures = tuple(Picture(key=item.key, seed=item.seed, sha256=item.sha256) for item in self.read())
+        manifest = manifests.read_manifest(self.items).model_copy(update={"pictures": pictures})
+        self._write_manifest(manifest)
+        return manifest
+
+    def check(self) -> list[str]:
+        """What is wrong with the folder, one sentence each: torn or missing files, or pictures that are not those of their items."""
+        wrong, manifest = [], manifests.read_manifest(self.items)
+        by_key = {picture.key: picture for picture in manifest.pictures}
+        for item in self.read():
+            path = self.items / f"{item.key}.png"
+            if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != item.sha256:
+                wrong.append(f"{path} is missing, or is not the picture of {item.key}.json")
+            elif layout_to_json(read_png(path)[0]) != layout_to_json(item.plan()):
+                wrong.append(f"{path} was painted from another layout than {item.key}.json says")
+            if by_key.pop(item.key, None) != Picture(key=item.key, seed=item.seed, sha256=item.sha256):
+                wrong.append(f"{item.key} does not stand in the manifest as it is; run the command that made the dataset again")
+        wrong += [f"{key} stands in the manifest, and is not there" for key in by_key]
+        spare = {path.stem for path in self.items.glob("[0-9]*.png")} - {path.stem for path in self.items.glob("[0-9]*.json")}
+        return wrong + [f"items/{name}.png has no annotations" for name in sorted(spare)]
+
+    def _write_manifest(self, manifest: Manifest) -> None:
+        write_bytes(self.items / manifests.FILE, json.dumps(manifest.model_dump(), indent=1).encode() + b"\n")
+
+
+def unbroken(decided: dict[int, str]) -> range:
+    """The candidates from the first on up to the first that is not decided."""
+    return range(next(index for index in range(len(decided) + 1) if index not in decided))

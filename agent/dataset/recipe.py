@@ -1,0 +1,89 @@
+"""The recipe of a dataset: everything that changes its results, but for what the pictures are of."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from typing import Literal
+
+from pydantic import Field
+
+from agent.planners import check_planner
+from agent.runs import MAX_ROUNDS
+from evaluators.detectors import check_detector
+from instdiff.engine import engine_info, hash_weights
+from instdiff.errors import BadInput
+from instdiff.layout import Fraction, _Value
+from instdiff.presets import resolved
+from instdiff.settings import RenderSettings
+
+BUNDLED = {"draft": "detector"}  # verifiers with weights of ours, and their folder beside the engine's
+
+
+class Recipe(_Value):
+    """How pictures are made and what is kept of them.
+
+    ``accept``: ``picture`` keeps pictures on which every instance was checked and found; ``instance`` keeps pictures on which
+    at least one was, with those alone as annotations; ``all`` keeps every picture with its plan. ``batch`` is part of it,
+    because what is painted together changes pictures in their last bits. ``size`` None leaves given layouts as they are.
+    """
+
+    planner: str = "offline"
+    planner_url: str | None = None
+    planning: Literal["scene", "boxes"] = "scene"
+    engine: str = "draft"
+    verifier: str = "draft"
+    verifier_url: str | None = None
+    verifier_dialect: str | None = None
+    rounds: int = Field(default=2, ge=1, le=MAX_ROUNDS)
+    accept: Literal["picture", "instance", "all"] = "picture"
+    min_iou: Fraction = 0.5
+    size: tuple[int, int] | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    batch: int = Field(default=8, ge=1, le=256)
+    val: Fraction = 0.1
+    settings: RenderSettings = RenderSettings()
+
+    def check(self) -> None:
+        """Refuse unknown names before anything heavy is loaded.
+
+        Raises:
+            BadInput, ServiceError: as `agent.planners.load_planner` and `evaluators.detectors.check_detector`.
+        """
+        engine_info(self.engine)
+        check_planner(self.planner)
+        if self.verifier != "none":
+            check_detector(self.verifier, **self.looks)
+        elif self.accept != "all":
+            raise BadInput("accept", f"without a verifier nothing can pass {self.accept}; give --accept all, or a --verifier")
+
+    @property
+    def looks(self) -> dict:
+        """The options of the verifier that are given."""
+        options = {"url": self.verifier_url, "dialect": self.verifier_dialect}
+        return {name: value for name, value in options.items() if value}
+
+    @property
+    def resolved_settings(self) -> RenderSettings:
+        """How to paint, with nothing None; a plan can ask for another mis and alpha where none is given."""
+        return resolved(self.settings, engine_info(self.engine).defaults)
+
+    def fingerprint(self) -> dict[str, str | int | float]:
+        """Everything that changes the results, by name: this recipe, the weights, and the version of the library that paints."""
+        info = engine_info(self.engine)
+        said = self.model_dump(mode="json", exclude={"settings", "size"})
+        painting = self.resolved_settings.model_dump(exclude={"seed", "num_images"})
+        weights = {"model_hash": hash_weights(info.folder), "torch": version("torch")}
+        if folder := BUNDLED.get(self.verifier):
+            weights["verifier_hash"] = hash_weights(engine_info("draft").folder / folder)
+        free = {f"{name}_given": getattr(self.settings, name) is not None for name in ("mis", "alpha")}
+        every = {**said, **painting, **weights, **free, "size": "{} x {}".format(*self.size) if self.size else "as given"}
+        return {key: int(value) if isinstance(value, bool) else value for key, value in every.items() if value is not None}
+
+    def seed_of(self, index: int) -> int:
+        """The seed of a candidate, which depends on its number alone."""
+        return int.from_bytes(hashlib.sha256(f"{self.seed} {index}".encode()).digest()[:4]) >> 1
+
+    def split_of(self, prompt: str) -> str:
+        """``train`` or ``val``, by the prompt alone: pictures of one prompt never lie on both sides."""
+        return "val" if int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:4]) < self.val * 2**32 else "train"

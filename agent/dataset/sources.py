@@ -1,0 +1,208 @@
+"""What the pictures of a dataset are of. Candidate ``index`` depends on its index (and the seed) alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from agent.planners.natural import with_article
+from agent.plans import read_prompts
+from evaluators.colours import BASIC
+from evaluators.planned import layouts_from
+from instdiff import knowledge
+from instdiff.errors import BadInput
+from instdiff.formats import layout_to_json, layouts_from_coco
+from instdiff.formats.coco import MAX_COCO_BYTES
+from instdiff.formats.files import parse_json, read_bytes
+from instdiff.layout import MAX_INSTANCES, Layout
+
+NUMBERS = ("two", "three", "four")
+FIELDS = ("colour", "thing", "things", "setting", "number")
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts, over and over; each time with another seed."""
+
+    prompts: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Prompts:
+        return cls(tuple(read_prompts(path)))
+
+    def about(self) -> dict[str, str]:
+        """What the source is, for the fingerprint."""
+        return {"prompts": f"{len(self.prompts)} prompts, {_hash(self.prompts)}"}
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def candidate(self, index: int, seed: int) -> str | Layout:
+        """A prompt, or a layout that is painted as it is."""
+        return self.prompts[index % len(self.prompts)]
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """Layouts, over and over; each time with another seed."""
+
+    layouts: tuple[Layout, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Layouts:
+        """From a folder of layouts, a layout, the JSON lines of ``python -m agent.plans``, or COCO annotations.
+
+        Raises:
+            BadInput: there is nothing of that kind.
+        """
+        if path.suffix.lower() == ".json" and path.is_file():
+            data = parse_json(read_bytes(path, MAX_COCO_BYTES), str(path))
+            if isinstance(data, dict) and "images" in data:
+                return cls._of([layout for _, layout in layouts_from_coco(data)], path)
+        return cls._of(layouts_from(path), path)
+
+    @classmethod
+    def _of(cls, layouts: list[Layout], path: Path) -> Layouts:
+        layouts = [layout for layout in layouts if layout.instances]
+        if not layouts:
+            raise BadInput("layouts", f"{path} holds no layouts with instances")
+        return cls(tuple(layouts))
+
+    def about(self) -> dict[str, str]:
+        return {"layouts": f"{len(self.layouts)} layouts, {_hash([layout_to_json(layout) for layout in self.layouts])}"}
+
+    def __len__(self) -> int:
+        return len(self.layouts)
+
+    def candidate(self, index: int, seed: int) -> str | Layout:
+        return self.layouts[index % len(self.layouts)]
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Prompts made of what is usually found in kinds of scenes.
+
+    Args:
+        kinds: names of `knowledge.settings`.
+        count: so many things a picture, from and to.
+        colours: one of these for each thing that comes in colours (no person does); none leaves the colour open.
+        things: only these; none means all.
+    """
+
+    kinds: tuple[str, ...]
+    count: tuple[int, int] = (2, 5)
+    colours: tuple[str, ...] = ()
+    things: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        _check_names("scenes", self.kinds, knowledge.settings())
+        _check_names("things", self.things, knowledge.things())
+        _check_names("colours", self.colours, BASIC)
+        if not 1 <= self.count[0] <= self.count[1] <= MAX_INSTANCES:
+            raise BadInput("per_picture", f"{self.count[0]}-{self.count[1]} is no number of things from 1 to {MAX_INSTANCES}, such as 2-5")
+        for kind in self.kinds:
+            if not _usual(knowledge.settings()[kind], self.things):
+                raise BadInput("things", f"none of {', '.join(self.things)} is usually found in a {kind}")
+
+    def about(self) -> dict[str, str]:
+        return {"per_picture": "{}-{}".format(*self.count), **_lists(self)}
+
+    def __len__(self) -> int:
+        return 0
+
+    def candidate(self, index: int, seed: int) -> str | Layout:
+        """ "a red couch, a lamp and two cats in a living room" """
+        rng = Random(f"{seed} scene {index}")
+        setting = knowledge.settings()[rng.choice(self.kinds)]
+        usual = _usual(setting, self.things)
+        named: dict[str, int] = {}
+        for _ in range(rng.randint(*self.count)):
+            category = rng.choice(usual)
+            named[category] = named.get(category, 0) + 1
+        words = [self._words(category, number, rng) for category, number in named.items()]
+        return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]} {setting.phrase}"
+
+    def _words(self, category: str, number: int, rng: Random) -> str:
+        colour = f"{rng.choice(self.colours)} " if self.colours and knowledge.things()[category].colours else ""
+        if number == 1:
+            return with_article(colour + category)
+        plural = knowledge.things()[category].plural or knowledge.plural_of(category)
+        return f"{NUMBERS[number - 2] if number - 2 < len(NUMBERS) else number} {colour}{plural}"
+
+
+@dataclass(frozen=True)
+class Template:
+    """A prompt with gaps: ``a {colour} {thing} in a {setting}``.
+
+    ``{setting}`` is a kind of scene, ``{thing}`` something usually found there (anything, if there is no setting),
+    ``{things}`` the same in the plural, ``{number}`` two to four, ``{colour}`` a colour; each gap is filled anew. Lists narrow
+    the choice; beside a ``{colour}`` are things that come in colours. "a" becomes "an" where it must.
+    """
+
+    text: str
+    colours: tuple[str, ...] = ()
+    things: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        gaps = re.findall(r"\{([^{}]*)\}", self.text)
+        if not gaps:
+            raise BadInput("template", f'"{self.text[:80]}" has no gap; there are {", ".join(f"{{{name}}}" for name in FIELDS)}')
+        _check_names("template", tuple(gaps), FIELDS)
+        _check_names("scenes", self.kinds, knowledge.settings())
+        _check_names("things", self.things, knowledge.things())
+        _check_names("colours", self.colours, BASIC)
+
+    def about(self) -> dict[str, str]:
+        return {"template": self.text, **_lists(self)}
+
+    def __len__(self) -> int:
+        return 0
+
+    def candidate(self, index: int, seed: int) -> str | Layout:
+        rng = Random(f"{seed} template {index}")
+        kinds = [name for name in self.kinds or knowledge.settings() if _usual(knowledge.settings()[name], self.things)]
+        setting = knowledge.settings()[rng.choice(kinds or list(knowledge.settings()))]
+        anything = list(self.things or knowledge.things())
+
+        def fill(gap: re.Match) -> str:
+            if gap[1] in ("thing", "things"):
+                fitting = (_usual(setting, self.things) if "{setting}" in self.text else anything) or anything
+                coloured = [name for name in fitting if knowledge.things()[name].colours] if "{colour}" in self.text else []
+                name = rng.choice(coloured or fitting)
+                return name if gap[1] == "thing" else knowledge.things()[name].plural or knowledge.plural_of(name)
+            lists = {"colour": self.colours or BASIC, "number": NUMBERS, "setting": (setting.name,)}
+            return rng.choice(lists[gap[1]])
+
+        filled = re.sub(r"\{([^{}]*)\}", fill, self.text)
+        return re.sub(r"\b([Aa])n? (?=(\w[\w ]*))", lambda match: match[1] + with_article(match[2]).split(" ")[0][1:] + " ", filled)
+
+
+Source = Prompts | Layouts | Scenes | Template
+
+
+def _lists(source: Scenes | Template) -> dict[str, str]:
+    """The lists that narrow a choice; long ones by their length and hash."""
+    lists = {"scenes": source.kinds, "colours": source.colours, "things": source.things}
+    said = {name: ",".join(values) if len(values) <= 20 else f"{len(values)} names, {_hash(values)}" for name, values in lists.items()}
+    return {name: text for name, text in said.items() if text}
+
+
+def _usual(setting: knowledge.Setting, things: tuple[str, ...]) -> list[str]:
+    """What is usually found in a setting, of these things."""
+    return [option.category for option in setting.objects if not things or option.category in things]
+
+
+def _check_names(field: str, names: tuple[str, ...], known) -> None:
+    for name in names:
+        if name not in known:
+            choice = ", ".join(list(known)[:40])
+            raise BadInput(field, f'"{name[:60]}" is not known; choose from {choice}{", ..." if len(known) > 40 else ""}')
+
+
+def _hash(data: object) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

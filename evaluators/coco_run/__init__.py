@@ -1,0 +1,1 @@
+"""Pictures painted from annotations in COCO format, and scored against them."""

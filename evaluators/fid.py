@@ -1,0 +1,189 @@
+"""FID: how far the painted pictures are, as a whole, from real ones; with Inception's features, or with the judge's."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluators.manifest import FILE as MANIFEST
+from evaluators.results import add_output_arguments, progress_bar, write_results
+from evaluators.scored import Gallery
+from instdiff.errors import BadInput
+from instdiff.formats.files import read_bytes, write_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+OUT = Path("outputs/evaluations/fid")
+BATCH, FEW = 16, 2048  # pictures; fewer than the width of the features give a covariance without full rank
+PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
+NAMES = {"inception": "FID", "judge": "FD (judge features)"}
+HELP = """The Fréchet distance between painted pictures (a folder with a manifest) and real ones (a folder of pictures, such as COCO's
+val2017): how far apart two Gaussians are that have the means and covariances of their features. 0 is the same; lower is better.
+
+  --features inception  FID as it is published; --weights names the file of Inception's weights, which is not bundled
+  --features judge      features of the bundled judge; comparable with itself alone, and made for drawings
+
+What was computed of real pictures is kept under --out, so that the command goes on with what was stopped."""
+WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
+SOURCE = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{WEIGHTS}"
+
+Extractor = Callable[[list], "np.ndarray"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``python -m evaluators fid``."""
+    parser.add_argument("pictures", type=Path, metavar="FOLDER", help="painted pictures, with a manifest")
+    parser.add_argument("--real", type=Path, required=True, metavar="FOLDER", help="real pictures, also in folders below")
+    parser.add_argument("--features", choices=tuple(NAMES), default="inception", help="what compares (default: %(default)s)")
+    parser.add_argument("--weights", metavar="FILE", help="Inception's weights (default: looked for in INSTDIFF_MODELS)")
+    parser.add_argument("--real-count", type=int, metavar="N", help="only the first N of the real pictures, by name")
+    add_output_arguments(parser, OUT)
+
+
+def run(args: argparse.Namespace) -> dict:
+    """The command.
+
+    Raises:
+        BadInput: a folder holds no pictures, or the weights are not there.
+    """
+    gallery, real = Gallery.open(args.pictures), real_pictures(args.real)[: args.real_count]
+    extract, kind = (judge_features(), "judge") if args.features == "judge" else inception_features(args.weights)
+    from evaluators.frechet import frechet_distance
+
+    with progress_bar() as progress:
+        task = progress.add_task("painted", total=len(gallery.keys))
+        step = lambda count: progress.advance(task, count)  # noqa: E731
+        ours = features_of((one.image for one in gallery.pictures()), extract, step)
+        task = progress.add_task("real", total=len(real))
+        theirs = kept_features(real, extract, args.folder / f"real-{kind}", step)
+    distance, name = frechet_distance(ours, theirs), NAMES[args.features]
+    notes = [f"{len(ours)} painted against {len(theirs)} real pictures"]
+    if min(len(ours), len(theirs)) < FEW:
+        notes.append(f"so few pictures bias the distance upwards: compare only figures of the same numbers, and take {FEW} or more")
+    if args.features == "judge":
+        notes.append("not FID: features of the bundled judge, comparable with themselves alone")
+    table = {"title": name, "columns": ["figure", "value"], "rows": [[name, f"{distance:.3f}"]]}
+    result = {"evaluation": "fid", "name": name, "distance": distance, "painted": len(ours), "real": len(theirs), "features": kind}
+    result |= {"painted_with": gallery.manifest.painted_with, "notes": notes, "table": table}
+    write_results(args.folder, result)
+    return result
+
+
+def real_pictures(folder: Path) -> list[Path]:
+    """The picture files of a folder and of those below, by name.
+
+    Raises:
+        BadInput: there are none, or they are painted ones.
+    """
+    if (folder / MANIFEST).exists():
+        raise BadInput("real", f"{folder} holds painted pictures; give a folder of real ones")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    if not found:
+        raise BadInput("real", f"{folder} holds no pictures ({', '.join(sorted(PICTURES))})")
+    return found
+
+
+def judge_features() -> Extractor:
+    """The features of the bundled judge, (n, F)."""
+    from evaluators.detectors import load_detector
+
+    judge = load_detector("judge")
+    return lambda images: judge.features(images).numpy()
+
+
+def inception_features(weights: str | None) -> tuple[Extractor, str]:
+    """Inception's features, (n, 2048), and a name that tells its weights apart.
+
+    Raises:
+        BadInput: the weights are not on this machine; the reason says what to fetch.
+    """
+    path = inception_file(weights)
+    from evaluators.inception import SIDE, load_inception
+
+    model, name = load_inception(path), f"inception-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+
+    def extract(images: list[Image]) -> np.ndarray:
+        import numpy as np
+        import torch
+        from torch.nn.functional import interpolate
+
+        tensors = [torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float() for image in images]
+        resized = [interpolate(tensor, (SIDE, SIDE), mode="bilinear", antialias=True) for tensor in tensors]
+        with torch.inference_mode():
+            return model((torch.cat(resized) - 128) / 128).numpy()  # as the network was trained
+
+    return extract, name
+
+
+def inception_file(weights: str | None) -> Path:
+    """Where the weights lie: as named, or a file in ``INSTDIFF_MODELS`` that is called like the published one."""
+    from instdiff.settings import models_folder
+
+    folder = models_folder()
+    there = [Path(weights).expanduser(), *([folder / weights] if folder else [])] if weights else []
+    there += sorted(folder.glob("*inception-2015-12-05*.pth")) if folder and not weights else []
+    for path in there:
+        if path.is_file():
+            return path
+    fetch = f"fetch {SOURCE}, and name its path or put it into the folder INSTDIFF_MODELS; or take --features judge"
+    raise BadInput("weights", f"there is no file {weights or WEIGHTS}; {fetch}")
+
+
+def features_of(images: Iterable[Image], extract: Extractor, done: Callable[[int], None]) -> np.ndarray:
+    """The features of all pictures, (n, D), a few at a time."""
+    import numpy as np
+
+    rows, waiting = [], []
+    for image in images:
+        waiting.append(image)
+        if len(waiting) == BATCH:
+            rows.append(extract(waiting))
+            done(len(waiting))
+            waiting = []
+    if waiting:
+        rows.append(extract(waiting))
+        done(len(waiting))
+    return np.concatenate(rows)
+
+
+def kept_features(paths: list[Path], extract: Extractor, folder: Path, done: Callable[[int], None]) -> np.ndarray:
+    """The features of real pictures, (n, D); each few are written to the folder, and read from there the next time."""
+    import io
+
+    import numpy as np
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for first in range(0, len(paths), BATCH):
+        contents = [read_bytes(path) for path in paths[first : first + BATCH]]
+        kept = folder / f"{hashlib.sha256(b''.join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]}.npy"
+        if kept.exists():
+            rows.append(np.load(io.BytesIO(read_bytes(kept)), allow_pickle=False))
+        else:
+            rows.append(extract(list(map(opened, paths[first : first + BATCH], contents))))
+            buffer = io.BytesIO()
+            np.save(buffer, rows[-1])
+            write_bytes(kept, buffer.getvalue())
+        done(len(contents))
+    return np.concatenate(rows)
+
+
+def opened(path: Path, content: bytes) -> Image:
+    """The picture in a file as RGB.
+
+    Raises:
+        BadInput: it is none, or is damaged.
+    """
+    import io
+
+    from PIL import Image
+
+    try:
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadInput(str(path), f"is no picture that can be read: {' '.join(str(error).split())[:200]}") from error

@@ -1,0 +1,46 @@
+"""A contact sheet: pictures side by side, each with a few words below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from instdiff.formats.files import write_bytes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIDE, LINE, COLUMNS = 208, 15, 6  # pixels, pixels, tiles
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture, and the lines below it; the last one in ``colour``."""
+
+    image: Image
+    lines: tuple[str, ...]
+    colour: str = "dimgray"
+
+
+def contact_sheet(tiles: Sequence[Tile], path: Path, side: int = SIDE, columns: int = COLUMNS) -> None:
+    """Write the tiles as one PNG, ``side`` pixels wide each; lines that are too long are cut."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font, height = ImageFont.load_default(12), side + LINE * max(len(tile.lines) for tile in tiles) + 6
+    sheet = Image.new("RGB", (min(columns, len(tiles)) * side, -(-len(tiles) // columns) * height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index, tile in enumerate(tiles):
+        x, y = index % columns * side, index // columns * height
+        sheet.paste(tile.image.convert("RGB").resize((side, side)), (x, y))
+        for number, line in enumerate(tile.lines):
+            while line and draw.textlength(line, font) > side - 8:
+                line = line[:-1]
+            last = number + 1 == len(tile.lines)
+            draw.text((x + 4, y + side + 3 + LINE * number), line, fill=tile.colour if last else "black", font=font)
+    encoded = BytesIO()
+    sheet.save(encoded, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, encoded.getvalue())

@@ -1,0 +1,155 @@
+"""``python tests/agent/kill_dataset.py --kills 50 --count 200``: a dataset whose making is killed again and again.
+
+With ``--ray N`` every second kill takes one of the workers, the others the process that drives them. Afterwards everything must
+be there once and whole, as it was when it was first written, and the same as where nobody was killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+EARLY_SHARE, EARLY_S = 0.2, 5.0  # some kills come while everything is still being loaded
+SLOWEST_START_S = 300
+
+
+def command(folder: Path, args: argparse.Namespace, ray: int | None) -> list[str]:
+    """What makes the dataset."""
+    what = ["--scenes", "kitchen,street", "--per-picture", "2-3", "--colours", "red,blue", "--count", str(args.count)]
+    how = ["--size", str(args.size), "--steps", str(args.steps), "--batch", str(args.batch), "--rounds", "2", "--accept", "all"]
+    where = ["--ray", str(ray), "--retries", "1000"] if ray else []
+    return [sys.executable, "-m", "agent.dataset", "make", str(folder), *what, *how, *where]
+
+
+def start(arguments: list[str], log: Path) -> subprocess.Popen:
+    with log.open("ab") as output:
+        # Ray gives each worker one thread; a process alone must have as many to give the same pictures to the bit
+        return subprocess.Popen(arguments, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def snapshot(items: Path) -> dict[str, tuple[int, int]]:
+    """Every item that is finished, with when its two files were written."""
+    found = {}
+    for path in items.glob("[0-9]*.json"):
+        found[path.stem] = (path.stat().st_mtime_ns, path.with_suffix(".png").stat().st_mtime_ns)
+    return found
+
+
+def workers_of(pid: int) -> list[int]:
+    """The Ray workers that work for this process: its descendants that are Python and named after the class."""
+    parents, named = {}, []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            parents[int(entry.name)] = int(stat[1])
+            if b"ray::Worker" in (entry / "cmdline").read_bytes():
+                named.append(int(entry.name))
+        except (OSError, IndexError):
+            continue
+
+    def is_ours(one: int) -> bool:
+        while one in parents and one != pid:
+            one = parents[one]
+        return one == pid
+
+    return [one for one in named if is_ours(one)]
+
+
+def wait_for_work(process: subprocess.Popen, items: Path, rng: random.Random) -> bool:
+    """Wait for a random moment; False if everything was done before."""
+    if rng.random() < EARLY_SHARE:
+        time.sleep(rng.uniform(0, EARLY_S))
+        return process.poll() is None
+    before, limit = len(snapshot(items)), time.monotonic() + SLOWEST_START_S
+    while process.poll() is None and len(snapshot(items)) <= before and time.monotonic() < limit:
+        time.sleep(0.02)
+    time.sleep(rng.uniform(0, 0.6))
+    return process.poll() is None
+
+
+def kill_again_and_again(args: argparse.Namespace, folder: Path, log: Path) -> dict[str, int]:
+    """Kill, start again, and see that nothing that was finished is lost or made anew. Ends when all is done or all kills are spent."""
+    rng, items = random.Random(args.seed), folder / "items"
+    counts = {"driver kills": 0, "worker kills": 0, "lost": 0, "made twice": 0}
+    process = start(command(folder, args, args.ray), log)
+    finished: dict[str, tuple[int, int]] = {}
+    while sum(list(counts.values())[:2]) < args.kills and wait_for_work(process, items, rng):
+        workers = workers_of(process.pid) if args.ray and sum(list(counts.values())[:2]) % 2 else []
+        if workers:
+            os.kill(rng.choice(workers), signal.SIGKILL)
+            counts["worker kills"] += 1
+        else:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            counts["driver kills"] += 1
+        now = snapshot(items)
+        counts["lost"] += len(finished.keys() - now.keys())
+        counts["made twice"] += sum(now[key] != finished[key] for key in finished.keys() & now.keys())
+        finished = now
+        if not workers:
+            print(f"{counts}, {len(now)} finished", flush=True)
+            process = start(command(folder, args, args.ray), log)
+    code = process.wait()
+    now = snapshot(items)
+    counts["lost"] += len(finished.keys() - now.keys())
+    counts["made twice"] += sum(now[key] != finished[key] for key in finished.keys() & now.keys())
+    return {**counts, "exit code": code}
+
+
+def verdict(args: argparse.Namespace, folder: Path, reference: Path) -> dict[str, object]:
+    """What is in the folder at the end, against a folder that was made in one go."""
+    from agent.dataset.folder import Folder
+    from evaluators.manifest import read_manifest, read_pictures
+
+    killed, whole = Folder(folder), Folder(reference)
+    manifest = read_manifest(killed.items)
+    keys = [picture.key for picture in manifest.pictures]
+    pictures = sum(image.size == (args.size, args.size) for image in read_pictures(manifest, killed.items, keys))
+    leftovers = [str(path.relative_to(folder)) for path in folder.rglob(".writing-*")]
+    return {
+        "pictures": pictures,
+        "annotations": len(list(killed.items.glob("[0-9]*.json"))),
+        "twice": len(keys) - len(set(keys)),
+        "torn": killed.check() + leftovers,
+        "same as without kills": list(killed.read()) == list(whole.read()),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--ray", type=int, metavar="N", help="on Ray with N workers")
+    args = parser.parse_args()
+    scratch = Path(tempfile.mkdtemp(prefix="killed-"))
+    began = time.monotonic()
+    counts = kill_again_and_again(args, scratch / "killed", scratch / "log.txt")
+    start(command(scratch / "whole", args, None), scratch / "log.txt").wait()
+    found = verdict(args, scratch / "killed", scratch / "whole")
+    print({**counts, **found, "seconds": round(time.monotonic() - began)})
+    ok = {"pictures": args.count, "annotations": args.count, "twice": 0, "torn": [], "same as without kills": True} == found
+    ok = ok and counts["lost"] == counts["made twice"] == counts["exit code"] == 0
+    if ok:
+        shutil.rmtree(scratch)
+    else:
+        print(f"failed; see {scratch}")
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,280 @@
+"""The dashboard in a real browser, on a real server; and what of it needs no browser."""
+
+import csv
+import io
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+import run_agent
+from agent.dashboard import datasets_page, evaluations_page, shots, store, take
+from agent.dashboard.changes import changes
+from agent.dashboard.ratings import Rating, rate, rating_of, ratings_csv
+from agent.dashboard.text import plain
+from agent.loop import Agent
+from agent.runs import Run
+from instdiff.errors import BadInput
+from instdiff.layout import Box, Instance, Layout
+from instdiff.settings import RenderSettings
+from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
+
+CHROMIUM = shutil.which("chromium")
+MARKUP = "<img src=x onerror=alert(1)> **dog** :red[cat] [car](http://127.0.0.1/x) $tree$ # dog"
+PATIENCE_MS = 250_000  # of a loaded machine
+
+pytestmark = pytest.mark.timeout(900)
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on PATH; apt-get install chromium")
+
+
+def small_run(out, prompt="dog cat", **options) -> Run:
+    parts = {"planner": ListPlanner(), "engine": RectanglePainter({0: {"dog"}}), "verifier": ColourDetector()}
+    return Agent(**{**parts, "out": out, **options}).run(prompt)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """An outputs folder with a few runs; nothing in it took a model."""
+    folder = tmp_path_factory.mktemp("outputs")
+    small_run(folder)
+    small_run(folder, MARKUP)
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "review": True, "rounds": 1}
+    small_run(folder, "a red car", **draft, settings=RenderSettings(num_inference_steps=2))
+    return folder
+
+
+def run_named(out, part):
+    (found,) = (path for path in out.iterdir() if part in path.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(out):
+    with shots.served(out) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with shots.opened() as browser:
+        yield browser
+
+
+@pytest.fixture
+def tab(browser, address):
+    """Opens tabs; a script that a page starts by mistake fails the test."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE_MS)
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=address)
+    context.set_default_timeout(PATIENCE_MS)
+    alerts = []
+
+    def opened(path):
+        page = context.new_page()
+        page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+        page.goto(path)
+        return page
+
+    yield opened
+    context.close()
+    assert alerts == []
+
+
+def see(page, text, exact=False):
+    from playwright.sync_api import expect
+
+    expect(page.get_by_text(text, exact=exact).first).to_be_visible()
+
+
+@needs_browser
+def test_a_picture_is_made_from_words_and_a_reload_does_not_lose_it(tab, out):
+    page = tab("/")
+    page.get_by_label("The scene in words").fill("a blue bus")
+    page.get_by_role("spinbutton", name="Rounds at most").fill("1")
+    page.get_by_text("More settings").click()
+    page.get_by_role("spinbutton", name="Steps").fill("3")
+    page.get_by_role("button", name="Make the picture").click()
+    page.wait_for_url("**run=*a-blue-bus*")
+    page.reload()  # a new session: all that it knows is the address
+    see(page, "What was planned and found in round 0")
+    run = Run.load(run_named(out, "a-blue-bus"))
+    assert run.done and run.request.settings.num_inference_steps == 3 and len(run.rounds) == 1
+    page.get_by_text("Take away").scroll_into_view_if_needed()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Picture", exact=True).click()
+    assert Path(download.value.path()).read_bytes() == run.image.read_bytes()
+
+
+@needs_browser
+def test_a_plan_that_waits_is_approved(tab, out):
+    page = tab(f"/run?run={run_named(out, 'a-red-car').name}")
+    see(page, "This plan waits for you")
+    page.get_by_role("button", name="Paint it").click()
+    see(page, "What was planned and found in round 0")
+    run = Run.load(run_named(out, "a-red-car"))
+    assert (run.review, run.done, len(run.rounds)) == ("approved", True, 1)
+
+
+@needs_browser
+def test_two_tabs_do_not_disturb_each_other(tab, out):
+    one, other = tab(f"/run?run={run_named(out, 'dog-cat-').name}"), tab("/runs")
+    see(one, "What was planned and found in round 1")
+    see(other, "3 of" if len(list(out.iterdir())) == 3 else "4 of")
+    other.get_by_label("Search").fill("nothing like it")
+    other.get_by_label("Search").press("Enter")
+    see(other, "0 of")
+    one.get_by_text("Found boxes").click()
+    see(one, "What was planned and found in round 1")
+    assert "run=" in one.url and "run=" not in other.url
+    see(other, "0 of")
+
+
+@needs_browser
+def test_a_rating_is_kept_in_the_folder(tab, out):
+    folder = run_named(out, "dog-cat-")
+    page = tab(f"/run?run={folder.name}")
+    for label, value in (("Fits the words", "5"), ("Is painted well", "2"), ("Is arranged well", "4")):
+        page.get_by_role("radiogroup", name=label).get_by_role("radio", name=value, exact=True).click()
+    page.get_by_role("button", name="Keep the rating").click()
+    see(page, "Kept: fit 5, quality 2, arrangement 4")
+    assert rating_of(folder) == Rating(fit=5, quality=2, arrangement=4)
+
+
+@needs_browser
+def test_markup_stays_text(tab, out):
+    name = run_named(out, "img-src").name
+    for path in (f"/run?run={name}", "/runs", f"/edit?run={name}"):
+        page = tab(path)
+        words = "<img src=x onerror=alert(1)> **dog**"
+        if path.startswith("/edit"):
+            see(page, "Or with the mouse")
+        else:
+            page.wait_for_function("words => document.body.innerText.replaceAll('\u2060', '').includes(words)", arg=words)
+        assert page.locator("img[src='x']").count() == 0
+        assert page.locator("a[href='http://127.0.0.1/x']").count() == 0
+        assert page.locator("strong", has_text="dog").count() == 0
+
+
+@needs_browser
+def test_an_address_reaches_nothing_outside(tab):
+    page = tab("/run?run=..%2F..%2Fetc")
+    see(page, "there is no run")
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/etc", "", ".", "a/b", "a\\b", "x" * 300, "no-such-run", "link", "a\0b"])
+def test_names_that_are_no_run(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("INSTDIFF_OUTPUTS", str(tmp_path / "out"))
+    run = small_run(tmp_path / "elsewhere")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "link").symlink_to(run.folder)
+    with pytest.raises(BadInput, match="^run: there is no run"):
+        store.run_folder(name)
+
+
+def test_a_run_folder_cannot_name_files_outside_of_itself(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.png").touch()
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
+    for name in ("../secret.png", "/etc/passwd", "link.png"):
+        with pytest.raises(BadInput, match="outside"):
+            store.inside(tmp_path / "in", name)
+    assert store.inside(tmp_path / "in", "round-0/image.png") == tmp_path / "in" / "round-0" / "image.png"
+
+
+def test_lists_show_what_runs_say_and_pass_over_what_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("INSTDIFF_OUTPUTS", str(tmp_path))
+    assert store.summaries() == []
+    first, second = small_run(tmp_path), small_run(tmp_path, "cat", review=True)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{")
+    found = {run.name: run for run in store.summaries()}
+    assert set(found) == {first.folder.name, second.folder.name}
+    assert (found[first.folder.name].state, found[first.folder.name].score) == ("verified", 1.0)
+    assert (found[second.folder.name].state, found[second.folder.name].score) == ("waiting", None)
+    Run.load(first.folder).model_copy(update={"verified": False}).save()
+    assert {run.name: run.state for run in store.summaries()}[first.folder.name] == "not verified"
+    filters = {
+        store.Filter(): 2,
+        store.Filter(words="DOG cat"): 1,
+        store.Filter(states=("waiting",)): 1,
+        store.Filter(planner="list", engine="rectangles"): 2,
+        store.Filter(planner="offline"): 0,
+        store.Filter(min_score=0.5): 1,
+    }
+    assert {wanted: sum(map(wanted.passes, store.summaries())) for wanted in filters} == filters
+
+
+@pytest.mark.parametrize("text", ["a_b*c*", "[x](y)", "<b>", "1. a", "# h", "$x$", "a|b", "~~x~~", "`c`", "\\", "- a", "&amp;", ":red[x]"])
+def test_every_sign_of_markdown_is_escaped(text):
+    shown = plain(text).replace("\u2060", "")
+    assert re.sub(r"\\(.)", r"\1", shown) == text
+    assert re.fullmatch(r"(\w|\s|\\.)*", shown)
+
+
+def test_addresses_and_emoji_are_broken():
+    assert "http\\:\u2060" in plain("http://x") and "www\u2060" in plain("www.x.y") and "\\@\u2060" in plain("a@b.c")
+    assert plain("a\n\n# b") == "a \\# b"
+
+
+def test_ratings_come_as_csv(tmp_path):
+    runs = [tmp_path / name for name in ("one", "two", "three")]
+    for run in runs:
+        run.mkdir()
+    rate(runs[0], Rating(fit=1, quality=2, arrangement=3))
+    rate(runs[0], Rating(fit=5, quality=2, arrangement=3))
+    rate(runs[2], Rating(fit=4, quality=4, arrangement=4))
+    rows = list(csv.DictReader(io.StringIO(ratings_csv(runs))))
+    assert rows == [
+        {"picture": "one/best.png", "fit": "5", "quality": "2", "arrangement": "3"},
+        {"picture": "three/best.png", "fit": "4", "quality": "4", "arrangement": "4"},
+    ]
+    (runs[1] / "ratings.json").write_text('{"fit": 9, "quality": 1, "arrangement": 1}')
+    with pytest.raises(BadInput, match="fit"):
+        rating_of(runs[1])
+
+
+def test_what_changed_is_said_in_sentences():
+    box = lambda x: Box(x0=x, y0=0.25, x1=x + 0.25, y1=0.5)  # noqa: E731
+    thing = lambda name, x, caption="": Instance(caption=caption or name, category=name, box=box(x))  # noqa: E731
+    picture = {"width": 100, "height": 100, "caption": "c"}
+    before = Layout(**picture, instances=(thing("dog", 0), thing("dog", 0.5), thing("cat", 0)))
+    after = Layout(**picture, instances=(thing("dog", 0), thing("dog", 0.25), thing("car", 0)))
+    assert changes(before, after) == ["dog: from 50 25 75 50 to 25 25 50 50", "car: new, at 0 25 25 50", "cat: gone"]
+    assert changes(before, before) == []
+    red = Layout(**picture, instances=(thing("dog", 0, "a red dog"), *before.instances[1:]))
+    assert changes(before, red) == ["dog: described as a red dog, before as dog"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"rounds": 2, "size": (128, 96), "settings": RenderSettings(seed=3, num_inference_steps=7, mis=0.25, num_images=2)},
+        {"planner": "chat:m@http://127.0.0.1:9/v1", "planning": "boxes", "max_tokens": 500},
+    ],
+)
+def test_the_command_asks_for_the_same_run(tmp_path, options):
+    agent = Agent(**{"planner": "offline", "verifier": "none", **options}, out=tmp_path)
+    request = agent.request.model_copy(update={"prompt": "--a 'dog' and \"$(ls)\""})
+    words = shlex.split(take.command(request))
+    given = vars(run_agent.build_parser().parse_args(words[2:]))
+    assert run_agent._agent(given, {}).request.model_copy(update={"prompt": given["prompt"]}) == request
+
+
+def test_decisions_on_a_dataset_are_kept_and_taken_back(tmp_path):
+    assert datasets_page.decisions(tmp_path) == {}
+    datasets_page.decide(tmp_path, "b", "accepted")
+    datasets_page.decide(tmp_path, "a", "rejected")
+    datasets_page.decide(tmp_path, "b", None)
+    assert datasets_page.decisions(tmp_path) == {"a": "rejected"}
+    (tmp_path / "review.json").write_text('{"a": "perhaps"}')
+    with pytest.raises(BadInput, match="something else"):
+        datasets_page.decisions(tmp_path)
+
+
+def test_figures_are_the_numbers_of_a_result():
+    result = {"box": {"ap": 0.5, "names": ["a"]}, "count": 3, "done": True, "title": "t", "table": {"rows": 4}}
+    assert evaluations_page.figures(result) == {"box.ap": 0.5, "count": 3.0}
