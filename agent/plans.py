@@ -13,6 +13,7 @@ from instdiff.command_line import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.formats.values import text
 
 BAD_INPUT, SERVICE_FAILED, INTERRUPTED = 2, 4, 130
 MAX_FAILURES = 3  # so many failures of a service in a row end the work: it can be gone on with later
@@ -32,7 +33,7 @@ def read_prompts(path: Path) -> list[str]:
             data = parse_json(line, f"{path} line {number}")
             if not isinstance(data.get("prompt"), str):
                 raise BadInput(f"{path} line {number}", 'has no "prompt"')
-            prompts.append(data["prompt"])
+            prompts.append(text(data, "prompt", f"{path} line {number}"))
         elif line:
             prompts.append(line)
     if not prompts:

@@ -78,7 +78,7 @@ def inputs(name: str, cases: int, seed: int) -> Iterator[bytes]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         seeds = target.seeds()
-        once = (target.once() + seeds)[: cases // 3]
+        once = (seeds + target.once())[: cases // 3]
     for number in range(cases):
         rng = Random(f"{seed} {name} {number}")
         yield once[number] if number < len(once) else target.spoil(rng.choice(seeds), rng)[:MAX_INPUT]
@@ -159,8 +159,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), metavar="FOLDER", help=kept)
     parser.add_argument("--input", type=Path, metavar="FILE", help="read this kept input alone, with --target")
     args = parser.parse_args(argv)
-    faulthandler.enable()
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_LIMIT, ADDRESS_LIMIT))
     os.environ |= {"HF_HUB_OFFLINE": "1", "LANGSMITH_TRACING": "false"}
     names, started, tallies = args.target or list(TARGETS), time.monotonic(), {}
     if args.input:
@@ -186,4 +184,6 @@ def read_again(target: Target, source: Path) -> int:
 
 
 if __name__ == "__main__":
+    faulthandler.enable()
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_LIMIT, ADDRESS_LIMIT))
     sys.exit(main())

@@ -77,7 +77,6 @@ def test_what_goes_wrong_is_told_and_its_input_kept(case, tmp_path, monkeypatch,
     monkeypatch.setattr(fuzz, "CPU_LIMIT_S", 0.3)
     monkeypatch.setattr(fuzz, "WALL_LIMIT_S", 1.0)
     monkeypatch.setitem(TARGETS, "broken", Target(lambda: [b"real"], lambda data, rng: data + b" spoiled", read))
-    monkeypatch.setattr(fuzz.resource, "setrlimit", lambda *_: None)
     assert fuzz.main(["--cases", "2", "--target", "broken", "--keep", str(tmp_path / "kept")]) == 1
     out, err = capsys.readouterr()
     assert "| broken | 2 | " in out and told in err

@@ -15,7 +15,7 @@ import torch
 from fuzz import limited, peak_mb
 from fuzz_inputs import pickle_tricks
 
-from agent import Agent
+from agent import Agent, plans
 from agent.edit import edited
 from agent.job import events, job_folder, tell
 from agent.planners.offline import OfflinePlanner
@@ -58,6 +58,14 @@ def test_edits(words):
     plan = OfflinePlanner().plan("a grey sofa and a lamp", (512, 512), 0)
     with limited(), suppress(BadInput):
         assert edited(plan, words).layout != plan.layout
+
+
+def test_half_a_character_in_a_file_of_prompts(tmp_path, capsys):
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a dog \\ud800"}\n{"prompt": "a cat"}\n')
+    assert plans.main([str(tmp_path / "prompts.jsonl")]) == 2
+    assert "prompts.jsonl line 1.prompt: holds half of a surrogate pair" in capsys.readouterr().err
+    with pytest.raises(BadInput, match="not valid Unicode"):
+        OfflinePlanner().plan("a dog \ud800", (512, 512), 0)
 
 
 MASKS = {

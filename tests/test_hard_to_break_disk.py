@@ -75,7 +75,7 @@ def small_disk(tmp_path):
 
 
 def test_files_that_may_not_grow(tmp_path):
-    """Pictures have some 36 KB and the checkpoint grows past 40 KB: the run ends before its first picture."""
+    """Less than a picture and the checkpoint take: the run ends before its first round does."""
     done = command("dog cat", "--json", "--out", str(tmp_path), limit=20_000)
     error = check_refused(done)
     (folder,) = tmp_path.iterdir()
@@ -88,7 +88,7 @@ def test_files_that_may_not_grow(tmp_path):
 
 def test_a_full_disk(small_disk):
     """The second round finds no room; the first is whole, and the run goes on when there is some."""
-    disk = small_disk("400k")
+    disk = small_disk("1500k")
     done = command("dog cat", "--json", "--rounds", "4", "--out", str(disk), DOUBLES_FORGETS="dog")
     check_refused(done)
     (folder,) = disk.iterdir()

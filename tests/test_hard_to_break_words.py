@@ -133,10 +133,11 @@ def test_what_a_service_says_is_shown_as_words(tmp_path, capfd):
     assert (code, out, err.count("\n")) == (4, "", 1) and "title" in err and err.rstrip("\n").isprintable()
 
 
-def test_prompts_that_cannot_be_read_are_shown_as_words(capfd):
+def test_prompts_are_shown_as_words(capfd):
     for prompt in ("\x1b[!!!", "without a \x1b]0;t\x07cat", "\udc80"):
-        assert run_agent.main([prompt, "--planner", "offline", "--plan-only"]) == 2
-        assert capfd.readouterr().err.rstrip("\n").isprintable()
+        code = run_agent.main([prompt, "--planner", "offline", "--plan-only"])
+        out, err = capfd.readouterr()
+        assert code in (0, 2) and err.replace("\n", "").isprintable() and out.replace("\n", "").isprintable()
 
 
 def test_tables_hold_no_html_and_no_more_columns():

@@ -79,6 +79,8 @@ def scene_of(prompt: str, rng: Random) -> tuple[Scene, list[str]]:
 def _check_length(prompt: str) -> None:
     if not prompt.strip():
         raise BadInput("prompt", "the prompt is empty; say what the picture shows, such as 'a red car next to a tree'")
+    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in prompt):
+        raise BadInput("prompt", "the prompt is not valid Unicode text")
     if len(prompt) > MAX_PROMPT:
         raise BadInput("prompt", f"the prompt has {len(prompt)} characters; the planner takes up to {MAX_PROMPT}")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickletools
 
-MAX_OPCODES = 1_000_000  # a model of 1199 tensors with averages and the state of its training takes 181,000
+MAX_OPCODES = 500_000  # a model of 1199 tensors with averages and the state of its training takes 181,000
 MAX_DEPTH = 100  # tuples in tuples
 MARK = -1
 

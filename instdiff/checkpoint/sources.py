@@ -16,7 +16,7 @@ from instdiff.errors import BadInput
 
 TRAINING, SCHEDULE, COUNTED = "state of the training", "noise schedule, which the scheduler computes", "0, 1, 2, ..., counted by the model"
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-MAX_NODES, MAX_NAME, MAX_POSITIONS = 1_000_000, 2_000, 1_000_000  # values, letters, bytes
+MAX_NODES, MAX_NAME, MAX_POSITIONS = 200_000, 2_000, 1_000_000  # values, letters, bytes
 
 
 def open_source(path: Path, ema: bool = True) -> Source:

@@ -159,6 +159,31 @@ def test_markup_stays_text(tab, out):
 
 
 @needs_browser
+def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab, out):
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "rounds": 1}
+    before = small_run(out, "a green car", **draft, settings=RenderSettings(num_inference_steps=2, seed=7))
+    planned = Layout.from_file(before.folder / before.best.layout, boxes="xywh")
+    box = planned.instances[0].box
+    page = tab(f"/edit?run={before.folder.name}")
+    area = page.locator(".editor .stage").bounding_box()
+    x, y = area["x"] + (box.x0 + box.x1) / 2 * area["width"], area["y"] + (box.y0 + box.y1) / 2 * area["height"]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 0.2 * area["height"], steps=5)
+    page.mouse.up()
+    page.locator(".editor").get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name="Paint again with the same noise").click()
+    page.wait_for_url("**/run?run=*")
+    see(page, "What was planned and found in round 0")
+    (after,) = (run for run in map(Run.load, out.iterdir()) if run.request.edited)
+    moved = Layout.from_file(after.folder / after.best.layout, boxes="xywh").instances[0]
+    wanted = [box.x0, box.y0 - 0.2, box.x1, box.y1 - 0.2]
+    assert moved.caption == planned.instances[0].caption and moved.box.xyxy == pytest.approx(wanted, abs=1.5 / planned.height)
+    assert Path(after.request.edited.run) == before.folder and after.best.seed == before.best.seed == 7
+    assert after.request.settings.num_inference_steps == 2 and after.image.read_bytes() != before.image.read_bytes()
+
+
+@needs_browser
 def test_an_address_reaches_nothing_outside(tab):
     page = tab("/run?run=..%2F..%2Fetc")
     see(page, "there is no run")
