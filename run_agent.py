@@ -9,6 +9,7 @@ from pathlib import Path
 
 from instdiff.command_line import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError, printable
+from instdiff.presets import PRESETS
 
 DONE, BAD_INPUT, NOT_VERIFIED, SERVICE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
 
@@ -23,7 +24,7 @@ SETTINGS = {
     "preset": "preset",
     "refine": "cascade_strength",
 }
-SET_BY_PRESET = ("num_inference_steps", "scheduler", "guidance_every")
+SET_BY_PRESET = ("num_inference_steps", "scheduler", "guidance_every", "inner_every")
 
 DECISIONS = ("approve", "replan", "reject")  # flags that answer a run that waits
 LOOKS = ("verifier_url", "verifier_dialect")  # flags that are options of the verifier
@@ -95,8 +96,8 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--alpha", type=float, metavar="0..1", help="fraction of steps with grounding")
     how.add_argument("--mis", type=float, metavar="0..1", help="fraction of steps with the Multi-Instance Sampler")
     how.add_argument("--images", type=int, metavar="N", help="pictures per round; the best is kept (default: 1)")
-    presets = "exact, or fewer steps and guidance kept for some of them: fast, turbo (default: exact)"
-    how.add_argument("--preset", choices=("exact", "fast", "turbo"), help=presets)
+    presets = "exact, or faster and less exact: cached, fast, turbo (default: exact)"
+    how.add_argument("--preset", choices=tuple(PRESETS), help=presets)
     how.add_argument("--refine", type=float, metavar="0..1", help="refine each picture with the SDXL refiner, so strongly (0.3 is usual)")
     how.add_argument("--refiner", metavar="FOLDER", help="the refiner's folder (default: the SDXL refiner, if it is on this machine)")
     shown = parser.add_argument_group("what comes out")

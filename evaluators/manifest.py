@@ -74,7 +74,7 @@ def prompt_key(prompt: str) -> str:
 def painted_with(engine: Engine, settings: RenderSettings, **more: str | int | float) -> dict[str, str | int | float]:
     """All that changes pictures, by name: the engine, its weights, the settings (none of them None), and what the caller adds."""
     names = ["num_inference_steps", "guidance_scale", "alpha", "mis"]
-    names += ["preset", "scheduler", "guidance_every"] if settings.preset != "exact" else []
+    names += ["preset", "scheduler", "guidance_every", "inner_every"] if settings.preset != "exact" else []
     return {**more, "engine": engine.name, "model_hash": engine.model_hash, **{name: getattr(settings, name) for name in names}}
 
 

@@ -193,7 +193,7 @@ class Engine:
         """
         import torch
 
-        names = ("num_inference_steps", "guidance_scale", "alpha", "mis", "guidance_every")
+        names = ("num_inference_steps", "guidance_scale", "alpha", "mis", "guidance_every", "inner_every")
         return self.pipeline(
             layouts,
             **{name: getattr(settings, name) for name in names},

@@ -15,6 +15,7 @@ import instdiff.autoencoder  # noqa: F401 (diffusers loads a component's class o
 from instdiff.errors import BadInput
 from instdiff.grounding import Grounding, empty_grounding, place_grounding, with_text
 from instdiff.layout import Layout
+from instdiff.reach import with_reach
 from instdiff.sampler import Branch, Condition, sample
 from instdiff.unet import InstanceUNet
 from instdiff.unifusion import UniFusion, slots_for, token_counts
@@ -78,6 +79,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006 (diffusers' signature)
         scheduler=None,
         guidance_every: int = 1,
+        inner_every: int = 1,
     ) -> InstanceDiffusionOutput | tuple:
         """Paint.
 
@@ -96,6 +98,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             scheduler: a diffusers scheduler for this call, instead of the pipeline's own.
             guidance_every: the half without grounding is computed in every so many steps; in between, guidance leads where it
                 led in the step before. 1 is exact.
+            inner_every: the inner levels of the UNet are computed in every so many steps; in between, only its outermost is. 1 is exact.
 
         Returns:
             The pictures, those of the first layout first.
@@ -123,7 +126,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
             latents = sample(
                 self.unet, scheduler or self.scheduler, latents, conditions, negatives, num_inference_steps, guidance_scale, alpha, mis,
-                max_batch=max_batch, guidance_every=guidance_every, on_step=on_step,
+                max_batch=max_batch, guidance_every=guidance_every, inner_every=inner_every, on_step=on_step,
             )  # fmt: skip
 
         images = latents if output_type == "latent" else self.decode(latents, output_type)
@@ -165,7 +168,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
         conditions = []
         for layout, some in zip(layouts, phrases, strict=True):
-            places = place_grounding(layout, seg_size=seg_size, slots=slots).to(self._execution_device)
+            told = with_reach(layout) if self.unifusion.place_mapper else layout
+            places = place_grounding(told, seg_size=seg_size, slots=slots).to(self._execution_device)
             whole = with_text(places, torch.cat([nobody, *(pooled[phrase] for phrase in some)]))
             alone = [(phrase, whole.pick(0, i)) for i, phrase in enumerate(some)] if apart else []
             pairs = [(layout.caption, whole), *alone]

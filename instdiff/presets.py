@@ -1,4 +1,5 @@
-"""Approximate speed, asked for by name: fewer steps of a scheduler that is made for few, and guidance that is kept for some steps.
+"""Approximate speed, asked for by name: fewer steps of a scheduler that is made for few, and guidance or features
+that are kept for some steps.
 
 Importing this module costs no torch.
 """
@@ -17,16 +18,22 @@ class Preset:
     steps: float  # share of the engine's own number of steps
     scheduler: str  # see `scheduler_for`
     guidance_every: int  # the half without grounding is computed in every so many steps
+    inner_every: int = 1  # the inner levels of the UNet likewise
 
 
-PRESETS = {"exact": Preset(1.0, "own", 1), "fast": Preset(0.5, "dpm++", 2), "turbo": Preset(0.25, "dpm++", 2)}
+PRESETS = {
+    "exact": Preset(1.0, "own", 1),
+    "cached": Preset(1.0, "own", 1, 2),
+    "fast": Preset(0.5, "dpm++", 2),
+    "turbo": Preset(0.25, "dpm++", 2),
+}
 
 
 def resolved(settings: RenderSettings, defaults: RenderSettings) -> RenderSettings:
     """The settings with nothing None: what is not given is the preset's choice, else the engine's own."""
     preset = PRESETS[settings.preset]
     steps = max(1, round(preset.steps * defaults.num_inference_steps))
-    chosen = {"num_inference_steps": steps, "scheduler": preset.scheduler, "guidance_every": preset.guidance_every}
+    chosen = {name: getattr(preset, name) for name in ("scheduler", "guidance_every", "inner_every")} | {"num_inference_steps": steps}
     given = {name: value for name, value in settings if value is not None}
     return RenderSettings.parse({**dict(defaults), **chosen, **given})
 

@@ -64,27 +64,33 @@ class Denoiser:
         conditions: all that will be asked for.
         size: (H, W) of the latents.
         max_batch: rows given to the UNet at once.
+        keeps_inner: keep what the inner levels of the UNet give, until `renew` or until other rows are asked for.
     """
 
-    def __init__(self, unet: InstanceUNet, conditions: list[Condition], size: tuple[int, int], max_batch: int):
-        self.unet, self.size, self.max_batch = unet, size, max_batch
+    def __init__(self, unet: InstanceUNet, conditions: list[Condition], size: tuple[int, int], max_batch: int, keeps_inner: bool = False):
+        self.unet, self.size, self.max_batch, self.keeps_inner = unet, size, max_batch, keeps_inner
         distinct = list(dict.fromkeys(conditions))
         self.number = {condition: i for i, condition in enumerate(distinct)}
         text, tokens, regions = (torch.cat([getattr(c, name) for c in distinct]) for name in ("text", "tokens", "regions"))
         self.memories = unet.remember(text, tokens, regions, size, distinct[0].counts)
         self.place_maps = None if distinct[0].place_map is None else torch.cat([c.place_map for c in distinct])
-        self.rows, self.batches = [], []
+        self.rows, self.batches, self.inner = [], [], []
+
+    def renew(self) -> None:
+        """Compute all levels of the UNet in the next call."""
+        self.inner = [[] if self.keeps_inner else None for _ in self.batches]
 
     def __call__(self, latents: list[torch.Tensor], conditions: list[Condition], timestep: torch.Tensor, alpha: float) -> torch.Tensor:
         """Latents (1, C, H, W) each -> predictions (rows, C, H, W)."""
         rows = [self.number[condition] for condition in conditions]
         if rows != self.rows:  # changes when instances are merged, not from step to step
             self.rows, self.batches = rows, [self._batch(rows[i : i + self.max_batch]) for i in range(0, len(rows), self.max_batch)]
+            self.renew()
         inputs = torch.cat(latents).to(self.unet.dtype).split(self.max_batch)
         stock = alpha == 0 and self.unet.config.has_stock_conv_in
         outputs = [
-            self.unet(x, timestep, memories=memories, place_map=place_map, grounding_scale=alpha, stock_conv_in=stock)
-            for x, (memories, place_map) in zip(inputs, self.batches, strict=True)
+            self.unet(x, timestep, memories=memories, place_map=place_map, grounding_scale=alpha, stock_conv_in=stock, inner=inner)
+            for x, (memories, place_map), inner in zip(inputs, self.batches, self.inner, strict=True)
         ]
         return torch.cat(outputs).to(latents[0].dtype)
 
@@ -106,6 +112,7 @@ def sample(
     mis: float,
     max_batch: int = 16,
     guidance_every: int = 1,
+    inner_every: int = 1,
     on_step: Callable[[int, int, list[list[Branch]]], None] | None = None,
 ) -> torch.Tensor:
     """Denoise B latents.
@@ -114,7 +121,7 @@ def sample(
         latents: (B, C, H, W) noise of unit variance.
         conditions: for each layout the whole layout first, then each of its instances alone.
         negatives: for each layout what guidance leads away from.
-        num_inference_steps, guidance_scale, alpha, mis, guidance_every: see `InstanceDiffusionPipeline`.
+        num_inference_steps, guidance_scale, alpha, mis, guidance_every, inner_every: see `InstanceDiffusionPipeline`.
         max_batch: rows given to the UNet at once.
         on_step: called as ``on_step(step, timestep, branches)`` after each step with every layout's branches, of which
             the first is the global one; it may change their latents.
@@ -133,7 +140,7 @@ def sample(
         for start, some, negative in zip(starts, conditions, negatives, strict=True)
     ]
     used = [c for some in layouts for branch in some for c in (branch.condition, branch.negative)]
-    denoiser = Denoiser(unet, used, latents.shape[-2:], max_batch)
+    denoiser = Denoiser(unet, used, latents.shape[-2:], max_batch, keeps_inner=inner_every > 1)
     for index, timestep in enumerate(timesteps):
         step = numbers[index]
         if step == apart:
@@ -142,6 +149,8 @@ def sample(
         if index % guidance_every == 0 or step == apart:
             for branch in branches:
                 branch.lead = None
+        if index % inner_every == 0 or alphas[step] != alphas[numbers[index - 1]]:
+            denoiser.renew()
         outputs = guided(denoiser, branches, timestep, on_device[index], guidance_scale, alphas[step])
         for branch, output in zip(branches, outputs, strict=True):
             branch.latents = branch.scheduler.step(output, timestep, branch.latents, return_dict=False)[0]

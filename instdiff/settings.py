@@ -18,7 +18,7 @@ class RenderSettings(_Value):
 
     ``alpha`` is the fraction of steps with grounding, ``mis`` the fraction of steps with the Multi-Instance
     Sampler (InstanceDiffusion, sections 3.3 and 3.4); None takes the engine's own default. ``preset`` chooses how much exactness
-    is given for speed; the number of steps, ``scheduler`` and ``guidance_every`` are its choice where they are None (see
+    is given for speed; the number of steps, ``scheduler``, ``guidance_every`` and ``inner_every`` are its choice where they are None (see
     `instdiff.presets`). ``cascade_strength`` is the strength of the SDXL refiner (see `instdiff.refine`), 0 is off.
     """
 
@@ -28,9 +28,10 @@ class RenderSettings(_Value):
     guidance_scale: float | None = Field(default=None, ge=0.0, le=50.0)
     alpha: float | None = Field(default=None, ge=0.0, le=1.0)
     mis: float | None = Field(default=None, ge=0.0, lt=1.0)
-    preset: Literal["exact", "fast", "turbo"] = "exact"
+    preset: Literal["exact", "cached", "fast", "turbo"] = "exact"
     scheduler: Literal["own", "dpm++"] | None = None
     guidance_every: int | None = Field(default=None, ge=1, le=1000)
+    inner_every: int | None = Field(default=None, ge=1, le=1000)
     cascade_strength: float = Field(default=0.0, ge=0.0, le=1.0)
 
     @field_validator("cascade_strength")

@@ -72,6 +72,11 @@ class Block(nn.Module):
         if scaleu:
             self.scaleu = nn.ModuleList(ScaleU(channels) for channels in scaleu)
 
+    @property
+    def transformers(self) -> int:
+        """How many it has."""
+        return len(self.attentions) if hasattr(self, "attentions") else 0
+
     def layer(self, i: int, x: torch.Tensor, time: torch.Tensor, memories: Iterator[Memory], scale: float) -> torch.Tensor:
         """ResNet ``i`` and its transformer, which takes the next memory."""
         x = self.resnets[i](x, time)
@@ -163,6 +168,7 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         grounding_scale: float = 1.0,
         stock_conv_in: bool = False,
         memories: list[Memory] | None = None,
+        inner: list[torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Predict the noise or velocity.
 
@@ -176,12 +182,18 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
             grounding_scale: strength of the gates, 0..1 (alpha schedule).
             stock_conv_in: use the backbone's own first convolution.
             memories: from `remember`, instead of caption features, tokens and regions.
+            inner: an empty list takes what all levels but the outermost give; a filled one stands for it, and only the outermost
+                is computed: features change slowly from step to step (Ma et al., DeepCache, CVPR 2024).
 
         Returns:
             (B, C, H, W).
         """
         if memories is None:
             memories = self.remember(encoder_hidden_states, grounding_tokens, regions, size=sample.shape[-2:])
+        outer, last = self.down_blocks[0], self.up_blocks[-1]
+        known = bool(inner)
+        if known:
+            memories = memories[: outer.transformers] + memories[len(memories) - last.transformers :]
         memories = iter(memories)
         timesteps = torch.as_tensor(timestep, device=sample.device).reshape(-1)  # one for all stays one row
         time = self.time_embedding(self.time_proj(timesteps).to(sample.dtype))
@@ -191,18 +203,22 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         if place_map is not None:
             x = x + grounding_scale * place_map
         skips = [x]
-        for block in self.down_blocks:
+        for block in [outer] if known else self.down_blocks:
             for i in range(len(block.resnets)):
                 x = block.layer(i, x, time, memories, grounding_scale)
                 skips.append(x)
-            if hasattr(block, "downsamplers"):
+            if hasattr(block, "downsamplers") and not known:
                 x = block.downsamplers[0](x)
                 skips.append(x)
 
-        x = self.mid_block.layer(0, x, time, memories, grounding_scale)
-        x = self.mid_block.resnets[1](x, time)
+        if not known:
+            x = self.mid_block.layer(0, x, time, memories, grounding_scale)
+            x = self.mid_block.resnets[1](x, time)
 
-        for block in self.up_blocks:
+        for block in [last] if known else self.up_blocks:
+            if block is last and inner is not None:
+                inner[:] = inner or [x]
+                [x] = inner
             for i in range(len(block.resnets)):
                 h, skip = block.scaleu[i](x, skips.pop())
                 x = block.layer(i, torch.cat([h, skip], dim=1), time, memories, grounding_scale)

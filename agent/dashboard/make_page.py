@@ -11,6 +11,7 @@ from agent.dashboard.text import plain, shortened
 from agent.loop import Agent
 from agent.runs import MAX_PROMPT, parse_size
 from instdiff.errors import InstDiffError
+from instdiff.presets import PRESETS
 from instdiff.settings import RenderSettings, outputs_folder
 
 PLANNERS = ("auto", "offline", "openai:gpt-4o", "ollama:llama3.1")
@@ -64,7 +65,7 @@ def _settings() -> dict:
         "mis": second[1].number_input("MIS", 0.0, 0.99, **own, help="Fraction of the steps with the Multi-Instance Sampler."),
     }
     if "preset" in RenderSettings.model_fields:
-        values["preset"] = second[2].selectbox("Preset", ("exact", "fast", "turbo"), help="How much exactness is given for speed.")
+        values["preset"] = second[2].selectbox("Preset", tuple(PRESETS), help="How much exactness is given for speed.")
     return values
 
 

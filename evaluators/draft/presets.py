@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from instdiff.engine import Engine
 
 REPEATS, TIMED = 3, 8  # pictures that are painted to take the time, in one batch
-SET_BY_PRESET = {"steps": "num_inference_steps", "scheduler": "scheduler", "guidance every": "guidance_every"}
+SET_BY_PRESET = {"steps": "num_inference_steps", "scheduler": "scheduler", "guidance every": "guidance_every", "inner every": "inner_every"}
 JUDGED = ("box AP50", "recall@0.5", "colour right, of all")
 
 

@@ -14,9 +14,10 @@ STAGES = """\
 stages, in order (each reads what the ones before it wrote under --out):
   sprites      fetch the pictures of things (npm package, pinned by hash)
   encoder      solve the autoencoder's encoder, and learn the tokenizer
-  scenes       compose scenes and encode them, 1000 to a file, --shards files
+  scenes       compose scenes and encode them, 1000 to a file: --shards files, and half as many full of common things
   places       train text encoder and place map alone: what things look like, without noise; quick, so do it first
   painter      train UNet, UniFusion and text encoder together
+  likeness     train them on, with an eye on what a trained detector sees of their pictures; after decoder and detector
   autoencoder  train the autoencoder's decoder
   decoder      train it on, half on latents as the painter makes them, so that it mends their flaws
   detector     train the detector
@@ -135,15 +136,17 @@ def learn_tokenizer(sprites: Path, folder: Path) -> None:
 
 
 def write_scenes(sprites: Path, vae: Path, folder: Path, shards: int) -> None:
-    """Compose the training scenes, and one file of held-out ones."""
+    """Compose the training scenes, half as many full of common things, and one file of held-out ones."""
     from instdiff.autoencoder import PatchAutoencoder
-    from instdiff.train.compose import Composer
+    from instdiff.train.compose import FAVOUR, Composer
     from instdiff.train.scenes import write_shards
     from instdiff.train.sprites import load_sprites
 
-    composer, autoencoder = Composer(load_sprites(sprites)), PatchAutoencoder.from_pretrained(vae)
+    drawings, autoencoder = load_sprites(sprites), PatchAutoencoder.from_pretrained(vae)
+    composer = Composer(drawings)
     write_shards(folder / "held-out", composer, autoencoder, HELD_OUT_SHARD, HELD_OUT_SHARD + 1)
     write_shards(folder, composer, autoencoder, 0, shards)
+    write_shards(folder, Composer(drawings, favour=FAVOUR), autoencoder, shards, shards + shards // 2)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 from instdiff import knowledge
 from instdiff.layout import Box
 from instdiff.train.backgrounds import paint_background, paint_plain
-from instdiff.train.catalogue import THINGS
+from instdiff.train.catalogue import ALL, COMMON, THINGS
 from instdiff.train.placement import Placed, choose_categories, number_of_instances, place_freely, place_in_world
 from instdiff.train.places import background_of
 from instdiff.train.sprites import Sprite, fetch_sprites, load_sprites
@@ -24,6 +24,7 @@ from instdiff.train.world import WORLDS, world
 
 IN_FRAME, VISIBLE, MIN_PIXELS = 0.6, 0.45, 30
 WORLD_SHARE, PLAIN_SHARE, EMPTY_SHARE = 0.5, 0.4, 0.015
+FAVOUR = 20  # with so much, every second thing of a scene without a plan is one of the common ones
 MIRRORED = 0.1  # things that always face the same way are learned from far fewer pictures
 COLOURED, TEXTURED, NAMED_NATURAL = 0.72, 0.35, 0.35
 
@@ -67,12 +68,15 @@ class _Layer:
 class Composer:
     """Paints random scenes from sprites; the same generator state gives the same scene.
 
-    ``second_look`` is how often a thing is drawn in another style than its usual one.
+    ``second_look`` is how often a thing is drawn in another style than its usual one. In scenes without a plan, each of
+    the common things comes ``favour`` times more than any other; with 0 it is as rare, and has its usual colours.
     """
 
-    def __init__(self, sprites: dict[str, list[Sprite]], size: int = 256, second_look: float = 0.1):
+    def __init__(self, sprites: dict[str, list[Sprite]], size: int = 256, second_look: float = 0.1, favour: int = 0):
         self.sprites, self.size, self.second_look = sprites, size, second_look
         self.names = tuple(sorted(sprites))
+        self.common = tuple(name for name in COMMON if favour and name in sprites)
+        self.pool = self.names + self.common * favour
 
     def compose(self, rng: np.random.Generator) -> Composite:
         """One scene of up to 12 things, now and then empty; what would be hidden for the greater part is left out."""
@@ -105,7 +109,7 @@ class Composer:
             by_day = any(one.category in ("sun", "rainbow") for one in placed)
             image, light = paint_background(kind, rng, self.size, min(feet, default=1.0) - 0.02, by_day)
             return image, place_of(setting, light, rng), placed, sprites
-        names = choose_categories(number_of_instances(rng), self.names, rng)
+        names = choose_categories(number_of_instances(rng), self.pool, rng)
         sprites = [self._pick(name, rng) for name in names]
         placed = place_freely(names, [_ratio(sprite) for sprite in sprites], rng)
         if rng.random() < PLAIN_SHARE:
@@ -130,7 +134,8 @@ class Composer:
         thing = THINGS[placed.category]
         texture = thing.textures[rng.integers(len(thing.textures))] if thing.textures and rng.random() < TEXTURED else None
         share = 0.3 if texture in ("wooden", "metal") else COLOURED
-        colour = thing.colours[rng.integers(len(thing.colours))] if thing.colours and rng.random() < share else None
+        colours = ALL if placed.category in self.common else thing.colours
+        colour = colours[rng.integers(len(colours))] if colours and rng.random() < share else None
         rgba = sprite.painted(colour, texture)
         if thing.mirror and rng.random() < MIRRORED:
             rgba = rgba[:, ::-1]

@@ -15,7 +15,7 @@ from torch import nn
 
 from instdiff.autoencoder import PatchAutoencoder
 from instdiff.detector import STRIDES, DenseDetector, Predictions, cells, inside
-from instdiff.train.compose import Composer
+from instdiff.train.compose import FAVOUR, Composer
 from instdiff.train.degrade import degrade, repaint
 from instdiff.train.held_out import HeldOut, choose_threshold
 from instdiff.train.scenes import to_tensor
@@ -161,9 +161,9 @@ def train(
     if resume and not step and (out / "detector").exists():
         for part in (model, average):
             take_over(part, load_file(out / "detector" / "diffusion_pytorch_model.safetensors"))
-    composer, passed = Composer(load_sprites(sprites)), PatchAutoencoder.from_pretrained(autoencoder)
-    held_out = HeldOut(composer, passed)
-    scenes = Scenes(composer, passed, np.random.default_rng([1000 + step, seed]))
+    drawings, passed = load_sprites(sprites), PatchAutoencoder.from_pretrained(autoencoder)
+    held_out = HeldOut(Composer(drawings), passed)
+    scenes = Scenes(Composer(drawings, favour=FAVOUR), passed, np.random.default_rng([1000 + step, seed]))
 
     start, saved, first = time.monotonic(), time.monotonic(), step
     running = []

@@ -16,12 +16,14 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from instdiff.grounding import Grounding
+from instdiff.train.likeness import Likeness
 from instdiff.train.samples import SEG_SIZE, Scenes
 from instdiff.unet import InstanceUNet
 from instdiff.unifusion import UniFusion
 
 TEXT_DIM, WIDTHS = 128, (128, 192)
 PARTS = ("unet", "unifusion", "text_encoder")
+LIKENESS, LOOKED_AT = 1.0, 0.5  # weight of the likeness, and share of a batch whose likeness is looked at: it is costly
 
 
 class Painter(nn.Module):
@@ -96,18 +98,30 @@ def losses(
     """Squared errors (B, h, w) of the clean latents and of their preview, averaged over channels."""
     latents, captions, grounding, phrases = batch
     noisy = scheduler.add_noise(latents, noise, timesteps)
-    return tuple((output - latents).square().mean(dim=1) for output in painter(noisy, timesteps, captions, grounding, phrases))
+    return tuple(_squares(output, latents) for output in painter(noisy, timesteps, captions, grounding, phrases))
 
 
-def painting_losses(painter: Painter, scheduler: DDPMScheduler, batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """The weighted mean errors of what is painted from noise, and of its preview."""
-    latents, _, grounding, _ = batch
+def painting_losses(
+    painter: Painter, scheduler: DDPMScheduler, batch, likeness: Likeness | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The weighted mean errors of what is painted from noise, and of its preview; with ``likeness``, what it sees is in the former."""
+    latents, captions, grounding, phrases = batch
     # A third of the pictures gets heavy noise, where layout is decided.
     low = torch.where(torch.rand(len(latents)) < 0.33, 600.0, 0.0)
     timesteps = (low + torch.rand(len(latents)) * (1000 - low)).long()
-    error, preview = losses(painter, scheduler, batch, timesteps, torch.randn(latents.shape))
-    weights = place_weights(grounding, error.shape[-2:])
-    return (error.float() * noise_weights(scheduler, timesteps) * weights).mean(), (preview.float() * weights).mean()
+    noisy = scheduler.add_noise(latents, torch.randn(latents.shape), timesteps)
+    painted, preview = painter(noisy, timesteps, captions, grounding, phrases)
+    weights = place_weights(grounding, latents.shape[-2:])
+    loss = (_squares(painted, latents) * noise_weights(scheduler, timesteps) * weights).mean()
+    if likeness:
+        some = slice(0, round(LOOKED_AT * len(latents)))
+        loss = loss + LIKENESS * likeness(painted[some], latents[some], weights[some])
+    return loss, (_squares(preview, latents) * weights).mean()
+
+
+def _squares(output: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+    """Squared errors (B, h, w), averaged over channels."""
+    return (output.float() - latents).square().mean(dim=1)
 
 
 def preview_loss(painter: Painter, batch) -> torch.Tensor:
@@ -173,6 +187,7 @@ def train(
     rate: float,
     resume: bool,
     places_only: bool = False,
+    likeness: Likeness | None = None,
 ) -> None:
     """Train for ``minutes``, the last ``cooldown_minutes`` of them with a falling learning rate; checkpoints land in ``out``.
 
@@ -181,7 +196,7 @@ def train(
     process takes ``batch_size`` pictures of its own.
 
     ``places_only`` trains the text encoder and the place map alone, by the preview of the clean latents: it needs no
-    noise and no UNet, and sees six times as many pictures a minute.
+    noise and no UNet, and sees six times as many pictures a minute. ``likeness`` is looked at besides the error of the latents.
     """
     if dist.is_torchelastic_launched():
         dist.init_process_group("gloo")
@@ -217,7 +232,9 @@ def train(
             group["lr"] = rate * min((step - first + 1) / 100, 1.0) * fall
         batch = data.batch(batch_size, rng)
         with torch.autocast("cpu", dtype=torch.bfloat16):  # several times faster where the CPU has bf16 instructions
-            painted, seen = (torch.zeros(()), preview_loss(painter, batch)) if places_only else painting_losses(painter, scheduler, batch)
+            painted, seen = (
+                (torch.zeros(()), preview_loss(painter, batch)) if places_only else painting_losses(painter, scheduler, batch, likeness)
+            )
         optimizer.zero_grad()
         (painted + seen).backward()
         elapsed = share_gradients(painter, (time.monotonic() - start) / 60)

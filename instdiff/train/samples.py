@@ -12,8 +12,9 @@ from instdiff.layout import Instance, Layout
 from instdiff.train.scenes import StoredScene, read_shard
 
 SLOTS, SEG_SIZE = 12, 128
-# Kinds of place per layout, letters as in `StoredInstance.places`; "?" draws one for every instance.
-PLACE_KINDS, PLACE_SHARES = ["b", "m", "s", "p", "?"], [0.66, 0.10, 0.08, 0.08, 0.08]
+# Kinds of place per layout, letters as in `StoredInstance.places`; "?" draws one for every instance. The model is never left
+# to guess how large a thing is: a point or a scribble comes with the box that it reaches (see `instdiff.reach`).
+PLACE_KINDS, PLACE_SHARES = ["b", "m", "bs", "bp", "?"], [0.66, 0.10, 0.08, 0.08, 0.08]
 DROP_CAPTION, DROP_GROUNDING, DROP_BOTH, ONE_INSTANCE = 0.10, 0.07, 0.05, 0.08
 
 
@@ -57,7 +58,8 @@ class Scenes:
         kinds = rng.choice(PLACE_KINDS, p=PLACE_SHARES)
         order = rng.permutation(len(stored))
         instances = [
-            Instance(caption=stored[i].caption, **stored[i].places(rng.choice(list("bpsm")) if kinds == "?" else kinds, rng)) for i in order
+            Instance(caption=stored[i].caption, **stored[i].places(rng.choice(PLACE_KINDS[:-1]) if kinds == "?" else kinds, rng))
+            for i in order
         ]
         grounding = place_grounding(Layout(caption=caption, instances=instances), int(rng.integers(2**31)), SEG_SIZE, SLOTS)
         return caption, grounding, [instance.caption for instance in instances]

@@ -253,10 +253,11 @@ def test_whole_benchmark(tmp_path, engine, judge, no_sprites, monkeypatch, capsy
 
 def test_presets_stand_beside_the_exact_pictures(tmp_path, engine, judge, no_sprites):
     result = draft.benchmark(options(tmp_path, presets=True, count=2), engine, judge)
-    assert list(result["rows"]) == ["point", "point, fast", "point, turbo"]
-    assert [row[0] for row in result["presets_table"]["rows"]] == list(result["presets"]) == ["exact", "fast", "turbo"]
+    assert list(result["rows"]) == ["point", "point, cached", "point, fast", "point, turbo"]
+    assert [row[0] for row in result["presets_table"]["rows"]] == list(result["presets"]) == ["exact", "cached", "fast", "turbo"]
     assert result["presets"]["exact"]["faster"] == 1 and all(one["seconds per picture"] > 0 for one in result["presets"].values())
-    assert {name: one["guidance every"] for name, one in result["presets"].items()} == {"exact": 1, "fast": 2, "turbo": 2}
+    kept = {name: (one["guidance every"], one["inner every"]) for name, one in result["presets"].items()}
+    assert kept == {"exact": (1, 1), "cached": (1, 2), "fast": (2, 1), "turbo": (2, 1)}
     assert all(len(row) == len(result["presets_table"]["columns"]) for row in result["presets_table"]["rows"])
     painted_with = json.loads((tmp_path / "point-fast" / "manifest.json").read_text())["painted_with"]
     assert (painted_with["preset"], painted_with["scheduler"], painted_with["guidance_every"]) == ("fast", "dpm++", 2)

@@ -23,6 +23,7 @@ def test_every_name_has_a_preset():
     ("given", "expected"),
     [
         ({}, ("exact", 50, "own", 1, 0.36)),
+        ({"preset": "cached"}, ("cached", 50, "own", 1, 0.36)),
         ({"preset": "fast"}, ("fast", 25, "dpm++", 2, 0.36)),
         ({"preset": "turbo"}, ("turbo", 12, "dpm++", 2, 0.36)),
         ({"preset": "turbo", "num_inference_steps": 30, "mis": 0.1}, ("turbo", 30, "dpm++", 2, 0.1)),
@@ -55,6 +56,34 @@ def conditions(count: int) -> list[Condition]:
     generator = torch.Generator().manual_seed(1)
     text, tokens = (torch.randn(count, 1, size, 16, generator=generator) for size in (77, 8))
     return [Condition(text[i], tokens[i], torch.ones(1, 2, 32, 32, dtype=torch.bool), None) for i in range(count)]
+
+
+def test_inner_levels_are_kept_for_a_step_and_computed_anew_after_instances_are_merged_or_grounding_ends(unet):
+    whole, one, negative = conditions(3)
+    noise, inner = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), []
+    hook = unet.mid_block.resnets[0].register_forward_pre_hook(lambda module, given: inner[-1].append(len(given[0])))
+    try:
+        latents = {}
+        for every in (1, 2):
+            inner.append([])
+            # Eight steps: two apart, of which the first shares one negative, four merged with grounding, two without.
+            latents[every] = sample(
+                unet, scheduler_for("dpm++", plms()), noise, [[whole, one]], [negative], 8, 3.0, 0.75, 0.25, inner_every=every
+            )  # fmt: skip
+    finally:
+        hook.remove()
+    assert inner == [[3, 4, 2, 2, 2, 2, 2, 2], [3, 4, 2, 2, 2]]
+    assert not torch.equal(latents[2], latents[1])
+    assert (latents[2] - latents[1]).abs().max() < 0.5 * latents[1].abs().max()
+
+
+def test_an_outermost_level_on_inner_levels_of_the_same_step_gives_the_same(unet):
+    [one] = conditions(1)
+    latents, inner = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), []
+    first = unet(latents, 500, one.text, one.tokens, one.regions, inner=inner)
+    assert len(inner) == 1
+    assert torch.equal(unet(latents, 500, one.text, one.tokens, one.regions, inner=inner), first)
+    assert torch.equal(unet(latents, 500, one.text, one.tokens, one.regions), first)
 
 
 def rows_per_step(unet, **options) -> tuple[list[int], torch.Tensor]:
