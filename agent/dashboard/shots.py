@@ -159,13 +159,34 @@ def opened() -> Iterator[object]:
 
 
 def measure(browser, address: str, store: Path, times: int) -> dict:
-    """Median seconds from the address being entered to the last text of the page being seen; the first visit apart."""
+    """Median seconds to the last text of a page being seen, the first visit apart: from its address being entered, which starts the
+    dashboard anew in the browser, and for runs also from a click in a dashboard that is open."""
     names = _names(store)
     figures = {"runs": names["count"], "first_visit_s": round(_visit(browser, address, "make", names), 2)}
     for page in READY:
         _visit(browser, address, page, names)  # what is imported or read once is not what is measured
         figures[f"{page}_s"] = round(median(_visit(browser, address, page, names) for _ in range(times)), 2)
-    return figures
+    to_runs, to_run = zip(*(_click(browser, address) for _ in range(times)), strict=True)
+    return figures | {"runs_by_click_s": round(median(to_runs), 2), "run_by_click_s": round(median(to_run), 2)}
+
+
+def _click(browser, address: str) -> tuple[float, float]:
+    """Seconds from the menu to the list of runs, and from the first run there to its page."""
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+    tab = context.new_page()
+    tab.goto(address)
+    tab.get_by_text(READY["make"][1]).first.wait_for(timeout=120_000)
+    seconds = []
+    menu = tab.get_by_role("link", name="Runs").first
+    first = tab.get_by_test_id("stPageLink-NavLink").first
+    for way, page in ((menu, "runs"), (first, "run")):
+        started = time.monotonic()
+        way.click()
+        tab.get_by_text(READY[page][1]).first.wait_for(timeout=120_000)
+        seconds.append(time.monotonic() - started)
+        tab.wait_for_timeout(1000)  # until all of it stands still, as it does when a person reads
+    context.close()
+    return tuple(seconds)
 
 
 def _names(store: Path) -> dict:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from unittest.mock import patch
 
 import torch
@@ -67,8 +68,8 @@ class ThriftlessDenoiser(Denoiser):
         remade: Condition -> its grounding tokens, made anew.
     """
 
-    def __init__(self, *args, off: frozenset[str], remade: Callable[[Condition], torch.Tensor]):
-        super().__init__(*args)
+    def __init__(self, *args, off: frozenset[str], remade: Callable[[Condition], torch.Tensor], **options):
+        super().__init__(*args, **options)
         self.off, self.remade, self.conditions = off, remade, list(self.number)
         self.max_batch = 1 if "one_batch" in off else self.max_batch
 
@@ -117,7 +118,7 @@ def without(off: frozenset[str], remade: Callable[[Condition], torch.Tensor]) ->
     """Within the block, `sampler.sample` goes without the savings named in ``off``."""
     patches = []
     if off & {"tokens_once", "kept_keys", "one_batch"}:
-        patches.append((sampler, "Denoiser", lambda *args: ThriftlessDenoiser(*args, off=off, remade=remade)))
+        patches.append((sampler, "Denoiser", partial(ThriftlessDenoiser, off=off, remade=remade)))
     if "equal_rows_once" in off:
         patches.append((sampler, "guided", _guided_row_by_row if "one_batch" in off else _guided_with_copies))
     if "visual_queries" in off:

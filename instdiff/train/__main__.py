@@ -17,13 +17,15 @@ stages, in order (each reads what the ones before it wrote under --out):
   scenes       compose scenes and encode them, 1000 to a file: --shards files, and half as many full of common things
   places       train text encoder and place map alone: what things look like, without noise; quick, so do it first
   painter      train UNet, UniFusion and text encoder together
-  likeness     train them on, with an eye on what a trained detector sees of their pictures; after decoder and detector
   autoencoder  train the autoencoder's decoder
   decoder      train it on, half on latents as the painter makes them, so that it mends their flaws
   detector     train the detector
   judge        train the second detector, which scores benchmarks and is kept out of the loop
   bundle       write what is trained, in half precision, to --target
   unbundle     the other way round: lay the models of --target out under --out, to train on from them
+
+With --likeness the painter and the decoder also learn to look right to the trained detector of --out, which makes shapes clearer:
+train the detector first, then go on with --likeness --resume.
 
 Training stages stop after --minutes and leave a checkpoint every few minutes; --resume goes on from it. The learning
 rate stays up until a slice with --cooldown, which brings it down over its last minutes: end the last slice with one.
@@ -41,6 +43,7 @@ NEEDS = {
     "decoder": (DRAWINGS, ENCODER, ("tokenizer", "encoder"), ("painter/unet", "painter")),
     "bundle": (("tokenizer", "encoder"), ENCODER, ("painter/unet", "painter")),
 }  # fmt: skip
+LOOKED_AT_WITH = (("detector/detector", "detector"), ("autoencoder/vae", "autoencoder"))
 TOKENIZER_SEED, TOKENIZER_SCENES = 2_000_000, 6000
 HELD_OUT_SHARD = 9000
 
@@ -54,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     draft.add_argument("--out", type=Path, required=True, help="working folder")
     draft.add_argument("--minutes", type=float, default=10.0, help="how long this slice trains (10)")
     draft.add_argument("--cooldown", type=float, default=0.0, help="minutes at the end with a falling learning rate (0)")
+    draft.add_argument("--likeness", action="store_true", help="painter and decoder: look at pictures with the trained detector too")
     draft.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     draft.add_argument("--batch", type=int, help="pictures a step (places and painter 24, autoencoder 8, detectors 16)")
     draft.add_argument("--rate", type=float, help="learning rate (places 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)")
@@ -75,13 +79,20 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """One stage."""
-    for part, stage in NEEDS.get(args.stage, ()):
+    if args.likeness and args.stage not in ("painter", "decoder"):
+        raise BadInput("likeness", f"is nothing that the stage {args.stage} looks at; only painter and decoder do")
+    for part, stage in NEEDS.get(args.stage, ()) + (LOOKED_AT_WITH if args.likeness else ()):
         if not (args.out / part).exists():
             raise BadInput("out", f"{args.out} has no {part} yet, which the stage {args.stage} reads; run the stage {stage} first")
     import torch
 
     torch.set_flush_denormal(True)  # numbers too small to matter are many times slower on a CPU
     out, sprites, vae = args.out, args.out / "sprites", args.out / "vae"
+    likeness = None
+    if args.likeness:
+        from instdiff.train.likeness import Likeness
+
+        likeness = Likeness(out / "detector" / "detector", out / "autoencoder" / "vae")
     slice_of_time = {"minutes": args.minutes, "cooldown_minutes": args.cooldown, "resume": args.resume}
     if args.stage == "sprites":
         from instdiff.train.sprites import fetch_sprites
@@ -100,13 +111,13 @@ def run(args: argparse.Namespace) -> None:
         places_only = args.stage == "places"
         rate = args.rate or (2e-3 if places_only else 8e-4)
         folders = out / "scenes", out / "tokenizer", out / "painter"
-        painter.train(*folders, batch_size=args.batch or 24, rate=rate, places_only=places_only, **slice_of_time)
+        painter.train(*folders, batch_size=args.batch or 24, rate=rate, places_only=places_only, likeness=likeness, **slice_of_time)
     elif args.stage in ("autoencoder", "decoder"):
         from instdiff.train import autoencoder
 
         more = {"painter": out / "painter", "tokenizer": out / "tokenizer"} if args.stage == "decoder" else {}
         folders = sprites, vae, out / "autoencoder"
-        autoencoder.train(*folders, batch_size=args.batch or 8, rate=args.rate or 6e-4, **more, **slice_of_time)
+        autoencoder.train(*folders, batch_size=args.batch or 8, rate=args.rate or 6e-4, likeness=likeness, **more, **slice_of_time)
     elif args.stage in ("detector", "judge"):
         from instdiff.train import detector
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from instdiff.autoencoder import PatchAutoencoder
 from instdiff.train.compose import Composer
+from instdiff.train.likeness import Likeness
 from instdiff.train.scenes import to_tensor
 from instdiff.train.sprites import load_sprites
 
@@ -20,6 +21,7 @@ FIT_PICTURES, CROP = 1500, 8  # the side of a window is so many patches
 # Half of the latents are disturbed by up to this share of their deviation: those of a painter are never exact.
 NOISE = 0.3
 PAINTED = 1536  # pictures that the painter paints again for its decoder
+LIKENESS = 0.1  # weight of what a detector sees, where one looks
 
 
 def fit(sprites: Path, folder: Path, latent_channels: int = 32) -> None:
@@ -47,11 +49,13 @@ def train(
     resume: bool,
     painter: Path | None = None,
     tokenizer: Path | None = None,
+    likeness: Likeness | None = None,
 ) -> None:
     """Train the decoder's network for ``minutes``; the encoder in ``folder`` and its linear inverse stay as they are.
 
     The loss counts pixels and their differences, so that edges and the seams between patches matter. With ``painter`` (and
-    its ``tokenizer``), half of the latents are what that painter makes of pictures: the decoder learns to mend its flaws.
+    its ``tokenizer``), half of the latents are what that painter makes of pictures: the decoder learns to mend its flaws. ``likeness`` is
+    looked at besides the pixels.
     """
     torch.manual_seed(0)
     composer = Composer(load_sprites(sprites))
@@ -80,6 +84,9 @@ def train(
             found = autoencoder.decode(latents).sample.float()
         loss = F.mse_loss(found, images) + F.l1_loss(found, images)
         loss = loss + 0.5 * sum(F.l1_loss(found.diff(dim=dim), images.diff(dim=dim)) for dim in (2, 3))
+        if likeness:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = loss + LIKENESS * likeness(found, images)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(autoencoder.refine.parameters(), 0.5)

@@ -23,7 +23,7 @@ from instdiff.unifusion import UniFusion
 
 TEXT_DIM, WIDTHS = 128, (128, 192)
 PARTS = ("unet", "unifusion", "text_encoder")
-LIKENESS, LOOKED_AT = 1.0, 0.5  # weight of the likeness, and share of a batch whose likeness is looked at: it is costly
+LIKENESS, LOOKED_AT = 0.5, 0.5  # weight of the likeness, and share of a batch whose likeness is looked at: it is costly
 
 
 class Painter(nn.Module):
@@ -115,7 +115,7 @@ def painting_losses(
     loss = (_squares(painted, latents) * noise_weights(scheduler, timesteps) * weights).mean()
     if likeness:
         some = slice(0, round(LOOKED_AT * len(latents)))
-        loss = loss + LIKENESS * likeness(painted[some], latents[some], weights[some])
+        loss = loss + LIKENESS * likeness.of_latents(painted[some], latents[some], weights[some])
     return loss, (_squares(preview, latents) * weights).mean()
 
 

@@ -20,7 +20,7 @@ from instdiff.unet import InstanceUNet
 from instdiff.unifusion import UniFusion
 
 # From so much noise that details are the painter's own, and so little that things stay where they are.
-FIRST_STEPS, STEPS, GUIDANCE, BATCH = (300, 750), 6, 2.5, 16
+FIRST_STEPS, STEPS, GUIDANCE, BATCH = (300, 750), 6, 1.7, 16
 
 
 def load_painter(folder: Path, tokenizer: Path) -> Painter:

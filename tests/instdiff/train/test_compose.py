@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("cv2")
 
 from instdiff import knowledge
-from instdiff.train.catalogue import COLOURS, TEXTURES, THINGS
+from instdiff.train.catalogue import COLOURS, COMMON, TEXTURES, THINGS
 from instdiff.train.compose import IN_FRAME, MIN_PIXELS, VISIBLE, Composer
 from instdiff.train.placement import MOST, STRETCH, place_in_world
 from instdiff.train.sprites import Sprite
@@ -218,3 +218,17 @@ def test_things_of_a_world_keep_their_places_and_nearly_their_shapes(worlds):
 def test_importing_needs_no_heavy_library():
     code = "import sys, instdiff.train.compose; assert not {'torch', 'cv2', 'resvg_py'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_common_things_can_be_favoured_and_then_have_any_colour(composer):
+    def seen(favour):
+        rng, favouring = np.random.default_rng(3), Composer(composer.sprites, 96, favour=favour)
+        return [instance for _ in range(150) for instance in favouring.compose(rng).instances]
+
+    def share(instances):
+        return np.mean([instance.category in COMMON for instance in instances])
+
+    plain, favoured = seen(0), seen(10)
+    assert share(favoured) > 1.4 * share(plain)
+    assert {one.colour for one in plain if one.category == "cat"} <= {*THINGS["cat"].colours, None}
+    assert {one.colour for one in favoured if one.category == "cat"} >= {"pink", "blue", "green"}
