@@ -58,7 +58,7 @@ def _tables(result: dict) -> None:
 
 
 def _plot(results: dict[str, dict]) -> None:
-    """The figures that all results have, as bars beside each other; one is shown for each choice."""
+    """The figures that all results have: those that are not counts as bars beside each other, and all in a table."""
     found = {name: figures(result) for name, result in results.items()}
     shared = [key for key in next(iter(found.values())) if all(key in values for values in found.values())]
     if not shared:
@@ -67,18 +67,35 @@ def _plot(results: dict[str, dict]) -> None:
     st.subheader("Figures beside each other")
     word = st.text_input("Figures", placeholder="words of their names, such as ap50", help=f"The first {PLOTTED} are shown.")
     chosen = [key for key in shared if all(part in key.lower() for part in word.lower().split())][:PLOTTED]
-    rows = [{"figure": key, "result": name, "value": values[key]} for name, values in found.items() for key in chosen]
-    if rows:
-        st.bar_chart(rows, x="figure", y="value", color="result", stack=False, horizontal=True, sort=False, height=max(200, 26 * len(rows)))
+    measured = [key for key in chosen if all(isinstance(values[key], float) for values in found.values())]
+    if measured:
+        st.altair_chart(_bars([{"figure": key, "result": name, "value": found[name][key]} for key in measured for name in found]))
+    if chosen:
         st.dataframe([{"figure": key, **{name: values[key] for name, values in found.items()}} for key in chosen], hide_index=True)
 
 
-def figures(result: dict, prefix: str = "") -> dict[str, float]:
+def _bars(rows: list[dict]):
+    """A group of bars for each figure, one for each result."""
+    import altair
+
+    return (
+        altair.Chart(altair.Data(values=rows), height=max(200, 26 * len(rows)))
+        .mark_bar()
+        .encode(
+            x=altair.X("value:Q", title=None),
+            y=altair.Y("figure:N", title=None, sort=None, axis=altair.Axis(labelLimit=400)),
+            yOffset=altair.YOffset("result:N", sort=None),
+            color=altair.Color("result:N", sort=None, legend=altair.Legend(orient="top", labelLimit=400)),
+        )
+    )
+
+
+def figures(result: dict, prefix: str = "") -> dict[str, int | float]:
     """All numbers of a result by their path, such as ``box.ap50``; lists, tables and settings are passed over."""
-    found: dict[str, float] = {}
+    found: dict[str, int | float] = {}
     for key, value in result.items():
         if isinstance(value, dict):
             found |= figures(value, f"{prefix}{key}.") if key not in NO_FIGURES else {}
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            found[f"{prefix}{key}"] = float(value)
+            found[f"{prefix}{key}"] = value
     return found

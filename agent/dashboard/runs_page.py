@@ -57,7 +57,7 @@ def _card(run: Summary) -> None:
         st.image(picture, width="stretch", alt=shortened(run.prompt, 100))
     else:
         st.text("no picture yet")
-    links.link("run", plain(shortened(("Edit: " if run.edited else "") + run.prompt, 60)), run=run.name)
+    links.link("run", plain(shortened(("Edit: " if run.edited else "") + run.prompt, 22)), run=run.name)
     found = f", {run.score:.0%} found" if run.score is not None else ""
     st.caption(plain(f"{datetime.strptime(run.started, '%Y%m%d-%H%M%S'):%d %b %H:%M} {run.state}{found}, {run.planner}"))
 
