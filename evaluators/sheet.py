@@ -26,7 +26,7 @@ class Tile:
 
 
 def contact_sheet(tiles: Sequence[Tile], path: Path, side: int = SIDE, columns: int = COLUMNS) -> None:
-    """Write the tiles as one PNG, ``side`` pixels wide each; lines that are too long are cut."""
+    """Write the tiles as one PNG of 256 colours, ``side`` pixels wide each; lines that are too long are cut."""
     from PIL import Image, ImageDraw, ImageFont
 
     font, height = ImageFont.load_default(12), side + LINE * max(len(tile.lines) for tile in tiles) + 6
@@ -41,6 +41,6 @@ def contact_sheet(tiles: Sequence[Tile], path: Path, side: int = SIDE, columns: 
             last = number + 1 == len(tile.lines)
             draw.text((x + 4, y + side + 3 + LINE * number), line, fill=tile.colour if last else "black", font=font)
     encoded = BytesIO()
-    sheet.save(encoded, "PNG")
+    sheet.quantize(256).save(encoded, "PNG", optimize=True)  # a third of the bytes; the pictures themselves are elsewhere
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, encoded.getvalue())

@@ -148,7 +148,7 @@ def test_markup_stays_text(tab, out):
     name = run_named(out, "img-src").name
     for path in (f"/run?run={name}", "/runs", f"/edit?run={name}"):
         page = tab(path)
-        words = "<img src=x onerror=alert(1)> **dog**"
+        words = "<img src=x onerror=al" if path == "/runs" else "<img src=x onerror=alert(1)> **dog**"  # a card cuts it
         if path.startswith("/edit"):
             see(page, "Or with the mouse")
         else:
