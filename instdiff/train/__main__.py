@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from instdiff.command_line import Parser, exit_code
@@ -107,11 +108,14 @@ def run(args: argparse.Namespace) -> None:
         write_scenes(sprites, vae, out / "scenes", args.shards)
     elif args.stage in ("places", "painter"):
         from instdiff.train import painter
+        from instdiff.train.sheets import painter_sheet
 
         places_only = args.stage == "places"
         rate = args.rate or (2e-3 if places_only else 8e-4)
-        folders = out / "scenes", out / "tokenizer", out / "painter"
-        painter.train(*folders, batch_size=args.batch or 24, rate=rate, places_only=places_only, likeness=likeness, **slice_of_time)
+        folders, decoder = (out / "scenes", out / "tokenizer", out / "painter"), out / "autoencoder" / "vae"
+        sheet = partial(painter_sheet, decoder if decoder.exists() else vae)
+        more = {"places_only": places_only, "likeness": likeness, "sheet": sheet}
+        painter.train(*folders, batch_size=args.batch or 24, rate=rate, **more, **slice_of_time)
     elif args.stage in ("autoencoder", "decoder"):
         from instdiff.train import autoencoder
 

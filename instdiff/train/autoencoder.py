@@ -14,7 +14,9 @@ from instdiff.autoencoder import PatchAutoencoder
 from instdiff.train.compose import Composer
 from instdiff.train.likeness import Likeness
 from instdiff.train.scenes import to_tensor
+from instdiff.train.sheets import autoencoder_sheet
 from instdiff.train.sprites import load_sprites
+from instdiff.train.state import load_state, save_model, save_state
 
 FIT_SEED, HELD_OUT_SEED, PAINTED_SEED = 1_000_000, 8_000_000, 3_000_000
 FIT_PICTURES, CROP = 1500, 8  # the side of a window is so many patches
@@ -63,8 +65,7 @@ def train(
     optimizer = torch.optim.AdamW(autoencoder.refine.parameters(), lr=rate, fused=True)
     out.mkdir(parents=True, exist_ok=True)
     step = 0
-    if resume and (out / "state.pt").exists():
-        state = torch.load(out / "state.pt", weights_only=True)
+    if resume and (state := load_state(out)):
         autoencoder.load_state_dict(state["autoencoder"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
@@ -102,9 +103,9 @@ def train(
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
         if time.monotonic() - saved > 120:
-            _save(out, autoencoder, optimizer, step)
+            _save(out, autoencoder, optimizer, step, held_out)
             saved = time.monotonic()
-    _save(out, autoencoder, optimizer, step)
+    _save(out, autoencoder, optimizer, step, held_out)
 
 
 @torch.no_grad()
@@ -151,7 +152,7 @@ def _window(values: torch.Tensor, corner: tuple[int, int], patch: int) -> torch.
     return values[:, :, row : row + CROP * patch, column : column + CROP * patch]
 
 
-def _save(out: Path, autoencoder: PatchAutoencoder, optimizer: torch.optim.Optimizer, step: int) -> None:
-    torch.save({"autoencoder": autoencoder.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, out / "state.tmp")
-    (out / "state.tmp").replace(out / "state.pt")
-    autoencoder.save_pretrained(out / "vae")
+def _save(out: Path, autoencoder: PatchAutoencoder, optimizer: torch.optim.Optimizer, step: int, held_out: torch.Tensor) -> None:
+    save_state(out, {"autoencoder": autoencoder.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, step)
+    save_model(autoencoder, out / "vae")
+    autoencoder_sheet(autoencoder, held_out, out / f"samples-{step:08d}.jpg")

@@ -28,14 +28,12 @@ def bundle(work: Path, target: Path) -> int:
     """
     painter = work / "painter"
     trained = work / "autoencoder" / "vae"
-    pipeline = InstanceDiffusionPipeline(
-        vae=PatchAutoencoder.from_pretrained(trained if trained.exists() else work / "vae"),
-        text_encoder=CLIPTextModel.from_pretrained(painter / "text_encoder"),
-        tokenizer=CLIPTokenizer.from_pretrained(work / "tokenizer"),
-        unet=InstanceUNet.from_pretrained(painter / "unet"),
-        unifusion=UniFusion.from_pretrained(painter / "unifusion"),
-        scheduler=DPMSolverMultistepScheduler.from_config(noise_scheduler().config, timestep_spacing="trailing"),
-        noise_scale=NOISE_SCALE,
+    pipeline = assembled(
+        PatchAutoencoder.from_pretrained(trained if trained.exists() else work / "vae"),
+        CLIPTextModel.from_pretrained(painter / "text_encoder"),
+        CLIPTokenizer.from_pretrained(work / "tokenizer"),
+        InstanceUNet.from_pretrained(painter / "unet"),
+        UniFusion.from_pretrained(painter / "unifusion"),
     )
     for name in ("vae", "text_encoder", "tokenizer", "unet", "unifusion", "scheduler"):
         shutil.rmtree(target / name, ignore_errors=True)
@@ -50,6 +48,13 @@ def bundle(work: Path, target: Path) -> int:
         config.pop("_name_or_path", None)
         path.write_text(json.dumps(config, indent=2) + "\n")
     return sum(path.stat().st_size for path in target.rglob("*.safetensors"))
+
+
+def assembled(vae, text_encoder, tokenizer, unet, unifusion) -> InstanceDiffusionPipeline:
+    """The draft pipeline of these parts, with the scheduler and the noise that it paints best with."""
+    scheduler = DPMSolverMultistepScheduler.from_config(noise_scheduler().config, timestep_spacing="trailing")
+    parts = {"vae": vae, "text_encoder": text_encoder, "tokenizer": tokenizer, "unet": unet, "unifusion": unifusion}
+    return InstanceDiffusionPipeline(**parts, scheduler=scheduler, noise_scale=NOISE_SCALE)
 
 
 def unbundle(source: Path, work: Path) -> None:

@@ -234,31 +234,9 @@ def _shade(image: np.ndarray, layer: _Layer) -> None:
     image[y0:y1, x0:x1] *= 1 - 0.38 * np.exp(-1.6 * (x**2) ** 2 - 1.4 * y**2)[..., None]
 
 
-def contact_sheet(composites: Sequence[Composite], columns: int = 4) -> np.ndarray:
-    """(H, W, 3) uint8: every picture with its boxes, its caption below it."""
-    import cv2
-
-    size, strip, font = composites[0].image.shape[0], 44, cv2.FONT_HERSHEY_SIMPLEX
-    rows = -(-len(composites) // columns)
-    sheet = np.full((rows * (size + strip), columns * size, 3), 255, np.uint8)
-    for number, composite in enumerate(composites):
-        cell = np.full((size + strip, size, 3), 255, np.uint8)
-        cell[:size] = composite.image
-        for one in composite.instances:
-            x0, y0, x1, y1 = (round(value) for value in one.box.to_corners((size, size)))
-            cv2.rectangle(cell, (x0, y0), (x1 - 1, y1 - 1), (255, 0, 0), 1)
-            cv2.putText(cell, one.caption, (x0 + 2, y0 + 9), font, 0.3, (0, 0, 0), 1, cv2.LINE_AA)
-        for line in range(3):
-            text = composite.caption[line * 48 : (line + 1) * 48]
-            cv2.putText(cell, text, (2, size + 12 + 13 * line), font, 0.32, (0, 0, 0), 1, cv2.LINE_AA)
-        top, left = number // columns * (size + strip), number % columns * size
-        sheet[top : top + size + strip, left : left + size] = cell
-    return sheet
-
-
 def main() -> None:
     """Write a contact sheet."""
-    import cv2
+    from instdiff.train.sheets import save_sheet
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--sheet", type=Path, required=True, help="PNG file to write")
@@ -270,8 +248,7 @@ def main() -> None:
     if arguments.fetch:
         fetch_sprites(arguments.sprites)
     composer, rng = Composer(load_sprites(arguments.sprites)), np.random.default_rng(arguments.seed)
-    sheet = contact_sheet([composer.compose(rng) for _ in range(arguments.count)])
-    cv2.imwrite(str(arguments.sheet), sheet[..., ::-1])
+    save_sheet([composer.compose(rng) for _ in range(arguments.count)], arguments.sheet)
 
 
 if __name__ == "__main__":

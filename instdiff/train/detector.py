@@ -19,7 +19,9 @@ from instdiff.train.compose import FAVOUR, Composer
 from instdiff.train.degrade import degrade, repaint
 from instdiff.train.held_out import HeldOut, choose_threshold
 from instdiff.train.scenes import to_tensor
+from instdiff.train.sheets import detector_sheet
 from instdiff.train.sprites import load_sprites
+from instdiff.train.state import load_state, save_model, save_state
 from instdiff.train.truth import COLOUR_NAMES, NAMES, TEXTURE_NAMES, Truth
 
 POOL, RENEWED_SHARE = 2048, 0.3  # pictures in memory; a step replaces that share of its batch by new ones
@@ -157,7 +159,7 @@ def train(
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
     out.mkdir(parents=True, exist_ok=True)
-    step = load(out, model, average, optimizer) if resume and (out / "state.pt").exists() else 0
+    step = load(out, model, average, optimizer) if resume else 0
     if resume and not step and (out / "detector").exists():
         for part in (model, average):
             take_over(part, load_file(out / "detector" / "diffusion_pytorch_model.safetensors"))
@@ -183,11 +185,11 @@ def train(
             }
             write_log(out, line | (held_out.check(average) if step % 500 == 0 else {}))
         if time.monotonic() - saved > 240:
-            save(out, model, average, optimizer, step)
+            save(out, model, average, optimizer, step, held_out)
             saved = time.monotonic()
     average.register_to_config(score_threshold=choose_threshold(average, held_out))
     write_log(out, {"step": step, "score_threshold": average.config.score_threshold} | held_out.check(average))
-    save(out, model, average, optimizer, step)
+    save(out, model, average, optimizer, step, held_out)
 
 
 def learn(
@@ -226,16 +228,18 @@ def write_log(out: Path, line: dict) -> None:
 
 
 def load(out: Path, model: DenseDetector, average: DenseDetector, optimizer: torch.optim.Optimizer) -> int:
-    """Read the training state back; returns the step it was saved at."""
-    state = torch.load(out / "state.pt", weights_only=True)
+    """Read the training state back, if there is one; returns the step it was saved at, else 0."""
+    state = load_state(out)
+    if state is None:
+        return 0
     for part, name in ((model, "model"), (average, "average"), (optimizer, "optimizer")):
         part.load_state_dict(state[name])
     return state["step"]
 
 
-def save(out: Path, model: DenseDetector, average: DenseDetector, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """The training state, whole or not at all, and the averaged model in half precision as `from_pretrained` reads it."""
+def save(out: Path, model: DenseDetector, average: DenseDetector, optimizer: torch.optim.Optimizer, step: int, held_out: HeldOut) -> None:
+    """The training state, the averaged model in half precision as `from_pretrained` reads it, and what it finds."""
     state = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save(state, out / "state.tmp")
-    (out / "state.tmp").replace(out / "state.pt")
-    copy.deepcopy(average).half().save_pretrained(out / "detector")
+    save_state(out, state, step)
+    save_model(copy.deepcopy(average).half(), out / "detector")
+    detector_sheet(average, held_out.pictures["clean"], out / f"samples-{step:08d}.jpg")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from instdiff.grounding import Grounding
 from instdiff.train.likeness import Likeness
 from instdiff.train.samples import SEG_SIZE, Scenes
+from instdiff.train.state import load_state, save_model, save_state
 from instdiff.unet import InstanceUNet
 from instdiff.unifusion import UniFusion
 
@@ -188,6 +190,7 @@ def train(
     resume: bool,
     places_only: bool = False,
     likeness: Likeness | None = None,
+    sheet: Callable[[Painter, Scenes, Path], None] | None = None,
 ) -> None:
     """Train for ``minutes``, the last ``cooldown_minutes`` of them with a falling learning rate; checkpoints land in ``out``.
 
@@ -197,6 +200,7 @@ def train(
 
     ``places_only`` trains the text encoder and the place map alone, by the preview of the clean latents: it needs no
     noise and no UNet, and sees six times as many pictures a minute. ``likeness`` is looked at besides the error of the latents.
+    ``sheet`` is given the averaged models, held-out scenes and a path for a picture at every checkpoint.
     """
     if dist.is_torchelastic_launched():
         dist.init_process_group("gloo")
@@ -210,8 +214,7 @@ def train(
     optimizer = torch.optim.AdamW(painter.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     scheduler, step = noise_scheduler(), 0
     out.mkdir(parents=True, exist_ok=True)
-    if resume and (out / "state.pt").exists():
-        state = torch.load(out / "state.pt", weights_only=True)
+    if resume and (state := load_state(out)):
         painter.load_state_dict(state["painter"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
@@ -263,11 +266,11 @@ def train(
             print(json.dumps(line), flush=True)
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
-        if time.monotonic() - saved > 240:
+        if time.monotonic() - saved > 240 or elapsed >= minutes:
             save(out, painter, average, optimizer, step)
+            if sheet and not places_only:
+                sheet(average, held_out, out / f"samples-{step:08d}.jpg")
             saved = time.monotonic()
-    if rank == 0:
-        save(out, painter, average, optimizer, step)
 
 
 def share_gradients(painter: Painter, elapsed: float) -> float:
@@ -286,9 +289,8 @@ def share_gradients(painter: Painter, elapsed: float) -> float:
 
 
 def save(out: Path, painter: Painter, average: Painter, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """The training state, whole or not at all, and the averaged models as folders that `from_pretrained` reads."""
+    """The training state, and the averaged models as folders that `from_pretrained` reads."""
     state = {"painter": painter.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save(state, out / "state.tmp")
-    (out / "state.tmp").replace(out / "state.pt")
+    save_state(out, state, step)
     for name in PARTS:
-        getattr(average, name).save_pretrained(out / name)
+        save_model(getattr(average, name), out / name)

@@ -13,6 +13,7 @@ from instdiff.train.catalogue import THINGS
 from instdiff.train.compose import Composer
 from instdiff.train.degrade import FLAWS, degrade
 from instdiff.train.sprites import Sprite
+from instdiff.train.state import load_state
 from instdiff.train.truth import COLOUR_NAMES, TEXTURE_NAMES
 
 SMALL = {"channels": (4, 4, 8, 8, 8), "head_channels": 8}
@@ -228,7 +229,8 @@ def test_resumes_and_saves(tmp_path, monkeypatch):
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     ends = [line for line in lines if "score_threshold" in line]
     assert len(ends) == 2 and 0 < ends[0]["step"] < ends[1]["step"]
-    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == ends[1]["step"]
+    assert load_state(tmp_path)["step"] == ends[1]["step"]
+    assert sorted(path.name for path in tmp_path.glob("samples-*.jpg")) == [f"samples-{end['step']:08d}.jpg" for end in ends]
     saved = DenseDetector.from_pretrained(tmp_path / "detector")
     assert list(saved.config.categories) == list(THINGS) and saved.config.score_threshold == ends[1]["score_threshold"]
 
