@@ -38,7 +38,10 @@ composed pictures that the layouts were taken from (the upper bound). The judge 
 
 Layouts are told by one kind of place at a time. Pictures are kept under --out and painted once: a stopped benchmark goes on
 when it is started again, and is refused if the settings or the model have changed. The composed pictures need the emoji sets of
-the training (fetched once, or --sprites) and the packages of the extra "train"; without them the upper bound is left out."""
+the training (fetched once, or --sprites) and the packages of the extra "train"; without them the upper bound is left out.
+
+"Points in mask" are those inside what was found for their own thing, of all points; "as published" counts by the published
+program, which passes over what is not found: see `python -m evaluators pim --help`."""
 
 
 @dataclass(frozen=True)

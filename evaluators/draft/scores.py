@@ -9,7 +9,7 @@ from evaluators.coco import coco_figures
 from evaluators.draft.layouts import HeldOut
 from evaluators.looking import Seen
 from evaluators.matching import match
-from evaluators.pim import pim
+from evaluators.pim import KINDS, pim
 from evaluators.report import Detection
 from instdiff.layout import Layout
 
@@ -25,6 +25,8 @@ METRICS = {
     "mask AP50": "mask.ap50",
     "points in mask": "pim.point",
     "scribbles in mask": "pim.scribble",
+    "points in mask, as published": "pim_as_published.point",
+    "scribbles in mask, as published": "pim_as_published.scribble",
     "colour right, of all": "colour.of_all",
     "colour right, of found": "colour.of_found",
     "texture right, of all": "texture.of_all",
@@ -50,10 +52,10 @@ def row_figures(
 ) -> dict:
     """All figures of a row, 0..1, None where one does not apply.
 
-    AP is of everything the judge saw; the rest is of what it is sure of. A planned instance is found if it is assigned a
-    detection of its category with a box IoU of at least 0.5 (see `evaluators.matching.match`). Colours and textures count
-    as right where the instance is found and the judge says the same word. Small and large are instances whose box covers
-    less than (32/512)^2 and at least (96/512)^2 of the picture.
+    AP, and points in mask as published (see `evaluators.pim.image_pim`), are of everything the judge saw; the rest is of what it
+    is sure of. A planned instance is found if it is assigned a detection of its category with a box IoU of at least 0.5 (see
+    `evaluators.matching.match`). Colours and textures count as right where the instance is found and the judge says the same
+    word. Small and large are instances whose box covers less than (32/512)^2 and at least (96/512)^2 of the picture.
 
     Args:
         size: (width, height) in pixels of the pictures.
@@ -65,13 +67,15 @@ def row_figures(
     outcomes = [
         outcome for one, truth, sure in zip(held_out, truths, seen.sure, strict=True) for outcome in _of(one, truth, sure, canonical)
     ]
+    told = {kind: kind in places for kind in KINDS}
     return {
         "box": coco_figures(truths, seen.everything, "box"),
         "mask": coco_figures(truths, seen.everything, "mask") if "mask" in places else None,
         "pim": {
-            kind: pim([one.conditioned(kind, size) for one in held_out], seen.sure, kind) if kind in places else None
-            for kind in ("point", "scribble")
+            kind: pim([one.conditioned(kind, size) for one in held_out], seen.sure, kind) if is_told else None
+            for kind, is_told in told.items()
         },
+        "pim_as_published": {kind: pim(truths, seen.everything, kind, "paper") if is_told else None for kind, is_told in told.items()},
         "colour": _accuracy(outcomes, "colour"),
         "texture": _accuracy(outcomes, "texture"),
         "recall": _recalls(outcomes),

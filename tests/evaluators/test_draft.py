@@ -184,10 +184,12 @@ def test_figures_of_a_row():
     assert [recall[name] for name in ("all", "1-2 instances", "3-5 instances", "6 or more")] == [3 / 5, 1 / 2, 2 / 3, None]
     assert [recall[name] for name in ("small", "medium", "large")] == [0.0, 1.0, 2 / 3]
     assert figures["pim"] == {"point": 3 / 5, "scribble": 3 / 5}
+    # Without the cup, which has no partner, and with the wrong ball as that of the other: (2 / 2 + 1 / 2) / 2.
+    assert figures["pim_as_published"] == {"point": 3 / 4, "scribble": 3 / 4}
     assert figures["box"]["ap"] == pytest.approx((1 + 1 + 0 + 51 / 101) / 4)  # cat, dog, cup, and one ball of two
     assert figures["mask"]["ap50"] == pytest.approx(figures["box"]["ap50"])
     bare = draft_scores.row_figures(held_out, draft_scores.Seen(sure, [[], []]), SIZE, ("box",), lambda name: name)
-    assert bare["mask"] is None and bare["pim"] == {"point": None, "scribble": None}
+    assert bare["mask"] is None and bare["pim"] == bare["pim_as_published"] == {"point": None, "scribble": None}
     assert bare["recall"]["all"] == 0 and bare["colour"]["of_found"] is None and bare["box"] == figures["box"]
 
 
