@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from evaluators.report import Report, Verdict
 
 ENLARGE = 1.2
+COMPACT = 0.06, 0.10  # share of the picture that a thing of compact shape covers, at least and at most
 TRUSTED_IOU = 0.25  # what overlaps its place less is not followed
 MIS_STEP, MOST_MIS = 0.1, 0.5
 USUAL_ALPHA, ALPHA_STEP = 0.8, 0.2  # share of the steps with grounding
@@ -26,7 +27,8 @@ USUAL_ALPHA, ALPHA_STEP = 0.8, 0.2  # share of the steps with grounding
 def revised(plan: Plan, report: Report, seed: int) -> Plan:
     """The plan after one move for each instance that failed.
 
-    - missing: a larger box, away from what covers it, a plainer caption, and more steps with the Multi-Instance Sampler.
+    - missing: a larger box, away from what covers it; then, or where it is large already, one as wide as high and of middling
+      size, since painters are weak at unusual shapes. A plainer caption, and more steps with the Multi-Instance Sampler.
     - misplaced: halfway to where it was seen, twice at most; then, or where that is far away, more steps with grounding.
     - wrong attribute: the caption says it again ("entirely red"), and more steps with the Multi-Instance Sampler.
     - what is seen and not planned joins the negative caption.
@@ -60,11 +62,14 @@ class _Moves:
         self.followed: dict[int, tuple[Instance, str]] = {}  # who went to where it was seen: the instance before, and the note
 
     def missing(self, verdict: Verdict) -> None:
-        index, before = verdict.instance, self.instances[verdict.instance]
-        if not self._first(index, "larger and plainer"):
+        index, box = verdict.instance, self.instances[verdict.instance].box
+        if not (box and box.area > COMPACT[1]) and self._first(index, "larger and plainer"):
+            ways = [_enlarged(box, self.instances, index)] if box else []
+        elif box and self._first(index, "plainer and of compact shape"):
+            ways = _compact(box)
+        else:
             return self._give_up(index)
-        if before.box:
-            self._move(index, _enlarged(before.box, self.instances, index))
+        any(self._move(index, way) for way in ways)
         self.instances[index] = _plainer(self.instances[index])
         self._more_mis()
 
@@ -157,6 +162,20 @@ def _enlarged(box: Box, instances: list[Instance], index: int) -> Box:
     x0 = min(max(middle - width / 2, 0.01), 0.99 - width)
     y0 = max(box.y1 - height, 0.01)
     return Box(x0=x0, y0=y0, x1=x0 + width, y1=max(box.y1, min(y0 + height, 0.99)))
+
+
+def _compact(box: Box) -> list[Box]:
+    """As wide as high and of middling size, on the same foot or about the same middle; or else halfway to that."""
+    side = min(max(box.area, COMPACT[0]), COMPACT[1]) ** 0.5
+    halfway = (side * box.width) ** 0.5, (side * box.height) ** 0.5
+    foot, middle = (lambda height: box.y1 - height / 2), (lambda height: box.centre.y)
+    return [_around(box.centre.x, at(size[1]), *size) for size in ((side, side), halfway) for at in (foot, middle)]
+
+
+def _around(x: float, y: float, width: float, height: float) -> Box:
+    """A box of this size about (x, y), or as near to it as the picture allows."""
+    x0, y0 = min(max(x - width / 2, 0.01), 0.99 - width), min(max(y - height / 2, 0.01), 0.99 - height)
+    return Box(x0=x0, y0=y0, x1=x0 + width, y1=y0 + height)
 
 
 def _halfway(verdict: Verdict, box: Box) -> Box | None:

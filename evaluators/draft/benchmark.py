@@ -48,7 +48,7 @@ program, which passes over what is not found: see `python -m evaluators pim --he
 class Options:
     """What is painted, how, and where it is kept; ``settings`` that are None are the engine's own."""
 
-    places: tuple[str, ...] = tuple(draft_layouts.PLACES)
+    places: tuple[str, ...] = draft_layouts.PLACES
     count: int = draft_layouts.COUNT
     ablations: bool = False
     presets: bool = False
@@ -170,7 +170,7 @@ def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
             figures[name] = draft_scores.row_figures(first, seen, engine.native_size, places, judge.canonical)
 
         if composer := _composer(options.sprites, notes):  # before painting, so that a wrong folder is noticed at once
-            score(draft_scores.UPPER_BOUND, _composites(first, composer), tuple(draft_layouts.PLACES))
+            score(draft_scores.UPPER_BOUND, _composites(first, composer), draft_layouts.PLACES)
         notes += _paint_all(manifests, options, engine, first, settings_of, progress)
         for row, manifest in manifests.items():
             score(row.name, read_pictures(manifest, options.out / row.folder, draft_paint.keys(options.count)), (row.place,))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FILE = Path(__file__).parents[1] / "data" / "draft_layouts.jsonl"
 FIRST_SEED, COUNT = 7_000_000, 500
-PLACES = {"box": "b", "mask": "m", "point": "p", "scribble": "s"}
+PLACES = ("box", "mask", "point", "scribble")
 NO_CAPTION = " "  # what the text encoder reads as nothing, and what is no empty name
 
 
@@ -41,14 +41,17 @@ class HeldOut:
         return self._layout(size, [_instance(one, {"box": one.box, "mask": Mask.from_array(one.mask)}) for one in self.scene.instances])
 
     def conditioned(self, place: str, size: tuple[int, int], captions: bool = True) -> Layout:
-        """What the painter is told: the instances by one kind of place alone; points always fall on the same pixels.
+        """What the painter is told: the instances by one kind of place alone.
+
+        A point is the middle of the box, as in the published evaluation; a scribble always falls on the same pixels.
 
         Args:
             place: one of `PLACES`.
             captions: False leaves the instances without words; the caption of the whole stays.
         """
         rng = np.random.default_rng(self.seed)
-        instances = [_instance(one, one.places(PLACES[place], rng)) for one in self.scene.instances]
+        told = ({"point": one.box.centre} if place == "point" else one.places(place[0], rng) for one in self.scene.instances)
+        instances = [_instance(one, places) for one, places in zip(self.scene.instances, told, strict=True)]
         if not captions:
             instances = [one.model_copy(update={"caption": NO_CAPTION, "category": ""}) for one in instances]
         return self._layout(size, instances)

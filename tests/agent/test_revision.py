@@ -2,7 +2,7 @@ import pytest
 
 from agent.planners.offline import OfflinePlanner
 from agent.planners.plan import Plan
-from agent.planners.revision import revised
+from agent.planners.revision import COMPACT, revised
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.layout import Box, Instance, Layout
 from instdiff.relations import broken
@@ -74,6 +74,20 @@ def test_what_is_missing_grows_away_from_what_covers_it():
     assert after.layout.instances[0].box.centre.x < CUP.centre.x
 
 
+@pytest.mark.parametrize(
+    ("small", "notes"),
+    [(CUP, ("cup 1: larger and plainer.",)), (box(0.02, 0.2, 0.98, 0.42), ())],
+    ids=["larger did not help", "large already"],
+)
+def test_what_is_missing_then_gets_a_compact_shape(small, notes):
+    cup = START.layout.instances[0].model_copy(update={"box": small})
+    layout = START.layout.with_instances([cup, START.layout.instances[1].model_copy(update={"box": box(0.7, 0.8, 0.9, 0.95)})])
+    plan = START.model_copy(update={"layout": layout, "notes": notes})
+    after = revised(plan, report((MISSING, None), OK), 1).layout.instances[0]
+    assert after.box.width == pytest.approx(after.box.height) and COMPACT[0] - 1e-9 <= after.box.area <= COMPACT[1] + 1e-9
+    assert after.box.y1 == pytest.approx(max(small.y1, after.box.height + 0.01)) and after.caption == "a fine cup"
+
+
 def test_wrong_attributes_are_said_again():
     assert revised(START, report((WRONG, CUP), OK), 1).layout.instances[0].caption == "a fine red cup, entirely red"
 
@@ -96,11 +110,11 @@ def test_spent_moves_ask_for_another_seed_each_time(cup):
     assert 1 <= len(kept) <= 3 and seeds[: len(kept)] == kept  # the moves come first
     assert len(set(seeds[len(kept) :])) == len(seeds) - len(kept)
     assert (plan.alpha or 0) <= 1 and (plan.mis or 0) <= 0.5
-    assert plan.layout.instances[0].box.area <= 1.45 * CUP.area
+    assert plan.layout.instances[0].box.area <= max(1.45 * CUP.area, COMPACT[1] + 1e-9)
 
 
 def test_nothing_follows_a_picture_that_is_not_painted_again():
-    tried = START.model_copy(update={"notes": ("cup 1: larger and plainer.",)})
+    tried = START.model_copy(update={"notes": ("cup 1: larger and plainer.", "cup 1: plainer and of compact shape.")})
     after = revised(tried, report((MISSING, None), (MISPLACED, box(0.55, 0.4, 0.85, 0.8))), 1)
     assert after.seed != START.seed
     assert after.layout.instances[1] == START.layout.instances[1]
@@ -143,7 +157,7 @@ def test_the_loop_keeps_the_noise_until_the_moves_are_spent(tmp_path):
     assert [plan.seed for plan in planner.handed] == [0, 0]
     assert painter.painted[1][1].mis == pytest.approx(0.2)
     assert painter.painted[0][0] != painter.painted[1][0]
-    assert "dog" in run.rounds[1].notes[-1] and "larger" in run.rounds[1].notes[-1]
+    assert "dog" in run.rounds[1].notes[-1] and "compact" in run.rounds[1].notes[-1]
 
 
 def test_of_several_pictures_the_noise_of_the_best_is_kept(tmp_path):
