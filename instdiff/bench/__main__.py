@@ -197,7 +197,7 @@ PAGE = """\
 # Performance
 
 Written by `python -m instdiff.bench --write docs/performance.md`; `--help` explains the columns and says how to choose the rows.
-Machine: {machine}; a matrix product runs at {speed} GFLOP/s there.
+Machine: {machine}; a matrix product runs at {speed} GFLOP per second of one of its processors, or of its GPU.
 
 {table}
 
