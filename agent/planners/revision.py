@@ -69,7 +69,9 @@ class _Moves:
             ways = _compact(box)
         else:
             return self._give_up(index)
-        any(self._move(index, way) for way in ways)
+        for way in ways:
+            if self._move(index, way):
+                break
         self.instances[index] = _plainer(self.instances[index])
         self._more_mis()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ import torch
 
 from instdiff.autoencoder import PatchAutoencoder
 from instdiff.detector import DenseDetector
+from instdiff.engine import DRAFT_FOLDER
 from instdiff.formats.files import write_bytes
 from instdiff.layout import Box, Instance, Layout
 from instdiff.train.bundle import assembled
 from instdiff.train.painter import Painter
 from instdiff.train.samples import SLOTS, Scenes
 
-COUNT, STEPS, GUIDANCE, MIS = 8, 16, 1.7, 0.2
+COUNT = 8
 STRIP, LINE, QUALITY = 44, 48, 88  # pixels below a picture, letters a line there, JPEG quality
 
 
@@ -47,8 +49,8 @@ def painter_sheet(vae: Path, painter: Painter, held_out: Scenes, path: Path) -> 
     ]
     pipeline = assembled(autoencoder, painter.text_encoder, painter.tokenizer, painter.unet, painter.unifusion)
     pipeline.set_progress_bar_config(disable=True)
-    options = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE, "mis": MIS}
-    painted = pipeline(layouts, generator=torch.Generator().manual_seed(0), output_type="np", **options).images
+    defaults = json.loads((DRAFT_FOLDER / "engine.json").read_text())["defaults"]  # as the bundled models paint
+    painted = pipeline(layouts, generator=torch.Generator().manual_seed(0), output_type="np", **defaults).images
     latents = torch.from_numpy(np.stack(held_out.latents[:COUNT])).float()
     with torch.no_grad():
         composed = autoencoder.decode(latents / autoencoder.config.scaling_factor).sample

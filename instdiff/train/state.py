@@ -23,9 +23,10 @@ def save_state(out: Path, state: dict, step: int) -> None:
     for number in range(count):
         part = content[number * PART_BYTES : (number + 1) * PART_BYTES]
         write_bytes(out / f"state-{step:08d}-{number + 1:03d}-of-{count:03d}.part", part)
-    for other in _parts(out).keys() - {step}:
-        for path in _parts(out)[other].values():
-            path.unlink()
+    for other, parts in _parts(out).items():
+        if other != step:
+            for path in parts.values():
+                path.unlink()
 
 
 def load_state(out: Path) -> dict | None:

@@ -75,17 +75,17 @@ def test_what_is_missing_grows_away_from_what_covers_it():
 
 
 @pytest.mark.parametrize(
-    ("small", "notes"),
+    ("where", "notes"),
     [(CUP, ("cup 1: larger and plainer.",)), (box(0.02, 0.2, 0.98, 0.42), ())],
     ids=["larger did not help", "large already"],
 )
-def test_what_is_missing_then_gets_a_compact_shape(small, notes):
-    cup = START.layout.instances[0].model_copy(update={"box": small})
+def test_what_is_missing_then_gets_a_compact_shape(where, notes):
+    cup = START.layout.instances[0].model_copy(update={"box": where})
     layout = START.layout.with_instances([cup, START.layout.instances[1].model_copy(update={"box": box(0.7, 0.8, 0.9, 0.95)})])
     plan = START.model_copy(update={"layout": layout, "notes": notes})
     after = revised(plan, report((MISSING, None), OK), 1).layout.instances[0]
     assert after.box.width == pytest.approx(after.box.height) and COMPACT[0] - 1e-9 <= after.box.area <= COMPACT[1] + 1e-9
-    assert after.box.y1 == pytest.approx(max(small.y1, after.box.height + 0.01)) and after.caption == "a fine cup"
+    assert after.box.y1 == pytest.approx(max(where.y1, after.box.height + 0.01)) and after.caption == "a fine cup"
 
 
 def test_wrong_attributes_are_said_again():

@@ -51,10 +51,6 @@ def test_a_state_that_was_not_written_to_the_end_is_passed_over(tmp_path, small_
     assert same(state.load_state(tmp_path), numbers(7))
 
 
-def test_a_part_stays_below_what_may_be_carried():
-    assert state.PART_BYTES < 16 * 2**20
-
-
 def test_a_model_that_once_was_larger_leaves_nothing_behind(tmp_path, monkeypatch):
     model = PatchAutoencoder.from_pretrained(DRAFT_FOLDER / "vae")
     model.save_pretrained(tmp_path)
