@@ -133,6 +133,27 @@ def preview_loss(painter: Painter, batch) -> torch.Tensor:
     return ((preview - latents).square().mean(dim=1) * place_weights(grounding, latents.shape[-2:])).mean()
 
 
+@torch.no_grad()
+def fit_preview(painter: Painter, scenes: Scenes, rng: np.random.Generator, batches: int = 16, ridge: float = 1e-3) -> None:
+    """Solve the preview by weighted least squares, on batches of 64 scenes, with everything else as it is.
+
+    Models without a training state have none, and what an unfitted one asks for would spoil a place map that is trained.
+    """
+    squares = products = 0
+    for _ in range(batches):
+        latents, captions, grounding, phrases = scenes.batch(64, rng)
+        place_map = painter.place_map(grounding, phrases, painter.pooled(captions), latents.shape[-2:])
+        weights = place_weights(grounding, latents.shape[-2:]).flatten()[:, None]
+        known = F.pad(place_map.permute(0, 2, 3, 1).flatten(0, 2).double(), (0, 1), value=1.0)  # (cells, W + 1)
+        wanted = latents.permute(0, 2, 3, 1).flatten(0, 2).double()  # (cells, C)
+        squares = squares + known.T @ (weights * known)
+        products = products + known.T @ (weights * wanted)
+    squares.diagonal().add_(ridge * squares.diagonal().mean())
+    solved = torch.linalg.solve(squares, products).T.float()  # (C, W + 1)
+    painter.preview.weight.copy_(solved[:, :-1, None, None])
+    painter.preview.bias.copy_(solved[:, -1])
+
+
 def inside_mean(error: torch.Tensor, grounding: Grounding) -> torch.Tensor:
     """Mean of (B, h, w) over the cells that touch a place."""
     inside = covered(grounding, error.shape[-2:])
@@ -224,6 +245,7 @@ def train(
             weights = type(getattr(painter, name)).from_pretrained(out / name).float().state_dict()
             getattr(painter, name).load_state_dict(weights)
             getattr(average, name).load_state_dict(weights)
+        fit_preview(painter, data, np.random.default_rng(0))
 
     start, saved, first, elapsed = time.monotonic(), time.monotonic(), step, 0.0
     rng = np.random.default_rng([1000 + step, rank])

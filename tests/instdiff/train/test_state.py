@@ -5,16 +5,19 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import CLIPTextModel, CLIPTokenizer
 
 pytest.importorskip("cv2")
 
 from instdiff.autoencoder import PatchAutoencoder
 from instdiff.engine import DRAFT_FOLDER
-from instdiff.train import scenes, state
+from instdiff.train import painter, samples, scenes, state
 from instdiff.train.__main__ import main
+from instdiff.unifusion import UniFusion
 from tests.instdiff.test_detector import composer
 
 
@@ -89,6 +92,20 @@ def test_the_painter_goes_on_from_its_checkpoint(work, tmp_path):
     assert sheets == [f"samples-{end:08d}.jpg" for end in ends]
     with Image.open(tmp_path / "painter" / sheets[-1]) as sheet:
         assert sheet.size == (4 * 256, 4 * 300)
+
+
+def test_models_without_a_training_state_get_a_preview_that_fits(work):
+    """The head that reads the place map is not bundled; solved anew, it explains latents that it has not been solved on."""
+    learner = painter.Painter(CLIPTokenizer.from_pretrained(work / "tokenizer"), 32)
+    learner.unifusion.load_state_dict(UniFusion.from_pretrained(work / "painter/unifusion").float().state_dict())
+    learner.text_encoder.load_state_dict(CLIPTextModel.from_pretrained(work / "painter/text_encoder").float().state_dict())
+    scenes, others = samples.Scenes(work / "scenes"), samples.Scenes(work / "scenes/held-out").batch(50, np.random.default_rng(1))
+    painter.fit_preview(learner, scenes, np.random.default_rng(0), batches=4)
+    with torch.no_grad():
+        solved = painter.preview_loss(learner, others).item()
+        learner.preview.weight.zero_()
+        flat = painter.preview_loss(learner, others).item()
+    assert solved < 0.75 * flat
 
 
 def test_two_processes_train_one_painter(work, tmp_path):
