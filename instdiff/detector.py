@@ -127,11 +127,17 @@ class DenseDetector(ModelMixin, ConfigMixin):
         return Predictions(logits, boxes, colours, textures, shapes, prototypes)
 
     @torch.no_grad()
-    def detect(self, images: torch.Tensor, score_threshold: float | None = None) -> list[Found]:
-        """What is on each picture (B, 3, S, S) in -1..1, at most 100 things; the threshold defaults to the config's."""
+    def detect(self, images: torch.Tensor, score_threshold: float | None = None, mirrored: bool = False) -> list[Found]:
+        """What is on each picture (B, 3, S, S) in -1..1, at most 100 things; the threshold defaults to the config's.
+
+        ``mirrored`` looks at the mirror image of each picture too, and takes the mean of what is said of both.
+        """
         threshold = self.config.score_threshold if score_threshold is None else score_threshold
+        said = self(images)
+        if mirrored:
+            said = mean_of_mirrored(said, self(images.flip(-1)), images.shape[-1])
         found = []
-        for one in zip(*self(images), strict=True):
+        for one in zip(*said, strict=True):
             logits, boxes, colours, textures, shapes, prototypes = one
             boxes, (scores, labels) = boxes.clamp(0, 1), logits.sigmoid().max(dim=-1)
             kept = suppress(boxes, scores, labels, threshold)
@@ -140,6 +146,17 @@ class DenseDetector(ModelMixin, ConfigMixin):
             colour = colour.masked_fill(certainty < SURE_OF_COLOUR, -1)
             found.append(Found(boxes[kept], scores[kept], labels[kept], colour, textures[kept].argmax(dim=-1), masks))
         return found
+
+
+def mean_of_mirrored(said: Predictions, of_mirrored: Predictions, size: int) -> Predictions:
+    """The mean of what the cells say of pictures of side ``size`` and of their mirror images, as of the former; shapes are theirs alone."""
+    centres, strides = cells(size, said.boxes.device)
+    columns, sides = (centres[:, 0] * size / strides).long(), (size / strides).long()  # a cell's column, of how many
+    opposite = torch.arange(len(columns), device=columns.device) + sides - 1 - 2 * columns
+    logits, boxes, colours, textures = (values[:, opposite] for values in of_mirrored[:4])
+    boxes = torch.stack([1 - boxes[..., 2], boxes[..., 1], 1 - boxes[..., 0], boxes[..., 3]], dim=-1)
+    pairs = zip(said[:4], (logits, boxes, colours, textures), strict=True)
+    return Predictions(*((one + other) / 2 for one, other in pairs), said.shapes, said.prototypes)
 
 
 def mix_masks(shapes: torch.Tensor, prototypes: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
