@@ -16,6 +16,7 @@ from agent.dataset.export.records import Record, read_records
 from agent.dataset.folder import Folder
 from agent.runs import write_json
 from evaluators.colours import asked_colour
+from evaluators.results import progress_bar
 from instdiff import knowledge
 from instdiff.autoencoder import PatchAutoencoder
 from instdiff.detector import DenseDetector
@@ -42,7 +43,8 @@ def prove(
 ) -> dict[str, object]:
     """Train from nothing on ``count`` pictures of the training split and on as many composites; score both on other composites.
 
-    Composites show the categories of the dataset alone. Pictures, time, augmentation and seed are the same for both.
+    Composites show the categories of the dataset alone. Pictures, steps, augmentation and seed are the same for both: the first
+    learns for ``minutes``, the second for as many steps.
 
     Returns:
         AP50 and recall of both on clean held-out composites, and the ratio of the APs (None where composites teach nothing).
@@ -50,13 +52,16 @@ def prove(
     Raises:
         BadInput: the dataset has no pictures of anything that composites show, or fewer than ``count``.
     """
+    for name, value in (("count", count), ("minutes", minutes), ("held_out", held_out), ("batch", batch)):
+        if value is not None and not value > 0:
+            raise BadInput(name, f"{value} is not more than 0")
     examples, names = dataset_examples(read_records(folder), count)
     names = sorted(name for name in names if name in sprites)
     composer, autoencoder = Composer({name: sprites[name] for name in names}), PatchAutoencoder.from_pretrained(DRAFT_FOLDER / "vae")
     unseen = HeldOut(composer, autoencoder, held_out)
-    figures = {}
+    figures, steps = {}, None
     for name, some in (("dataset", examples), ("composites", composites(composer, len(examples)))):
-        model, steps = train(some, minutes, batch, seed)
+        model, steps = train(some, minutes, batch, seed, steps, f"learning from {len(some)} pictures, {name}")
         model.register_to_config(score_threshold=choose_threshold(model, unseen))
         checked = unseen.check(model)
         figures[name] = {"ap50": checked["clean_ap50"], "recall": checked["clean_recall"], "steps": steps}
@@ -91,19 +96,28 @@ def composites(composer: Composer, count: int) -> Examples:
     return [(torch.from_numpy(one.image).permute(2, 0, 1), Truth.of(one)) for one in made]
 
 
-def train(examples: Examples, minutes: float, batch: int, seed: int) -> tuple[DenseDetector, int]:
-    """A detector that learns from nothing but these pictures, mirrored and spoiled; and in how many steps it did."""
+def train(
+    examples: Examples, minutes: float, batch: int, seed: int, steps: int | None = None, about: str = ""
+) -> tuple[DenseDetector, int]:
+    """A detector that learns from nothing but these pictures, mirrored and spoiled; and in how many steps it did.
+
+    It learns for ``minutes``, or for ``steps`` if they are given, however long those take. ``about`` stands beside the bar.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = DenseDetector(tuple(NAMES), tuple(COLOUR_NAMES), tuple(TEXTURE_NAMES)).to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.02)
     start, step = time.monotonic(), 0
-    while (share := (time.monotonic() - start) / (60 * minutes)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min((step + 1) / 200, 1.0) * min((1 - share) / COOLDOWN, 1.0)
-        step += 1
-        learn(model, average, optimizer, *_batch(examples, batch, rng), step)
+    with progress_bar() as progress:
+        task = progress.add_task(about, total=100)
+        while (share := step / steps if steps else (time.monotonic() - start) / (60 * minutes)) < 1:
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * min((step + 1) / 200, 1.0) * min((1 - share) / COOLDOWN, 1.0)
+            step += 1
+            learn(model, average, optimizer, *_batch(examples, batch, rng), step)
+            progress.update(task, completed=round(100 * share))
+        progress.update(task, completed=100)
     return average.eval(), step
 
 
