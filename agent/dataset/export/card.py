@@ -109,7 +109,7 @@ def _proof(folder: Folder) -> str:
         return ""
     found = read_json(path)
     shown = {name: json.dumps(value) if isinstance(value, dict | list) else value for name, value in found.items()}
-    about = "A small detector trained on this dataset, against one trained for as many steps on as many composites; both scored on other composites."
+    about = "A small detector trained on this dataset, against one trained for as many steps on as many composites; both scored on others."
     return f"## What a detector learns from it\n\n{about}\n\n" + _table(["figure", "value"], shown.items())
 
 
