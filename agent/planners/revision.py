@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ENLARGE = 1.2
 COMPACT = 0.06, 0.10  # share of the picture that a thing of compact shape covers, at least and at most
+COVERED = 0.25  # share of a box behind another one, from which on it moves away
 TRUSTED_IOU = 0.25  # what overlaps its place less is not followed
 MIS_STEP, MOST_MIS = 0.1, 0.5
 USUAL_ALPHA, ALPHA_STEP = 0.8, 0.2  # share of the steps with grounding
@@ -27,8 +28,9 @@ USUAL_ALPHA, ALPHA_STEP = 0.8, 0.2  # share of the steps with grounding
 def revised(plan: Plan, report: Report, seed: int) -> Plan:
     """The plan after one move for each instance that failed.
 
-    - missing: a larger box, away from what covers it; then, or where it is large already, one as wide as high and of middling
-      size, since painters are weak at unusual shapes. A plainer caption, and more steps with the Multi-Instance Sampler.
+    - missing: a box halfway to one that is as wide as high and of middling size, since painters are weak at unusual shapes and
+      sizes, or else a larger one, away from what covers it; then all the way. A plainer caption, and more steps with the
+      Multi-Instance Sampler.
     - misplaced: halfway to where it was seen, twice at most; then, or where that is far away, more steps with grounding.
     - wrong attribute: the caption says it again ("entirely red"), and more steps with the Multi-Instance Sampler.
     - what is seen and not planned joins the negative caption.
@@ -63,9 +65,9 @@ class _Moves:
 
     def missing(self, verdict: Verdict) -> None:
         index, box = verdict.instance, self.instances[verdict.instance].box
-        if not (box and box.area > COMPACT[1]) and self._first(index, "larger and plainer"):
-            ways = [_enlarged(box, self.instances, index)] if box else []
-        elif box and self._first(index, "plainer and of compact shape"):
+        if self._first(index, "plainer, and nearer to a compact shape" if box else "plainer"):
+            ways = self._wider_ways(index, box) if box else []
+        elif box and self._first(index, "of compact shape"):
             ways = _compact(box)
         else:
             return self._give_up(index)
@@ -74,6 +76,13 @@ class _Moves:
                 break
         self.instances[index] = _plainer(self.instances[index])
         self._more_mis()
+
+    def _wider_ways(self, index: int, box: Box) -> list[Box]:
+        """Where a missing thing is tried first: in a more usual shape; what is covered, rather away from what covers it."""
+        others = [other.box for i, other in enumerate(self.instances) if i != index and other.box]
+        covering = max(others, key=box.intersection, default=None)
+        usual, larger = _nearer_to_compact(box), _enlarged(box, covering)
+        return [larger, *usual] if covering and box.intersection(covering) > COVERED * box.area else [*usual, larger]
 
     def misplaced(self, verdict: Verdict) -> None:
         index, box = verdict.instance, self.instances[verdict.instance].box
@@ -153,12 +162,10 @@ class _Moves:
         return any(relation not in found[0] for relation in found[1])
 
 
-def _enlarged(box: Box, instances: list[Instance], index: int) -> Box:
-    """A fifth larger on the same foot, moved away from the instance that covers most of it."""
+def _enlarged(box: Box, crowding: Box | None) -> Box:
+    """A fifth larger on the same foot, moved away from what covers most of it."""
     width, height = min(box.width * ENLARGE, 0.98), min(box.height * ENLARGE, 0.98)
     middle = box.centre.x
-    others = [other.box for i, other in enumerate(instances) if i != index and other.box]
-    crowding = max(others, key=box.intersection, default=None)
     if crowding and 0 < box.intersection(crowding) < 0.9 * box.area:
         middle += 0.1 * width if middle >= crowding.centre.x else -0.1 * width
     x0 = min(max(middle - width / 2, 0.01), 0.99 - width)
@@ -167,11 +174,20 @@ def _enlarged(box: Box, instances: list[Instance], index: int) -> Box:
 
 
 def _compact(box: Box) -> list[Box]:
-    """As wide as high and of middling size, on the same foot or about the same middle; or else halfway to that."""
+    """As wide as high and of middling size, on the same foot, or else about the same middle."""
     side = min(max(box.area, COMPACT[0]), COMPACT[1]) ** 0.5
-    halfway = (side * box.width) ** 0.5, (side * box.height) ** 0.5
-    foot, middle = (lambda height: box.y1 - height / 2), (lambda height: box.centre.y)
-    return [_around(box.centre.x, at(size[1]), *size) for size in ((side, side), halfway) for at in (foot, middle)]
+    return _standing_as(box, side, side)
+
+
+def _nearer_to_compact(box: Box) -> list[Box]:
+    """Halfway (geometrically) to the largest compact shape, on the same foot, or else about the same middle."""
+    side = COMPACT[1] ** 0.5
+    return _standing_as(box, (side * box.width) ** 0.5, (side * box.height) ** 0.5)
+
+
+def _standing_as(box: Box, width: float, height: float) -> list[Box]:
+    """Boxes of this size on the foot of another one, and about its middle."""
+    return [_around(box.centre.x, y, width, height) for y in (box.y1 - height / 2, box.centre.y)]
 
 
 def _around(x: float, y: float, width: float, height: float) -> Box:

@@ -64,26 +64,36 @@ def test_each_failure_has_its_own_move_and_the_noise_stays(cup, changed):
     assert len(after.notes) == 1  # each move is a note
 
 
-def test_what_is_missing_grows_away_from_what_covers_it():
-    grown = revised(START, report((MISSING, None), OK), 1).layout.instances[0]
-    assert grown.box.area == pytest.approx(1.44 * CUP.area) and grown.caption == "a fine cup"
+def halfway(box):
+    """Sides on the way to a square of a tenth of the picture."""
+    return [(0.1**0.5 * side) ** 0.5 for side in (box.width, box.height)]
+
+
+def with_cup_at(where, **changes):
+    cup = START.layout.instances[0].model_copy(update={"box": where})
+    dog = START.layout.instances[1].model_copy(update={"box": box(0.7, 0.8, 0.9, 0.95)})
+    return START.model_copy(update={"layout": START.layout.with_instances([cup, dog]), **changes})
+
+
+@pytest.mark.parametrize("where", [CUP, box(0.4, 0.1, 0.46, 0.7), box(0.1, 0.35, 0.6, 0.85)], ids=["small", "thin", "large"])
+def test_what_is_missing_gets_a_more_usual_shape_on_the_same_foot(where):
+    cup = revised(with_cup_at(where), report((MISSING, None), OK), 1).layout.instances[0]
+    assert [cup.box.width, cup.box.height] == pytest.approx(halfway(where)) and cup.box.y1 == pytest.approx(where.y1)
+    assert cup.caption == "a fine cup"
+
+
+def test_what_is_missing_and_covered_grows_away_from_what_covers_it():
     crowded = START.layout.with_instances(
         [START.layout.instances[0], Instance(caption="a dog", category="dog", box=box(0.2, 0.3, 0.6, 0.7))]
     )
-    after = revised(START.model_copy(update={"layout": crowded}), report((MISSING, None), OK), 1)
-    assert after.layout.instances[0].box.centre.x < CUP.centre.x
+    after = revised(START.model_copy(update={"layout": crowded}), report((MISSING, None), OK), 1).layout.instances[0]
+    assert after.box.area == pytest.approx(1.44 * CUP.area) and after.box.centre.x < CUP.centre.x
 
 
-@pytest.mark.parametrize(
-    ("where", "notes"),
-    [(CUP, ("cup 1: larger and plainer.",)), (box(0.02, 0.2, 0.98, 0.42), ())],
-    ids=["larger did not help", "large already"],
-)
-def test_what_is_missing_then_gets_a_compact_shape(where, notes):
-    cup = START.layout.instances[0].model_copy(update={"box": where})
-    layout = START.layout.with_instances([cup, START.layout.instances[1].model_copy(update={"box": box(0.7, 0.8, 0.9, 0.95)})])
-    plan = START.model_copy(update={"layout": layout, "notes": notes})
-    after = revised(plan, report((MISSING, None), OK), 1).layout.instances[0]
+@pytest.mark.parametrize("where", [CUP, box(0.02, 0.2, 0.98, 0.42)], ids=["small", "wide"])
+def test_what_is_still_missing_gets_a_compact_shape(where):
+    tried = with_cup_at(where, notes=("cup 1: plainer, and nearer to a compact shape.",))
+    after = revised(tried, report((MISSING, None), OK), 1).layout.instances[0]
     assert after.box.width == pytest.approx(after.box.height) and COMPACT[0] - 1e-9 <= after.box.area <= COMPACT[1] + 1e-9
     assert after.box.y1 == pytest.approx(max(where.y1, after.box.height + 0.01)) and after.caption == "a fine cup"
 
@@ -114,7 +124,7 @@ def test_spent_moves_ask_for_another_seed_each_time(cup):
 
 
 def test_nothing_follows_a_picture_that_is_not_painted_again():
-    tried = START.model_copy(update={"notes": ("cup 1: larger and plainer.", "cup 1: plainer and of compact shape.")})
+    tried = START.model_copy(update={"notes": ("cup 1: plainer, and nearer to a compact shape.", "cup 1: of compact shape.")})
     after = revised(tried, report((MISSING, None), (MISPLACED, box(0.55, 0.4, 0.85, 0.8))), 1)
     assert after.seed != START.seed
     assert after.layout.instances[1] == START.layout.instances[1]
@@ -151,13 +161,14 @@ class Revising(OfflinePlanner):
 
 def test_the_loop_keeps_the_noise_until_the_moves_are_spent(tmp_path):
     planner, painter = Revising(), RectanglePainter({seed: {"dog"} for seed in range(100)})
-    run = agent(tmp_path, painter, planner=planner, rounds=3).run("a dog and a cat")
+    run = agent(tmp_path, painter, planner=planner, rounds=4).run("a dog and a cat")
     seeds = [settings.seed for _, settings in painter.painted]
-    assert seeds[:2] == [0, 0] and seeds[2] != 0 and run.verified  # only the first noise forgets the dog
-    assert [plan.seed for plan in planner.handed] == [0, 0]
+    assert seeds[:3] == [0, 0, 0] and seeds[3] != 0 and run.verified  # only the first noise forgets the dog
+    assert [plan.seed for plan in planner.handed] == [0, 0, 0]
     assert painter.painted[1][1].mis == pytest.approx(0.2)
-    assert painter.painted[0][0] != painter.painted[1][0]
-    assert "dog" in run.rounds[1].notes[-1] and "compact" in run.rounds[1].notes[-1]
+    layouts = [layout for layout, _ in painter.painted]
+    assert layouts[0] != layouts[1] != layouts[2] == layouts[3]
+    assert all("dog" in run.rounds[number].notes[-1] and "compact" in run.rounds[number].notes[-1] for number in (1, 2))
 
 
 def test_of_several_pictures_the_noise_of_the_best_is_kept(tmp_path):
