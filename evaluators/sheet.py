@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -36,11 +36,19 @@ def contact_sheet(tiles: Sequence[Tile], path: Path, side: int = SIDE, columns: 
         x, y = index % columns * side, index // columns * height
         sheet.paste(tile.image.convert("RGB").resize((side, side)), (x, y))
         for number, line in enumerate(tile.lines):
-            while line and draw.textlength(line, font) > side - 8:
-                line = line[:-1]
+            line = _shortened(line, lambda text: draw.textlength(text, font) <= side - 8)
             last = number + 1 == len(tile.lines)
             draw.text((x + 4, y + side + 3 + LINE * number), line, fill=tile.colour if last else "black", font=font)
     encoded = BytesIO()
     sheet.quantize(256).save(encoded, "PNG", optimize=True)  # a third of the bytes; the pictures themselves are elsewhere
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, encoded.getvalue())
+
+
+def _shortened(line: str, fits: Callable[[str], bool]) -> str:
+    """The line, or as much of its beginning as fits with dots behind it."""
+    if fits(line):
+        return line
+    while line and not fits(line.rstrip() + "…"):
+        line = line[:-1]
+    return line.rstrip() + "…"

@@ -164,7 +164,7 @@ def train(
         for part in (model, average):
             take_over(part, load_file(out / "detector" / "diffusion_pytorch_model.safetensors"))
     drawings, passed = load_sprites(sprites), PatchAutoencoder.from_pretrained(autoencoder)
-    held_out = HeldOut(Composer(drawings), passed)
+    held_out = HeldOut(Composer(drawings), passed, mirrored=not judge)  # as the detector of the loop looks
     scenes = Scenes(Composer(drawings, favour=FAVOUR), passed, np.random.default_rng([1000 + step, seed]))
 
     start, saved, first = time.monotonic(), time.monotonic(), step

@@ -28,9 +28,10 @@ class Seen(NamedTuple):
 
 
 class HeldOut:
-    """Composed pictures that no training sees, clean and spoiled."""
+    """Composed pictures that no training sees, clean and spoiled; ``mirrored`` has detectors look at mirror images too."""
 
-    def __init__(self, composer: Composer, autoencoder: PatchAutoencoder, count: int = 240):
+    def __init__(self, composer: Composer, autoencoder: PatchAutoencoder, count: int = 240, mirrored: bool = False):
+        self.mirrored = mirrored
         rng = np.random.default_rng(HELD_OUT_SEED)
         composites = [composer.compose(rng) for _ in range(count)]
         clean = to_tensor([composite.image for composite in composites])
@@ -56,7 +57,7 @@ class HeldOut:
         """What `judge` says of either kind of pictures."""
         model.eval()
         return {
-            kind: self.judge([one for part in pictures.split(20) for one in model.detect(part, LOWEST_SCORE)])
+            kind: self.judge([one for part in pictures.split(20) for one in model.detect(part, LOWEST_SCORE, self.mirrored)])
             for kind, pictures in self.pictures.items()
         }
 

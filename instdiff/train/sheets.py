@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,8 +105,7 @@ def contact_sheet(pictures: Sequence[Shown], columns: int = 4) -> np.ndarray:
             x0, y0, x1, y1 = (round(value) for value in one.box.to_corners((size, size)))
             cv2.rectangle(cell, (x0, y0), (x1 - 1, y1 - 1), (255, 0, 0), 1)
             cv2.putText(cell, one.caption, (x0 + 2, y0 + 9), font, 0.3, (0, 0, 0), 1, cv2.LINE_AA)
-        for line in range(3):
-            text = picture.caption[line * LINE : (line + 1) * LINE]
+        for line, text in enumerate(textwrap.wrap(picture.caption, LINE, max_lines=3, placeholder=" ...")):
             cv2.putText(cell, text, (2, size + 12 + 13 * line), font, 0.32, (0, 0, 0), 1, cv2.LINE_AA)
         top, left = number // columns * (size + STRIP), number % columns * size
         sheet[top : top + size + STRIP, left : left + size] = cell

@@ -236,7 +236,7 @@ def test_resumes_and_saves(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "DenseDetector", lambda *names: DenseDetector(*names, **SMALL))
     monkeypatch.setattr(training, "load_sprites", lambda folder: composer().sprites)
     monkeypatch.setattr(training.PatchAutoencoder, "from_pretrained", lambda folder: Passed())
-    monkeypatch.setattr(training, "HeldOut", lambda *_: held_out)
+    monkeypatch.setattr(training, "HeldOut", lambda *_, **how: held_out)
     for _ in range(2):
         training.train(tmp_path, tmp_path, tmp_path, 0.03, 0.01, 4, 2e-3, resume=True)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
