@@ -29,8 +29,7 @@ def revised(plan: Plan, report: Report, seed: int) -> Plan:
     """The plan after one move for each instance that failed.
 
     - missing: a box halfway to one that is as wide as high and of middling size, since painters are weak at unusual shapes and
-      sizes, or else a larger one, away from what covers it; then all the way. A plainer caption, and more steps with the
-      Multi-Instance Sampler.
+      sizes, or else a larger one, away from what covers it; then all the way. A plainer caption.
     - misplaced: halfway to where it was seen, twice at most; then, or where that is far away, more steps with grounding.
     - wrong attribute: the caption says it again ("entirely red"), and more steps with the Multi-Instance Sampler.
     - what is seen and not planned joins the negative caption.
@@ -75,7 +74,6 @@ class _Moves:
             if self._move(index, way):
                 break
         self.instances[index] = _plainer(self.instances[index])
-        self._more_mis()
 
     def _wider_ways(self, index: int, box: Box) -> list[Box]:
         """Where a missing thing is tried first: in a more usual shape; what is covered, rather away from what covers it."""
@@ -103,7 +101,7 @@ class _Moves:
         if not self._first(index, "its attribute is said again"):
             return self._give_up(index)
         self.instances[index] = _said_again(self.instances[index])
-        self._more_mis()
+        self.mis = round(min(max(self.plan.mis or 0.0, MIS_STEP) + MIS_STEP, MOST_MIS), 2)
 
     def deny(self, categories: list[str]) -> None:
         """What is seen and not planned joins the negative caption."""
@@ -141,9 +139,6 @@ class _Moves:
 
     def _give_up(self, index: int) -> None:
         self.spent.append(self._tag(index))
-
-    def _more_mis(self) -> None:
-        self.mis = round(min(max(self.plan.mis or 0.0, MIS_STEP) + MIS_STEP, MOST_MIS), 2)
 
     def _move(self, index: int, box: Box) -> bool:
         """Put an instance into another box, if what the words ask for still holds; True if it moved."""
