@@ -64,8 +64,8 @@ class _Moves:
 
     def missing(self, verdict: Verdict) -> None:
         index, box = verdict.instance, self.instances[verdict.instance].box
-        if self._first(index, "plainer, and nearer to a compact shape" if box else "plainer"):
-            ways = self._wider_ways(index, box) if box else []
+        if self._first(index, "plainer, and larger or nearer to a compact shape" if box else "plainer"):
+            ways = self._first_ways(index, box) if box else []
         elif box and self._first(index, "of compact shape"):
             ways = _compact(box)
         else:
@@ -75,7 +75,7 @@ class _Moves:
                 break
         self.instances[index] = _plainer(self.instances[index])
 
-    def _wider_ways(self, index: int, box: Box) -> list[Box]:
+    def _first_ways(self, index: int, box: Box) -> list[Box]:
         """Where a missing thing is tried first: in a more usual shape; what is covered, rather away from what covers it."""
         others = [other.box for i, other in enumerate(self.instances) if i != index and other.box]
         covering = max(others, key=box.intersection, default=None)

@@ -92,7 +92,7 @@ def test_what_is_missing_and_covered_grows_away_from_what_covers_it():
 
 @pytest.mark.parametrize("where", [CUP, box(0.02, 0.2, 0.98, 0.42)], ids=["small", "wide"])
 def test_what_is_still_missing_gets_a_compact_shape(where):
-    tried = with_cup_at(where, notes=("cup 1: plainer, and nearer to a compact shape.",))
+    tried = with_cup_at(where, notes=("cup 1: plainer, and larger or nearer to a compact shape.",))
     after = revised(tried, report((MISSING, None), OK), 1).layout.instances[0]
     assert after.box.width == pytest.approx(after.box.height) and COMPACT[0] - 1e-9 <= after.box.area <= COMPACT[1] + 1e-9
     assert after.box.y1 == pytest.approx(max(where.y1, after.box.height + 0.01)) and after.caption == "a fine cup"
@@ -124,7 +124,7 @@ def test_spent_moves_ask_for_another_seed_each_time(cup):
 
 
 def test_nothing_follows_a_picture_that_is_not_painted_again():
-    tried = START.model_copy(update={"notes": ("cup 1: plainer, and nearer to a compact shape.", "cup 1: of compact shape.")})
+    tried = START.model_copy(update={"notes": ("cup 1: plainer, and larger or nearer to a compact shape.", "cup 1: of compact shape.")})
     after = revised(tried, report((MISSING, None), (MISPLACED, box(0.55, 0.4, 0.85, 0.8))), 1)
     assert after.seed != START.seed
     assert after.layout.instances[1] == START.layout.instances[1]
