@@ -11,6 +11,8 @@ from agent.planners.grammar.word_tests import begins_other, ends_in_noun, is_fin
 from agent.planners.grammar.words import Text, is_plural, known, singular_of
 from instdiff import knowledge
 
+LONGEST_RUN = 40  # words of a noun phrase; without a bound, a long text without nouns is read again from each of its words
+
 
 class NounParser:
     """Finds the noun phrase that starts at a word of a text."""
@@ -106,7 +108,7 @@ class NounParser:
     def _run(self, at: int, count: int | None, determiner: str) -> tuple[list[str], tuple[int, int] | None]:
         """The words up to the next that ends a noun phrase, and where in them the last known noun lies."""
         start, hit, plural = at, None, False
-        while word := self.text.word(at):
+        while at - start < LONGEST_RUN and (word := self.text.word(at)):
             listed = at > start and word in ("and", ",") and all(w in v.ADJECTIVES or w in ("and", ",") for w in self.text.words[start:at])
             if listed and self.text.word(at + 1) in v.ADJECTIVES and ends_in_noun(self.text, at + 1):
                 at += 1
