@@ -211,8 +211,9 @@ def test_a_layout_file_is_painted_and_resized(door):
 
 
 def test_interrupt_says_how_to_go_on(tmp_path):
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job would not hear it
     script = "import sys; from tests.agent import doubles; doubles.install(); import run_agent; sys.exit(run_agent.main(sys.argv[1:]))"
-    process = python(script, "dog", "--out", str(tmp_path), "--json", DOUBLES_DELAY_S="0.5")
+    process = python(heard + script, "dog", "--out", str(tmp_path), "--json", DOUBLES_DELAY_S="0.5")
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("*/round-0/layout.json")):
         assert process.poll() is None and time.monotonic() < deadline
