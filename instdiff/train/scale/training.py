@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -119,8 +120,15 @@ class Training:
             print(f'{folder}: the model; paint with: python run_agent.py "two dogs" --engine {folder}')
 
     def leave(self) -> None:
-        """End together with the other processes: one that goes early can leave the rest hanging."""
+        """End together with the other processes: one that goes early can leave the rest hanging. Nothing can be trained after.
+
+        The wrapped model goes before the group of processes. Whatever holds that group last waits for gloo's threads, and the
+        model does so under the interpreter's lock, which such a thread may want: now and then both would wait for ever.
+        """
         self.accelerator.wait_for_everyone()
+        del self.learner, self.optimizer
+        self.accelerator.free_memory()
+        gc.collect()  # what goes round in a circle
         self.accelerator.end_training()
 
 

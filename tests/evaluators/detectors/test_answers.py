@@ -100,14 +100,14 @@ def test_damaged_answers_never_crash_and_are_bounded(name):
             for _ in range(generator.randint(0, 4)):
                 at = generator.randrange(len(letters)) if letters else 0
                 letters[at : at + generator.randint(0, 3)] = generator.choices('[]{},:"<>0159_ a', k=generator.randint(0, 3))
-            started = time.monotonic()
+            started = time.process_time()
             try:
                 found = read("".join(letters), SIZE)
             except ServiceError:
                 found = []
             tried += 1
             assert len(found) <= answers.MAX_FOUND and all(label and len(label) <= answers.MAX_LABEL_CHARS for label, _ in found)
-            assert time.monotonic() - started < 5
+            assert time.process_time() - started < 5  # no text takes ever longer
     assert tried > 400
 
 
