@@ -293,6 +293,8 @@ def train(
             if sheet and not places_only:
                 sheet(average, held_out, out / f"samples-{step:08d}.jpg")
             saved = time.monotonic()
+    if dist.is_initialized():
+        dist.destroy_process_group()  # ends gloo's threads while they may still take the interpreter's lock
 
 
 def share_gradients(painter: Painter, elapsed: float) -> float:
