@@ -5,6 +5,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 import traceback
 
 import pytest
@@ -116,9 +117,11 @@ def test_ends_in_one_clear_error(case, caplog):
 
 @pytest.mark.parametrize(("how", "reason"), [("never", "timeout"), ("endless", "does not end"), ("dribble", "does not end")])
 def test_a_server_that_does_not_end_is_left(how, reason):
+    started = time.monotonic()
     with ChatServer(Reply(how=how, body=b" ")) as server, pytest.raises(ServiceError, match=reason):
         planner(server, timeout_s=0.4, max_attempts=2).plan(PROMPT, (512, 512), 0)
     assert len(server.requests) == 2
+    assert time.monotonic() - started < 8  # the time that was given is kept
 
 
 def test_the_ways_of_asking():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from collections.abc import Iterator
@@ -126,9 +125,8 @@ class Training:
         model does so under the interpreter's lock, which such a thread may want: now and then both would wait for ever.
         """
         self.accelerator.wait_for_everyone()
-        del self.learner, self.optimizer
+        del self.learner
         self.accelerator.free_memory()
-        gc.collect()  # what goes round in a circle
         self.accelerator.end_training()
 
 
