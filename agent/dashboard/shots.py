@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -224,14 +225,14 @@ def picture_all(browser, address: str, store: Path, folder: Path) -> None:
 
 
 def _paint(tab) -> None:
-    """Start a picture and wait until something of it is seen."""
+    """Start a picture and wait until something of it can be recognised."""
     tab.get_by_label("The scene in words").fill("two dogs to the left of a red car")
     tab.get_by_text("More settings").click()
-    tab.get_by_role("spinbutton", name="Steps").fill("60")
+    tab.get_by_role("spinbutton", name="Steps").fill("200")
     tab.get_by_text("More settings").click()
     tab.get_by_role("button", name="Make the picture").click()
     tab.get_by_text("as far as it is").first.wait_for(timeout=300_000)
-    tab.get_by_text("step 4").first.wait_for(timeout=300_000)
+    tab.get_by_text(re.compile(r"step [89]\d of")).first.wait_for(timeout=300_000)  # the first steps show noise alone
 
 
 def _save(content: bytes, path: Path) -> None:
