@@ -25,7 +25,8 @@ What the pictures are of is one of
   --layouts PATH     a folder of layouts, the lines of python -m agent.plans, or COCO annotations; they keep their places
 
 Candidate number i has a prompt and a seed that depend on i alone. The same command goes on with what was stopped or killed,
-and leaves the same files as if it had not been; a larger --count adds to it. FOLDER then holds
+and leaves the same files as if it had not been; a larger --count adds to it, a smaller one removes nothing.
+FOLDER then holds
 
   items/     one PNG and one JSON for each picture that is kept, and manifest.json
   rejected/  one JSON for each candidate that did not pass

@@ -38,7 +38,8 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     of.add_argument("--per-picture", default="2-5", metavar="N-M", help="so many things a picture, with --scenes (2-5)")
     of.add_argument("--things", type=names, default=(), metavar="A,B", help="only these things (default: those that the verifier knows)")
     of.add_argument("--colours", type=names, default=(), metavar="A,B", help="a colour of these for each thing")
-    of.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: one for each prompt or layout, else {COUNT})")
+    at_least = f"one for each prompt or layout, else {COUNT}; as many as before, if that is more"
+    of.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: {at_least})")
     of.add_argument("--tries", type=float, default=MANY_TRIES, metavar="X", help="candidates for each of them, at most (4)")
     keep = parser.add_argument_group("what is kept")
     keep.add_argument("--verifier", metavar="NAME", help="see run_agent.py --help (default: the engine's own)")
@@ -91,26 +92,33 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
         raise BadInput("slurm", "give either --ray or --slurm")
     if not args.verifier and (note := default_verifier(recipe.engine)[1]):
         print(f"note: {note}", file=sys.stderr)
-    count = args.count or len(source) or COUNT
     folder = Folder(args.folder.resolve())
-    order = Order(folder, recipe, source, count, args.tries, args.retries)
     with folder.locked():
         folder.open({**recipe.fingerprint(), **source.about()})
+        count = folder.ask(args.count, len(source) or COUNT)
         try:
-            _run(order, args)
-        finally:
-            manifest = folder.finish(count)
+            _run(Order(folder, recipe, source, count, args.tries, args.retries), args)
+        except BaseException:  # of any kind: what is done by then is written down also where the user stops it
+            folder.finish(count, stopped=True)
+            raise
+        manifest = folder.finish(count)
     decided, failures = folder.decided(), folder.failures()
     code = SOME_FAILED if failures else TOO_FEW if len(manifest.pictures) < count else NOTHING_WRONG
-    kept = {"folder": str(args.folder), "kept": len(manifest.pictures), "asked": count, "candidates": len(decided)}
-    return {**kept, "failed": len(failures)}, code
+    kept = len(manifest.pictures)
+    result = {"folder": str(args.folder), "kept": kept, "asked": count, "candidates": len(decided)}
+    result["failed"] = len(failures)
+    if kept > count:
+        result["notes"] = [f"{kept} pictures are there already, more than --count {count}: all are kept"]
+    return result, code
 
 
 def _run(order: Order, args: argparse.Namespace) -> None:
-    """Make what is missing, where it is asked for."""
+    """Make what is missing, where it is asked for; nothing is loaded or started where nothing is missing."""
     from agent.dataset import making, on_ray, on_slurm
     from agent.dataset.progress import shown
 
+    if order.is_done():
+        return
     with shown(order.folder, order.count) as told:
         if args.ray:
             on_ray.make_on_ray(order, told, args.ray, args.address)

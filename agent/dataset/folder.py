@@ -6,6 +6,7 @@
     rejected/000013.json what did not pass
     plans/000012.json    the plan of each candidate, so that no planner is asked twice
     failed.jsonl         what could not be made, and why
+    asked.json           the largest count that was ever asked for
 
 Any number of processes may write at once: each file is written whole under its own temporary name, and two that make the
 same item make the same files.
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ITEMS, REJECTED, FAILED, PLANS, LOCK = "items", "rejected", "failed", "plans", ".lock"
+ASKED = "asked.json"
 
 
 class Item(_Value):
@@ -76,6 +78,12 @@ class Failure(_Value):
     index: int
     prompt: str
     error: str
+
+
+class Asked(_Value):
+    """How many items a folder is to hold: the largest number that a command was given."""
+
+    count: int = Field(ge=1)
 
 
 def key_of(index: int) -> str:
@@ -127,6 +135,21 @@ class Folder:
                 raise BadInput("folder", f"{self.path} is being worked on by another process") from error
             yield
 
+    def ask(self, count: int | None, default: int) -> int:
+        """How many items a command is to make. The largest number so far is written down for `finish`.
+
+        Args:
+            count: as it was given; None asks for as many as before, and for ``default`` at least.
+        """
+        before = self._asked() or len(list(self.items.glob("[0-9]*.json")))
+        asked = count or max(default, before)
+        write_json(self.path / ASKED, Asked(count=max(asked, before)).model_dump())
+        return asked
+
+    def _asked(self) -> int:
+        path = self.path / ASKED
+        return Asked.parse(parse_json(read_bytes(path), str(path)), str(path)).count if path.exists() else 0
+
     @cached_property
     def made_with(self) -> dict[str, str | int | float]:
         """What all pictures are made with, as the manifest says it."""
@@ -162,24 +185,37 @@ class Folder:
     def failures(self) -> list[Failure]:
         return [Failure.parse(parse_json(read_bytes(path), str(path))) for path in sorted(self.failed.glob("*.json"))]
 
-    def finish(self, count: int) -> Manifest:
-        """Write ``failed.jsonl`` and the manifest; the first ``count`` items stay, as soon as all candidates before them are decided.
+    def finish(self, count: int, stopped: bool = False) -> Manifest:
+        """Write ``failed.jsonl`` and the manifest. What stands in the manifest once is never removed.
 
-        What several processes made beyond that goes, so that the same command always leaves the same set.
+        As soon as the largest count that was ever asked for is reached, with all candidates before it decided, what
+        several processes made beyond it goes, so that the same command always leaves the same set.
+
+        Args:
+            stopped: not everything could be made. Items after a candidate that is not decided stay, but not in the
+                manifest: they may lie beyond the count.
         """
         clear_unfinished(self.path)
+        manifest = manifests.read_manifest(self.items)
         decided = self.decided()
-        kept = [index for index in unbroken(decided) if decided[index] == ITEMS]
-        if len(kept) >= count:
-            for index in (index for index in decided if index > kept[count - 1]):
+        listed = max((int(picture.key) for picture in manifest.pictures), default=-1)
+        kept = items_before_a_gap(decided)
+        asked = max(count, self._asked())
+        last = max(decided, default=-1)
+        if len(kept) >= asked:
+            last = max(kept[asked - 1], listed)
+            for index in (index for index in decided if index > last):
                 (self.path / decided[index] / f"{key_of(index)}.json").unlink()
+        elif stopped:
+            last = max(unbroken(decided).stop - 1, listed)
         for picture in self.items.glob("[0-9]*.png"):
             if not picture.with_suffix(".json").exists():
                 picture.unlink()
         lines = [failure.model_dump_json() + "\n" for failure in self.failures()]
         write_bytes(self.path / "failed.jsonl", "".join(lines).encode())
-        pictures = tuple(Picture(key=item.key, seed=item.seed, sha256=item.sha256) for item in self.read())
-        manifest = manifests.read_manifest(self.items).model_copy(update={"pictures": pictures})
+        items = [item for item in self.read() if item.index <= last]
+        pictures = tuple(Picture(key=item.key, seed=item.seed, sha256=item.sha256) for item in items)
+        manifest = manifest.model_copy(update={"pictures": pictures})
         self._write_manifest(manifest)
         return manifest
 
@@ -206,3 +242,8 @@ class Folder:
 def unbroken(decided: dict[int, str]) -> range:
     """The candidates from the first on up to the first that is not decided."""
     return range(next(index for index in range(len(decided) + 1) if index not in decided))
+
+
+def items_before_a_gap(decided: dict[int, str]) -> list[int]:
+    """The items that have only decided candidates before them: the first of the dataset, whatever else is made."""
+    return [index for index in unbroken(decided) if decided[index] == ITEMS]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from agent.dataset.folder import ITEMS, Folder
+from agent.dataset.folder import ITEMS, Folder, items_before_a_gap
 from agent.dataset.planning import Planning, planner_of, together
 from agent.dataset.recipe import Recipe
 from agent.dataset.sources import Layouts, Source
@@ -44,9 +44,15 @@ class Order:
         return Worker(self.folder, self.recipe, self.retries)
 
     def needs(self, number: int) -> bool:
-        """False if the items before a batch make up the dataset already, whatever else is still being made."""
+        """False if the dataset is there, or the items before a batch make it up, whatever else is still being made."""
         first = number * self.recipe.batch
-        return sum(became == ITEMS and index < first for index, became in self.folder.decided().items()) < self.count
+        decided = self.folder.decided()
+        before = sum(became == ITEMS and index < first for index, became in decided.items())
+        return max(before, len(items_before_a_gap(decided))) < self.count
+
+    def is_done(self) -> bool:
+        """True if no batch is left to make."""
+        return next(self.to_do(), None) is None
 
     def to_do(self, first: int = 0, step: int = 1) -> Iterator[int]:
         """Numbers of batches that are not done, as long as they are needed; every ``step``-th from ``first`` on."""

@@ -73,15 +73,102 @@ def test_what_a_kill_leaves_is_mended_and_nothing_is_made_twice(tmp_path, gone):
     assert not list(tmp_path.rglob(".writing-*"))
 
 
-def test_a_larger_count_adds_and_a_smaller_one_takes_away(tmp_path):
+def test_a_larger_count_adds_and_a_smaller_one_keeps_all(tmp_path):
     finished(replace(an_order(tmp_path), count=5))
     assert [item.index for item in Folder(tmp_path).read()] == [0, 1, 2, 3, 4]
-    few = files_of(Folder(tmp_path))
     finished(an_order(tmp_path))
     finished(an_order(tmp_path / "whole"))
-    assert files_of(Folder(tmp_path)) == files_of(Folder(tmp_path / "whole"))
+    whole = files_of(Folder(tmp_path / "whole"))
+    assert files_of(Folder(tmp_path)) == whole
     finished(replace(an_order(tmp_path), count=5))
-    assert files_of(Folder(tmp_path)) == few
+    assert files_of(Folder(tmp_path)) == whole
+
+
+def ask_and_finish(path, count):
+    """As the command makes a set of this size in this process."""
+    order = replace(an_order(path), count=count)
+    order.folder.open({**order.recipe.fingerprint(), **order.source.about()})
+    order.folder.ask(count, default=count)
+    make(order)
+    return order.folder.finish(count)
+
+
+def kill_within(path, count):
+    """What two processes leave if both are killed: one has made its half, beyond the count too, the other nothing."""
+    order = replace(an_order(path), count=count)
+    order.folder.open({**order.recipe.fingerprint(), **order.source.about()})
+    order.folder.ask(count, default=count)
+    make(order, first=1, step=2)
+    assert len(list(unbroken(order.folder.decided()))) < count < max(order.folder.decided())
+    return order.folder
+
+
+def test_a_small_count_between_two_larger_ones_changes_nothing(tmp_path):
+    for count in (COUNT, 3):
+        ask_and_finish(tmp_path / "asked", count)
+    kill_within(tmp_path / "asked", 14)
+    ask_and_finish(tmp_path / "asked", 14)
+    ask_and_finish(tmp_path / "whole", 14)
+    assert files_of(Folder(tmp_path / "asked")) == files_of(Folder(tmp_path / "whole"))
+
+
+def test_a_smaller_count_after_a_kill_loses_nothing(tmp_path):
+    ask_and_finish(tmp_path, 5)
+    before = files_of(kill_within(tmp_path, 14))
+    manifest = before.pop("items/manifest.json")
+    assert len(ask_and_finish(tmp_path, 3).pictures) > 5
+    after = files_of(Folder(tmp_path))
+    assert after.pop("items/manifest.json") != manifest and after == before and Folder(tmp_path).check() == []
+
+
+def test_what_stands_in_the_manifest_of_a_stopped_making_stays(tmp_path):
+    folder = kill_within(tmp_path / "stopped", 14)
+    assert not folder.finish(14, stopped=True).pictures  # the first batch is not there: what follows may be too much
+    make(replace(an_order(tmp_path / "stopped"), count=4))
+    listed = folder.finish(14, stopped=True).keys
+    assert len(listed) == 8 and listed <= ask_and_finish(tmp_path / "stopped", 14).keys
+    ask_and_finish(tmp_path / "whole", 14)
+    assert files_of(folder) == files_of(Folder(tmp_path / "whole"))
+
+
+def the_command(tmp_path, *more):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a dog\na cat\na tree\n")
+    return ["make", str(tmp_path / "made"), "--prompts", str(prompts), "--batch", "4", "--json", *more]
+
+
+@pytest.mark.parametrize(("again", "asked"), [(["--count", "2"], 2), ([], COUNT)])
+def test_a_smaller_or_forgotten_count_keeps_what_is_finished(tmp_path, capsys, again, asked):
+    assert main(the_command(tmp_path, "--count", str(COUNT))) == 0
+    before = files_of(Folder(tmp_path / "made"))
+    capsys.readouterr()
+    assert main(the_command(tmp_path, *again)) == 0
+    said = json.loads(capsys.readouterr().out)
+    notes = [f"{COUNT} pictures are there already, more than --count 2: all are kept"] if again else []
+    assert (said["kept"], said["asked"], said.get("notes", [])) == (COUNT, asked, notes)
+    assert files_of(Folder(tmp_path / "made")) == before
+
+
+def test_a_set_made_before_counts_were_written_down_is_kept(tmp_path, capsys):
+    assert main(the_command(tmp_path, "--count", str(COUNT))) == 0
+    (tmp_path / "made/asked.json").unlink()
+    assert main(the_command(tmp_path)) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["kept"] == COUNT
+
+
+@pytest.mark.parametrize("count", [COUNT, 4])
+def test_a_finished_set_is_left_alone(tmp_path, doubles, monkeypatch, count):
+    def refuse(*args, **options):
+        raise AssertionError("nothing is to be loaded")
+
+    assert main(the_command(tmp_path, "--count", str(count))) == 0
+    painted = len(doubles.batches)
+    for place in ("worker.load_engine", "worker.load_detector", "planning.load_planner"):
+        monkeypatch.setattr(f"agent.dataset.{place}", refuse)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("made/items/0*")}
+    assert main(the_command(tmp_path, "--count", str(count))) == 0
+    assert len(doubles.batches) == painted
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("made/items/0*")} == times
 
 
 @pytest.mark.parametrize(
@@ -151,8 +238,12 @@ def test_failures_are_bounded_listed_and_tried_again(tmp_path, doubles):
     assert doubles.alone["a car"] == len(failed) * (order.retries + 1)
     assert len(list(order.folder.read())) == COUNT  # the others were made, those of the same batches too
     doubles.refuse("nothing")
+    listed = read_manifest(order.folder.items).keys
     finished(order)
-    assert (tmp_path / "failed.jsonl").read_text() == "" and [item.index for item in order.folder.read()] == list(range(COUNT))
+    assert (tmp_path / "failed.jsonl").read_text() == ""
+    items = list(order.folder.read())
+    assert [item.index for item in items[:COUNT]] == list(range(COUNT))
+    assert listed < {item.key for item in items}  # what had taken the place of the failures stays
 
 
 class Flaky:
@@ -295,5 +386,6 @@ def test_unbroken_and_needed(tmp_path):
     assert list(unbroken({0: "items", 1: "rejected", 3: "items"})) == [0, 1] and not unbroken({1: "items"})
     order = replace(an_order(tmp_path), count=4)
     finished(order)
-    assert order.needs(0) and not order.needs(1) and list(order.to_do()) == []
+    assert not order.needs(0) and order.is_done()
+    assert replace(order, count=5).needs(1) and not replace(order, count=5).is_done()
     assert read_manifest(order.folder.items).keys == {"000000", "000001", "000002", "000003"}

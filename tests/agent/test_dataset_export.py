@@ -96,6 +96,19 @@ def test_yolo_layout(dataset, records):
             assert np.array([line[1:] for line in lines], dtype=float) == pytest.approx(np.array(expected), abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["coco", "yolo"])
+def test_an_edit_of_an_exported_picture_leaves_the_dataset_whole(dataset, records, name):
+    for record in records.values():
+        exported = dataset / "export" / name / "images" / record.split / record.path.name
+        assert exported.read_bytes() == record.path.read_bytes() and not exported.samefile(record.path)
+        with exported.open("r+b") as file:
+            file.write(b"edited")
+    try:
+        assert main(["check", str(dataset)]) == 0
+    finally:
+        assert main(["export", str(dataset)]) == 0
+
+
 def test_webdataset_by_webdataset(dataset, records):
     wds = pytest.importorskip("webdataset")
     shards = sorted(map(str, (dataset / "export/webdataset").glob("*.tar")))

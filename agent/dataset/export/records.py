@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,13 +81,10 @@ def about(record: Record) -> dict:
 
 
 def copy_picture(record: Record, path: Path) -> None:
-    """Put a picture elsewhere: as a hard link where that works, which takes no room on the disk."""
+    """Put a picture elsewhere, as a file of its own: whoever edits it there must not edit the dataset."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    try:
-        os.link(record.path, path)
-    except OSError:
-        shutil.copyfile(record.path, path)
+    path.unlink(missing_ok=True)  # what is there may be a link to the dataset's own picture
+    shutil.copyfile(record.path, path)
 
 
 def _record(folder: Folder, item: Item) -> Record:
