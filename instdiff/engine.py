@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
 from instdiff.presets import resolved, scheduler_for
-from instdiff.settings import RenderSettings, models_folder, stored_model
+from instdiff.settings import ModelDefaults, RenderSettings, models_folder, stored_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from instdiff.refine import Refiner
 
 DRAFT_FOLDER = Path(__file__).parent / "draft"
-PUBLISHED = {"num_inference_steps": 50, "guidance_scale": 7.5, "alpha": 0.8, "mis": 0.36}
+PUBLISHED = ModelDefaults().settings.model_dump(include={"num_inference_steps", "guidance_scale", "alpha", "mis"})
 SD15 = "instancediffusion-sd15"
 SD15_MISSING = (
     '"sd15" needs the published model, converted; fetch instancediffusion_sd15.pth and '
@@ -74,15 +74,45 @@ def engine_info(name: str) -> EngineInfo:
 
 
 def _read_info(name: str, folder: Path) -> EngineInfo:
-    """What a model folder's engine.json says, or what the published model takes."""
-    path = folder / "engine.json"
+    defaults = read_defaults(folder)
+    return EngineInfo(name, folder, defaults.native_size, defaults.max_side, defaults.settings)
+
+
+def read_defaults(folder: Path) -> ModelDefaults:
+    """How the model of a folder paints (see `stated_defaults`); what the folder does not say is as in the published model.
+
+    Raises:
+        BadInput: a file of the folder is damaged, or says what no model can do.
+    """
+    return ModelDefaults.parse(stated_defaults(folder), "engine.defaults")
+
+
+def stated_defaults(folder: Path) -> dict:
+    """The fields of `ModelDefaults` that a folder states: in its model_index.json, else in the engine.json of older folders.
+
+    Raises:
+        BadInput: a file of the folder is damaged, or says what no model can do.
+    """
+    index = _read_json(folder / "model_index.json")
+    older = _read_json(folder / "engine.json")
+    settings = RenderSettings.parse(older.get("defaults", {}), "engine.defaults")
+    said = {**dict(settings), **older, **{name: value for name, value in index.items() if value is not None}}
+    stated = {name: said[name] for name in ModelDefaults.model_fields if said.get(name) is not None}
     try:
-        said = json.loads(path.read_text()) if path.exists() else {}
-        size, max_side = (int(side) for side in said.get("native_size", (512, 512))), int(said.get("max_side", 4096))
-        width, height = size
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return ModelDefaults.parse(stated).model_dump(include=set(stated))
+    except BadInput as error:
+        raise BadInput("engine", f"{folder} is damaged: {error}") from error
+
+
+def _read_json(path: Path) -> dict:
+    """What a JSON file says, nothing if there is no such file."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
         raise BadInput("engine", f"{path} is damaged: {error}") from error
-    return EngineInfo(name, folder, (width, height), max_side, RenderSettings.parse(said.get("defaults", PUBLISHED), "engine.defaults"))
+    if not isinstance(said, dict):
+        raise BadInput("engine", f"{path} is damaged: it holds a {type(said).__name__}, not an object")
+    return said
 
 
 def _sd15_folder() -> Path:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
@@ -12,11 +15,13 @@ from diffusers.utils.torch_utils import randn_tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import instdiff.autoencoder  # noqa: F401 (diffusers loads a component's class only from a module that is imported)
+from instdiff.engine import stated_defaults
 from instdiff.errors import BadInput
 from instdiff.grounding import Grounding, empty_grounding, place_grounding, with_text
 from instdiff.layout import Layout
 from instdiff.reach import with_reach
 from instdiff.sampler import Branch, Condition, sample
+from instdiff.settings import ModelDefaults
 from instdiff.unet import InstanceUNet
 from instdiff.unifusion import UniFusion, slots_for, token_counts
 
@@ -48,12 +53,66 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         unet: InstanceUNet,
         unifusion: UniFusion,
         scheduler,
-        noise_scale: float = 1.0,
+        noise_scale: float | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        alpha: float | None = None,
+        mis: float | None = None,
+        native_size: tuple[int, int] | None = None,
+        max_side: int | None = None,
+        defaults: dict[str, Any] | None = None,
     ):
-        """``noise_scale``: the starting noise is multiplied by it; below 1, a small model paints calmer and plainer pictures."""
+        """A pipeline of these parts, and how their model paints where a call does not say.
+
+        Args:
+            noise_scale: the starting noise is multiplied by it; below 1, a small model paints calmer and plainer pictures.
+            num_inference_steps, guidance_scale, alpha, mis: what a call takes where it is not given them.
+            native_size: (width, height) in pixels of the pictures that the model was trained on.
+            max_side: the longest side in pixels that the model paints well.
+            defaults: the same by name, for what is None here; `components` has those of another pipeline.
+
+        Raises:
+            BadInput: a default is out of range.
+        """
         super().__init__()
         self.register_modules(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, unifusion=unifusion, scheduler=scheduler)
-        self.register_to_config(noise_scale=noise_scale)
+        given = {
+            "noise_scale": noise_scale, "num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale,
+            "alpha": alpha, "mis": mis, "native_size": native_size, "max_side": max_side,
+        }  # fmt: skip
+        stated = (defaults or {}) | {name: value for name, value in given.items() if value is not None}
+        # Only what is stated is kept: a file that an older version wrote beside the model may state the rest.
+        self.register_to_config(**ModelDefaults.parse(stated, "defaults").model_dump(include=set(stated)))
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs) -> InstanceDiffusionPipeline:
+        """Load a model, as diffusers does; of a folder that an older version wrote, the defaults in its engine.json too.
+
+        Raises:
+            BadInput: the folder's defaults are damaged.
+        """
+        folder = Path(pretrained_model_name_or_path)
+        stated = stated_defaults(folder) if folder.is_dir() else {}
+        return super().from_pretrained(pretrained_model_name_or_path, **(stated | kwargs))
+
+    @classmethod
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs) -> InstanceDiffusionPipeline:
+        """A pipeline of another one's parts, as in diffusers, which by itself would not take a VAE of just any kind."""
+        return super().from_pipe(pipeline, **({"vae": pipeline.vae} | kwargs))
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """What makes this pipeline again, ``InstanceDiffusionPipeline(**pipe.components)``: its parts and its ``defaults``."""
+        return super().components | {"defaults": self._stated}
+
+    @property
+    def defaults(self) -> ModelDefaults:
+        """How this model paints where a call does not say."""
+        return ModelDefaults.parse(self._stated)
+
+    @property
+    def _stated(self) -> dict[str, Any]:
+        return {name: self.config[name] for name in ModelDefaults.model_fields if self.config.get(name) is not None}
 
     @property
     def vae_scale_factor(self) -> int:
@@ -65,10 +124,10 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
     def __call__(
         self,
         layouts: Layout | list[Layout],
-        num_inference_steps: int = 50,
-        guidance_scale: float = 7.5,
-        alpha: float = 0.8,
-        mis: float = 0.36,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        alpha: float | None = None,
+        mis: float | None = None,
         num_images_per_layout: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
@@ -80,8 +139,9 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         scheduler=None,
         guidance_every: int = 1,
         inner_every: int = 1,
+        eta: float | None = None,
     ) -> InstanceDiffusionOutput | tuple:
-        """Paint.
+        """Paint; number of steps, guidance, alpha and mis are the model's own (see `defaults`) where they are None.
 
         Args:
             layouts: what to paint; several layouts of one size are painted in one batch.
@@ -90,7 +150,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             alpha: fraction of steps with grounding; the rest runs on the backbone's own first convolution.
             mis: fraction of steps in which every instance is denoised on its own as well (Multi-Instance Sampler).
             num_images_per_layout: pictures of each layout, from different noise.
-            generator: one, or one for each picture. Make it on the CPU and a seed means the same noise on every device.
+            generator: one, or one for each picture, of the starting noise and of what a stochastic scheduler adds in its steps. Make it
+                on the CPU and a seed means the same noise on every device.
             latents: (n, C, H, W) starting noise of unit variance, instead of drawing it; of one picture (see `noise`), all start from it.
             max_batch: rows given to the UNet at once; a layout of n instances has 2 (n + 1) while they are denoised on their own.
             output_type: ``pil``, ``np``, ``pt`` or ``latent``.
@@ -99,19 +160,27 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             guidance_every: the half without grounding is computed in every so many steps; in between, guidance leads where it
                 led in the step before. 1 is exact.
             inner_every: the inner levels of the UNet are computed in every so many steps; in between, only its outermost is. 1 is exact.
+            eta: for schedulers that take it (DDIM, TCD), how much noise they add; None is what the scheduler takes by itself.
 
         Returns:
             The pictures, those of the first layout first.
 
         Raises:
-            BadInput: layouts of different sizes, a side that the model cannot paint, or latents of the wrong shape.
+            BadInput: layouts of different sizes, a side that the model cannot paint, latents of the wrong shape, or generators that are not
+                as many as the pictures.
         """
+        defaults = self.defaults
+        num_inference_steps = defaults.num_inference_steps if num_inference_steps is None else num_inference_steps
+        guidance_scale = defaults.guidance_scale if guidance_scale is None else guidance_scale
+        alpha = defaults.alpha if alpha is None else alpha
+        mis = defaults.mis if mis is None else mis
         layouts = [layouts] if isinstance(layouts, Layout) else list(layouts)
         size = self._check(layouts)
         conditions, negatives = self._conditions(layouts, size, apart=int(mis * num_inference_steps) > 0)
         conditions, negatives = ([each for each in some for _ in range(num_images_per_layout)] for some in (conditions, negatives))
+        generators = _one_each(generator, len(conditions))
         latents = self.noise(size, generator, len(conditions)) if latents is None else self._given(latents, size, len(conditions))
-        latents = latents * self.config.noise_scale
+        latents = latents * defaults.noise_scale
 
         with self.progress_bar(total=num_inference_steps) as bar:
 
@@ -127,6 +196,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             latents = sample(
                 self.unet, scheduler or self.scheduler, latents, conditions, negatives, num_inference_steps, guidance_scale, alpha, mis,
                 max_batch=max_batch, guidance_every=guidance_every, inner_every=inner_every, on_step=on_step,
+                generators=generators, eta=eta,
             )  # fmt: skip
 
         images = latents if output_type == "latent" else self.decode(latents, output_type)
@@ -210,3 +280,13 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         """Latents (n, C, H, W), as they are denoised -> pictures, by ``output_type``."""
         pictures = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype), return_dict=False)[0]
         return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor).postprocess(pictures, output_type=output_type)
+
+
+def _one_each(generator: torch.Generator | list[torch.Generator] | None, count: int) -> list[torch.Generator] | None:
+    """The generator of each of ``count`` pictures; one alone serves them all, in their order."""
+    if generator is None:
+        return None
+    generators = generator if isinstance(generator, list) else [generator]
+    if len(generators) not in (1, count):
+        raise BadInput("generator", f"{len(generators)} generators for {count} pictures; give one, or one for each picture")
+    return generators * count if len(generators) == 1 else generators

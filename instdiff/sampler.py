@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -114,6 +115,8 @@ def sample(
     guidance_every: int = 1,
     inner_every: int = 1,
     on_step: Callable[[int, int, list[list[Branch]]], None] | None = None,
+    generators: list[torch.Generator] | None = None,
+    eta: float | None = None,
 ) -> torch.Tensor:
     """Denoise B latents.
 
@@ -125,6 +128,8 @@ def sample(
         max_batch: rows given to the UNet at once.
         on_step: called as ``on_step(step, timestep, branches)`` after each step with every layout's branches, of which
             the first is the global one; it may change their latents.
+        generators: B, of the noise that stochastic schedulers add; None draws from torch's own.
+        eta: share of the noise that DDIM and its kin add; None leaves it to the scheduler, which is 0 in DDIM.
 
     Returns:
         (B, C, H, W) clean latents.
@@ -139,6 +144,9 @@ def sample(
         [Branch(c, negative, start, copy.deepcopy(scheduler)) for c in (some if apart else some[:1])]
         for start, some, negative in zip(starts, conditions, negatives, strict=True)
     ]
+    generators = generators or [torch.default_generator] * len(layouts)
+    for branches, generator in zip(layouts, generators, strict=True):
+        seed_noise_samplers(branches, generator)
     used = [c for some in layouts for branch in some for c in (branch.condition, branch.negative)]
     denoiser = Denoiser(unet, used, latents.shape[-2:], max_batch, keeps_inner=inner_every > 1)
     for index, timestep in enumerate(timesteps):
@@ -151,14 +159,37 @@ def sample(
                 branch.lead = None
         if index % inner_every == 0 or alphas[step] != alphas[numbers[index - 1]]:
             denoiser.renew()
-        outputs = guided(denoiser, branches, timestep, on_device[index], guidance_scale, alphas[step])
-        for branch, output in zip(branches, outputs, strict=True):
-            branch.latents = branch.scheduler.step(output, timestep, branch.latents, return_dict=False)[0]
+        outputs = iter(guided(denoiser, branches, timestep, on_device[index], guidance_scale, alphas[step]))
+        for some, generator in zip(layouts, generators, strict=True):
+            advance(some, [next(outputs) for _ in some], timestep, generator, eta)
         last_of_step = index + 1 == len(numbers) or numbers[index + 1] != step
         if on_step and last_of_step:
             on_step(step, int(timestep), layouts)
     # A layout is still apart only if no step was left after the first phase.
     return torch.cat([merge(branches).latents for branches in layouts])
+
+
+def advance(branches: list[Branch], outputs: list[torch.Tensor], timestep, generator: torch.Generator, eta: float | None) -> None:
+    """One step of the scheduler for every branch of one layout.
+
+    A stochastic scheduler adds the same noise to all of them: the mean of different noise, which is what they are merged to, would
+    be weaker than the noise that the next step expects.
+    """
+    known = inspect.signature(branches[0].scheduler.step).parameters
+    options = {"eta": eta} if eta is not None and "eta" in known else {}
+    options |= {"generator": generator} if "generator" in known else {}
+    state = generator.get_state()
+    for branch, output in zip(branches, outputs, strict=True):
+        generator.set_state(state)
+        branch.latents = branch.scheduler.step(output, timestep, branch.latents, return_dict=False, **options)[0]
+
+
+def seed_noise_samplers(branches: list[Branch], generator: torch.Generator) -> None:
+    """Give a seed to schedulers that take no generator and draw from a Brownian tree of their own (`DPMSolverSDEScheduler`)."""
+    if getattr(branches[0].scheduler, "noise_sampler_seed", 0) is None:
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+        for branch in branches:
+            branch.scheduler.noise_sampler_seed = seed
 
 
 def guided(denoiser: Denoiser, branches: list[Branch], timestep, on_device: torch.Tensor, guidance: float, alpha: float) -> tuple:

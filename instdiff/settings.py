@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from instdiff.layout import _Value
 
@@ -40,6 +40,26 @@ class RenderSettings(_Value):
         if strength and int(strength * REFINER_STEPS) == 0:
             raise ValueError(f"less than one of the refiner's {REFINER_STEPS} steps; give {1 / REFINER_STEPS} or more, or 0 for none")
         return strength
+
+
+class ModelDefaults(_Value):
+    """How a model paints where nothing else is asked for; what a model does not say is as the published one has it.
+
+    A model says it in its ``model_index.json``, as the configuration of `InstanceDiffusionPipeline`.
+    """
+
+    num_inference_steps: int = Field(default=50, ge=1, le=1000)
+    guidance_scale: float = Field(default=7.5, ge=0.0, le=50.0)
+    alpha: float = Field(default=0.8, ge=0.0, le=1.0)
+    mis: float = Field(default=0.36, ge=0.0, lt=1.0)
+    noise_scale: float = Field(default=1.0, gt=0.0)  # the starting noise is multiplied by it
+    native_size: tuple[PositiveInt, PositiveInt] = (512, 512)  # (width, height) in pixels
+    max_side: PositiveInt = 4096  # pixels; an engine paints larger layouts at this side, and enlarges them
+
+    @property
+    def settings(self) -> RenderSettings:
+        """The settings among them."""
+        return RenderSettings(**self.model_dump(include=set(RenderSettings.model_fields)))
 
 
 def models_folder() -> Path | None:

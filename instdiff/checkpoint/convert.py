@@ -20,11 +20,11 @@ from instdiff.checkpoint.lora import merge_lora, read_lora
 from instdiff.checkpoint.schedule import BETAS, STEPS
 from instdiff.checkpoint.sources import open_source, read_json
 from instdiff.checkpoint.tensors import Lazy, in_dtype, write_safetensors
-from instdiff.engine import PUBLISHED
+from instdiff.engine import read_defaults
 from instdiff.errors import BadInput
+from instdiff.settings import ModelDefaults
 
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
-ENGINE = {"native_size": [512, 512], "max_side": 4096, "defaults": PUBLISHED}
 
 
 @dataclass
@@ -107,14 +107,13 @@ def write_folder(model: Model, out: Path, force: bool, on_bytes: Callable[[int],
                 model.empty[part].save_config(folder / part)
                 write_safetensors(folder / part / "diffusion_pytorch_model.safetensors", model.parts[part], on_bytes)
         model.tokenizer.save_pretrained(folder / "tokenizer")
-        index, engine = _index(model), ENGINE
+        index = _index(model)
         if model.folder:
             shutil.copytree(model.folder / "scheduler", folder / "scheduler")
             index["scheduler"] = read_json(model.folder / "model_index.json")["scheduler"]
-            engine = read_json(model.folder / "engine.json") if (model.folder / "engine.json").is_file() else engine
+            _leave_latents_whole(folder / "scheduler" / "scheduler_config.json")
         else:
             scheduler().save_pretrained(folder / "scheduler")
-        _write_json(folder / "engine.json", engine)
         _write_json(folder / "conversion.json", {"notes": model.notes, "parts": [vars(row) for row in model.rows]})
         _write_json(folder / "model_index.json", index)
 
@@ -126,11 +125,23 @@ def write_checkpoint(content: dict, nbytes: int, out: Path, force: bool) -> None
 
 
 def scheduler() -> PNDMScheduler:
-    """The reference's PLMS sampler on Stable Diffusion's noise schedule."""
-    return PNDMScheduler(
+    """The reference's PLMS sampler on Stable Diffusion's noise schedule.
+
+    PLMS cuts nothing and knows no ``clip_sample``; it is there, as in Stable Diffusion's own configuration, for schedulers that are
+    made from this one and would cut latents to -1..1: DDIM, DDPM and their kin.
+    """
+    plms = PNDMScheduler(
         num_train_timesteps=STEPS, beta_start=BETAS[0], beta_end=BETAS[1], beta_schedule="scaled_linear", skip_prk_steps=True,
         set_alpha_to_one=False, steps_offset=1,
     )  # fmt: skip
+    plms.register_to_config(clip_sample=False)
+    return plms
+
+
+def _leave_latents_whole(path: Path) -> None:
+    """Say that latents are not cut, in the configuration of a scheduler that does not say it."""
+    config = read_json(path)
+    _write_json(path, config | {"clip_sample": config.get("clip_sample", False)})
 
 
 def _put_on_backbone(source: Source, other: Source) -> str:
@@ -206,6 +217,7 @@ def _fit(source: Source, configs: dict[str, dict], made: dict[str, Row] | None) 
 
 
 def _index(model: Model) -> dict:
+    defaults = read_defaults(model.folder) if model.folder else ModelDefaults()
     vae = "instdiff.autoencoder" if type(model.empty["vae"]).__name__ == "PatchAutoencoder" else "diffusers"
     return {
         "_class_name": "InstanceDiffusionPipeline",
@@ -216,6 +228,7 @@ def _index(model: Model) -> dict:
         "unet": ["instdiff.unet", "InstanceUNet"],
         "unifusion": ["instdiff.unifusion", "UniFusion"],
         "vae": [vae, type(model.empty["vae"]).__name__],
+        **defaults.model_dump(),
     }
 
 

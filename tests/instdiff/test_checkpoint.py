@@ -1,11 +1,12 @@
 """Checkpoints of others become our folder and go back, to the bit; nothing in them is run, and nothing is lost in silence."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from golden_checkpoint import convert, mini_tensors, same, stable_diffusion, weights, write_files
 from golden_figures import figures, small_grounding, tensors
 from safetensors.torch import save_file
@@ -13,6 +14,8 @@ from safetensors.torch import save_file
 from instdiff import Box, Instance, InstanceDiffusionPipeline, InstanceUNet, Layout, UniFusion, keys
 from instdiff.checkpoint.__main__ import main
 from instdiff.checkpoint.schedule import schedule_buffers
+from instdiff.engine import PUBLISHED
+from instdiff.settings import ModelDefaults
 
 EXPECTED = "mini_checkpoint_expected"
 
@@ -58,6 +61,32 @@ def test_the_folder_paints(mini):
     pipeline.set_progress_bar_config(disable=True)
     layout = Layout(width=64, height=64, caption="a cat", instances=[cat])
     assert pipeline(layout, num_inference_steps=2, mis=0.0).images[0].size == (64, 64)
+
+
+@pytest.mark.parametrize("kind", [DDIMScheduler, DDPMScheduler])
+def test_schedulers_made_from_the_folders_own_leave_latents_whole(mini, tmp_path, kind):
+    """Their own default cuts latents to -1..1; Stable Diffusion's configuration says not to."""
+    older = json.loads((mini / "scheduler" / "scheduler_config.json").read_text())
+    older.pop("clip_sample", None)
+    shutil.copytree(mini, tmp_path / "older")
+    (tmp_path / "older" / "scheduler" / "scheduler_config.json").write_text(json.dumps(older))
+    for folder in (mini, convert(tmp_path / "older", tmp_path / "again")):
+        own = InstanceDiffusionPipeline.from_pretrained(folder, local_files_only=True).scheduler
+        config = kind.from_config(own.config).config
+        assert config.clip_sample is False and config.get("set_alpha_to_one", False) is False and config.steps_offset == 1
+        said = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "trained_betas", "prediction_type")
+        assert [config[name] for name in said] == [0.00085, 0.012, "scaled_linear", 1000, None, "epsilon"]
+
+
+def test_the_defaults_of_a_model_are_kept(mini, tmp_path):
+    assert InstanceDiffusionPipeline.from_pretrained(mini, local_files_only=True).defaults == ModelDefaults()
+    shutil.copytree(mini, tmp_path / "own")
+    index = json.loads((mini / "model_index.json").read_text())
+    assert {name: index[name] for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")} == PUBLISHED
+    (tmp_path / "own" / "model_index.json").write_text(json.dumps(index | {"noise_scale": 0.5, "mis": None, "native_size": None}))
+    (tmp_path / "own" / "engine.json").write_text(json.dumps({"native_size": [64, 32], "defaults": {"mis": 0.2, "alpha": 0.3}}))
+    again = InstanceDiffusionPipeline.from_pretrained(convert(tmp_path / "own", tmp_path / "again"), local_files_only=True)
+    assert again.defaults == ModelDefaults(noise_scale=0.5, mis=0.2, native_size=(64, 32))
 
 
 def test_back_and_forth_keeps_every_bit(mini, tmp_path):

@@ -40,6 +40,13 @@ def test_a_folder_says_its_own_defaults(tmp_path, text, word):
     (tmp_path / "engine.json").write_text(json.dumps(said))
     info = engine_info(str(tmp_path))
     assert (info.native_size, info.max_side, info.defaults.num_inference_steps) == ((768, 640), 1024, 7)
+    assert (info.defaults.guidance_scale, info.defaults.mis) == (7.5, 0.36)  # what it does not say
+    (tmp_path / "model_index.json").write_text('{"num_inference_steps": 9}')
+    assert engine_info(str(tmp_path)).defaults.num_inference_steps == 9
     (tmp_path / "engine.json").write_text(text)
+    with pytest.raises(BadInput, match=word):
+        engine_info(str(tmp_path))
+    (tmp_path / "engine.json").unlink()
+    (tmp_path / "model_index.json").write_text(text.replace('{"defaults": {"alpha": 9}}', '{"alpha": 9}'))
     with pytest.raises(BadInput, match=word):
         engine_info(str(tmp_path))

@@ -1,11 +1,13 @@
 """The bundled engine: found by name, deterministic, any size."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from instdiff import BadInput, Box, Instance, Layout, Point
-from instdiff.engine import engine_info, load_engine
+from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point
+from instdiff.engine import DRAFT_FOLDER, engine_info, load_engine
 from instdiff.settings import RenderSettings
 
 CAR = Instance(caption="a red car", category="car", box=Box(x0=0.1, y0=0.3, x1=0.8, y1=0.8))
@@ -36,6 +38,25 @@ def test_the_same_settings_give_the_same_picture_bit_for_bit(engine):
     second_alone = engine.render(layout(), RenderSettings(seed=4, num_inference_steps=4)).images[0]
     # Batched arithmetic may round differently, never more than a grey level or two.
     assert np.abs(np.asarray(second_alone, dtype=int) - np.asarray(first.images[1], dtype=int)).max() <= 2
+
+
+def test_the_pipeline_alone_paints_as_the_engine_does(engine, tmp_path):
+    """The model's number of steps and guidance are its own, not those of the published model."""
+    expected = np.asarray(engine.render(layout(), RenderSettings(seed=3)).images[0])
+    pipeline = InstanceDiffusionPipeline.from_pretrained(DRAFT_FOLDER, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    painted = pipeline(layout(), generator=torch.Generator().manual_seed(3)).images[0]
+    assert np.abs(np.asarray(painted, dtype=int) - expected).max() <= 2  # weights lie elsewhere in memory
+    assert pipeline.defaults.settings == engine.defaults == engine_info("draft").defaults
+    pipeline.save_pretrained(tmp_path)
+    saved, bundled = engine_info(str(tmp_path)), engine_info("draft")
+    assert (saved.defaults, saved.native_size, saved.max_side) == (bundled.defaults, bundled.native_size, bundled.max_side)
+
+
+def test_both_files_of_the_bundled_model_say_the_same():
+    index, older = (json.loads((DRAFT_FOLDER / name).read_text()) for name in ("model_index.json", "engine.json"))
+    said = older.pop("defaults") | older
+    assert said == {name: index[name] for name in said}
 
 
 def test_a_rendering_says_how_to_make_it_again(engine):

@@ -1,16 +1,29 @@
 """The pipeline's promises, on a tiny model with random weights."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
 import torch
 from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
-from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    KDPM2AncestralDiscreteScheduler,
+    LCMScheduler,
+    TCDScheduler,
+)
 from golden_figures import plms
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point
+from instdiff.engine import engine_info
+from instdiff.settings import ModelDefaults
 from instdiff.train.words import train_tokenizer
 from instdiff.unet import InstanceUNet
 from instdiff.unifusion import UniFusion
@@ -98,6 +111,107 @@ def test_other_schedulers_work(pipeline, scheduler):
     assert not torch.allclose(found, paint(pipeline, layout()))
 
 
+STOCHASTIC = {
+    "euler ancestral": (EulerAncestralDiscreteScheduler, {}, {}),
+    "ddpm": (DDPMScheduler, {"clip_sample": False}, {}),
+    "lcm": (LCMScheduler, {}, {}),
+    "tcd": (TCDScheduler, {}, {}),
+    "kdpm2 ancestral": (KDPM2AncestralDiscreteScheduler, {}, {}),
+    "sde-dpm++": (DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}, {}),
+    "ddim with eta": (DDIMScheduler, {"clip_sample": False}, {"eta": 1.0}),
+}
+
+
+@pytest.mark.parametrize("name", STOCHASTIC)
+def test_the_noise_of_stochastic_schedulers_is_the_generators_too(pipeline, name):
+    kind, config, options = STOCHASTIC[name]
+    options = {**options, "scheduler": kind.from_config(pipeline.scheduler.config, **config)}
+    start = pipeline.noise((64, 64), torch.Generator().manual_seed(9))  # so that only the noise of the steps differs
+    first = paint(pipeline, layout(), latents=start, **options)
+    torch.rand(3)  # torch's own generator has no say
+    assert torch.equal(first, paint(pipeline, layout(), latents=start, **options))
+    assert not torch.allclose(first, paint(pipeline, layout(), latents=start, seed=5, **options), atol=1e-3)
+
+    layouts = [layout(), layout("a car on a street", left=0.4), Layout(width=64, height=64, caption="a street")]
+    together = paint(pipeline, layouts, **options)
+    for k, one in enumerate(layouts):
+        assert torch.allclose(together[k : k + 1], paint(pipeline, one, seed=k, **options), atol=1e-3)
+
+
+def test_one_generator_gives_each_picture_noise_of_its_own(pipeline):
+    ancestral = EulerAncestralDiscreteScheduler.from_config(pipeline.scheduler.config)
+    options = {"num_inference_steps": STEPS, "mis": 0.5, "output_type": "latent", "scheduler": ancestral}
+    start = pipeline.noise((64, 64), torch.Generator().manual_seed(9))
+
+    def paint_two(generator):
+        return pipeline([layout()] * 2, generator=generator, latents=start, **options).images
+
+    one, other = paint_two(torch.Generator().manual_seed(0))
+    assert not torch.allclose(one, other, atol=1e-3)
+    assert torch.equal(paint_two(torch.Generator().manual_seed(0)), torch.stack([one, other]))
+    torch.manual_seed(0)
+    without = paint_two(None)
+    torch.manual_seed(0)
+    assert torch.equal(paint_two(None), without)
+
+
+DEFAULTS = {
+    "num_inference_steps": 3, "guidance_scale": 2.0, "alpha": 0.5, "mis": 0.4, "noise_scale": 0.5, "native_size": (64, 32), "max_side": 64,
+}  # fmt: skip
+
+
+def save_and_load(pipe, folder):
+    pipe.save_pretrained(folder)
+    return InstanceDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+
+
+def load_what_an_older_version_wrote(pipe, folder):
+    """Its defaults are in a file beside the model, all but the scale of the noise."""
+    InstanceDiffusionPipeline(**pipe.components | {"defaults": {"noise_scale": DEFAULTS["noise_scale"]}}).save_pretrained(folder)
+    settings = {name: DEFAULTS[name] for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
+    said = {"defaults": settings, "native_size": [64, 32], "max_side": 64}
+    (folder / "engine.json").write_text(json.dumps(said))
+    return InstanceDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda pipe, folder: pipe,
+        lambda pipe, folder: InstanceDiffusionPipeline.from_pipe(pipe),
+        lambda pipe, folder: InstanceDiffusionPipeline(**pipe.components),
+        lambda pipe, folder: InstanceDiffusionPipeline(**pipe.components, **pipe.parameters),
+        save_and_load,
+        load_what_an_older_version_wrote,
+        lambda pipe, folder: save_and_load(load_what_an_older_version_wrote(pipe, folder / "old"), folder / "new"),
+    ],
+    ids=["itself", "from_pipe", "components", "parameters", "saved", "older folder", "older folder, saved"],
+)
+def test_a_model_keeps_its_own_defaults(pipeline, tmp_path, make):
+    found = make(InstanceDiffusionPipeline(**pipeline.components, **DEFAULTS), tmp_path)
+    found.set_progress_bar_config(disable=True)
+    assert found.defaults == ModelDefaults(**DEFAULTS)
+    steps = []
+    options = {"output_type": "latent", "callback_on_step_end": lambda pipe, step, timestep, tensors: steps.append(step)}
+    painted = found(layout(), generator=torch.Generator().manual_seed(0), **options).images
+    assert steps == [0, 1, 2]
+    told = {name: DEFAULTS[name] for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
+    assert torch.equal(paint(found, layout(), **told), painted)
+    for name, value in {"num_inference_steps": 2, "guidance_scale": 1.0, "alpha": 0.0, "mis": 0.0}.items():
+        assert not torch.allclose(paint(found, layout(), **told | {name: value}), painted, atol=1e-5)  # what is asked for wins
+    assert InstanceDiffusionPipeline(**found.components, alpha=0.0).defaults == ModelDefaults(**DEFAULTS | {"alpha": 0.0})
+    assert found.defaults.alpha == 0.5
+
+
+def test_a_model_that_says_nothing_paints_as_the_published_one(pipeline, tmp_path):
+    published = ModelDefaults(num_inference_steps=50, guidance_scale=7.5, alpha=0.8, mis=0.36)
+    assert pipeline.defaults == published
+    assert save_and_load(pipeline, tmp_path).defaults == published
+    assert engine_info(str(tmp_path)).defaults == published.settings
+    with pytest.raises(BadInput, match="alpha"):
+        InstanceDiffusionPipeline(**pipeline.components, alpha=2.0)
+
+
 def test_saved_and_loaded_it_paints_the_same(pipeline, tmp_path):
     pipeline.save_pretrained(tmp_path)
     loaded = InstanceDiffusionPipeline.from_pretrained(tmp_path, local_files_only=True)
@@ -140,6 +254,7 @@ def test_a_model_may_start_from_less_noise(pipeline, tmp_path):
     assert torch.equal(paint(calmer, layout()), paint(pipeline, layout(), latents=latents / 2))
     calmer.save_pretrained(tmp_path)
     assert InstanceDiffusionPipeline.from_pretrained(tmp_path, local_files_only=True).config.noise_scale == 0.5
+    assert pipeline.defaults.noise_scale == 1.0
 
 
 def test_parts_of_things_are_instances_like_any_other(pipeline):
@@ -204,6 +319,7 @@ def test_pictures_are_pil_by_default(pipeline):
         (Layout(width=65, height=64, caption=""), {}, "size"),
         (layout(), {"latents": torch.zeros(1, 4, 8, 8)}, "latents"),
         ([layout()] * 3, {"latents": torch.zeros(2, 4, 32, 32)}, "latents"),
+        ([layout()] * 3, {"generator": [torch.Generator(), torch.Generator()]}, "generator"),
     ],
 )
 def test_what_cannot_be_painted_is_refused(pipeline, layouts, options, field):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
 from golden_figures import figures, plms, small_grounding, small_models, tensors
 
 from instdiff.sampler import Condition, alpha_schedule, sample, step_numbers
@@ -21,6 +21,16 @@ def test_alpha_schedule_equals_the_reference(case):
 )
 def test_step_numbers(evaluations, steps, expected):
     assert step_numbers(evaluations, steps) == expected
+
+
+class SeededLater(EulerDiscreteScheduler):
+    """Takes no generator but a seed, for noise that it makes at its first step; as `DPMSolverSDEScheduler` does."""
+
+    noise_sampler_seed = None
+
+    def step(self, model_output, timestep, sample, return_dict=True):
+        noise = torch.randn(sample.shape, generator=torch.Generator().manual_seed(self.noise_sampler_seed))
+        return (super().step(model_output, timestep, sample, return_dict=False)[0] + noise,)
 
 
 @torch.no_grad()
@@ -112,6 +122,29 @@ def test_small_batches_and_equal_rows_change_nothing(max_batch):
     assert max(sizes) == max_batch and sum(sizes) == 40
     alone = sample(unet, plms(), noise[1:], [conditions], [negative], 4, 7.5, 0.8, 0.5)
     assert (alone - together[1:]).abs().max() <= 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scheduler", [EulerAncestralDiscreteScheduler, SeededLater], ids=["generator", "noise sampler"])
+def test_all_branches_of_a_picture_get_the_same_noise(scheduler):
+    """Noise of its own for each branch would be weaker in the mean that they are merged to."""
+    unet = InstanceUNet(block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, cross_attention_dim=16).eval()
+    text, tokens, regions = torch.randn(1, 77, 16), torch.randn(1, 9, 16), torch.zeros(1, 2, 32, 32, dtype=torch.bool)
+    condition, trajectory = Condition(text, tokens, regions, None), []
+
+    def paint(seed):
+        trajectory.clear()
+        sample(
+            unet, scheduler(), torch.ones(2, 4, 8, 8), [[condition] * 3] * 2, [condition] * 2, 4, 7.5, 0.8, 0.8,
+            generators=[torch.Generator().manual_seed(seed + k) for k in range(2)],
+            on_step=lambda step, timestep, layouts: trajectory.append([[b.latents for b in branches] for branches in layouts]),
+        )  # fmt: skip
+        return trajectory[2]
+
+    (first, *others), (other_picture, *_) = paint(0)
+    assert len(others) == 2 and all(torch.allclose(first, other, atol=1e-5) for other in others)
+    assert not torch.allclose(first, other_picture, atol=1e-2)
+    assert torch.allclose(paint(1)[0][0], other_picture, atol=1e-4)
 
 
 @pytest.mark.slow
