@@ -6,13 +6,13 @@ import streamlit as st
 
 from agent import job
 from agent.dashboard import links
-from agent.dashboard.editor import edit_layout
+from agent.dashboard.editor import edit_layout, forget_drawing
 from agent.dashboard.store import inside, run_folder, summaries
 from agent.dashboard.text import plain, shortened
 from agent.edit import Source, edited, new_run, source
 from agent.planners.plan import Plan
 from instdiff.errors import InstDiffError
-from instdiff.layout import MAX_INSTANCES, Layout
+from instdiff.layout import MAX_INSTANCES
 from instdiff.settings import outputs_folder
 
 BY_HAND = "changed by hand"
@@ -32,18 +32,20 @@ def show() -> None:
         bar = st.container(horizontal=True, vertical_alignment="bottom")
         words = bar.text_input("In words", placeholder="add a cat on the sofa, remove the lamp")
         pressed = bar.form_submit_button("Change and paint", icon=":material/brush:")
+    refused = st.container()
+    st.text(f"Or with the mouse; at most {MAX_INSTANCES} things. Noise and settings stay as they were.")
+    drawn = edit_layout(inside(start.run.folder, start.run.best.image), start.plan.layout, key=f"edit-{name}")
+    if not drawn:
+        return
+    plan = start.plan if drawn == start.plan.layout else Plan(layout=drawn, planner="none", notes=(BY_HAND,))
     if pressed:
         try:
-            _paint(start, edited(start.plan, words), words)
+            after = edited(plan, words)
+            _paint(start, after.model_copy(update={"notes": (*plan.notes, *after.notes)}), words)
         except InstDiffError as error:
-            st.error(plain(str(error)))
-    st.text(f"Or with the mouse; at most {MAX_INSTANCES} things. Noise and settings stay as they were.")
-    changed = edit_layout(inside(start.run.folder, start.run.best.image), start.plan.layout, key=f"edit-{name}")
-    kept = f"edited-{name}"
-    if changed:
-        st.session_state[kept] = changed
-    if layout := st.session_state.get(kept):
-        _offer(start, layout)
+            refused.error(plain(str(error)))
+    if plan is not start.plan:
+        _offer(start, plan)
 
 
 def _choose() -> str | None:
@@ -62,16 +64,16 @@ def _choose() -> str | None:
     return name
 
 
-def _offer(start: Source, layout: Layout) -> None:
+def _offer(start: Source, plan: Plan) -> None:
     """Paint what was changed with the mouse, once that is asked for."""
-    st.text(f"Changed: {len(layout.instances)} things. Nothing is painted yet.")
+    st.text(f"Changed: {len(plan.layout.instances)} things. Nothing is painted yet.")
     if st.button("Paint again with the same noise", type="primary", icon=":material/brush:"):
-        st.session_state.pop(f"edited-{start.run.folder.name}")
-        _paint(start, Plan(layout=layout, planner="none", notes=(BY_HAND,)), BY_HAND)
+        _paint(start, plan, BY_HAND)
 
 
 def _paint(start: Source, plan: Plan, words: str) -> None:
     """A new run that names the old one; its page is opened."""
     run = new_run(start, plan, words, outputs_folder())
     job.start(run.folder)
+    forget_drawing(f"edit-{start.run.folder.name}")
     links.go("run", run=run.folder.name)

@@ -80,22 +80,23 @@ def _ask(run: Run) -> None:
     name = run.folder.name
     st.subheader("This plan waits for you")
     layout = Layout.from_file(run.folder / "round-0" / "layout.json", boxes="xywh")
-    changed = edit_layout(None, layout, key=f"plan-{name}") or st.session_state.get(f"changed-{name}")
-    if changed:
-        st.session_state[f"changed-{name}"] = changed
-        st.text("What is painted is the plan as you changed it.")
+    drawn = edit_layout(None, layout, key=f"plan-{name}")
+    st.text("What is painted is the plan as it is drawn.")
     buttons = st.container(horizontal=True)
-    if buttons.button("Paint it", type="primary", icon=":material/check:", key=f"approve-{name}"):
-        _go_on(run, Answer(decision="approve", layout=changed))
+    look = {"type": "primary", "icon": ":material/check:", "disabled": not drawn}
+    if buttons.button("Paint it", **look, key=f"approve-{name}") and drawn:
+        _go_on(run, Answer(decision="approve", layout=drawn if drawn != layout else None))
     if buttons.button("Plan again", icon=":material/refresh:", key=f"replan-{name}"):
         _go_on(run, Answer(decision="replan"))
     if buttons.button("Drop it", icon=":material/close:", key=f"reject-{name}"):
         _go_on(run, Answer(decision="reject"))
-    live.plan_table(changed or layout)
+    live.plan_table(drawn or layout)
 
 
 def _go_on(run: Run, answer: Answer | None = None) -> None:
-    st.session_state.pop(f"changed-{run.folder.name}", None)
+    from agent.dashboard.editor import forget_drawing
+
+    forget_drawing(f"plan-{run.folder.name}")
     job.start(run.folder, answer)
     st.rerun()
 

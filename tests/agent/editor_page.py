@@ -7,6 +7,7 @@ from urllib.request import urlopen
 
 import numpy as np
 
+from agent.dashboard.editor import read_edit
 from instdiff.layout import Box, Instance, Layout, Mask
 
 MARKUP = "<img src=x onerror=\"document.title='run'\">"
@@ -48,11 +49,8 @@ if st.button("Start again"):
 if st.button("Plan again"):
     st.session_state.layout = Layout.model_validate_json((here / "planned.json").read_text())
 layout = st.session_state.setdefault("layout", Layout.model_validate_json((here / "layout.json").read_text()))
-edited = edit_layout(here / "picture.png" if layout.instances else None, layout, key=f"editor-{round}")
-if edited:
-    st.session_state.layout = edited
-    with (here / "results.jsonl").open("a") as file:
-        file.write(edited.model_dump_json() + "\\n")
+drawn = edit_layout(here / "picture.png" if layout.instances else None, layout, key=f"editor-{round}")
+(here / "drawn.json").write_text(drawn.model_dump_json() if drawn else "null")
 """
 
 
@@ -76,7 +74,9 @@ class EditorPage:
     """One page; `again` starts the next test with a fresh editor on it."""
 
     def __init__(self, browser, address: str, folder: Path):
-        self.page, self.folder, self.round, self.read = browser.new_page(viewport={"width": 1280, "height": 900}), folder, 0, 0
+        self.page = browser.new_page(viewport={"width": 1280, "height": 900})
+        self.folder = folder
+        self.round = 0
         self.page.set_default_timeout(1000 * PATIENCE_S)
         self.page.goto(address)
         self.stage.wait_for()
@@ -90,7 +90,7 @@ class EditorPage:
 
     @property
     def root(self):
-        return self.page.locator(f".st-key-editor-{self.round} .editor")
+        return self.page.locator(f"[class*='st-key-editor-{self.round}-'] .editor")
 
     @property
     def stage(self):
@@ -125,15 +125,12 @@ class EditorPage:
         (self.folder / "planned.json").write_text(LAYOUT.with_instances(instances).model_dump_json())
         self.page.get_by_role("button", name="Plan again").click()
 
-    def apply(self) -> Layout:
-        """Press Apply; the layout that the page then gets."""
-        self.button("Apply").click()
-        results = self.folder / "results.jsonl"
+    def drawn(self) -> Layout:
+        """What is drawn, once the page has it."""
+        sent = {"instances": self.root.evaluate("root => root.editor.result()")}
+        layout = read_edit(sent, LAYOUT)
         for _ in range(20 * PATIENCE_S):
-            lines = results.read_text().splitlines() if results.exists() else []
-            if len(lines) > self.read:
-                assert len(lines) == self.read + 1  # once
-                self.read += 1
-                return Layout.model_validate_json(lines[-1])
+            if (self.folder / "drawn.json").read_text() == layout.model_dump_json():
+                return layout
             time.sleep(0.05)
-        raise AssertionError("the page got no layout")
+        raise AssertionError("the page did not get what is drawn")

@@ -171,7 +171,6 @@ def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab
     page.mouse.down()
     page.mouse.move(x, y - 0.2 * area["height"], steps=5)
     page.mouse.up()
-    page.locator(".editor").get_by_role("button", name="Apply").click()
     page.get_by_role("button", name="Paint again with the same noise").click()
     page.wait_for_url("**/run?run=*")
     see(page, "What was planned and found in round 0")
@@ -181,6 +180,84 @@ def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab
     assert moved.caption == planned.instances[0].caption and moved.box.xyxy == pytest.approx(wanted, abs=1.5 / planned.height)
     assert Path(after.request.edited.run) == before.folder and after.best.seed == before.best.seed == 7
     assert after.request.settings.num_inference_steps == 2 and after.image.read_bytes() != before.image.read_bytes()
+
+
+def delete(page, what):
+    """Delete an instance in the editor of a page; how many are left."""
+    editor = page.locator(".editor")
+    rows = editor.locator(".row")
+    rows.filter(has_text=what).first.click()
+    editor.get_by_role("button", name="Delete", exact=True).click()
+    return rows.count()
+
+
+def painted(run) -> Layout:
+    return Layout.from_file(run.folder / run.best.layout, boxes="xywh")
+
+
+@needs_browser
+def test_a_plan_that_waits_is_painted_as_it_is_drawn(tab, out):
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "review": True, "rounds": 1}
+    waiting = small_run(out, "a kitchen", **draft, settings=RenderSettings(num_inference_steps=2))
+    planned = Layout.from_file(waiting.folder / "round-0" / "layout.json", boxes="xywh")
+    assert "refrigerator" in [instance.name for instance in planned.instances]
+    page = tab(f"/run?run={waiting.folder.name}")
+    see(page, "This plan waits for you")
+    delete(page, "refrigerator")
+    page.locator(".editor .row").first.click()
+    page.locator(".editor").get_by_label("Caption").fill("made of green glass")  # the focus is still there
+    page.get_by_role("button", name="Paint it").click()
+    see(page, "What was planned and found in round 0")
+    kept = [instance for instance in planned.instances if instance.name != "refrigerator"]
+    kept[0] = kept[0].model_copy(update={"caption": "made of green glass"})
+    assert painted(Run.load(waiting.folder)) == planned.with_instances(kept)
+
+
+@needs_browser
+def test_what_cannot_be_painted_is_not_painted(tab, out):
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "review": True, "rounds": 1}
+    waiting = small_run(out, "a brown horse", **draft, settings=RenderSettings(num_inference_steps=2))
+    page = tab(f"/run?run={waiting.folder.name}")
+    see(page, "This plan waits for you")
+    page.locator(".editor .row").first.click()
+    for label in ("Caption", "Category"):
+        page.locator(".editor").get_by_label(label).fill("")
+    page.get_by_role("button", name="Paint it").click(force=True)  # it is enabled until the words are left
+    see(page, "What is drawn cannot be painted")
+    page.locator("button:disabled", has_text="Paint it").wait_for()
+    assert Run.load(waiting.folder).review == "waiting"
+
+
+@needs_browser
+def test_a_drawing_stays_when_its_page_is_left_and_words_change_what_is_drawn(tab, out):
+    from playwright.sync_api import expect
+
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "rounds": 1}
+    before = small_run(out, "a cozy living room", **draft, settings=RenderSettings(num_inference_steps=2))
+    names = [instance.name for instance in painted(before).instances]
+    page = tab(f"/edit?run={before.folder.name}")
+    left = delete(page, names[0])
+    assert left == len(names) - 1
+    page.get_by_role("link", name="Runs").first.click()
+    see(page, "Ratings as CSV")
+    page.locator(f"a[href*='{before.folder.name}']").first.click()
+    page.get_by_role("link", name="Edit and paint again").click()
+    see(page, f"Changed: {left} things")
+    expect(page.locator(".editor .row")).to_have_count(left)
+    page.locator(".editor").get_by_role("button", name="Undo").click()
+    page.get_by_text("Changed:").wait_for(state="detached")
+    page.locator(".editor").get_by_role("button", name="Redo").click()
+    page.get_by_label("In words").fill("add a cat")
+    page.get_by_label("In words").press("Enter")
+    page.wait_for_url("**/run?run=*add-a-cat*")
+    see(page, "What was planned and found in round 0")
+    after = Run.load(run_named(out, "add-a-cat"))
+    assert [instance.name for instance in painted(after).instances] == [*names[1:], "cat"]
+    assert after.request.edited.notes[0] == "changed by hand"
+    page.get_by_role("link", name="Comes from").click()
+    page.get_by_role("link", name="Edit and paint again").click()
+    expect(page.locator(".editor .row")).to_have_count(len(names))  # what was drawn is painted, and done with
+    assert page.get_by_text("Changed:").count() == 0
 
 
 @needs_browser

@@ -119,8 +119,8 @@ def page(opened):
     return opened.again()
 
 
-def test_nothing_changed_is_applied_as_it_was(page):
-    assert page.apply() == LAYOUT
+def test_nothing_changed_is_as_it_was(page):
+    assert page.drawn() == LAYOUT
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_box_is_moved_and_resized_and_stays_on_the_picture(page, moves):
     page.button("1 dog box").click()
     for path, corners in moves:
         page.drag(*path)
-        edited = page.apply()
+        edited = page.drawn()
         assert near(edited.instances[0].box, corners)
         assert edited.instances[1:] == LAYOUT.instances[1:]
         page.press("Control+z")
@@ -153,7 +153,7 @@ def test_a_new_box_is_drawn_named_and_taken_back(page):
     page.drag((240, 200), (300, 350))
     page.page.keyboard.type("crisp car")  # the caption has the focus; c and r are shortcuts of Streamlit
     page.root.get_by_label("Category").fill("car")
-    edited = page.apply()
+    edited = page.drawn()
     assert (edited.instances[3].caption, edited.instances[3].category) == ("crisp car", "car")
     assert near(edited.instances[3].box, [240, 200, 300, 350])
     assert page.page.get_by_role("dialog").count() == 0
@@ -163,7 +163,7 @@ def test_a_new_box_is_drawn_named_and_taken_back(page):
     page.stage.press("Control+Shift+Z")
     assert len(page.rows()) == 4
     page.stage.press("Control+z")
-    assert page.apply() == LAYOUT
+    assert page.drawn() == LAYOUT
 
 
 def test_a_click_draws_no_box(page):
@@ -174,24 +174,24 @@ def test_a_click_draws_no_box(page):
 
 
 def test_delete_undo_and_the_focus_of_the_keyboard(page):
-    page.button("Apply").focus()
-    page.press("Tab", "Tab", "Tab", "Tab", "Enter", "Delete")  # picture, New, first row, second row
+    page.stage.focus()
+    page.press("Tab", "Tab", "Tab", "Enter", "Delete")  # picture, New, first row, second row
     assert page.rows() == ["1 dog", "2 the moon"]
     page.press("Control+z")
     assert len(page.rows()) == 3
     page.press("Delete")
-    assert [instance.name for instance in page.apply().instances] == ["dog", "the moon"]
+    assert [instance.name for instance in page.drawn().instances] == ["dog", "the moon"]
 
 
 def test_arrow_keys_move_by_pixels_and_are_one_step(page):
     page.drag((128, 160))
     page.press("ArrowRight", "ArrowRight", "Shift+ArrowDown", "ArrowUp")
-    assert near(page.apply().instances[0].box, [66, 105, 194, 233])
+    assert near(page.drawn().instances[0].box, [66, 105, 194, 233])
     page.press("Control+z")
     assert page.button("Undo").is_enabled() is False
     page.stage.press("Control+y")
     page.press(*["Shift+ArrowLeft"] * 8)
-    assert page.apply().instances[0].box.x0 == 0
+    assert page.drawn().instances[0].box.x0 == 0
 
 
 def test_escape_cancels_a_drag(page):
@@ -199,7 +199,7 @@ def test_escape_cancels_a_drag(page):
     page.press("Escape")
     page.page.mouse.up()
     assert page.button("Undo").is_disabled()
-    assert page.apply() == LAYOUT
+    assert page.drawn() == LAYOUT
 
 
 def test_a_point_and_a_scribble_belong_to_the_selected_instance(page):
@@ -208,7 +208,7 @@ def test_a_point_and_a_scribble_belong_to_the_selected_instance(page):
     page.drag((100, 120))
     page.button("Scribble").click()
     page.drag((70, 110), (170, 110), (170, 210))
-    dog = page.apply().instances[0]
+    dog = page.drawn().instances[0]
     assert dog.box == LAYOUT.instances[0].box
     assert (round(dog.point.x * SIZE[0]), round(dog.point.y * SIZE[1])) == pytest.approx((100, 120), abs=1)
     points = np.array([[point.x, point.y] for point in dog.scribble.points]) * SIZE
@@ -216,26 +216,26 @@ def test_a_point_and_a_scribble_belong_to_the_selected_instance(page):
     assert np.abs(points[[0, -1]] - [[70, 110], [170, 210]]).max() <= 1
     assert np.linalg.norm(np.diff(points, axis=0), axis=1) == pytest.approx(np.full(19, 200 / 19), abs=4)  # even, but for the corner
     page.button("Remove the point").click()
-    assert page.apply().instances[0].point is None
+    assert page.drawn().instances[0].point is None
 
 
 def test_a_mask_is_painted_and_erased(page):
     page.button("Brush").click()
     page.root.get_by_role("slider").fill("40")
     page.drag((200, 300), (300, 300))
-    mask = page.apply().instances[3].mask
+    mask = page.drawn().instances[3].mask
     assert mask.array.sum() / mask.array.size * SIZE[0] * SIZE[1] == pytest.approx(100 * 40 + np.pi * 20**2, rel=0.03)
     assert near(mask.box, [180, 280, 320, 320])
     page.button("Erase").click()
     page.drag((250, 270), (250, 330))
-    less = page.apply().instances[3].mask
+    less = page.drawn().instances[3].mask
     assert not less.array[:, 235:265].any()
     assert (mask.array & ~less.array).any() and not (less.array & ~mask.array).any()
 
 
 def test_a_mask_from_elsewhere_is_dragged_as_it_is(page):
     page.drag((320, 280), (360, 260))
-    moved = page.apply().instances[2].mask
+    moved = page.drawn().instances[2].mask
     assert moved.size == LAYOUT.instances[2].mask.size
     assert np.array_equal(moved.array, np.roll(LAYOUT.instances[2].mask.array, (-5, 10), axis=(0, 1)))
 
@@ -246,7 +246,7 @@ def test_the_last_of_a_mask_cannot_be_erased(page):
     page.root.get_by_role("slider").fill("160")
     page.drag((320, 280))
     assert "only place" in page.status()
-    assert page.apply() == LAYOUT
+    assert page.drawn() == LAYOUT
 
 
 def test_a_caption_with_markup_is_text(page):
@@ -257,29 +257,33 @@ def test_a_caption_with_markup_is_text(page):
     assert page.page.title() != "run"
 
 
-def test_a_thing_without_words_is_not_applied(page):
+def test_a_thing_without_words_is_refused_until_it_has_some(page):
     page.button("3 the moon mask").click()
     page.root.get_by_label("Caption").fill("")
-    page.button("Apply").click()
-    assert "needs a caption" in page.status()
+    alert = page.page.get_by_role("alert")
+    alert.wait_for()  # typing has paused
+    assert "instances.2" in alert.text_content().replace("\u2060", "")
+    page.root.get_by_label("Category").fill("moon")
+    alert.wait_for(state="detached")
+    assert page.drawn().instances[2].name == "moon"
 
 
 def test_a_refused_edit_is_one_line_of_plain_words_on_the_page(page):
     instance = {"caption": "![a](https://example.org/a.png) <b>dog</b>"}
-    page.root.evaluate("(root, instance) => root.editor.send('applied', { instances: [instance] })", instance)
+    page.root.evaluate("(root, instance) => root.editor.send('drawn', { instances: [instance] })", instance)
     alert = page.page.get_by_role("alert")
     alert.wait_for()
     assert 'instances.0: "![a](https://example.org/a.png) <b>dog</b>" has no place' in alert.text_content().replace("\u2060", "")
     assert alert.locator("img, a, b").count() == 0
 
 
-def test_another_layout_from_the_page_replaces_the_edit_and_can_be_undone(page):
+def test_another_layout_from_the_page_starts_afresh(page):
     page.drag((128, 160), (168, 190))
     page.plan([])
     page.root.get_by_text("None yet").wait_for()
     assert not page.root.locator("img").is_visible()  # the page has no picture for an empty layout
-    page.button("Undo").click()
-    assert near(page.apply().instances[0].box, [104, 126, 232, 254])
+    assert page.button("Undo").is_disabled()
+    assert page.drawn().instances == ()
 
 
 def test_no_more_instances_than_the_model_has_room_for(page):
@@ -288,7 +292,7 @@ def test_no_more_instances_than_the_model_has_room_for(page):
     page.button("New").click()
     page.drag((200, 300), (300, 350))
     assert "room for 30" in page.status()
-    assert len(page.apply().instances) == MAX_INSTANCES
+    assert len(page.drawn().instances) == MAX_INSTANCES
 
 
 @pytest.mark.parametrize("seed", range(3))

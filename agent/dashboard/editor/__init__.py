@@ -1,7 +1,7 @@
 """A layout over its picture, edited with the mouse: a Streamlit component in plain JavaScript.
 
 The browser gets the instances as JSON (fractions, xyxy; masks as COCO run lengths) and hands them back in the same
-form when the user presses Apply. What comes back is data from outside, and is read as such.
+form after every step of the user. What comes back is data from outside, and is read as such.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +29,8 @@ SCRIPTS = ("rle.js", "geometry.js", "gestures.js", "view.js", "editor.js")  # on
 def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None:
     """Show the layout over the picture, to be edited.
 
-    Edits stay in the browser until Apply, whatever else on the page runs again. A layout that differs from the last
-    one handed in replaces them (Undo brings them back); a new key starts afresh.
+    The drawing stays when the page is left and entered again in the same session. Another layout or another key starts
+    afresh, and so does the same one after `forget_drawing`.
 
     Args:
         picture: what to draw over, of the layout's proportions; a grey canvas if None.
@@ -37,30 +38,41 @@ def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None
         key: the name of this editor on the page.
 
     Returns:
-        The changed layout, in the one run of the page that follows Apply; None otherwise, and when the edit was
-        refused (the reason stands on the page).
+        The layout as it is drawn; None where that cannot be painted (the reason stands on the page).
 
     Raises:
         BadInput: the picture cannot be read.
     """
     import streamlit as st
 
-    instances = layout.model_dump(mode="json")["instances"]
+    name = f"{key}-{sha256(layout.model_dump_json().encode()).hexdigest()[:16]}"  # another layout is another component
+    drawings = st.session_state.setdefault(_drawings(key), {})
+    if name not in st.session_state:  # it was not on the page before: the browser starts from what was drawn last
+        drawings["start"] = drawings.get(name)
     data = {
         "picture": picture and picture_url(picture),
         "width": layout.width,
         "height": layout.height,
-        "instances": instances,
+        "instances": layout.model_dump(mode="json")["instances"],
+        "drawn": drawings.get("start"),
         "maxInstances": MAX_INSTANCES,
     }
-    edit = _component()(key=key, data=data, on_applied_change=lambda: None).applied
+    edit = _component()(key=name, data=data, on_drawn_change=lambda: None).drawn
     if edit is None:
-        return None
+        edit = drawings.get("start")
+    drawings[name] = edit
     try:
-        return read_edit(edit, layout)
+        return layout if edit is None else read_edit(edit, layout)
     except BadInput as error:
-        st.error(f"The edit was not taken over: {plain(str(error))}", icon=":material/error:")
+        st.error(f"What is drawn cannot be painted: {plain(str(error))}", icon=":material/error:")
         return None
+
+
+def forget_drawing(key: str) -> None:
+    """Let the editor of this name start afresh when it is shown again."""
+    import streamlit as st
+
+    st.session_state.pop(_drawings(key), None)
 
 
 def read_edit(edit: object, layout: Layout) -> Layout:
@@ -102,6 +114,11 @@ def _component() -> ComponentRenderer:
     return st.components.v2.component(
         "layout_editor", html=_asset("editor.html"), css=_asset("editor.css"), js="\n".join(map(_asset, SCRIPTS))
     )
+
+
+def _drawings(key: str) -> str:
+    """Where the session keeps what was drawn in an editor."""
+    return f"drawn-{key}"
 
 
 def _asset(name: str) -> str:

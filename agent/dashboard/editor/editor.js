@@ -3,6 +3,7 @@
 
 const STEPS_KEPT = 200;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const PAUSE_MS = 500; // in typing, until the page gets the words
 const NEW_CAPTION = "new instance";
 
 class Editor {
@@ -10,8 +11,8 @@ class Editor {
     this.root = root;
     this.part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.items = []; // instances, each with an id of its own; never changed in place, nor is the array
-    this.kept = this.items; // the instances that the page has
-    this.applied = []; // as JSON, until the page hands them in again
+    this.handed = null; // the instances that the page has, as JSON; null until the page has handed in the first
+    this.pause = null; // the timer that hands over words
     this.nextId = 0;
     this.selected = null;
     this.tool = "select";
@@ -29,48 +30,55 @@ class Editor {
     return this.items.find((item) => item.id === this.selected) ?? null;
   }
 
+  get typing() {
+    return WORDS.includes(this.root.getRootNode().activeElement?.dataset.part);
+  }
+
   get screen() {
     const { clientWidth: width, clientHeight: height } = this.part("stage");
     return { width, height };
   }
 
-  // What the page hands in: a picture and instances. Instances that differ from the last ones replace what is here.
-  load({ picture, width, height, instances, maxInstances }) {
+  // What the page hands in: a picture, the instances, and what was drawn of them before the page was left, which Undo
+  // takes back. They are taken once; from then on the page follows what is drawn here.
+  load({ picture, width, height, instances, drawn, maxInstances }) {
     Object.assign(this, { size: { width, height }, maxInstances });
     this.root.style.setProperty("--aspect", width / height);
     this.part("picture").hidden = !picture;
     if (picture) this.part("picture").src = picture;
-    const source = JSON.stringify(instances);
-    const echo = this.applied.indexOf(source); // what was applied here comes back, maybe after further edits
-    if (echo >= 0) this.applied.splice(0, echo + 1);
-    else if (source !== this.source && source !== JSON.stringify(this.result())) {
+    if (this.handed === null) {
+      this.take(instances);
       const before = this.snapshot();
-      this.leave();
-      this.items = instances.map((instance, id) => ({ id, ...instance }));
-      this.nextId = Math.max(this.nextId, instances.length);
-      if (!this.chosen) this.selected = null;
-      if (this.source) this.remember(before);
-      this.kept = this.items;
+      if (drawn) this.take(drawn.instances);
+      if (drawn) this.remember(before);
     }
-    this.source = source;
     draw(this);
+  }
+
+  take(instances) {
+    this.items = instances.map((instance, id) => ({ id, ...instance }));
+    this.nextId = Math.max(this.nextId, instances.length);
+    this.handed = JSON.stringify(instances);
   }
 
   result() {
     return this.items.map(({ id, ...instance }) => instance);
   }
 
-  apply() {
-    const nameless = this.items.find(({ caption, category }) => !caption && !category);
-    if (nameless) {
-      this.select(nameless.id);
-      this.part("caption").focus();
-      return this.say("This instance needs a caption or a category.");
-    }
-    this.kept = this.items;
-    this.applied.push(JSON.stringify(this.result()));
-    this.send("applied", { instances: this.result() });
-    this.say("Applied.");
+  // Every step goes to the page at once, words when typing pauses or leaves the fields: a button of the page that is
+  // pressed next finds there what is drawn here.
+  hand() {
+    clearTimeout(this.pause);
+    const instances = this.result();
+    const text = JSON.stringify(instances);
+    if (text === this.handed) return;
+    this.handed = text;
+    this.send("drawn", { instances });
+  }
+
+  handOnPause() {
+    clearTimeout(this.pause);
+    this.pause = setTimeout(() => this.hand(), PAUSE_MS);
   }
 
   // --- changes
@@ -137,6 +145,8 @@ class Editor {
     this.step = about;
     this.future = [];
     this.message = "";
+    if (this.typing) this.handOnPause();
+    else this.hand();
     draw(this);
   }
 
@@ -146,6 +156,7 @@ class Editor {
     to.push(this.snapshot());
     Object.assign(this, from.pop());
     this.step = null;
+    this.hand();
     this.say("");
   }
 
@@ -219,8 +230,7 @@ class Editor {
 
   key(event) {
     const command = event.ctrlKey || event.metaKey;
-    const typing = ["caption", "category"].includes(event.target.dataset?.part);
-    const action = this.actionOf(event, command, typing);
+    const action = this.actionOf(event, command, this.typing);
     if (!action) return;
     event.preventDefault();
     action();
@@ -263,7 +273,7 @@ class Editor {
       this.brush = Number(event.target.value);
       draw(this);
     });
-    for (const name of ["undo", "redo", "delete", "apply"]) on(name, "click", () => this[name]());
+    for (const name of ["undo", "redo", "delete"]) on(name, "click", () => this[name]());
     on("new", "click", () => {
       this.select(null);
       this.use("box");
@@ -272,10 +282,11 @@ class Editor {
       const row = event.target.closest("button");
       if (row) this.select(Number(row.dataset.id));
     });
-    for (const name of ["caption", "category"]) {
+    for (const name of WORDS) {
       on(name, "input", (event) => this.edit({ [name]: event.target.value }, `${name} ${this.selected}`));
       on(name, "blur", () => (this.step = null));
     }
+    on("fields", "focusout", ({ relatedTarget }) => part("fields").contains(relatedTarget) || this.hand());
     for (const place of PLACES) on(`remove-${place}`, "click", () => this.edit({ [place]: null }));
     for (const button of root.querySelectorAll("[data-tool]")) {
       button.addEventListener("click", () => this.use(button.dataset.tool));
@@ -288,9 +299,9 @@ class Editor {
   }
 }
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data, setStateValue }) {
   const root = parentElement.querySelector(".editor");
   root.editor ??= new Editor(root);
-  root.editor.send = setTriggerValue;
+  root.editor.send = setStateValue;
   root.editor.load(data);
 }

@@ -1,6 +1,7 @@
 // Draws the editor's state. Words from outside become text nodes only.
 
 const HANDLES = { nw: [0, 0], n: [0.5, 0], ne: [1, 0], e: [1, 0.5], se: [1, 1], s: [0.5, 1], sw: [0, 1], w: [0, 0.5] };
+const WORDS = ["caption", "category"];
 const PLACES = ["box", "point", "scribble", "mask"];
 const LABEL_HEIGHT = 20; // screen pixels
 
@@ -164,7 +165,7 @@ function drawFields(editor) {
   const { chosen, part } = editor;
   part("fields").hidden = !chosen;
   if (!chosen) return;
-  for (const name of ["caption", "category"]) if (part(name).value !== chosen[name]) part(name).value = chosen[name];
+  for (const name of WORDS) if (part(name).value !== chosen[name]) part(name).value = chosen[name];
   const places = PLACES.filter((place) => chosen[place]);
   for (const place of PLACES) {
     const button = part(`remove-${place}`);
@@ -174,7 +175,7 @@ function drawFields(editor) {
   }
 }
 
-function drawBar({ part, root, tool, past, future, chosen, brush, items, kept }) {
+function drawBar({ part, root, tool, past, future, chosen, brush, items }) {
   for (const button of root.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === tool);
   part("brush-size").hidden = tool !== "brush" && tool !== "erase";
   part("brush-value").textContent = `${brush} px`;
@@ -183,7 +184,6 @@ function drawBar({ part, root, tool, past, future, chosen, brush, items, kept })
   part("delete").disabled = !chosen;
   part("count").textContent = items.length;
   part("empty").hidden = items.length > 0;
-  part("unsaved").hidden = items === kept;
   part("stage").dataset.tool = tool;
 }
 
