@@ -7,11 +7,15 @@ import json
 import sys
 from pathlib import Path
 
-from instdiff.command_line import Parser
+from instdiff.cli import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError, printable
-from instdiff.presets import PRESETS
+from instdiff.render_settings import PRESETS
 
-DONE, BAD_INPUT, NOT_VERIFIED, SERVICE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
+DONE = 0
+BAD_INPUT = 2
+NOT_VERIFIED = 3
+SERVICE_FAILED = 4
+INTERRUPTED = 130
 
 # Flag and the field of RenderSettings that it sets.
 SETTINGS = {
@@ -58,7 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line. What is not given is absent from the namespace, so that what is given can be told."""
     parser = Parser(
         prog="run_agent.py",
-        description="A scene in words becomes a layout, the layout a picture, and the picture is checked against the layout.",
+        description=(
+            "A scene in words becomes a layout, the layout a picture, and the picture is checked against the layout."
+        ),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -66,27 +72,50 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="the scene in words")
     what = parser.add_argument_group("instead of a prompt")
-    what.add_argument("--layout", metavar="FILE", help="paint this layout: InstanceDiffusion JSON, or a picture painted here")
+    what.add_argument(
+        "--layout", metavar="FILE", help="paint this layout: InstanceDiffusion JSON, or a picture painted here"
+    )
     boxes = "what bbox holds in the JSON file (default: auto, which tells both apart or refuses)"
     what.add_argument("--box-format", choices=("auto", "xywh", "corners"), help=boxes)
-    what.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped; takes everything from its folder")
+    what.add_argument(
+        "--resume", metavar="RUN", help="go on with a run that was stopped; takes everything from its folder"
+    )
     what.add_argument("--approve", metavar="RUN", help="paint the plan of a run that --review left waiting")
     what.add_argument("--replan", metavar="RUN", help="have that plan made again, with another seed; it waits again")
     what.add_argument("--reject", metavar="RUN", help="end that run; nothing is painted")
     edits = "the prompt says what to change in the best picture of this run, or of the latest one"
-    what.add_argument("--edit", metavar="RUN|latest", help=f"{edits}; layout, noise and settings are taken from its folder")
+    what.add_argument(
+        "--edit", metavar="RUN|latest", help=f"{edits}; layout, noise and settings are taken from its folder"
+    )
     who = parser.add_argument_group("who does it")
-    planners = "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL or llama:FILE.gguf (default: auto: openai:gpt-4o if there is a"
+    planners = (
+        "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL or llama:FILE.gguf (default: auto: openai:gpt-4o if"
+        " there is a"
+    )
     who.add_argument("--planner", metavar="NAME", help=f"{planners} key, and offline where there is none or it fails)")
     who.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
     who.add_argument("--engine", metavar="NAME", help="what paints (default: draft, the bundled model)")
-    verifiers = "the detector that looks at the picture: draft, yolo[:FILE.pt], owlv2[:MODEL], grounding-dino[:MODEL], vlm:MODEL,"
-    default = "(default: draft for pictures of the draft engine, else owlv2 or grounding-dino if its weights are on this machine)"
+    verifiers = (
+        "the detector that looks at the picture: draft, yolo[:FILE.pt], owlv2[:MODEL], grounding-dino[:MODEL],"
+        " vlm:MODEL,"
+    )
+    default = (
+        "(default: draft for pictures of the draft engine, else owlv2 or grounding-dino if its weights are on this"
+        " machine)"
+    )
     who.add_argument("--verifier", metavar="NAME", help=f"{verifiers} cogvlm:MODEL@COMMIT, or none {default}")
-    who.add_argument("--verifier-url", metavar="URL", help="an OpenAI-compatible endpoint for vlm:MODEL; key: INSTDIFF_VERIFIER_KEY")
-    who.add_argument("--verifier-dialect", metavar="D", help="how that model writes boxes, if its name does not tell: json, qwen-1000, ...")
+    who.add_argument(
+        "--verifier-url", metavar="URL", help="an OpenAI-compatible endpoint for vlm:MODEL; key: INSTDIFF_VERIFIER_KEY"
+    )
+    who.add_argument(
+        "--verifier-dialect",
+        metavar="D",
+        help="how that model writes boxes, if its name does not tell: json, qwen-1000, ...",
+    )
     who.add_argument("--trust-remote-code", action="store_true", help="let the code run that comes with cogvlm")
-    who.add_argument("--rounds", type=int, metavar="N", help="paint at most so often (default: 3; 1 for --layout PICTURE and --edit)")
+    who.add_argument(
+        "--rounds", type=int, metavar="N", help="paint at most so often (default: 3; 1 for --layout PICTURE and --edit)"
+    )
     _add_chat_flags(parser.add_argument_group("how a chat model plans"))
     how = parser.add_argument_group("how to paint")
     how.add_argument("--size", metavar="WxH", help="pixels, or one number for a square (default: the engine's own)")
@@ -98,10 +127,19 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--images", type=int, metavar="N", help="pictures per round; the best is kept (default: 1)")
     presets = "exact, or faster and less exact: cached, fast, turbo (default: exact)"
     how.add_argument("--preset", choices=tuple(PRESETS), help=presets)
-    how.add_argument("--refine", type=float, metavar="0..1", help="refine each picture with the SDXL refiner, so strongly (0.3 is usual)")
-    how.add_argument("--refiner", metavar="FOLDER", help="the refiner's folder (default: the SDXL refiner, if it is on this machine)")
+    how.add_argument(
+        "--refine",
+        type=float,
+        metavar="0..1",
+        help="refine each picture with the SDXL refiner, so strongly (0.3 is usual)",
+    )
+    how.add_argument(
+        "--refiner", metavar="FOLDER", help="the refiner's folder (default: the SDXL refiner, if it is on this machine)"
+    )
     shown = parser.add_argument_group("what comes out")
-    shown.add_argument("--review", action="store_true", help="stop after the plan and wait for --approve, --replan or --reject")
+    shown.add_argument(
+        "--review", action="store_true", help="stop after the plan and wait for --approve, --replan or --reject"
+    )
     shown.add_argument("--out", metavar="FOLDER", help="gets a new folder for the run (default: outputs)")
     shown.add_argument("--plan-only", action="store_true", help="print the layout as JSON and paint nothing")
     shown.add_argument("--json", action="store_true", help="print one JSON object on stdout, progress on stderr")
@@ -112,9 +150,15 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_chat_flags(chat: argparse._ArgumentGroup) -> None:
     ways = "scene: things in metres, which our camera places (default); boxes: the model places them"
     chat.add_argument("--planning", choices=("scene", "boxes"), help=ways)
-    chat.add_argument("--no-cache", action="store_true", help="ask anew; answers are kept in ~/.cache/instdiff, or in INSTDIFF_CACHE")
-    chat.add_argument("--max-tokens", type=int, metavar="N", help="stop before a run takes more tokens, prompts and answers together")
-    chat.add_argument("--max-usd", type=float, metavar="X", help="stop before a run costs more dollars; for models of known price")
+    chat.add_argument(
+        "--no-cache", action="store_true", help="ask anew; answers are kept in ~/.cache/instdiff, or in INSTDIFF_CACHE"
+    )
+    chat.add_argument(
+        "--max-tokens", type=int, metavar="N", help="stop before a run takes more tokens, prompts and answers together"
+    )
+    chat.add_argument(
+        "--max-usd", type=float, metavar="X", help="stop before a run costs more dollars; for models of known price"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -129,7 +173,9 @@ def main(argv: list[str] | None = None) -> int:
     except InstDiffError as error:
         return _fail(f"error: {error}", BAD_INPUT)
     except OSError as error:  # a full disk, a folder that may not be written, a file of the run that is gone
-        return _fail(f"error: {error.filename or 'output'}: {error.strerror or error}{_how_to_go_on(folder)}", BAD_INPUT)
+        return _fail(
+            f"error: {error.filename or 'output'}: {error.strerror or error}{_how_to_go_on(folder)}", BAD_INPUT
+        )
     except KeyboardInterrupt:
         return _fail(f"stopped{_how_to_go_on(folder)}", INTERRUPTED)
 
@@ -141,7 +187,9 @@ def _check_combination(given: dict) -> None:
     sources = [name for name in ("prompt", "layout", "resume", *DECISIONS) if name in given]
     if not sources:
         raise BadInput(
-            "prompt", 'is missing; say what is on the picture, such as "a cozy living room", or give --layout, --edit or --resume'
+            "prompt",
+            'is missing; say what is on the picture, such as "a cozy living room", or give --layout, --edit or'
+            " --resume",
         )
     if len(sources) > 1:
         raise BadInput(sources[1], f"cannot be used together with {sources[0]}; give one of them")
@@ -161,8 +209,15 @@ def _check_combination(given: dict) -> None:
     if started and "trust_remote_code" in given and not given.get("verifier", "").startswith("cogvlm"):
         raise BadInput("trust_remote_code", "is about --verifier cogvlm:MODEL@COMMIT; drop it")
     if flags := {"strict", "plan_only"} & given.keys() if "review" in given else set():
-        raise BadInput("review", f"cannot be used together with --{min(flags).replace('_', '-')}: nothing is painted yet")
-    if "refiner" in given and "refine" not in given and started and not given.get("layout", "").lower().endswith(".png"):
+        raise BadInput(
+            "review", f"cannot be used together with --{min(flags).replace('_', '-')}: nothing is painted yet"
+        )
+    if (
+        "refiner" in given
+        and "refine" not in given
+        and started
+        and not given.get("layout", "").lower().endswith(".png")
+    ):
         raise BadInput("refiner", "is about --refine; give a strength, such as --refine 0.3")
     if "strict" in given and given.get("verifier") == "none":
         raise BadInput("strict", "nothing is verified with --verifier none; drop one of them")
@@ -186,8 +241,8 @@ def _run(given: dict, folder: list[Path]) -> int:
     """Run or resume. ``folder`` gets the run's folder as soon as there is one."""
     from rich.console import Console
 
+    from agent.console import Display
     from agent.events import Started
-    from agent.show import Display
 
     as_json = given.get("json", False)
     with Display(Console(stderr=as_json)) as display:
@@ -220,7 +275,10 @@ def _start(given: dict, on_event):
         print(f"note: {agent.verifier_note}", file=sys.stderr)
     run = agent.run(prompt=given.get("prompt"), layout=layout)
     if stored and stored.get("model_hash") != run.model_hash:
-        print(f"note: {given['layout']} was painted by another version of the model; the new picture differs", file=sys.stderr)
+        print(
+            f"note: {given['layout']} was painted by another version of the model; the new picture differs",
+            file=sys.stderr,
+        )
     return run
 
 
@@ -239,8 +297,12 @@ def _edit(given: dict, on_event):
     from agent.loop import Agent
 
     start = source(given["edit"], given.get("out", "outputs"))
-    looks = {"verifier_url": None, "verifier_dialect": None} if "verifier" in given else {}  # those of the other verifier
-    changes = looks | {name: given[name] for name in ("engine", "refiner", "verifier", *LOOKS, "rounds") if name in given}
+    looks = (
+        {"verifier_url": None, "verifier_dialect": None} if "verifier" in given else {}
+    )  # those of the other verifier
+    changes = looks | {
+        name: given[name] for name in ("engine", "refiner", "verifier", *LOOKS, "rounds") if name in given
+    }
     agent = Agent(on_event=on_event, **{name: given[name] for name in ("out", "trust_remote_code") if name in given})
     return agent.edit(start, given["prompt"], settings=_settings(given, dict(start.settings)), **changes)
 
@@ -279,7 +341,19 @@ def _agent(given: dict, stored: dict, on_event=None):
     from agent.loop import Agent
     from agent.runs import parse_size
 
-    names = ("planner", "planner_url", "planning", "max_tokens", "max_usd", "engine", "refiner", "verifier", *LOOKS, "rounds", "out")
+    names = (
+        "planner",
+        "planner_url",
+        "planning",
+        "max_tokens",
+        "max_usd",
+        "engine",
+        "refiner",
+        "verifier",
+        *LOOKS,
+        "rounds",
+        "out",
+    )
     options = {name: given[name] for name in (*names, "trust_remote_code", "review") if name in given} | {
         "cache": not given.get("no_cache", False)
     }
@@ -292,7 +366,7 @@ def _agent(given: dict, stored: dict, on_event=None):
 
 def _settings(given: dict, stored: dict):
     """Validated render settings; errors speak of flags."""
-    from instdiff.settings import RenderSettings
+    from instdiff.render_settings import RenderSettings
 
     values = {field: stored[field] for field in RenderSettings.model_fields if field in stored}
     before = values.get("preset", "exact")

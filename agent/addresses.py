@@ -22,7 +22,9 @@ def check_planner_urls(request: Request) -> None:
     except ValueError as error:
         raise BadInput("planner_url", f"this is no address ({error})") from error
     if any("@" in place for place in places):
-        raise BadInput("planner_url", "holds a user name or password, which would land in run.json; set OPENAI_API_KEY instead")
+        raise BadInput(
+            "planner_url", "holds a user name or password, which would land in run.json; set OPENAI_API_KEY instead"
+        )
 
 
 def check_stored_addresses(request: Request) -> None:
@@ -33,10 +35,15 @@ def check_stored_addresses(request: Request) -> None:
     """
     for url in planner_urls(request) if openai_key() else []:
         if not _is_local(url) and url != openai_base_url():
-            raise BadInput("run", f"its planner is at {url}; set OPENAI_BASE_URL to that address if OPENAI_API_KEY may be sent there")
+            raise BadInput(
+                "run",
+                f"its planner is at {url}; set OPENAI_BASE_URL to that address if OPENAI_API_KEY may be sent there",
+            )
     url = request.verifier_url
     if url and verifier_key() and not _is_local(url) and url != verifier_url():
-        raise BadInput("run", f"its verifier is at {url}; set INSTDIFF_VERIFIER_URL to that address if your key may be sent there")
+        raise BadInput(
+            "run", f"its verifier is at {url}; set INSTDIFF_VERIFIER_URL to that address if your key may be sent there"
+        )
 
 
 def _is_local(url: str) -> bool:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.plans import read_prompts
-from instdiff.command_line import Parser, exit_code
+from instdiff.cli import Parser, exit_code
 from instdiff.errors import BadInput, printable
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
 
 if TYPE_CHECKING:
     from agent.loop import Agent
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from evaluators.manifest import Manifest
     from instdiff.engine import Engine
 
-RUNS, FIRST, BEST = "runs", "first", "best"
+RUNS = "runs"
+FIRST = "first"
+BEST = "best"
 FREE = {"prompt", "settings"}  # fields of a request that differ from run to run
 DESCRIPTION = """Run the whole agent for every prompt of a file. FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
 
@@ -46,16 +48,24 @@ def keep_runs(folder: Path, asked: Request) -> dict[str, Run]:
     runs = {}
     for path in sorted(folder.glob("*/run.json")):
         run = Run.load(path.parent)
-        different = [name for name in type(asked).model_fields if name not in FREE and getattr(run.request, name) != getattr(asked, name)]
+        different = [
+            name
+            for name in type(asked).model_fields
+            if name not in FREE and getattr(run.request, name) != getattr(asked, name)
+        ]
         if different:
-            there, now = getattr(run.request, different[0]), getattr(asked, different[0])
-            raise BadInput(different[0], f"{folder} holds runs with {there}, not {now}; give the same again, or another --out")
+            there = getattr(run.request, different[0])
+            now = getattr(asked, different[0])
+            raise BadInput(
+                different[0], f"{folder} holds runs with {there}, not {now}; give the same again, or another --out"
+            )
         runs[run.request.prompt] = run
     return runs
 
 
 def run_all(agent: Agent, prompts: list[str], settings: RenderSettings, out: Path) -> tuple[list[Run], list[str]]:
-    """Every prompt through the agent, and its pictures into the manifests; returns the runs, and the prompts that cannot be planned.
+    """Every prompt through the agent, and its pictures into the manifests; returns the runs, and the prompts that
+    cannot be planned.
 
     Args:
         settings: of the first prompt; each next one takes the next seed.
@@ -67,8 +77,11 @@ def run_all(agent: Agent, prompts: list[str], settings: RenderSettings, out: Pat
     from rich.console import Console
     from rich.progress import track
 
-    manifests, done = open_manifests(agent.engine, agent.request, settings, out), keep_runs(out / RUNS, agent.request)
-    runs, failed, console = [], [], Console(stderr=True)
+    manifests = open_manifests(agent.engine, agent.request, settings, out)
+    done = keep_runs(out / RUNS, agent.request)
+    runs = []
+    failed = []
+    console = Console(stderr=True)
     for number, prompt in enumerate(track(prompts, "running", console=console)):
         own = settings.model_copy(update={"seed": settings.seed + number})
         agent.request = agent.request.model_copy(update={"settings": own})
@@ -79,7 +92,11 @@ def run_all(agent: Agent, prompts: list[str], settings: RenderSettings, out: Pat
             failed.append(prompt)
             continue
         if run.request.settings != own:
-            raise BadInput("seed", f"{run.folder} has seed {run.request.settings.seed}, not {own.seed}; give the same prompts and settings")
+            raise BadInput(
+                "seed",
+                f"{run.folder} has seed {run.request.settings.seed}, not {own.seed}; give the same prompts and"
+                " settings",
+            )
         runs.append(run)
         manifests = keep_pictures(run, manifests, out)
     return runs, failed
@@ -97,7 +114,9 @@ def open_manifests(engine: Engine, asked: Request, settings: RenderSettings, out
     whole = RenderSettings.parse({**dict(engine.defaults), **chosen})
     about = {"planner": asked.planner, "verifier": asked.verifier, "images": settings.num_images, "seed": settings.seed}
     rounds = {FIRST: 1, BEST: asked.rounds}
-    return {name: open_manifest(out / name, painted_with(engine, whole, **about, rounds=rounds[name])) for name in rounds}
+    return {
+        name: open_manifest(out / name, painted_with(engine, whole, **about, rounds=rounds[name])) for name in rounds
+    }
 
 
 def keep_pictures(run: Run, manifests: dict[str, Manifest], out: Path) -> dict[str, Manifest]:
@@ -106,7 +125,8 @@ def keep_pictures(run: Run, manifests: dict[str, Manifest], out: Path) -> dict[s
     from evaluators.manifest import Job, prompt_key, with_pictures
     from instdiff.formats.png import read_png
 
-    key, kept = prompt_key(run.request.prompt), {}
+    key = prompt_key(run.request.prompt)
+    kept = {}
     for name, one in ((FIRST, run.rounds[0]), (BEST, run.best)):
         kept[name] = manifests[name]
         if key not in kept[name].keys:
@@ -122,22 +142,35 @@ def main(argv: list[str] | None = None) -> int:
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="python -m agent.batch", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw)
     parser.add_argument("file", metavar="FILE", type=Path, help="the prompts")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="paint each prompt at most so often (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=1, metavar="N", help="pictures per round, of which the best is kept (default: 1)")
-    parser.add_argument("--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help")
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="paint each prompt at most so often (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--images", type=int, default=1, metavar="N", help="pictures per round, of which the best is kept (default: 1)"
+    )
+    parser.add_argument(
+        "--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help"
+    )
     parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
     parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints (default: draft)")
     parser.add_argument("--verifier", default="draft", metavar="NAME", help="the detector in the loop (default: draft)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first prompt (default: 0)")
-    parser.add_argument("--out", type=Path, default=Path("outputs/batch"), metavar="FOLDER", help="where all goes (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("outputs/batch"),
+        metavar="FOLDER",
+        help="where all goes (default: %(default)s)",
+    )
     return exit_code(lambda: run(parser.parse_args(argv)))
 
 
 def run(args: argparse.Namespace) -> int:
     """The command; what came of it is printed as JSON."""
-    prompts, settings = read_prompts(args.file), RenderSettings.parse({"seed": args.seed, "num_images": args.images})
+    prompts = read_prompts(args.file)
+    settings = RenderSettings.parse({"seed": args.seed, "num_images": args.images})
+    from agent.benchmarks.showcase import shares
     from agent.loop import Agent
-    from agent.showcase import shares
     from evaluators.detectors import check_detector
     from instdiff.engine import engine_info, load_engine
 
@@ -149,7 +182,13 @@ def run(args: argparse.Namespace) -> int:
     runs, failed = run_all(agent, prompts, settings, args.out)
     if not runs:
         raise BadInput(str(args.file), "none of its prompts can be planned")
-    print(json.dumps({"out": str(args.out), "prompts": len(prompts), "failed": failed, **shares(runs)}, indent=1, ensure_ascii=False))
+    print(
+        json.dumps(
+            {"out": str(args.out), "prompts": len(prompts), "failed": failed, **shares(runs)},
+            indent=1,
+            ensure_ascii=False,
+        )
+    )
     return 0
 
 

@@ -81,7 +81,9 @@ class Judged:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The plan is made, and a person is to say whether it is painted; the process ends here, `Agent.resume` takes the answer."""
+    """The plan is made, and a person is to say whether it is painted; the process ends here, `Agent.resume` takes the
+    answer.
+    """
 
     run: Run
 

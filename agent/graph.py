@@ -14,7 +14,7 @@ from agent.planners.plan import Plan
 from agent.runs import MAX_ROUNDS, Inside, Round
 from agent.steps import State, Steps
 from instdiff.errors import BadInput
-from instdiff.layout import Fraction, _Value
+from instdiff.values import Fraction, Value
 
 
 def build_graph(steps: Steps):
@@ -31,7 +31,9 @@ def build_graph(steps: Steps):
     graph.add_edge("plan", "criticise")
     if steps.request.review:
         graph.add_node("review", steps.review)
-        graph.add_conditional_edges("criticise", lambda state: "render" if state["rounds"] else "review", ["review", "render"])
+        graph.add_conditional_edges(
+            "criticise", lambda state: "render" if state["rounds"] else "review", ["review", "render"]
+        )
         after = {"approve": "render", "replan": "plan", "reject": END}
         graph.add_conditional_edges("review", lambda state: after[state["decision"]], ["render", "plan", END])
     else:
@@ -60,7 +62,7 @@ def read_state(graph, config: dict):
     return found
 
 
-class _Painted(_Value):
+class _Painted(Value):
     """The pictures of a round that is painted, but not yet looked at."""
 
     model_config = ConfigDict(extra="ignore")
@@ -72,7 +74,7 @@ class _Painted(_Value):
     alpha: Fraction | None = None
 
 
-class Stored(_Value):
+class Stored(Value):
     """What `State` holds, checked: it comes from a file, which may be somebody else's."""
 
     model_config = ConfigDict(extra="ignore")
@@ -122,7 +124,9 @@ def checkpointer(path: Path) -> Iterator[object]:
             yield saver
         except sqlite3.Error as error:  # damaged, locked, or the disk is full
             busy = "locked" in str(error)
-            reason = f"{path.parent} is being worked on by another process" if busy else f"{path} cannot be used: {error}"
+            reason = (
+                f"{path.parent} is being worked on by another process" if busy else f"{path} cannot be used: {error}"
+            )
             if isinstance(error, sqlite3.OperationalError) and not busy:  # no room, or no right to write
                 reason += f"; when it can be written, go on with: python run_agent.py --resume {path.parent}"
             raise BadInput("run", reason) from error

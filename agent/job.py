@@ -19,13 +19,19 @@ from pathlib import Path
 
 from agent.events import Criticised, Done, Event, Judged, Loading, Planned, Preview, Started, Step, Waiting
 from agent.runs import Answer
-from instdiff.command_line import Parser
+from instdiff.cli import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json, whole_file
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 
-BAD_INPUT, SERVICE_FAILED, INTERRUPTED = 2, 4, 130
-EVENTS, PREVIEW, LOG, LOCK, ANSWER = "events.jsonl", "preview.png", "log.txt", "lock", "answer.json"
+BAD_INPUT = 2
+SERVICE_FAILED = 4
+INTERRUPTED = 130
+EVENTS = "events.jsonl"
+PREVIEW = "preview.png"
+LOG = "log.txt"
+LOCK = "lock"
+ANSWER = "answer.json"
 ENDINGS = ("done", "waiting", "stopped", "failed")  # the last event of a process that was not killed
 PREVIEW_EVERY = 3  # steps
 
@@ -129,9 +135,18 @@ def told(event: Event) -> dict:
         case Loading(what=what, name=name):
             return kind | {"what": what, "name": name}
         case Planned(round=index, plan=plan):
-            return kind | {"round": index, "planner": plan.planner, "notes": plan.notes, "layout": layout_to_json(plan.layout)}
+            return kind | {
+                "round": index,
+                "planner": plan.planner,
+                "notes": plan.notes,
+                "layout": layout_to_json(plan.layout),
+            }
         case Criticised(round=index, plan=plan, findings=findings):
-            return kind | {"round": index, "notes": [f.sentence for f in findings], "layout": layout_to_json(plan.layout)}
+            return kind | {
+                "round": index,
+                "notes": [f.sentence for f in findings],
+                "layout": layout_to_json(plan.layout),
+            }
         case Step(round=index, image=image, images=images, step=step, steps=steps):
             return kind | {"round": index, "image": image, "images": images, "step": step, "steps": steps}
         case Preview(round=index, image=image):
@@ -145,7 +160,9 @@ def told(event: Event) -> dict:
 
 def main(argv: list[str] | None = None) -> int:
     """Go on with the run; returns the exit code."""
-    parser = Parser(prog="python -m agent.job", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(
+        prog="python -m agent.job", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     parser.add_argument("--answer", metavar="FILE", type=Path, help="what a person says of a plan that waits, as JSON")
     try:

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 from agent.addresses import check_planner_urls, check_stored_addresses
 from agent.critic import criticise
-from agent.critic.again import settled
+from agent.critic.replan import settled
 from agent.events import Done, Event, Loading, Started
 from agent.graph import build_graph, checkpointer, read_state
 from agent.planners import check_planner, check_prompt, load_planner
-from agent.planners.plan import Plan, Usage
+from agent.planners.plan import Plan
 from agent.runs import GIVEN, MAX_ROUNDS, Answer, Request, Run, check_links, clear_unfinished, new_folder
 from agent.steps import Steps
 from evaluators.detectors import check_detector, default_verifier, load_detector
 from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
-from instdiff.refine import find_refiner
-from instdiff.settings import RenderSettings, openai_key
+from instdiff.model.refine import find_refiner
+from instdiff.render_settings import RenderSettings
+from instdiff.settings import openai_key
+from prompts.usage import Usage
 
 if TYPE_CHECKING:
     from agent.edit import Source
@@ -37,9 +39,9 @@ class Agent:
     Args:
         planner: ``auto``, ``offline``, or a chat model such as ``openai:gpt-4o`` (see `agent.planners.load_planner`).
         engine: what paints.
-        verifier: the detector that looks at the pictures (see `evaluators.detectors.load_detector`); ``none`` verifies nothing
-            and stops after one round. None takes the bundled one for the draft engine, and else an open-vocabulary detector
-            if its weights are on this machine; ``verifier_note`` says which.
+        verifier: the detector that looks at the pictures (see `evaluators.detectors.load_detector`); ``none`` verifies
+            nothing and stops after one round. None takes the bundled one for the draft engine, and else an
+            open-vocabulary detector if its weights are on this machine; ``verifier_note`` says which.
         rounds: how many times to paint at most.
         size: (width, height) in pixels; None takes the engine's own size, or that of a given layout.
         settings: seed, steps and so on; each round paints with seeds of its own, starting at ``settings.seed``.
@@ -84,14 +86,29 @@ class Agent:
         preview_every: int = 0,
         refiner: str | None = None,
     ):
-        self.verifier_note, self.trust_remote_code, self.preview_every = "", trust_remote_code, preview_every
+        self.verifier_note = ""
+        self.trust_remote_code = trust_remote_code
+        self.preview_every = preview_every
         if verifier is None:
             verifier, self.verifier_note = default_verifier(engine if isinstance(engine, str) else "draft")
-        self.planner, self.engine, self.verifier = planner, engine, verifier
-        self.out, self.on_event = Path(out), on_event or (lambda event: None)
-        names = {"planner": _name(planner), "engine": _name(engine), "verifier": _name(verifier), "planner_url": planner_url}
+        self.planner = planner
+        self.engine = engine
+        self.verifier = verifier
+        self.out = Path(out)
+        self.on_event = on_event or (lambda event: None)
+        names = {
+            "planner": _name(planner),
+            "engine": _name(engine),
+            "verifier": _name(verifier),
+            "planner_url": planner_url,
+        }
         names["refiner"] = refiner
-        values = {"rounds": rounds, "size": size, "settings": settings or RenderSettings(), "iou_threshold": iou_threshold}
+        values = {
+            "rounds": rounds,
+            "size": size,
+            "settings": settings or RenderSettings(),
+            "iou_threshold": iou_threshold,
+        }
         chat = {"planning": planning, "cache": cache, "max_tokens": max_tokens, "max_usd": max_usd}
         looks = {"verifier_url": verifier_url, "verifier_dialect": verifier_dialect, "review": review}
         self.request = Request.parse({"prompt": "", **names, **values, **chat, **looks})
@@ -99,12 +116,15 @@ class Agent:
         self._check(self.request)
 
     def plan(self, prompt: str | None = None, layout: Layout | None = None) -> Plan:
-        """The first plan alone, as it would be painted, with what the critic found in its notes. Takes what `run` takes."""
+        """The first plan alone, as it would be painted, with what the critic found in its notes. Takes what `run`
+        takes.
+        """
         request = self._request(prompt, layout)
         if layout:
             plan = Plan(layout=self._resized(layout), planner="none", notes=("the layout was given",))
             return criticise(plan, repair=False).noted()
-        planner, seed = self._planner(request), request.settings.seed
+        planner = self._planner(request)
+        seed = request.settings.seed
         return settled(planner.plan(request.prompt, self._size(request), seed), request.prompt, planner, seed).noted()
 
     def run(self, prompt: str | None = None, layout: Layout | None = None) -> Run:
@@ -141,15 +161,17 @@ class Agent:
     def resume(self, folder: str | Path, answer: Answer | None = None) -> Run:
         """Go on with a run that was stopped or killed or that waits, with everything as it was asked for then.
 
-        Steps that were done are not done again. A run that is over is returned as it is, and so is one that waits for an
-        answer if none is given.
+        Steps that were done are not done again. A run that is over is returned as it is, and so is one that waits for
+        an answer if none is given.
 
         Raises:
             BadInput: the folder holds no run, another process is working on it, or it waits for no answer.
         """
         run = Run.load(folder)
         check_links(run.folder)
-        if run.request.planner == "auto" and run.planner and (run.planner == "offline" or not openai_key()):  # who began goes on
+        if (
+            run.request.planner == "auto" and run.planner and (run.planner == "offline" or not openai_key())
+        ):  # who began goes on
             run = run.model_copy(update={"request": run.request.model_copy(update={"planner": run.planner})})
         self._check(run.request)
         check_stored_addresses(run.request)
@@ -202,7 +224,11 @@ class Agent:
                 if before.next:
                     graph.invoke(_resumption(answer), config, durability="sync")
                 elif not before.values:
-                    graph.invoke({"plan": {}, "findings": [], "painted": {}, "rounds": [], "seconds": {}}, config, durability="sync")
+                    graph.invoke(
+                        {"plan": {}, "findings": [], "painted": {}, "rounds": [], "seconds": {}},
+                        config,
+                        durability="sync",
+                    )
             except ServiceError:
                 steps.keep_usage()
                 raise
@@ -254,15 +280,25 @@ class Agent:
     def _engine(self, request: Request):
         """The engine, with the refiner that is named."""
         options = {"refiner": request.refiner} if request.refiner else {}
-        return self._load(self.engine, ("engine", request.engine, request.refiner), lambda name: load_engine(name, **options))
+        return self._load(
+            self.engine, ("engine", request.engine, request.refiner), lambda name: load_engine(name, **options)
+        )
 
     def _detector(self, request: Request):
         options = self._looks(request)
-        return self._load(self.verifier, ("verifier", request.verifier, *options.values()), lambda name: load_detector(name, **options))
+        return self._load(
+            self.verifier,
+            ("verifier", request.verifier, *options.values()),
+            lambda name: load_detector(name, **options),
+        )
 
     def _looks(self, request: Request) -> dict:
         """The options of the verifier that are given."""
-        options = {"url": request.verifier_url, "dialect": request.verifier_dialect, "trust_remote_code": self.trust_remote_code}
+        options = {
+            "url": request.verifier_url,
+            "dialect": request.verifier_dialect,
+            "trust_remote_code": self.trust_remote_code,
+        }
         return {name: value for name, value in options.items() if value}
 
     def _load(self, part, key: tuple, load: Callable[[str], object]):

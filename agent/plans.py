@@ -9,13 +9,15 @@ import time
 from pathlib import Path
 
 from agent.planners import Planner, load_planner
-from instdiff.command_line import Parser
+from instdiff.cli import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json
+from instdiff.formats.fields import text
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
-from instdiff.formats.values import text
 
-BAD_INPUT, SERVICE_FAILED, INTERRUPTED = 2, 4, 130
+BAD_INPUT = 2
+SERVICE_FAILED = 4
+INTERRUPTED = 130
 MAX_FAILURES = 3  # so many failures of a service in a row end the work: it can be gone on with later
 DESCRIPTION = """Plan every prompt of a file. FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
 
@@ -49,7 +51,8 @@ def keep_done(path: Path, seed: int, size: tuple[int, int]) -> set[str]:
     """
     if not path.exists():
         return set()
-    kept, done = [], set()
+    kept = []
+    done = set()
     lines = read_bytes(path).decode("utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines[:-1], 1):  # what follows the last line end is torn, or nothing
         data = parse_json(line, f"{path} line {number}")
@@ -57,7 +60,9 @@ def keep_done(path: Path, seed: int, size: tuple[int, int]) -> set[str]:
             raise BadInput("out", f"{path} line {number} is no plan of this command; give another file")
         there = (data["seed"], data.get("size"))
         if there != (seed, list(size)):
-            raise BadInput("out", f"{path} holds plans with seed and size {there}, not {(seed, list(size))}; give another file")
+            raise BadInput(
+                "out", f"{path} holds plans with seed and size {there}, not {(seed, list(size))}; give another file"
+            )
         if not data.get("again"):
             kept.append(line + "\n")
             done.add(data["prompt"])
@@ -101,9 +106,13 @@ def write_plans(planner: Planner, prompts: list[str], size: tuple[int, int], see
 
 def main(argv: list[str] | None = None) -> int:
     """Plan all prompts; returns the exit code."""
-    parser = Parser(prog="python -m agent.plans", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(
+        prog="python -m agent.plans", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", metavar="FILE", type=Path, help="the prompts")
-    parser.add_argument("--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help")
+    parser.add_argument(
+        "--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help"
+    )
     parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
     parser.add_argument("--size", default="512x512", metavar="WxH", help="pixels (default: 512x512)")

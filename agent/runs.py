@@ -14,21 +14,25 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from agent.critic import Finding
-from agent.planners.plan import Plan, Usage
+from agent.planners.plan import Plan
 from evaluators.report import Report
 from instdiff.errors import BadInput
+from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
-from instdiff.formats.values import mapping
-from instdiff.layout import MAX_SIDE, Fraction, Layout, _Value
-from instdiff.scene import Scene
-from instdiff.settings import RenderSettings
+from instdiff.layout import MAX_SIDE, Layout
+from instdiff.render_settings import RenderSettings
+from instdiff.values import Fraction, Value
+from instdiff.world.scene import Scene
+from prompts.usage import Usage
 
-GIVEN, GIVEN_SCENE, BEFORE = "given.json", "given-scene.json", "before.png"  # what a run was handed, in its folder
+GIVEN = "given.json"
+GIVEN_SCENE = "given-scene.json"
+BEFORE = "before.png"  # what a run was handed, in its folder
 MAX_ROUNDS = 20
 MAX_PROMPT = 8000
 
 
-class Edited(_Value):
+class Edited(Value):
     """Where an edited run comes from: the folder and round of the other run, the words, and what they changed."""
 
     run: str
@@ -37,7 +41,7 @@ class Edited(_Value):
     notes: tuple[str, ...] = ()
 
 
-class Request(_Value):
+class Request(Value):
     """What was asked for: all that is needed to go on with a run after its process is gone."""
 
     prompt: str = Field(max_length=MAX_PROMPT)
@@ -60,18 +64,24 @@ class Request(_Value):
     edited: Edited | None = None
 
 
-class Answer(_Value):
-    """What a person says of a plan that waits: paint it (as ``layout``, if that is given), plan again with another seed, or drop it."""
+class Answer(Value):
+    """What a person says of a plan that waits: paint it (as ``layout``, if that is given), plan again with another
+    seed, or drop it.
+    """
 
     decision: Literal["approve", "replan", "reject"]
     layout: Layout | None = None
 
 
-Inside = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$", max_length=200)]
+Inside = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$", max_length=200)
+]
 
 
-class Round(_Value):
-    """One round that is done. Paths are relative to the run's folder and stay in it; ``image`` is the best of ``images``."""
+class Round(Value):
+    """One round that is done. Paths are relative to the run's folder and stay in it; ``image`` is the best of
+    ``images``.
+    """
 
     layout: Inside
     image: Inside
@@ -86,7 +96,7 @@ class Round(_Value):
     score: tuple[float, float, int] = Field(description="share found, mean IoU, minus the number of extras")
 
 
-class Run(_Value):
+class Run(Value):
     """A run and its folder. ``run.json`` holds everything but the folder's name."""
 
     folder: Path = Field(exclude=True)
@@ -96,17 +106,23 @@ class Run(_Value):
     rounds: tuple[Round, ...] = ()
     best_round: int | None = None
     verified: bool = False
-    review: Literal["waiting", "approved", "rejected"] | None = Field(default=None, description="where a person is asked")
+    review: Literal["waiting", "approved", "rejected"] | None = Field(
+        default=None, description="where a person is asked"
+    )
     seconds: dict[str, float] = {}
     usage: Usage = Field(default=Usage(), description="what the chat planner was asked for")
     model_hash: str | None = None
     versions: dict[str, str] = {}
-    painted_with: dict = Field(default={}, description="the settings of the last round, with what the engine and the preset chose")
+    painted_with: dict = Field(
+        default={}, description="the settings of the last round, with what the engine and the preset chose"
+    )
 
     @model_validator(mode="after")
     def _best_is_there(self) -> Run:
         if self.best_round is not None and not 0 <= self.best_round < len(self.rounds):
-            raise ValueError(f"best_round is {self.best_round}, and there are {len(self.rounds)} rounds, counted from 0")
+            raise ValueError(
+                f"best_round is {self.best_round}, and there are {len(self.rounds)} rounds, counted from 0"
+            )
         return self
 
     @property
@@ -142,7 +158,10 @@ class Run(_Value):
         """
         path = Path(folder) / "run.json"
         if not os.path.isfile(path):  # unlike a Path, no error where a name is too long for a file
-            raise BadInput("run", f"{folder} holds no run.json; give the folder of a run, such as outputs/20250101-120000-a-dog-1a2b")
+            raise BadInput(
+                "run",
+                f"{folder} holds no run.json; give the folder of a run, such as outputs/20250101-120000-a-dog-1a2b",
+            )
         data = parse_json(read_bytes(path), str(path))
         if not isinstance(data, dict):
             raise BadInput("run", f"{path} holds no run")
@@ -150,7 +169,11 @@ class Run(_Value):
 
     def summary(self) -> dict:
         """What ``--json`` prints: paths as strings, ``best_round`` from 0; ``usage`` where a chat model was asked."""
-        edit = {"edited_from": self.request.edited.run, "before_after": str(self.before_after)} if self.request.edited else {}
+        edit = (
+            {"edited_from": self.request.edited.run, "before_after": str(self.before_after)}
+            if self.request.edited
+            else {}
+        )
         usage = {"usage": self.usage.model_dump()} if self.usage.requests else {}
         review = {"review": self.review} if self.review else {}
         return {
@@ -160,7 +183,9 @@ class Run(_Value):
             "run": str(self.folder),
             "image": str(self.image),
             "best_round": self.best_round,
-            "rounds": [{key: str(self.folder / getattr(r, key)) for key in ("layout", "image", "report")} for r in self.rounds],
+            "rounds": [
+                {key: str(self.folder / getattr(r, key)) for key in ("layout", "image", "report")} for r in self.rounds
+            ],
             "verified": self.verified,
             "planner": self.planner,
             "engine": self.request.engine,
@@ -204,8 +229,11 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     numbers = re.fullmatch(r"([0-9]{1,5})(?:[xX]([0-9]{1,5}))?", text.strip())
     if not numbers:
-        raise BadInput("size", f'"{text}" is no size; give WIDTHxHEIGHT in pixels, such as 640x384, or one number for a square')
-    width, height = int(numbers[1]), int(numbers[2] or numbers[1])
+        raise BadInput(
+            "size", f'"{text}" is no size; give WIDTHxHEIGHT in pixels, such as 640x384, or one number for a square'
+        )
+    width = int(numbers[1])
+    height = int(numbers[2] or numbers[1])
     if not all(64 <= side <= MAX_SIDE for side in (width, height)):
         raise BadInput("size", f"{width}x{height} is outside 64..{MAX_SIDE} pixels a side")
     return width, height

@@ -16,16 +16,30 @@ from typing import TypedDict
 from PIL import Image
 
 from agent.critic import Finding, criticise
-from agent.critic.again import settled
-from agent.edit.picture import before_after
+from agent.critic.replan import settled
+from agent.edit.runs import before_after
 from agent.events import Criticised, Event, Judged, Planned, Preview, Step, Waiting
-from agent.planners.plan import Plan, Usage
-from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Answer, Request, Round, Run, copy_whole, read_report, read_scene, write_json, write_scene
+from agent.planners.plan import Plan
+from agent.runs import (
+    BEFORE,
+    GIVEN,
+    GIVEN_SCENE,
+    Answer,
+    Request,
+    Round,
+    Run,
+    copy_whole,
+    read_report,
+    read_scene,
+    write_json,
+    write_scene,
+)
 from evaluators.matching import match, unchecked
 from evaluators.report import Report
 from instdiff import formats
 from instdiff.layout import Layout
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
+from prompts.usage import Usage
 
 
 class State(TypedDict):
@@ -63,9 +77,15 @@ class Steps:
         on_event: Callable[[Event], None],
         preview_every: int = 0,
     ):
-        self.run, self.planner, self.engine, self.detector = run, planner, engine, detector
-        self.size, self.on_event, self.preview_every = size, on_event, preview_every
-        self._total_before, self._started = run.seconds.get("total", 0.0), time.monotonic()
+        self.run = run
+        self.planner = planner
+        self.engine = engine
+        self.detector = detector
+        self.size = size
+        self.on_event = on_event
+        self.preview_every = preview_every
+        self._total_before = run.seconds.get("total", 0.0)
+        self._started = time.monotonic()
 
     @property
     def request(self) -> Request:
@@ -80,20 +100,25 @@ class Steps:
                 layout = Layout.from_file(given, boxes="xywh")
                 plan = Plan(layout=layout, planner="none", notes=notes, **read_scene(self.run.folder / GIVEN_SCENE))
             else:
-                plan = self.planner.plan(self.request.prompt, self.size, self.request.settings.seed + state.get("again", 0))
+                plan = self.planner.plan(
+                    self.request.prompt, self.size, self.request.settings.seed + state.get("again", 0)
+                )
         self.on_event(Planned(0, plan))
         self._save([], seconds, planner=plan.planner)
         return {"plan": plan.model_dump(mode="json"), "seconds": seconds}
 
     def criticise(self, state: State) -> dict:
         """What is wrong is repaired, or planned again if it is the first plan; a given layout is only reported on."""
-        index, plan = len(state["rounds"]), Plan.model_validate(state["plan"])
+        index = len(state["rounds"])
+        plan = Plan.model_validate(state["plan"])
         given = (self.run.folder / GIVEN).exists()
         with self._clock(state, "plan") as seconds:
             if given or index:
                 critique = criticise(plan, "" if given else self.request.prompt, repair=not given)
             else:
-                critique = settled(plan, self.request.prompt, self.planner, self.request.settings.seed + state.get("again", 0))
+                critique = settled(
+                    plan, self.request.prompt, self.planner, self.request.settings.seed + state.get("again", 0)
+                )
         if critique.findings:
             self.on_event(Criticised(index, critique.plan, critique.findings))
         findings = [finding.model_dump(mode="json") for finding in critique.findings]
@@ -124,9 +149,11 @@ class Steps:
 
     def render(self, state: State) -> dict:
         """The pictures of the round, each with a seed of its own, so that each can be painted again alone."""
-        index, plan = len(state["rounds"]), Plan.model_validate(state["plan"])
+        index = len(state["rounds"])
+        plan = Plan.model_validate(state["plan"])
         folder = self.run.folder / f"round-{index}"
-        names, rendering = [], None
+        names = []
+        rendering = None
         with self._clock(state, "render") as seconds:
             layout = self._write_layout(folder / "layout.json", plan.layout)
             write_scene(folder / "scene.json", plan)
@@ -135,14 +162,21 @@ class Steps:
             for k in range(count):
                 rendering = self._paint(layout, plan, seed + k, (index, k, count))
                 names.append(_write_pictures(rendering, layout, folder, k))
-        painted = {"seed": seed, "images": names, "model_hash": rendering.model_hash, "versions": dict(rendering.versions)}
+        painted = {
+            "seed": seed,
+            "images": names,
+            "model_hash": rendering.model_hash,
+            "versions": dict(rendering.versions),
+        }
         painted |= {"mis": rendering.settings.mis, "alpha": rendering.settings.alpha}
         painted["settings"] = rendering.settings.model_dump(exclude={"seed", "num_images"})
         return {"painted": painted, "seconds": seconds}
 
     def verify(self, state: State) -> dict:
         """One report per picture; the round keeps the best picture and its report."""
-        index, plan, painted = len(state["rounds"]), Plan.model_validate(state["plan"]), state["painted"]
+        index = len(state["rounds"])
+        plan = Plan.model_validate(state["plan"])
+        painted = state["painted"]
         folder = self.run.folder / f"round-{index}"
         with self._clock(state, "verify") as seconds:
             layout = Layout.from_file(folder / "layout.json", boxes="xywh")
@@ -153,13 +187,16 @@ class Steps:
             result = self._write_round(folder, best, images[best], layout, reports[best], plan, painted, findings)
         self.on_event(Judged(index, layout, reports[best], result))
         rounds = [*(Round.model_validate(done) for done in state["rounds"]), result]
-        about = {name: painted[name] for name in ("model_hash", "versions")} | {"painted_with": painted.get("settings", {})}
+        about = {name: painted[name] for name in ("model_hash", "versions")} | {
+            "painted_with": painted.get("settings", {})
+        }
         self._save(rounds, seconds, planner=plan.planner, **about)
         return {"rounds": [done.model_dump(mode="json") for done in rounds], "seconds": seconds}
 
     def revise(self, state: State) -> dict:
         """The plan of the next round: what failed goes back to the planner. A given layout keeps its places."""
-        index, plan = len(state["rounds"]), Plan.model_validate(state["plan"])
+        index = len(state["rounds"])
+        plan = Plan.model_validate(state["plan"])
         with self._clock(state, "revise") as seconds:
             seed = self._seed(index)
             if (self.run.folder / GIVEN).exists():
@@ -175,13 +212,17 @@ class Steps:
 
     def _as_painted(self, plan: Plan, state: State) -> Plan:
         """The plan with the seed and settings of the picture that the report is about, so that they can be kept."""
-        painted, done = state["painted"], state["rounds"][-1]
+        painted = state["painted"]
+        done = state["rounds"][-1]
         seed = painted["seed"] + done["images"].index(done["image"])
         return plan.model_copy(update={"seed": seed, "mis": painted.get("mis"), "alpha": painted.get("alpha")})
 
     def _differs(self, revised: Plan, painted: Plan, seed: int) -> bool:
         """False if the revised plan would give the same picture again."""
-        ask = lambda plan: (plan.layout, plan.seed if plan.seed is not None else seed, *self._strengths(plan).values())  # noqa: E731
+
+        def ask(plan):
+            return (plan.layout, plan.seed if plan.seed is not None else seed, *self._strengths(plan).values())
+
         return ask(revised) != ask(painted)
 
     def _strengths(self, plan: Plan) -> dict[str, float | None]:
@@ -221,7 +262,9 @@ class Steps:
         if self.preview_every:
             previews["on_preview"] = lambda picture: self.on_event(Preview(*place[:2], picture))
             previews["preview_every"] = self.preview_every
-        return self.engine().render(layout, settings, on_step=lambda step, steps: self.on_event(Step(*place, step, steps)), **previews)
+        return self.engine().render(
+            layout, settings, on_step=lambda step, steps: self.on_event(Step(*place, step, steps)), **previews
+        )
 
     def _look(self, images: list[Image.Image], layout: Layout) -> list[Report]:
         threshold = self.request.iou_threshold
@@ -244,7 +287,7 @@ class Steps:
         findings: tuple[Finding, ...],
     ) -> Round:
         """Write what was found on the best picture of a round, and return the round."""
-        from evaluators.draw import draw_report
+        from evaluators.drawing import draw_report
 
         name = painted["images"][best]
         with formats.whole_file(folder / "annotated.png") as temporary:
@@ -290,13 +333,16 @@ class Steps:
     @contextmanager
     def _clock(self, state: State, step: str) -> Iterator[dict[str, float]]:
         """The seconds of the run so far; what passes inside is added to this step's."""
-        seconds, started = dict(state["seconds"]), time.monotonic()
+        seconds = dict(state["seconds"])
+        started = time.monotonic()
         yield seconds
         seconds[step] = seconds.get(step, 0.0) + time.monotonic() - started
 
 
 def _write_pictures(rendering, layout: Layout, folder: Path, k: int) -> str:
-    """Write picture ``k`` of a round, and beside it what the refiner made of it; the name of the one that counts is returned."""
+    """Write picture ``k`` of a round, and beside it what the refiner made of it; the name of the one that counts is
+    returned.
+    """
     about = {"engine": rendering.engine, "model_hash": rendering.model_hash, "versions": rendering.versions}
     for kind, image in zip(("image", "refined"), (rendering.images[0], *rendering.refined), strict=False):
         name = f"{kind}-{k}.png" if k else f"{kind}.png"

@@ -7,15 +7,18 @@ import json
 import sys
 from pathlib import Path
 
-from evaluators import alignment, clip, fid, gain, lmd, lmd_image, plan_checks, planned, ratings, report_page
-from evaluators.coco_run import attributes_command, coco_command, pim_command
+from agent.benchmarks import gain, lmd, plan_checks, planned_layouts
+from evaluators import alignment, clip, fid, pim, ratings, report_page
+from evaluators.coco import attributes_command, command
 from evaluators.draft import benchmark as draft
 from evaluators.layout_statistics import Statistics, statistics
-from instdiff.command_line import Parser
+from instdiff.cli import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError, printable
 from instdiff.formats.files import write_bytes
 
-BAD_INPUT, SERVICE_FAILED, INTERRUPTED = 2, 4, 130
+BAD_INPUT = 2
+SERVICE_FAILED = 4
+INTERRUPTED = 130
 EXAMPLES = """examples:
   python -m evaluators lmd --stage layout
   python -m evaluators lmd --stage layout --planner ollama:llama3.1 --json
@@ -24,8 +27,8 @@ EXAMPLES = """examples:
 
 exit codes: 0 done, 2 bad input, 4 a service that is needed failed"""
 OVER_PICTURES = {  # each with add_arguments, run and HELP
-    "coco": (coco_command, "pictures painted from COCO annotations: AP and AR of boxes and masks"),
-    "pim": (pim_command, "points in mask: do things lie where points and scribbles put them?"),
+    "coco": (command, "pictures painted from COCO annotations: AP and AR of boxes and masks"),
+    "pim": (pim, "points in mask: do things lie where points and scribbles put them?"),
     "attributes": (attributes_command, "do things have the colour or texture that was asked for?"),
     "fid": (fid, "how far painted pictures are from real ones, as a whole"),
     "clip": (clip, "CLIP score of pictures and their captions"),
@@ -66,25 +69,33 @@ def build_parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="python -m evaluators", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
     commands = parser.add_subparsers(dest="evaluation", required=True, metavar="EVALUATION")
-    lmd_parser = commands.add_parser("lmd", help="the 400 prompts of the LMD benchmark", description=LMD_HELP, formatter_class=raw)
-    lmd_image.add_arguments(lmd_parser)
+    lmd_parser = commands.add_parser(
+        "lmd", help="the 400 prompts of the LMD benchmark", description=LMD_HELP, formatter_class=raw
+    )
+    lmd.add_arguments(lmd_parser)
     words = ", ".join(("between", *plan_checks.RELATION_WORDS))
-    plan_parser = commands.add_parser("plan", help="your own prompts with checks", description=f"{PLAN_HELP}  {words}", formatter_class=raw)
+    plan_parser = commands.add_parser(
+        "plan", help="your own prompts with checks", description=f"{PLAN_HELP}  {words}", formatter_class=raw
+    )
     plan_parser.add_argument("file", metavar="FILE", type=Path, help="prompts with checks, one JSON object a line")
     plan_parser.add_argument(
         "--compare", type=Path, metavar="PATH", help="print statistics beside those of these layouts: a folder or file"
     )
-    for command in (lmd_parser, plan_parser):
-        command.add_argument("--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help")
-        command.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
-        command.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
-        command.add_argument("--layouts", type=Path, metavar="FILE", help="score these, written by python -m agent.plans; plan nothing")
-        command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-        command.add_argument("--out", type=Path, metavar="FILE", help="write the JSON here too")
+    for one in (lmd_parser, plan_parser):
+        one.add_argument(
+            "--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help"
+        )
+        one.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
+        one.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
+        one.add_argument(
+            "--layouts", type=Path, metavar="FILE", help="score these, written by python -m agent.plans; plan nothing"
+        )
+        one.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+        one.add_argument("--out", type=Path, metavar="FILE", help="write the JSON here too")
     summary = "the bundled painter: 500 held-out layouts"
     draft.add_arguments(commands.add_parser("draft", help=summary, description=draft.HELP, formatter_class=raw))
-    for name, (command, summary) in OVER_PICTURES.items():
-        command.add_arguments(commands.add_parser(name, help=summary, description=command.HELP, formatter_class=raw))
+    for name, (module, summary) in OVER_PICTURES.items():
+        module.add_arguments(commands.add_parser(name, help=summary, description=module.HELP, formatter_class=raw))
     return parser
 
 
@@ -111,9 +122,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _lmd(args: argparse.Namespace) -> dict:
     if args.stage == "image":
-        return lmd_image.run(args)
-    name, layouts = planned.layouts_for(args, [case.prompt for case in lmd.cases()])
-    ours, theirs = lmd.score(layouts), lmd.score(lmd.recorded())
+        return lmd.run(args)
+    name, layouts = planned_layouts.layouts_for(args, [case.prompt for case in lmd.cases()])
+    ours = lmd.score(layouts)
+    theirs = lmd.score(lmd.recorded())
     rows = [[task, _share(ours["tasks"][task]), _share(theirs["tasks"][task])] for task in lmd.TASKS]
     rows.append(["all", _share(ours["all"]), _share(theirs["all"])])
     table = {"title": "LMD benchmark, layouts", "columns": ["task", name, "GPT-4, recorded"], "rows": rows}
@@ -121,10 +133,10 @@ def _lmd(args: argparse.Namespace) -> dict:
 
 
 def _plan(args: argparse.Namespace) -> dict:
-    cases = plan_checks.read_cases(planned.read_lines(args.file), str(args.file))
+    cases = plan_checks.read_cases(planned_layouts.read_lines(args.file), str(args.file))
     if not cases:
         raise BadInput(str(args.file), "holds no prompts")
-    name, layouts = planned.layouts_for(args, [case.prompt for case in cases])
+    name, layouts = planned_layouts.layouts_for(args, [case.prompt for case in cases])
     result = plan_checks.score(cases, layouts)
     rows = [[kind, _share(counts)] for kind, counts in result["kinds"].items()]
     rows += [["all checks", _share(result["checks"])], ["whole prompts", _share(result["prompts"])]]
@@ -138,7 +150,8 @@ def _compared(args: argparse.Namespace, name: str, layouts: list) -> dict:
     """The statistics of the plans beside those of other layouts, if that was asked for."""
     if not args.compare:
         return {}
-    ours, theirs = statistics(layouts), statistics(planned.layouts_from(args.compare))
+    ours = statistics(layouts)
+    theirs = statistics(planned_layouts.layouts_from(args.compare))
     rows = [[label, f"{getattr(ours, key):.3g}", f"{getattr(theirs, key):.3g}"] for key, label in _labels()]
     table = {"title": "Statistics of the layouts", "columns": ["figure", name, args.compare.name], "rows": rows}
     return {"statistics": ours.model_dump(), "compared": theirs.model_dump(), "statistics_table": table}
@@ -165,7 +178,9 @@ def _show(result: dict) -> None:
             table.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
         for row in data["rows"]:
             table.add_row(*row)
-        console.width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
+        console.width = max(
+            console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum
+        )
         console.print(table)  # a table that is cut says nothing: rather let a narrow terminal wrap it
     for note in result.get("notes", ()):
         console.print(note)

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluators.contact_sheet import Tile, contact_sheet
+from evaluators.gallery import Gallery, add_detector_arguments, check_scorer, load_scorer
 from evaluators.manifest import FILE as MANIFEST
 from evaluators.matching import match
 from evaluators.report import Detection, Report
-from evaluators.results import add_output_arguments, percent, progress_bar, write_results
-from evaluators.scored import Gallery, add_detector_arguments, check_scorer, load_scorer
-from evaluators.sheet import Tile, contact_sheet
-from evaluators.synonyms import open_name
+from evaluators.reporting import add_output_arguments, percent, progress_bar, write_results
+from evaluators.vocabulary import open_name
 from instdiff.errors import BadInput
 from instdiff.formats import layout_from_json
 from instdiff.formats.files import parse_json, read_bytes
@@ -27,8 +27,12 @@ from instdiff.layout import Box, Layout
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-OUT, SHEET = Path("outputs/evaluations/alignment"), "alignment.png"
-RECORDED, FOUND_IOU, SIDE, MOST_ON_SHEET = "pairs.json", 0.5, 384, 40
+OUT = Path("outputs/evaluations/alignment")
+SHEET = "alignment.png"
+RECORDED = "pairs.json"
+FOUND_IOU = 0.5
+SIDE = 384
+MOST_ON_SHEET = 40
 HELP = """Boxes of what is seen on pictures against the boxes of the plan, for each category: how many were planned, the share that was
 found with an IoU of at least 0.5, and the mean IoU, where what was not found counts 0.
 
@@ -67,9 +71,11 @@ def run(args: argparse.Namespace) -> dict:
         ServiceError: the detector fails.
     """
     if (args.place / RECORDED).exists():
-        pairs, who = recorded_pairs(args.place / RECORDED), "recorded boxes"
+        pairs = recorded_pairs(args.place / RECORDED)
+        who = "recorded boxes"
     elif (args.place / MANIFEST).exists():
-        pairs, who = list(_looked(args)), args.detector
+        pairs = list(_looked(args))
+        who = args.detector
     else:
         raise BadInput(str(args.place), f"holds neither {MANIFEST} (painted pictures) nor {RECORDED} (recorded boxes)")
     result = figures(pairs, who)
@@ -93,7 +99,10 @@ def recorded_pairs(path: Path) -> list[Pair]:
         if "plan" not in one or not isinstance(one.get("cogvlm_coco_names"), list):
             raise BadInput(f"{path}[{number}]", 'needs "plan" and "cogvlm_coco_names"')
         plan = layout_from_json(one["plan"], boxes="corners")
-        seen = [_detection(box, plan.size, f"{path}[{number}].cogvlm_coco_names[{k}]") for k, box in enumerate(one["cogvlm_coco_names"])]
+        seen = [
+            _detection(box, plan.size, f"{path}[{number}].cogvlm_coco_names[{k}]")
+            for k, box in enumerate(one["cogvlm_coco_names"])
+        ]
         pairs.append(_pair(str(one.get("id", number)), plan, [box for box in seen if box]))
     return pairs
 
@@ -137,25 +146,48 @@ def figures(pairs: Sequence[Pair], who: str) -> dict:
         raise BadInput("place", f"nothing was planned that {who} could judge")
     categories = {name: _of(ious) for name, ious in {**groups, "all": every}.items()}
     unchecked = sum(len(pair.report.verdicts) - pair.report.checked for pair in pairs)
-    notes = [f"{len(pairs)} pictures; {sum(len(pair.report.extras) for pair in pairs)} more things were seen, which match nothing planned"]
-    notes += [f"{unchecked} planned things are of categories that {who} does not know, and are left out"] if unchecked else []
-    rows = [[name, str(one["planned"]), percent(one["recall"]), f"{one['mean_iou']:.3f}"] for name, one in categories.items()]
+    notes = [
+        f"{len(pairs)} pictures; {sum(len(pair.report.extras) for pair in pairs)} more things were seen, which match"
+        " nothing planned"
+    ]
+    notes += (
+        [f"{unchecked} planned things are of categories that {who} does not know, and are left out"]
+        if unchecked
+        else []
+    )
+    rows = [
+        [name, str(one["planned"]), percent(one["recall"]), f"{one['mean_iou']:.3f}"]
+        for name, one in categories.items()
+    ]
     columns = ["category", "planned", "recall@0.5, percent", "mean IoU"]
     table = {"title": f"Alignment of plan and {who}", "columns": columns, "rows": rows}
     pictures = {pair.name: _of([v.iou for v in pair.report.verdicts if v.kind != "unchecked"]) for pair in pairs}
-    return {"evaluation": "alignment", "seen_by": who, "categories": categories, "pictures": pictures, "notes": notes, "table": table}
+    return {
+        "evaluation": "alignment",
+        "seen_by": who,
+        "categories": categories,
+        "pictures": pictures,
+        "notes": notes,
+        "table": table,
+    }
 
 
 def _of(ious: Sequence[float]) -> dict:
     """What became of things with these IoUs; of none, the shares are None."""
-    found, count = sum(iou >= FOUND_IOU for iou in ious), len(ious)
-    return {"planned": count, "found": found, "recall": found / count if count else None, "mean_iou": sum(ious) / count if count else None}
+    found = sum(iou >= FOUND_IOU for iou in ious)
+    count = len(ious)
+    return {
+        "planned": count,
+        "found": found,
+        "recall": found / count if count else None,
+        "mean_iou": sum(ious) / count if count else None,
+    }
 
 
 def _tile(pair: Pair) -> Tile:
     from PIL import Image
 
-    from evaluators.draw import draw_report
+    from evaluators.drawing import draw_report
 
     image = pair.image or Image.new("RGB", pair.plan.size, "white")
     found = f"{pair.report.found} of {pair.report.checked} in place, mean IoU {pair.report.mean_iou:.2f}"

@@ -12,7 +12,7 @@ from instdiff.layout import Box, Layout
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from evaluators.clip_model import ClipModel
+    from evaluators.clip import ClipModel
 
 # The words of the published evaluation, in its order: annotation i gets word i modulo 8.
 WORDS = {
@@ -73,17 +73,24 @@ def by_detector(
                 found = verdict.detection if verdict.iou >= FOUND_IOU else None
                 shown = getattr(found, FIELDS[kind]) if found else ""
                 outcomes.append((found is not None, SAME_WORD.get(shown, shown) == word))
-    found, right = sum(found for found, _ in outcomes), sum(right for _, right in outcomes)
-    return {"asked": len(outcomes), "found": found, "of_all": _ratio(right, len(outcomes)), "of_found": _ratio(right, found)}
+    found = sum(found for found, _ in outcomes)
+    right = sum(right for _, right in outcomes)
+    return {
+        "asked": len(outcomes),
+        "found": found,
+        "of_all": _ratio(right, len(outcomes)),
+        "of_found": _ratio(right, found),
+    }
 
 
 def by_clip(
     clip: ClipModel, images: Sequence[Image], truths: Sequence[Layout], asked: Sequence[Sequence[str | None]], kind: str
 ) -> list[tuple[list[bool], list[float]]]:
-    """For each picture, for each thing that a word is asked of: is it right, and how much the thing looks like its words.
+    """For each picture, for each thing that a word is asked of: is it right, and how much the thing looks like its
+    words.
 
-    The picture is cut at the thing's box. It is right if CLIP finds it more like "a red object" than like the same with any
-    other of the eight words; the local score is the cosine of the cut and "red car".
+    The picture is cut at the thing's box. It is right if CLIP finds it more like "a red object" than like the same with
+    any other of the eight words; the local score is the cosine of the cut and "red car".
     """
     import torch
 
@@ -104,7 +111,9 @@ def by_clip(
 
 
 def clip_figures(results: Sequence[tuple[list[bool], list[float]]]) -> dict[str, float | int | None]:
-    """``accuracy`` and ``score``: means over the pictures of the means over their things, as the published evaluation takes them."""
+    """``accuracy`` and ``score``: means over the pictures of the means over their things, as the published evaluation
+    takes them.
+    """
     some = [(right, scores) for right, scores in results if right]
     accuracy = _ratio(sum(sum(right) / len(right) for right, _ in some), len(some))
     score = _ratio(sum(sum(scores) / len(scores) for _, scores in some), len(some))
@@ -114,7 +123,8 @@ def clip_figures(results: Sequence[tuple[list[bool], list[float]]]) -> dict[str,
 def _cut(image: Image, box: Box) -> Image:
     """The picture within a box, at least one pixel."""
     x0, y0, x1, y1 = box.to_corners(image.size)
-    left, top = min(int(x0), image.width - 1), min(int(y0), image.height - 1)
+    left = min(int(x0), image.width - 1)
+    top = min(int(y0), image.height - 1)
     return image.crop((left, top, max(round(x1), left + 1), max(round(y1), top + 1)))
 
 

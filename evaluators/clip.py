@@ -4,16 +4,101 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from evaluators.clip_model import BATCH_SIZE, MODEL, ClipModel, clip_folder
-from evaluators.results import add_output_arguments, progress_bar, write_results
-from evaluators.scored import Gallery
-from instdiff.errors import BadInput
+from evaluators.detectors.open_vocabulary import device
+from evaluators.detectors.weights import model_folder
+from evaluators.gallery import Gallery
+from evaluators.reporting import add_output_arguments, progress_bar, write_results
+from instdiff.errors import BadInput, ServiceError
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
+
+MODEL = "openai/clip-vit-large-patch14"
+BATCH_SIZE = 16
+
+
+@dataclass(frozen=True)
+class ClipModel:
+    """Both halves of CLIP; what they give has length 1, so that a dot product is the cosine of the angle."""
+
+    folder: Path
+    model: Any
+    tokenizer: Any
+    processor: Any
+
+    @classmethod
+    def load(cls, folder: str | Path = MODEL) -> ClipModel:
+        """Load a model; nothing is downloaded.
+
+        Args:
+            folder: a folder in transformers layout, also below ``INSTDIFF_MODELS``, or a name in the hub's cache.
+
+        Raises:
+            BadInput: it is not on this machine; the reason says what to fetch.
+            ServiceError: it cannot be loaded.
+        """
+        folder = clip_folder(folder)
+        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+
+        try:
+            model = CLIPModel.from_pretrained(folder, local_files_only=True).eval().to(device())
+            return cls(
+                folder,
+                model,
+                AutoTokenizer.from_pretrained(folder),
+                AutoImageProcessor.from_pretrained(folder, use_fast=False),
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ServiceError(f"CLIP in {folder} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+
+    def images(self, images: list[Image]) -> torch.Tensor:
+        """(n, D) float32 on the CPU, each row of length 1; the pictures may differ in size."""
+        return _in_batches(images, self._images)
+
+    def texts(self, texts: list[str]) -> torch.Tensor:
+        """(n, D) float32 on the CPU, each row of length 1; what is longer than CLIP reads is cut."""
+        return _in_batches(texts, self._texts)
+
+    def _images(self, images: list[Image]) -> torch.Tensor:
+        pixels = self.processor(images=[image.convert("RGB") for image in images], return_tensors="pt")["pixel_values"]
+        return self.model.get_image_features(pixel_values=pixels.to(self.model.device)).pooler_output
+
+    def _texts(self, texts: list[str]) -> torch.Tensor:
+        limit = self.model.config.text_config.max_position_embeddings
+        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt").to(
+            self.model.device
+        )
+        return self.model.get_text_features(
+            input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
+        ).pooler_output
+
+
+def clip_folder(name: str | Path) -> Path:
+    """The folder of a model that is on this machine, before anything heavy is loaded.
+
+    Raises:
+        BadInput: it is not there; the reason says what to fetch.
+    """
+    try:
+        return model_folder(str(name))
+    except BadInput as error:
+        raise BadInput("clip", error.reason) from error
+
+
+def _in_batches(items: list, encode) -> torch.Tensor:
+    """All items encoded, a few at a time, as (n, D) rows of length 1."""
+    import torch
+    from torch.nn.functional import normalize
+
+    with torch.inference_mode():
+        rows = [encode(items[first : first + BATCH_SIZE]).float().cpu() for first in range(0, len(items), BATCH_SIZE)]
+    return normalize(torch.cat(rows), dim=-1) if rows else torch.empty(0, 0)
+
 
 OUT = Path("outputs/evaluations/clip")
 ENDINGS = (".png", ".jpg", ".jpeg")
@@ -28,8 +113,12 @@ captions, called like the painted ones (KEY.jpg, KEY.png): their score is the up
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators clip``."""
     parser.add_argument("pictures", type=Path, metavar="FOLDER", help="painted pictures, with a manifest")
-    parser.add_argument("--clip", default=MODEL, metavar="FOLDER", help="a CLIP model in transformers layout (default: %(default)s)")
-    parser.add_argument("--real", type=Path, metavar="FOLDER", help="real pictures of the same captions, for the upper bound")
+    parser.add_argument(
+        "--clip", default=MODEL, metavar="FOLDER", help="a CLIP model in transformers layout (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--real", type=Path, metavar="FOLDER", help="real pictures of the same captions, for the upper bound"
+    )
     add_output_arguments(parser, OUT)
 
 
@@ -58,7 +147,8 @@ def run(args: argparse.Namespace) -> dict:
                     keys = gallery.keys[index - len(images) : index]
                     scores["real"] += clip_scores(model, [_opened(reals[key]) for key in keys], captions)
                 progress.advance(task, len(images))
-                images, captions = [], []
+                images = []
+                captions = []
     return _result(args, gallery, scores)
 
 
@@ -102,7 +192,10 @@ def _result(args: argparse.Namespace, gallery: Gallery, scores: dict[str, list[f
     rows = [[names[name], f"{mean:.2f}", str(len(scores[name]))] for name, mean in means.items()]
     table = {"title": "CLIP score", "columns": ["pictures", "score", "number"], "rows": rows}
     result = {"evaluation": "clip", "clip": args.clip, "means": means, "count": len(gallery.keys)}
-    result |= {"painted_with": gallery.manifest.painted_with, "scores": dict(zip(gallery.keys, scores["painted"], strict=True))}
+    result |= {
+        "painted_with": gallery.manifest.painted_with,
+        "scores": dict(zip(gallery.keys, scores["painted"], strict=True)),
+    }
     result |= {"notes": [f"CLIP: {args.clip}; compare only figures of the same CLIP"], "table": table}
     write_results(args.folder, result)
     return result

@@ -1,4 +1,4 @@
-"""FID: how far the painted pictures are, as a whole, from real ones; with Inception's features, or with the judge's."""
+"""FID: how far the painted pictures are, as a whole, from real ones; with Inception's features, or with a detector's."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from evaluators.gallery import Gallery
 from evaluators.manifest import FILE as MANIFEST
-from evaluators.results import add_output_arguments, progress_bar, write_results
-from evaluators.scored import Gallery
+from evaluators.reporting import add_output_arguments, progress_bar, write_results
 from instdiff.errors import BadInput
 from instdiff.formats.files import read_bytes, write_bytes
 
@@ -18,8 +20,43 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+
+def frechet_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """The distance of the Gaussians with the means and covariances of two sets of features, (n, D) and (m, D).
+
+    Raises:
+        BadInput: a set has fewer than two vectors, or they hold what is no number.
+    """
+    for features in (one, other):
+        if len(features) < 2:
+            raise BadInput(
+                "pictures",
+                f"a distance of distributions needs at least 2 pictures on each side; here are {len(features)}",
+            )
+        if not np.isfinite(features).all():
+            raise BadInput("features", "hold what is no number; are these the right weights?")
+    moments = [(features.mean(axis=0), np.cov(features, rowvar=False)) for features in map(np.float64, (one, other))]
+    return gaussian_distance(*moments[0], *moments[1])
+
+
+def gaussian_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: np.ndarray) -> float:
+    """``|mean_a - mean_b|^2 + tr(cov_a + cov_b - 2 (cov_a cov_b)^(1/2))``; means (D,), covariances (D, D).
+
+    The trace of the root of a product of covariances is the sum of the roots of the eigenvalues of
+    ``cov_a^(1/2) cov_b cov_a^(1/2)``, which is symmetric, so that no eigenvalue is complex.
+    """
+    values, vectors = np.linalg.eigh(np.atleast_2d(cov_a))
+    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    shared = np.linalg.eigvalsh(root @ np.atleast_2d(cov_b) @ root).clip(min=0)
+    away = mean_a - mean_b
+    return float(
+        away @ away + np.trace(np.atleast_2d(cov_a)) + np.trace(np.atleast_2d(cov_b)) - 2 * np.sqrt(shared).sum()
+    )
+
+
 OUT = Path("outputs/evaluations/fid")
-BATCH, FEW = 16, 2048  # pictures; fewer than the width of the features give a covariance without full rank
+BATCH = 16
+FEW = 2048  # pictures; fewer than the width of the features give a covariance without full rank
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 NAMES = {"inception": "FID", "judge": "FD (judge features)"}
 HELP = """The Fréchet distance between painted pictures (a folder with a manifest) and real ones (a folder of pictures, such as COCO's
@@ -38,9 +75,15 @@ Extractor = Callable[[list], "np.ndarray"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators fid``."""
     parser.add_argument("pictures", type=Path, metavar="FOLDER", help="painted pictures, with a manifest")
-    parser.add_argument("--real", type=Path, required=True, metavar="FOLDER", help="real pictures, also in folders below")
-    parser.add_argument("--features", choices=tuple(NAMES), default="inception", help="what compares (default: %(default)s)")
-    parser.add_argument("--weights", metavar="FILE", help="Inception's weights (default: looked for in INSTDIFF_MODELS)")
+    parser.add_argument(
+        "--real", type=Path, required=True, metavar="FOLDER", help="real pictures, also in folders below"
+    )
+    parser.add_argument(
+        "--features", choices=tuple(NAMES), default="inception", help="what compares (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="Inception's weights (default: looked for in INSTDIFF_MODELS)"
+    )
     parser.add_argument("--real-count", type=int, metavar="N", help="only the first N of the real pictures, by name")
     add_output_arguments(parser, OUT)
 
@@ -51,24 +94,38 @@ def run(args: argparse.Namespace) -> dict:
     Raises:
         BadInput: a folder holds no pictures, or the weights are not there.
     """
-    gallery, real = Gallery.open(args.pictures), real_pictures(args.real)[: args.real_count]
+    gallery = Gallery.open(args.pictures)
+    real = real_pictures(args.real)[: args.real_count]
     extract, kind = (judge_features(), "judge") if args.features == "judge" else inception_features(args.weights)
-    from evaluators.frechet import frechet_distance
 
     with progress_bar() as progress:
         task = progress.add_task("painted", total=len(gallery.keys))
-        step = lambda count: progress.advance(task, count)  # noqa: E731
+
+        def step(count):
+            return progress.advance(task, count)
+
         ours = features_of((one.image for one in gallery.pictures()), extract, step)
         task = progress.add_task("real", total=len(real))
         theirs = kept_features(real, extract, args.folder / f"real-{kind}", step)
-    distance, name = frechet_distance(ours, theirs), NAMES[args.features]
+    distance = frechet_distance(ours, theirs)
+    name = NAMES[args.features]
     notes = [f"{len(ours)} painted against {len(theirs)} real pictures"]
     if min(len(ours), len(theirs)) < FEW:
-        notes.append(f"so few pictures bias the distance upwards: compare only figures of the same numbers, and take {FEW} or more")
+        notes.append(
+            f"so few pictures bias the distance upwards: compare only figures of the same numbers, and take {FEW} or"
+            " more"
+        )
     if args.features == "judge":
         notes.append("not FID: features of the bundled judge, comparable with themselves alone")
     table = {"title": name, "columns": ["figure", "value"], "rows": [[name, f"{distance:.3f}"]]}
-    result = {"evaluation": "fid", "name": name, "distance": distance, "painted": len(ours), "real": len(theirs), "features": kind}
+    result = {
+        "evaluation": "fid",
+        "name": name,
+        "distance": distance,
+        "painted": len(ours),
+        "real": len(theirs),
+        "features": kind,
+    }
     result |= {"painted_with": gallery.manifest.painted_with, "notes": notes, "table": table}
     write_results(args.folder, result)
     return result
@@ -105,7 +162,8 @@ def inception_features(weights: str | None) -> tuple[Extractor, str]:
     path = inception_file(weights)
     from evaluators.inception import SIDE, load_inception
 
-    model, name = load_inception(path), f"inception-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+    model = load_inception(path)
+    name = f"inception-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
     def extract(images: list[Image]) -> np.ndarray:
         import numpy as np
@@ -138,7 +196,8 @@ def features_of(images: Iterable[Image], extract: Extractor, done: Callable[[int
     """The features of all pictures, (n, D), a few at a time."""
     import numpy as np
 
-    rows, waiting = [], []
+    rows = []
+    waiting = []
     for image in images:
         waiting.append(image)
         if len(waiting) == BATCH:
@@ -161,7 +220,10 @@ def kept_features(paths: list[Path], extract: Extractor, folder: Path, done: Cal
     rows = []
     for first in range(0, len(paths), BATCH):
         contents = [read_bytes(path) for path in paths[first : first + BATCH]]
-        kept = folder / f"{hashlib.sha256(b''.join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]}.npy"
+        kept = (
+            folder
+            / f"{hashlib.sha256(b''.join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]}.npy"
+        )
         if kept.exists():
             rows.append(np.load(io.BytesIO(read_bytes(kept)), allow_pickle=False))
         else:

@@ -14,7 +14,8 @@ from torch import nn
 
 from instdiff.errors import BadInput
 
-SIDE, WIDTH = 299, 2048  # of a picture in pixels; of its features
+SIDE = 299
+WIDTH = 2048  # of a picture in pixels; of its features
 Sizes = int | tuple[int, int]
 
 
@@ -44,9 +45,13 @@ class Branches(nn.Module):
         maximum: pool the maximum, not the average.
     """
 
-    def __init__(self, inputs: int, chains: list[list[tuple[str, int, Sizes]]], pool: int | None = None, maximum: bool = False):
+    def __init__(
+        self, inputs: int, chains: list[list[tuple[str, int, Sizes]]], pool: int | None = None, maximum: bool = False
+    ):
         super().__init__()
-        self.chains, self.halves, self.maximum = [[name for name, _, _ in chain] for chain in chains], pool is None, maximum
+        self.chains = [[name for name, _, _ in chain] for chain in chains]
+        self.halves = pool is None
+        self.maximum = maximum
         for chain in chains:
             width = inputs
             for index, (name, outputs, kernel) in enumerate(chain):
@@ -59,7 +64,8 @@ class Branches(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         outputs = []
         for chain in self.chains:
-            y, halves = x, []
+            y = x
+            halves = []
             for name in chain:
                 if name[-1] in "ab":
                     halves.append(getattr(self, name)(y))
@@ -82,13 +88,21 @@ def _small(inputs: int, pool: int) -> Branches:
 
 def _long(width: int) -> Branches:
     once = [("branch7x7_1", width, 1), ("branch7x7_2", width, (1, 7)), ("branch7x7_3", 192, (7, 1))]
-    twice = [(f"branch7x7dbl_{k}", 192 if k == 5 else width, 1 if k == 1 else (7, 1) if k % 2 == 0 else (1, 7)) for k in range(1, 6)]
+    twice = [
+        (f"branch7x7dbl_{k}", 192 if k == 5 else width, 1 if k == 1 else (7, 1) if k % 2 == 0 else (1, 7))
+        for k in range(1, 6)
+    ]
     return Branches(768, [[("branch1x1", 192, 1)], once, twice], 192)
 
 
 def _wide(inputs: int, maximum: bool) -> Branches:
     once = [("branch3x3_1", 384, 1), ("branch3x3_2a", 384, (1, 3)), ("branch3x3_2b", 384, (3, 1))]
-    twice = [("branch3x3dbl_1", 448, 1), ("branch3x3dbl_2", 384, 3), ("branch3x3dbl_3a", 384, (1, 3)), ("branch3x3dbl_3b", 384, (3, 1))]
+    twice = [
+        ("branch3x3dbl_1", 448, 1),
+        ("branch3x3dbl_2", 384, 3),
+        ("branch3x3dbl_3a", 384, (1, 3)),
+        ("branch3x3dbl_3b", 384, (3, 1)),
+    ]
     return Branches(inputs, [[("branch1x1", 320, 1)], once, twice], 192, maximum)
 
 
@@ -97,15 +111,29 @@ class Inception(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.Conv2d_1a_3x3, self.Conv2d_2a_3x3 = Conv(3, 32, 3, 2, same=False), Conv(32, 32, 3, same=False)
-        self.Conv2d_2b_3x3, self.Conv2d_3b_1x1, self.Conv2d_4a_3x3 = Conv(32, 64, 3), Conv(64, 80), Conv(80, 192, 3, same=False)
-        self.Mixed_5b, self.Mixed_5c, self.Mixed_5d = _small(192, 32), _small(256, 64), _small(288, 64)
+        self.Conv2d_1a_3x3 = Conv(3, 32, 3, 2, same=False)
+        self.Conv2d_2a_3x3 = Conv(32, 32, 3, same=False)
+        self.Conv2d_2b_3x3 = Conv(32, 64, 3)
+        self.Conv2d_3b_1x1 = Conv(64, 80)
+        self.Conv2d_4a_3x3 = Conv(80, 192, 3, same=False)
+        self.Mixed_5b = _small(192, 32)
+        self.Mixed_5c = _small(256, 64)
+        self.Mixed_5d = _small(288, 64)
         doubled = [("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3)]
         self.Mixed_6a = Branches(288, [[("branch3x3", 384, 3)], doubled])
-        self.Mixed_6b, self.Mixed_6c, self.Mixed_6d, self.Mixed_6e = _long(128), _long(160), _long(160), _long(192)
-        long = [("branch7x7x3_1", 192, 1), ("branch7x7x3_2", 192, (1, 7)), ("branch7x7x3_3", 192, (7, 1)), ("branch7x7x3_4", 192, 3)]
+        self.Mixed_6b = _long(128)
+        self.Mixed_6c = _long(160)
+        self.Mixed_6d = _long(160)
+        self.Mixed_6e = _long(192)
+        long = [
+            ("branch7x7x3_1", 192, 1),
+            ("branch7x7x3_2", 192, (1, 7)),
+            ("branch7x7x3_3", 192, (7, 1)),
+            ("branch7x7x3_4", 192, 3),
+        ]
         self.Mixed_7a = Branches(768, [[("branch3x3_1", 192, 1), ("branch3x3_2", 320, 3)], long])
-        self.Mixed_7b, self.Mixed_7c = _wide(1280, maximum=False), _wide(2048, maximum=True)
+        self.Mixed_7b = _wide(1280, maximum=False)
+        self.Mixed_7c = _wide(2048, maximum=True)
         self.fc = nn.Linear(WIDTH, 1008)  # what it once classified; not used, but in the file
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -11,18 +11,20 @@ from statistics import fmean, pstdev
 from pydantic import Field
 
 from instdiff.errors import BadInput
-from instdiff.knowledge import Thing, nouns
-from instdiff.layout import Layout, _Value
+from instdiff.layout import Layout
+from instdiff.values import Value
+from instdiff.world.knowledge import Thing, nouns
 
 SIZE_RATIO = 3.0
 STRONG_IOU = 0.5
-CANVAS_PX, STAMP_PX = 512, 10
+CANVAS_PX = 512
+STAMP_PX = 10
 BORDER_PX = 1.0  # boxes that were rounded outwards are not out of frame
 
 PixelBox = tuple[float, float, float, float]
 
 
-class Statistics(_Value):
+class Statistics(Value):
     """The figures of a set of layouts; shares are 0..1, and 0 where there was nothing to count."""
 
     layouts: int
@@ -31,17 +33,22 @@ class Statistics(_Value):
     out_of_frame: float = Field(description="share of boxes that leave the picture by more than a pixel")
     strong_overlap: float = Field(description=f"share of pairs on one picture with an IoU of {STRONG_IOU} or more")
     size_pairs: int = Field(description=f"pairs of known things whose real sizes differ by {SIZE_RATIO:g}x or more")
-    size_inversions: float = Field(description="share of these pairs in which the really larger thing has the smaller box")
-    stamping: float = Field(description=f"share of coordinates that are multiples of {STAMP_PX} px on a {CANVAS_PX} px canvas")
+    size_inversions: float = Field(
+        description="share of these pairs in which the really larger thing has the smaller box"
+    )
+    stamping: float = Field(
+        description=f"share of coordinates that are multiples of {STAMP_PX} px on a {CANVAS_PX} px canvas"
+    )
 
 
 def statistics(layouts: list[Layout], raw_boxes: list[list[PixelBox]] | None = None) -> Statistics:
     """Measure a set of layouts.
 
-    The real size of a thing is the square root of its width times its height, in metres, from `instdiff.knowledge`.
-    What is too far away for its real size to show (sun, cloud, mountain, airplane: whatever has an apparent size there) and
-    what lies flat (rug) is left out of the size pairs. Depth is not known from boxes: a large thing far away counts as
-    inverted where it is drawn smaller than a small one near by, the same for every planner.
+    The real size of a thing is the square root of its width times its height, in metres, from
+    `instdiff.world.knowledge`. What is too far away for its real size to show (sun, cloud, mountain, airplane: whatever
+    has an apparent size there) and what lies flat (rug) is left out of the size pairs. Depth is not known from boxes: a
+    large thing far away counts as inverted where it is drawn smaller than a small one near by, the same for every
+    planner.
 
     Args:
         layouts: what to measure; instances without any extent are passed over.
@@ -58,8 +65,14 @@ def statistics(layouts: list[Layout], raw_boxes: list[list[PixelBox]] | None = N
     found = [[(_size_m(item.name), item.extent) for item in layout.instances if item.extent] for layout in layouts]
     counts = [len(boxes) for boxes in found]
     pairs = [pair for boxes in found for pair in combinations(boxes, 2)]
-    sized = [(a, b) for (m, a), (n, b) in (sorted(pair, key=lambda item: item[0] or 0) for pair in pairs) if m and n >= SIZE_RATIO * m]
-    raw = raw_boxes or [[box.to_corners(layout.size) for _, box in boxes] for layout, boxes in zip(layouts, found, strict=True)]
+    sized = [
+        (a, b)
+        for (m, a), (n, b) in (sorted(pair, key=lambda item: item[0] or 0) for pair in pairs)
+        if m and n >= SIZE_RATIO * m
+    ]
+    raw = raw_boxes or [
+        [box.to_corners(layout.size) for _, box in boxes] for layout, boxes in zip(layouts, found, strict=True)
+    ]
     outside = [_leaves(box, layout.size) for layout, boxes in zip(layouts, raw, strict=True) for box in boxes]
     coordinates = [value * CANVAS_PX for boxes in found for _, box in boxes for value in box.xyxy]
     return Statistics(

@@ -1,7 +1,9 @@
-"""Generated pictures in a folder, and the manifest that says what they are. What is scored is read through a manifest alone.
+"""Generated pictures in a folder, and the manifest that says what they are. What is scored is read through a manifest
+alone.
 
-A folder of pictures might as well hold the photographs that the layouts were taken from; a manifest cannot: it names each
-picture with its SHA-256, and all that they were painted with. A folder that holds pictures of other settings is refused.
+A folder of pictures might as well hold the photographs that the layouts were taken from; a manifest cannot: it names
+each picture with its SHA-256, and all that they were painted with. A folder that holds pictures of other settings is
+refused.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ from pydantic import Field
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.formats.png import write_png
-from instdiff.layout import Layout, _Value
-from instdiff.presets import resolved
-from instdiff.settings import RenderSettings
+from instdiff.layout import Layout
+from instdiff.render_settings import RenderSettings, resolved
+from instdiff.values import Value
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,7 +44,7 @@ class Job:
     seed: int
 
 
-class Picture(_Value):
+class Picture(Value):
     """One painted picture. The layout that it was painted from stands in its PNG."""
 
     key: str = Field(pattern=KEY)
@@ -54,7 +56,7 @@ class Picture(_Value):
         return f"{self.key}.png"
 
 
-class Manifest(_Value):
+class Manifest(Value):
     """What a folder holds; ``painted_with`` is all that changes a picture, but for its layout and seed."""
 
     painted_with: dict[str, str | int | float]
@@ -72,10 +74,17 @@ def prompt_key(prompt: str) -> str:
 
 
 def painted_with(engine: Engine, settings: RenderSettings, **more: str | int | float) -> dict[str, str | int | float]:
-    """All that changes pictures, by name: the engine, its weights, the settings (none of them None), and what the caller adds."""
+    """All that changes pictures, by name: the engine, its weights, the settings (none of them None), and what the
+    caller adds.
+    """
     names = ["num_inference_steps", "guidance_scale", "alpha", "mis"]
     names += ["preset", "scheduler", "guidance_every", "inner_every"] if settings.preset != "exact" else []
-    return {**more, "engine": engine.name, "model_hash": engine.model_hash, **{name: getattr(settings, name) for name in names}}
+    return {
+        **more,
+        "engine": engine.name,
+        "model_hash": engine.model_hash,
+        **{name: getattr(settings, name) for name in names},
+    }
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -86,7 +95,10 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / FILE
     if not path.exists():
-        raise BadInput(str(folder), f"has no {FILE}; only pictures with a manifest are scored, so that no photographs are by mistake")
+        raise BadInput(
+            str(folder),
+            f"has no {FILE}; only pictures with a manifest are scored, so that no photographs are by mistake",
+        )
     return Manifest.parse(parse_json(read_bytes(path), str(path)), str(path))
 
 
@@ -103,7 +115,10 @@ def open_manifest(folder: Path, expected: dict[str, str | int | float]) -> Manif
     different = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
     if different:
         changes = ", ".join(f"{key} {found.get(key)} (now {expected.get(key)})" for key in different)
-        raise BadInput(str(folder), f"its pictures were painted with other settings: {changes}; give the same ones, or another --out")
+        raise BadInput(
+            str(folder),
+            f"its pictures were painted with other settings: {changes}; give the same ones, or another --out",
+        )
     return manifest
 
 
@@ -116,7 +131,8 @@ def paint(
     batch: int,
     painted: Callable[[int], None] = lambda count: None,
 ) -> Manifest:
-    """Paint the jobs that the manifest does not hold yet; it is written after every batch, so that painting can be stopped.
+    """Paint the jobs that the manifest does not hold yet; it is written after every batch, so that painting can be
+    stopped.
 
     Args:
         jobs: layouts of one size, which the engine can paint as they are.
@@ -149,7 +165,9 @@ def _images(engine: Engine, jobs: Sequence[Job], settings: RenderSettings) -> li
 def with_pictures(manifest: Manifest, folder: Path, jobs: Sequence[Job]) -> Manifest:
     """The manifest with more pictures, whose files are in the folder; it is written there too."""
     new = [Picture(key=job.key, seed=job.seed, sha256=_sha256(read_bytes(folder / f"{job.key}.png"))) for job in jobs]
-    manifest = manifest.model_copy(update={"pictures": tuple(sorted((*manifest.pictures, *new), key=lambda picture: picture.key))})
+    manifest = manifest.model_copy(
+        update={"pictures": tuple(sorted((*manifest.pictures, *new), key=lambda picture: picture.key))}
+    )
     write_bytes(folder / FILE, json.dumps(manifest.model_dump(), indent=1).encode() + b"\n")
     return manifest
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evaluators.colours import asked_colour
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.layout import Box, Instance, Layout, Mask, Point
+from instdiff.world.colours import asked_colour
 
 EXTRA_SCORE = 0.5  # what is seen with less certainty is not called an extra object
 
@@ -42,7 +42,9 @@ def match(
     """
     planned = [canonical(instance.name) if _has_extent(instance) else None for instance in layout.instances]
     seen = [canonical(detection.category) for detection in detections]
-    ious = np.array([[place_iou(i, d.box) for d in detections] for i in layout.instances]).reshape(len(planned), len(seen))
+    ious = np.array([[place_iou(i, d.box) for d in detections] for i in layout.instances]).reshape(
+        len(planned), len(seen)
+    )
     same = np.array([[p is not None and p == s for s in seen] for p in planned], dtype=bool).reshape(ious.shape)
     pairs = _assign(ious, same, np.array([d.score for d in detections]), iou_threshold)
     verdicts = [
@@ -73,11 +75,16 @@ def place_iou(instance: Instance, found: Box) -> float:
 
 
 def mask_iou(planned: Mask | None, found: Mask | None) -> float | None:
-    """IoU of two shapes on the same picture, 0..1, in the pixels of the first; None where one is missing or both are empty."""
+    """IoU of two shapes on the same picture, 0..1, in the pixels of the first; None where one is missing or both are
+    empty.
+    """
     if planned is None or found is None:
         return None
-    one, (height, width) = planned.array, found.size
-    rows, columns = (((np.arange(side) + 0.5) * of / side).astype(int) for side, of in zip(one.shape, (height, width), strict=True))
+    one = planned.array
+    (height, width) = found.size
+    rows, columns = (
+        ((np.arange(side) + 0.5) * of / side).astype(int) for side, of in zip(one.shape, (height, width), strict=True)
+    )
     other = found.array[rows][:, columns]  # the pixel under the centre of each
     union = np.count_nonzero(one | other)
     return float(np.count_nonzero(one & other) / union) if union else None
@@ -130,4 +137,6 @@ def _verdict(
     if kind is VerdictKind.FOUND and colour and detection.colour not in ("", colour):
         kind = VerdictKind.WRONG_ATTRIBUTE
     shapes = mask_iou(instance.mask, detection.mask)
-    return Verdict(instance=index, name=instance.name, kind=kind, iou=min(iou, 1.0), detection=detection, mask_iou=shapes)
+    return Verdict(
+        instance=index, name=instance.name, kind=kind, iou=min(iou, 1.0), detection=detection, mask_iou=shapes
+    )

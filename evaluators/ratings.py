@@ -1,4 +1,4 @@
-"""A vision-language model as a judge: it rates fit, quality and arrangement of each picture from 1 to 5, with reasons."""
+"""A vision-language model rates fit, quality and arrangement of each picture from 1 to 5; how far raters agree."""
 
 from __future__ import annotations
 
@@ -7,25 +7,72 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 import prompts
-from evaluators.agreement import HIGHEST, LOWEST, agreement
-from evaluators.detectors.answers import MAX_ANSWER_CHARS
+from evaluators.detectors.dialects import MAX_ANSWER_CHARS
 from evaluators.detectors.vision_client import VisionClient, place_of
 from evaluators.detectors.vlm import check_key
-from evaluators.results import add_output_arguments, progress_bar, write_results
-from evaluators.scored import Gallery, Painted
+from evaluators.gallery import Gallery, Painted
+from evaluators.reporting import add_output_arguments, progress_bar, write_results
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
-from instdiff.layout import Layout, Words, _Value
+from instdiff.layout import Layout
 from instdiff.settings import verifier_key, verifier_url
+from instdiff.values import Value, Words
 
-OUT, KEPT, PROMPT = Path("outputs/evaluations/judge"), "ratings.jsonl", "rate_picture.md"
+LOWEST = 1
+HIGHEST = 5
+
+
+def agreement(one: Sequence[int], other: Sequence[int]) -> dict[str, float | None]:
+    """Exact agreement, agreement within 1, Spearman's rank correlation and quadratic weighted kappa of two lists of
+    ratings.
+
+    The last two are None where a rater always says the same, so that nothing can be told.
+    """
+    if len(one) != len(other) or not one:
+        raise ValueError(f"{len(one)} and {len(other)} ratings cannot be compared")
+    a = np.array(one)
+    b = np.array(other)
+    apart = np.abs(a - b)
+    return {
+        "exact": float((apart == 0).mean()),
+        "within_1": float((apart <= 1).mean()),
+        "spearman": spearman(a, b),
+        "kappa": quadratic_kappa(a, b),
+    }
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
+    """The correlation of ranks, where equal ratings share the mean of their ranks; None where one list is constant."""
+    if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
+        return None
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def quadratic_kappa(a: np.ndarray, b: np.ndarray) -> float | None:
+    """1 - observed / expected disagreement, each the mean squared difference (Cohen, 1968).
+
+    What is expected are the same ratings, paired by chance. None where no disagreement is expected.
+    """
+    expected = ((a[:, None] - b[None, :]) ** 2).mean()
+    return float(1 - ((a - b) ** 2).mean() / expected) if expected else None
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """(n,) ranks from 0; equal values share the mean of theirs."""
+    return np.array([(values < value).sum() + ((values == value).sum() - 1) / 2 for value in values])
+
+
+OUT = Path("outputs/evaluations/judge")
+KEPT = "ratings.jsonl"
+PROMPT = "rate_picture.md"
 WAYS = ("fit", "quality", "arrangement")
 MAX_FAILURES = 3  # so many failures of the service in a row end the work: it can be gone on with later
 HELP = """A vision-language model rates each painted picture from 1 (very poor) to 5 (very good): fit (is it what was asked for?), quality
@@ -38,7 +85,7 @@ for again, at most twice; then the picture is listed as failed, and asked for an
 --human FILE is a CSV file with the columns picture,fit,quality,arrangement; picture is the name of a picture in the manifest."""
 
 
-class Ratings(_Value):
+class Ratings(Value):
     """What the model says of one picture."""
 
     fit: int = Field(ge=LOWEST, le=HIGHEST, strict=True)
@@ -69,11 +116,14 @@ def run(args: argparse.Namespace, **options) -> dict:
         BadInput: the pictures or the ratings of people cannot be read.
         ServiceError: there is no key, or the service fails.
     """
-    gallery, human = Gallery.open(args.pictures), read_human(args.human) if args.human else {}
+    gallery = Gallery.open(args.pictures)
+    human = read_human(args.human) if args.human else {}
     if args.url:
         place_of(args.url)
     check_key(args.url)
-    client = VisionClient(args.model, args.url or verifier_url(), verifier_key(), answer_format=answer_format(), **options)
+    client = VisionClient(
+        args.model, args.url or verifier_url(), verifier_key(), answer_format=answer_format(), **options
+    )
     kept, failed = rate_all(gallery, client, args.folder / KEPT)
     if not kept:
         raise ServiceError(f"no picture was rated; the first: {next(iter(failed.values()))}")
@@ -93,7 +143,9 @@ def rate_all(gallery: Gallery, client: VisionClient, path: Path) -> tuple[dict[s
         ServiceError: the service failed several times in a row; what was rated is kept.
     """
     wanted = {picture.key: _token(picture.sha256, client.model) for picture in gallery.manifest.pictures}
-    kept, failed, in_a_row = read_kept(path, wanted), {}, 0
+    kept = read_kept(path, wanted)
+    failed = {}
+    in_a_row = 0
     missing = [key for key in gallery.keys if key not in kept]
     with progress_bar() as progress:
         for one in progress.track(gallery.pictures(missing), total=len(missing), description="rating"):
@@ -113,10 +165,16 @@ def rate_all(gallery: Gallery, client: VisionClient, path: Path) -> tuple[dict[s
 def question(layout: Layout) -> str:
     """What the model is asked about a picture that was painted from this layout."""
     captions = [instance.caption or instance.category for instance in layout.instances]
-    objects = f"Things that were planned: {json.dumps(captions, ensure_ascii=False)}" if captions else "No single things were planned."
+    objects = (
+        f"Things that were planned: {json.dumps(captions, ensure_ascii=False)}"
+        if captions
+        else "No single things were planned."
+    )
     if layout.negative_caption:
         objects += f"\nWhat must not be on it: {json.dumps(layout.negative_caption, ensure_ascii=False)}"
-    return Template(prompts.read(PROMPT)).substitute(caption=json.dumps(layout.caption, ensure_ascii=False), objects=objects)
+    return Template(prompts.read(PROMPT)).substitute(
+        caption=json.dumps(layout.caption, ensure_ascii=False), objects=objects
+    )
 
 
 def read_ratings(text: str) -> Ratings:
@@ -133,7 +191,9 @@ def read_ratings(text: str) -> Ratings:
         first = error.errors(include_url=False)[0]
         raise NoRating(f"its answer is no rating: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (ValueError, RecursionError) as error:
-        raise NoRating(f"its answer holds no rating: {json.dumps(' '.join(text.split())[:100], ensure_ascii=False)}") from error
+        raise NoRating(
+            f"its answer holds no rating: {json.dumps(' '.join(text.split())[:100], ensure_ascii=False)}"
+        ) from error
 
 
 def read_kept(path: Path, wanted: dict[str, str]) -> dict[str, Ratings]:
@@ -144,8 +204,11 @@ def read_kept(path: Path, wanted: dict[str, str]) -> dict[str, Ratings]:
     """
     if not path.exists():
         return {}
-    lines, kept = read_bytes(path).decode("utf-8", errors="replace").split("\n"), {}
-    write_bytes(path, "".join(line + "\n" for line in lines[:-1]).encode())  # what follows the last line end is torn, or nothing
+    lines = read_bytes(path).decode("utf-8", errors="replace").split("\n")
+    kept = {}
+    write_bytes(
+        path, "".join(line + "\n" for line in lines[:-1]).encode()
+    )  # what follows the last line end is torn, or nothing
     for number, line in enumerate(lines[:-1], 1):
         data = parse_json(line, f"{path} line {number}")
         if not isinstance(data, dict) or not {"key", "about", "ratings"} <= data.keys():
@@ -180,7 +243,9 @@ def read_human(path: Path) -> dict[str, dict[str, int]]:
     for number, row in enumerate(rows, 2):
         for way in WAYS:
             if (row[way] or "").strip() not in {str(value) for value in range(LOWEST, HIGHEST + 1)}:
-                raise BadInput(f"{path} line {number}", f"{way} is {str(row[way])[:20]!r}, and no whole number from 1 to 5")
+                raise BadInput(
+                    f"{path} line {number}", f"{way} is {str(row[way])[:20]!r}, and no whole number from 1 to 5"
+                )
         ratings[row["picture"].removesuffix(".png")] = {way: int(row[way]) for way in WAYS}
     return ratings
 
@@ -190,13 +255,24 @@ def _agreements(kept: dict[str, Ratings], human: dict[str, dict[str, int]], path
     if not both:
         raise BadInput(str(path), f'rates none of these pictures; they are called like "{next(iter(kept))}"')
     for way in WAYS:
-        yield way, {"pictures": len(both), **agreement([getattr(kept[key], way) for key in both], [human[key][way] for key in both])}
+        yield (
+            way,
+            {
+                "pictures": len(both),
+                **agreement([getattr(kept[key], way) for key in both], [human[key][way] for key in both]),
+            },
+        )
 
 
-def _result(args, gallery: Gallery, kept: dict[str, Ratings], failed: dict[str, str], human: dict[str, dict[str, int]]) -> dict:
+def _result(
+    args, gallery: Gallery, kept: dict[str, Ratings], failed: dict[str, str], human: dict[str, dict[str, int]]
+) -> dict:
     means = {way: sum(getattr(one, way) for one in kept.values()) / len(kept) for way in WAYS}
     people = dict(_agreements(kept, human, args.human)) if human else {}
-    figure = lambda value: "-" if value is None else f"{value:.2f}"  # noqa: E731
+
+    def figure(value):
+        return "-" if value is None else f"{value:.2f}"
+
     names = ("exact", "within_1", "spearman", "kappa") if people else ()
     rows = [[way, f"{means[way]:.2f}", *(figure(people[way][name]) for name in names)] for way in WAYS]
     heads = ["exact", "within 1", "Spearman", "weighted kappa"] if people else []

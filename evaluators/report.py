@@ -6,10 +6,11 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from instdiff.layout import Box, Fraction, Mask, _Value
+from instdiff.layout import Box, Mask
+from instdiff.values import Fraction, Value
 
 
-class Detection(_Value):
+class Detection(Value):
     """One object as a detector saw it; colour and texture are empty where it does not tell them apart."""
 
     category: str
@@ -30,7 +31,7 @@ class VerdictKind(StrEnum):
     UNCHECKED = "unchecked"  # the detector does not know this category
 
 
-class Verdict(_Value):
+class Verdict(Value):
     """The verdict on one planned instance.
 
     ``iou`` is measured against the planned place, 0 where nothing was matched; ``detection`` is what it was matched to;
@@ -45,7 +46,7 @@ class Verdict(_Value):
     mask_iou: Fraction | None = None
 
 
-class Report(_Value):
+class Report(Value):
     """One verdict per planned instance, what else was seen, and the scores of the picture."""
 
     detector: str

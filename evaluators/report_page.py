@@ -1,4 +1,6 @@
-"""One page of all results: the tables of every evaluation under a folder, as HTML with bars and pictures in it, and as Markdown."""
+"""One page of all results: the tables of every evaluation under a folder, as HTML with bars and pictures in it, and as
+Markdown.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluators.results import JSON_FILE, to_markdown
+from evaluators.reporting import JSON_FILE, to_markdown
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PLACE = Path("outputs/evaluations")
-HTML_FILE, MARKDOWN_FILE = "report.html", "report.md"
-MAX_PICTURES, MAX_WIDTH = 2, 1200  # of an evaluation; pixels
+HTML_FILE = "report.html"
+MARKDOWN_FILE = "report.md"
+MAX_PICTURES = 2
+MAX_WIDTH = 1200  # of an evaluation; pixels
 HELP = """Puts all that was measured on one page: every JSON file under FOLDER that an evaluation wrote, with its table, its notes and the
 pictures beside it. report.html needs no other file; report.md holds the tables alone."""
 STYLE = """
@@ -38,8 +42,12 @@ th:first-child, td:first-child { text-align: left }
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators report``."""
-    parser.add_argument("place", type=Path, nargs="?", default=PLACE, metavar="FOLDER", help="where results lie (default: %(default)s)")
-    parser.add_argument("--out", type=Path, dest="folder", metavar="FOLDER", help="where the page goes (default: FOLDER)")
+    parser.add_argument(
+        "place", type=Path, nargs="?", default=PLACE, metavar="FOLDER", help="where results lie (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out", type=Path, dest="folder", metavar="FOLDER", help="where the page goes (default: FOLDER)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.set_defaults(out=None)
 
@@ -50,10 +58,14 @@ def run(args: argparse.Namespace) -> dict:
     Raises:
         BadInput: the folder holds no results.
     """
-    found, out = read_results(args.place), args.folder or args.place
+    found = read_results(args.place)
+    out = args.folder or args.place
     out.mkdir(parents=True, exist_ok=True)
     write_bytes(out / HTML_FILE, page(args.place, found).encode())
-    write_bytes(out / MARKDOWN_FILE, "\n".join(to_markdown(result["table"], _notes(result)) for result in found.values()).encode())
+    write_bytes(
+        out / MARKDOWN_FILE,
+        "\n".join(to_markdown(result["table"], _notes(result)) for result in found.values()).encode(),
+    )
     rows = [[str(path.relative_to(args.place)), result["table"]["title"]] for path, result in found.items()]
     table = {"title": f"{len(found)} evaluations", "columns": ["file", "title"], "rows": rows}
     return {
@@ -85,7 +97,11 @@ def read_results(folder: Path) -> dict[Path, dict]:
 
 def _is_table(data: object) -> bool:
     """True for a title, columns, and rows as long as the columns."""
-    if not isinstance(data, dict) or not isinstance(data.get("title"), str) or not isinstance(data.get("columns"), list):
+    if (
+        not isinstance(data, dict)
+        or not isinstance(data.get("title"), str)
+        or not isinstance(data.get("columns"), list)
+    ):
         return False
     rows = data.get("rows")
     return (
@@ -103,7 +119,10 @@ def _notes(result: dict) -> list[str]:
 def page(folder: Path, found: dict[Path, dict]) -> str:
     """The HTML page; every word that comes from a file is escaped."""
     sections = "\n".join(_section(folder, path, result) for path, result in found.items())
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Evaluations</title><style>{STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport"'
+        f' content="width=device-width"><title>Evaluations</title><style>{STYLE}</style>'
+    )
     return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>Evaluations</h1>\n{sections}\n</body></html>\n'
 
 
@@ -117,7 +136,8 @@ def _section(folder: Path, path: Path, result: dict) -> str:
     )
     notes = "".join(f"<li>{escape(note)}</li>" for note in [*_notes(result), f"from {path.relative_to(folder)}"])
     pictures = "".join(
-        f'<img alt="{escape(picture.name)}" src="{_data_url(picture)}">' for picture in sorted(path.parent.glob("*.png"))[:MAX_PICTURES]
+        f'<img alt="{escape(picture.name)}" src="{_data_url(picture)}">'
+        for picture in sorted(path.parent.glob("*.png"))[:MAX_PICTURES]
     )
     rows = f'<div class="scroll"><table><tr>{heads}</tr>{body}</table></div>'
     return f'<h2>{escape(table["title"])}</h2>{rows}<ul class="notes">{notes}</ul>{pictures}'

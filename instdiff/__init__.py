@@ -10,17 +10,17 @@ from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 
 if TYPE_CHECKING:
-    from instdiff.autoencoder import PatchAutoencoder
-    from instdiff.pipeline import InstanceDiffusionPipeline
-    from instdiff.unet import InstanceUNet
-    from instdiff.unifusion import UniFusion
+    from instdiff.model.autoencoder import PatchAutoencoder
+    from instdiff.model.pipeline import InstanceDiffusionPipeline
+    from instdiff.model.unet import InstanceUNet
+    from instdiff.model.unifusion import UniFusion
 
 # Also where diffusers looks for the classes that a model folder's index names.
 _LAZY = {
-    "InstanceDiffusionPipeline": "instdiff.pipeline",
-    "InstanceUNet": "instdiff.unet",
-    "PatchAutoencoder": "instdiff.autoencoder",
-    "UniFusion": "instdiff.unifusion",
+    "InstanceDiffusionPipeline": "instdiff.model.pipeline",
+    "InstanceUNet": "instdiff.model.unet",
+    "PatchAutoencoder": "instdiff.model.autoencoder",
+    "UniFusion": "instdiff.model.unifusion",
 }
 
 __all__ = [

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
-from instdiff.presets import resolved, scheduler_for
-from instdiff.settings import ModelDefaults, RenderSettings, models_folder, stored_model
+from instdiff.render_settings import ModelDefaults, RenderSettings, resolved, scheduler_for
+from instdiff.settings import models_folder, stored_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from instdiff.refine import Refiner
+    from instdiff.model.refine import Refiner
 
 DRAFT_FOLDER = Path(__file__).parent / "draft"
 PUBLISHED = ModelDefaults().settings.model_dump(include={"num_inference_steps", "guidance_scale", "alpha", "mis"})
@@ -68,7 +68,9 @@ def engine_info(name: str) -> EngineInfo:
         return _read_info(name, DRAFT_FOLDER)
     if name == "sd15":
         return _read_info(name, _sd15_folder())
-    if os.path.exists(os.path.join(name, "model_index.json")):  # unlike a Path, no error where a name is too long for a file
+    if os.path.exists(
+        os.path.join(name, "model_index.json")
+    ):  # unlike a Path, no error where a name is too long for a file
         return _read_info(name, Path(name))
     raise BadInput("engine", f'"{name}" is not known; choose draft, sd15, or a model folder with a model_index.json')
 
@@ -79,7 +81,8 @@ def _read_info(name: str, folder: Path) -> EngineInfo:
 
 
 def read_defaults(folder: Path) -> ModelDefaults:
-    """How the model of a folder paints (see `stated_defaults`); what the folder does not say is as in the published model.
+    """How the model of a folder paints (see `stated_defaults`); what the folder does not say is as in the published
+    model.
 
     Raises:
         BadInput: a file of the folder is damaged, or says what no model can do.
@@ -88,7 +91,8 @@ def read_defaults(folder: Path) -> ModelDefaults:
 
 
 def stated_defaults(folder: Path) -> dict:
-    """The fields of `ModelDefaults` that a folder states: in its model_index.json, else in the engine.json of older folders.
+    """The fields of `ModelDefaults` that a folder states: in its model_index.json, else in the engine.json of older
+    folders.
 
     Raises:
         BadInput: a file of the folder is damaged, or says what no model can do.
@@ -117,9 +121,12 @@ def _read_json(path: Path) -> dict:
 
 def _sd15_folder() -> Path:
     """Where the converted published model lies: under ``INSTDIFF_MODELS``, or in the Hugging Face cache."""
-    folder, own = stored_model(SD15), models_folder()
+    folder = stored_model(SD15)
+    own = models_folder()
     if folder is None:
-        raise BadInput("engine", SD15_MISSING.format(place=own or "models", set="" if own else " and set INSTDIFF_MODELS=models"))
+        raise BadInput(
+            "engine", SD15_MISSING.format(place=own or "models", set="" if own else " and set INSTDIFF_MODELS=models")
+        )
     return folder
 
 
@@ -129,11 +136,13 @@ def load_engine(name: str, refiner: str | None = None) -> Engine:
 
 
 class Engine:
-    """A loaded model that paints layouts; the same layout and settings give the same picture, bit for bit, on one machine.
+    """A loaded model that paints layouts; the same layout and settings give the same picture, bit for bit, on one
+    machine.
 
     Args:
         info: which model.
-        refiner: a folder with an SDXL refiner; None takes the one that this machine has (see `instdiff.refine.find_refiner`).
+        refiner: a folder with an SDXL refiner; None takes the one that this machine has (see
+            `instdiff.model.refine.find_refiner`).
     """
 
     def __init__(self, info: EngineInfo, refiner: str | None = None):
@@ -141,11 +150,14 @@ class Engine:
         from diffusers.utils import logging as diffusers_logging
         from transformers.utils import logging as transformers_logging
 
-        from instdiff.pipeline import InstanceDiffusionPipeline
+        from instdiff.model.pipeline import InstanceDiffusionPipeline
 
         diffusers_logging.disable_progress_bar()
         transformers_logging.disable_progress_bar()
-        self.name, self.info, self.native_size, self.defaults = info.name, info, info.native_size, info.defaults
+        self.name = info.name
+        self.info = info
+        self.native_size = info.native_size
+        self.defaults = info.defaults
         device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.float16 if device == "cuda" and info.name != "draft" else torch.float32
         try:
@@ -155,7 +167,8 @@ class Engine:
             raise ServiceError(f"engine {info.name}: {info.folder} cannot be loaded: {reason}") from error
         self.pipeline = pipeline.to(device)
         self.pipeline.set_progress_bar_config(disable=True)
-        self.model_hash, self._refiner_folder = hash_weights(info.folder), refiner
+        self.model_hash = hash_weights(info.folder)
+        self._refiner_folder = refiner
 
     @cached_property
     def refiner(self) -> Refiner:
@@ -164,7 +177,7 @@ class Engine:
         Raises:
             BadInput: this engine has none.
         """
-        from instdiff.refine import Refiner, find_refiner
+        from instdiff.model.refine import Refiner, find_refiner
 
         return Refiner(find_refiner(self.name, self._refiner_folder))
 
@@ -185,7 +198,8 @@ class Engine:
         Args:
             settings: what is None takes the engine's default; picture k is painted from seed ``settings.seed + k``.
             on_step: called with (step, number of steps), counting from 1.
-            on_preview: called after every ``preview_every`` steps, but for the last, with the first picture as far as it is denoised.
+            on_preview: called after every ``preview_every`` steps, but for the last, with the first picture as far as
+                it is denoised.
 
         Returns:
             ``settings.num_images`` pictures of the layout's size.
@@ -212,12 +226,15 @@ class Engine:
             versions["refiner"] = self._refiner_hash
         return Rendering(images, layout, settings, self.name, self.model_hash, versions, tuple(refined))
 
-    def paint(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int], step_done: Callable | None = None) -> list[Image]:
+    def paint(
+        self, layouts: list[Layout], settings: RenderSettings, seeds: list[int], step_done: Callable | None = None
+    ) -> list[Image]:
         """Pictures of layouts that the model can paint as they are, all in one batch.
 
         Args:
             layouts: of one size.
-            settings: nothing is None (see `instdiff.presets.resolved`); ``seed`` and ``num_images`` are not read.
+            settings: nothing is None (see `instdiff.render_settings.resolved`); ``seed`` and ``num_images`` are not
+            read.
             seeds: of the noise of each picture, as many for each layout.
             step_done: the pipeline's ``callback_on_step_end``.
         """
@@ -234,15 +251,21 @@ class Engine:
         ).images
 
     def render_many(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int]) -> list[Image]:
-        """One picture of each layout of one size, in one batch, otherwise as `paint`; the size is any that `render` takes.
+        """One picture of each layout of one size, in one batch, otherwise as `paint`; the size is any that `render`
+        takes.
 
         What else is in a batch can change a picture in its last bits: only the same batch gives the same to the bit.
         """
         images = self.paint([layout.resized(*self._canvas(layout.size)) for layout in layouts], settings, seeds)
-        return [image if image.size == layout.size else image.resize(layout.size) for image, layout in zip(images, layouts, strict=True)]
+        return [
+            image if image.size == layout.size else image.resize(layout.size)
+            for image, layout in zip(images, layouts, strict=True)
+        ]
 
     def _canvas(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The size to paint at: at most the model's largest, sides multiples of two latents, so that no aspect is far off."""
+        """The size to paint at: at most the model's largest, sides multiples of two latents, so that no aspect is far
+        off.
+        """
         step = self.pipeline.vae_scale_factor * 2
         shrink = min(1.0, self.info.max_side / max(size))
         width, height = (max(64, round(side * shrink / step) * step) for side in size)

@@ -7,7 +7,9 @@ def printable(text: str) -> str:
 
 
 class InstDiffError(Exception):
-    """Base of every error that this project raises on purpose. The message is one printable line, whoever's words it repeats."""
+    """Base of every error that this project raises on purpose. The message is one printable line, whoever's words it
+    repeats.
+    """
 
     def __str__(self) -> str:
         return printable(super().__str__())
@@ -22,7 +24,8 @@ class BadInput(InstDiffError):
     """
 
     def __init__(self, field: str, reason: str):
-        self.field, self.reason = field, reason
+        self.field = field
+        self.reason = reason
         super().__init__(f"{field}: {reason}")
 
 

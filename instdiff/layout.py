@@ -6,54 +6,28 @@ Inside, every coordinate is a fraction of the picture's width (x) or height (y),
 
 from __future__ import annotations
 
-import unicodedata
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from instdiff import rle
 from instdiff.errors import BadInput
+from instdiff.values import Fraction, Value, Words
 
 MAX_INSTANCES = 30
 MAX_SIDE = 4096
 
 
-def _printable(text: str) -> str:
-    """Control characters other than line ends and tabs become spaces: words come from models and files, and are shown on terminals."""
-    return "".join(" " if unicodedata.category(letter) == "Cc" and letter not in "\n\t" else letter for letter in text)
-
-
-Words = Annotated[str, AfterValidator(_printable)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
-
-
-class _Value(BaseModel):
-    """Immutable, and refuses fields that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def parse(cls, data: object, field: str = ""):
-        """Validate data from outside; the first problem becomes a one-line `BadInput`."""
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in (field, *first["loc"]) if part != "") or cls.__name__.lower()
-            raise BadInput(where, first["msg"].removeprefix("Value error, ")) from error
-
-
-class Point(_Value):
+class Point(Value):
     """A place given by one point, as fractions of width and height."""
 
     x: Fraction
     y: Fraction
 
 
-class Box(_Value):
+class Box(Value):
     """An axis-aligned rectangle, 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1."""
 
     x0: Fraction
@@ -64,7 +38,9 @@ class Box(_Value):
     @model_validator(mode="after")
     def _has_area(self) -> Box:
         if self.x0 >= self.x1 or self.y0 >= self.y1:
-            raise ValueError(f"box {self.x0:g}, {self.y0:g}, {self.x1:g}, {self.y1:g} has no area; give x0 < x1 and y0 < y1")
+            raise ValueError(
+                f"box {self.x0:g}, {self.y0:g}, {self.x1:g}, {self.y1:g} has no area; give x0 < x1 and y0 < y1"
+            )
         return self
 
     @classmethod
@@ -72,7 +48,10 @@ class Box(_Value):
         """``[x0, y0, x1, y1]`` in pixels of a (width, height) picture; what lies outside is cut off."""
         width, height = size
         x0, y0, x1, y1 = (float(value) for value in corners)
-        clip = lambda value: min(max(value, 0.0), 1.0)  # noqa: E731
+
+        def clip(value):
+            return min(max(value, 0.0), 1.0)
+
         return cls(x0=clip(x0 / width), y0=clip(y0 / height), x1=clip(x1 / width), y1=clip(y1 / height))
 
     @classmethod
@@ -124,7 +103,7 @@ class Box(_Value):
         return shared / (self.area + other.area - shared)
 
 
-class Scribble(_Value):
+class Scribble(Value):
     """A place given by a few points along the object, in drawing order."""
 
     points: tuple[Point, ...] = Field(min_length=1, max_length=1000)
@@ -132,13 +111,14 @@ class Scribble(_Value):
     @property
     def box(self) -> Box | None:
         """The tight box of the points, or None if they have no extent."""
-        xs, ys = [p.x for p in self.points], [p.y for p in self.points]
+        xs = [p.x for p in self.points]
+        ys = [p.y for p in self.points]
         if min(xs) == max(xs) or min(ys) == max(ys):
             return None
         return Box(x0=min(xs), y0=min(ys), x1=max(xs), y1=max(ys))
 
 
-class Mask(_Value):
+class Mask(Value):
     """The exact shape of an instance as COCO run lengths.
 
     ``size`` is (height, width) in pixels as in COCO; it may differ from the layout's size, of which the
@@ -170,14 +150,15 @@ class Mask(_Value):
     @property
     def box(self) -> Box | None:
         """The tight box around the mask, or None if the mask is empty."""
-        rows, columns = np.flatnonzero(self.array.any(axis=1)), np.flatnonzero(self.array.any(axis=0))
+        rows = np.flatnonzero(self.array.any(axis=1))
+        columns = np.flatnonzero(self.array.any(axis=0))
         if not len(rows):
             return None
         height, width = self.size
         return Box(x0=columns[0] / width, y0=rows[0] / height, x1=(columns[-1] + 1) / width, y1=(rows[-1] + 1) / height)
 
 
-class Instance(_Value):
+class Instance(Value):
     """One thing on the picture: what it is, and where, by any mix of places (at least one)."""
 
     caption: Words = Field(max_length=2000)
@@ -208,7 +189,7 @@ class Instance(_Value):
         return (self.mask and self.mask.box) or (self.scribble and self.scribble.box) or None
 
 
-class Layout(_Value):
+class Layout(Value):
     """What is where on a picture of ``width`` x ``height`` pixels."""
 
     width: int = Field(default=512, ge=64, le=MAX_SIDE)

@@ -19,7 +19,9 @@ def string_to_counts(text: str) -> list[int]:
     if len(text) > MAX_TEXT:
         raise BadInput("mask.counts", f"{len(text)} characters of run lengths; at most {MAX_TEXT} are read")
     while position < len(text):
-        value, shift, more = 0, 0, True
+        value = 0
+        shift = 0
+        more = True
         while more:
             if position >= len(text) or shift > 30:
                 raise BadInput("mask.counts", "the run-length text is cut short or has a run that is too long")
@@ -28,7 +30,8 @@ def string_to_counts(text: str) -> list[int]:
                 raise BadInput("mask.counts", f"character {text[position]!r} is not part of COCO run-length text")
             value |= (chunk & 31) << shift
             more = bool(chunk & 32)
-            position, shift = position + 1, shift + 5
+            position = position + 1
+            shift = shift + 5
             if not more and chunk & 16:
                 value -= 1 << shift  # sign extension: runs are stored as differences
         if len(counts) > 2:
@@ -57,7 +60,9 @@ def check_counts(counts: list[int], height: int, width: int) -> None:
     if height < 1 or width < 1 or height * width > MAX_PIXELS:
         raise BadInput("mask.size", f"{height} x {width} is outside 1..{MAX_PIXELS} pixels")
     if any(count < 0 for count in counts) or sum(counts) != height * width:
-        raise BadInput("mask.counts", f"the runs add up to {sum(counts)}, but size {height} x {width} has {height * width} pixels")
+        raise BadInput(
+            "mask.counts", f"the runs add up to {sum(counts)}, but size {height} x {width} has {height * width} pixels"
+        )
 
 
 def decode(counts: list[int], height: int, width: int) -> np.ndarray:

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "LANGSMITH_TRACING": "false"})  # read on import
-# Tests side by side share the cores: with a thread for every core each, they would wait for one another. Read on import of torch.
+# Tests side by side share the cores: with a thread for every core each, they would wait for one another. Read on import
+# of torch.
 if side_by_side := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // side_by_side)))
 

@@ -26,7 +26,8 @@ from fuzz_targets import TARGETS, Target  # noqa: E402
 
 from instdiff.errors import InstDiffError  # noqa: E402
 
-CPU_LIMIT_S, WALL_LIMIT_S = 2.0, 300.0  # of one case; the second is for what waits and does not compute
+CPU_LIMIT_S = 2.0
+WALL_LIMIT_S = 300.0  # of one case; the second is for what waits and does not compute
 MAX_INPUT = 4 * 2**20  # bytes; the time to parse JSON grows with its length, and is not what is looked for
 GROWTH_LIMIT_MB = 700  # of the process, by one case
 ADDRESS_LIMIT = 12 * 2**30  # bytes; what asks for more gets a MemoryError
@@ -87,7 +88,9 @@ def inputs(name: str, cases: int, seed: int) -> Iterator[bytes]:
 def run_case(target: Target, data: bytes, path: Path, tally: Tally) -> str:
     """Read one input; returns what is wrong with how it ended, or nothing."""
     path.write_bytes(data)
-    grown, started, problem = peak_mb(), time.process_time(), ""
+    grown = peak_mb()
+    started = time.process_time()
+    problem = ""
     tally.cases += 1
     try:
         with limited(), warnings.catch_warnings():
@@ -117,7 +120,8 @@ def peak_mb() -> float:
 
 def fuzz(name: str, cases: int, seed: int, keep: Path) -> Tally:
     """All cases of one target; what failed is kept as a file in ``keep``."""
-    target, tally = TARGETS[name], Tally()
+    target = TARGETS[name]
+    tally = Tally()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         for number, data in enumerate(inputs(name, cases, seed)):
             path = Path(folder, f"input{target.ending}")
@@ -143,7 +147,8 @@ def table(tallies: dict[str, Tally]) -> str:
     for name, tally in tallies.items():
         rows.append((name, tally.cases, tally.refused, tally.accepted, f"{tally.slowest_s:.2f}", len(tally.failures)))
     sums = [sum(getattr(tally, part) for tally in tallies.values()) for part in ("cases", "refused", "accepted")]
-    slowest, failed = max(t.slowest_s for t in tallies.values()), sum(len(t.failures) for t in tallies.values())
+    slowest = max(t.slowest_s for t in tallies.values())
+    failed = sum(len(t.failures) for t in tallies.values())
     rows.append(("all", *sums, f"{slowest:.2f}", failed))
     return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
 
@@ -152,15 +157,21 @@ def main(argv: list[str] | None = None) -> int:
     """Spoil and read; 1 if a case failed."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python tests/fuzz.py", description=DESCRIPTION, formatter_class=raw)
-    parser.add_argument("--cases", type=int, default=1000, metavar="N", help="in all, shared by the targets (default: 1000)")
+    parser.add_argument(
+        "--cases", type=int, default=1000, metavar="N", help="in all, shared by the targets (default: 1000)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the cases (default: 0)")
-    parser.add_argument("--target", action="append", choices=TARGETS, metavar="NAME", help=f"only this one: {', '.join(TARGETS)}")
+    parser.add_argument(
+        "--target", action="append", choices=TARGETS, metavar="NAME", help=f"only this one: {', '.join(TARGETS)}"
+    )
     kept = "where failed inputs go (default: %(default)s)"
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), metavar="FOLDER", help=kept)
     parser.add_argument("--input", type=Path, metavar="FILE", help="read this kept input alone, with --target")
     args = parser.parse_args(argv)
     os.environ |= {"HF_HUB_OFFLINE": "1", "LANGSMITH_TRACING": "false"}
-    names, started, tallies = args.target or list(TARGETS), time.monotonic(), {}
+    names = args.target or list(TARGETS)
+    started = time.monotonic()
+    tallies = {}
     if args.input:
         return read_again(TARGETS[names[0]], args.input)
     for name, share in shares(names, args.cases).items():
@@ -170,7 +181,10 @@ def main(argv: list[str] | None = None) -> int:
         for failure in tally.failures:
             print(failure, file=sys.stderr, flush=True)
     print(table(tallies))
-    print(f"\n{sum(t.cases for t in tallies.values())} cases in {time.monotonic() - started:.0f} s, at most {peak_mb():.0f} MB of memory")
+    print(
+        f"\n{sum(t.cases for t in tallies.values())} cases in {time.monotonic() - started:.0f} s, at most"
+        f" {peak_mb():.0f} MB of memory"
+    )
     return 1 if any(tally.failures for tally in tallies.values()) else 0
 
 

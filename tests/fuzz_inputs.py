@@ -64,7 +64,10 @@ def png_files() -> list[bytes]:
 def scene_answers() -> list[bytes]:
     from tests.agent.openai_server import GOOD
 
-    wild = {**GOOD, "objects": [{**GOOD["objects"][0], "width_m": 2.0, "height_m": 1.0, "distance_m": 9.0}, GOOD["objects"][1]]}
+    wild = {
+        **GOOD,
+        "objects": [{**GOOD["objects"][0], "width_m": 2.0, "height_m": 1.0, "distance_m": 9.0}, GOOD["objects"][1]],
+    }
     prose = b"Here it is:\n```json\n" + json.dumps(GOOD).encode() + b"\n```\nEnjoy!"
     return [json.dumps(GOOD).encode(), json.dumps(wild).encode(), prose]
 
@@ -75,7 +78,9 @@ def box_answers() -> list[bytes]:
     return [json.dumps(BOXES).encode()]
 
 
-SEEN = [{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6], "bbox_2d": [100, 200, 500, 600], "box_2d": [200, 100, 600, 500]}] * 2
+SEEN = [
+    {"label": "cat", "box": [0.1, 0.2, 0.5, 0.6], "bbox_2d": [100, 200, 500, 600], "box_2d": [200, 100, 600, 500]}
+] * 2
 
 SAID = (
     json.dumps(SEEN).encode(),
@@ -91,7 +96,12 @@ def checkpoints() -> list[bytes]:
     import torch
 
     tensors = {"position_net.null": torch.zeros(2, 3), "input_blocks.0.0.bias": torch.ones(4).half()}
-    content = {"model": tensors, "ema": tensors, "iters": 3, "config_dict": {"_content": {"model": {"params": {"num_heads": 8}}}}}
+    content = {
+        "model": tensors,
+        "ema": tensors,
+        "iters": 3,
+        "config_dict": {"_content": {"model": {"params": {"num_heads": 8}}}},
+    }
     plain = {"state_dict": {"model.diffusion_model.out.2.bias": torch.zeros(4), "model_ema.decay": torch.tensor(0.9)}}
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -123,12 +133,17 @@ EDITS = (
 
 
 def prompt_files() -> list[bytes]:
-    return [b"a dog\ntwo cats on a couch\n\na red car", (HERE / "agent" / "plan_prompts.jsonl").read_bytes()[:2_000].rpartition(b"\n")[0]]
+    return [
+        b"a dog\ntwo cats on a couch\n\na red car",
+        (HERE / "agent" / "plan_prompts.jsonl").read_bytes()[:2_000].rpartition(b"\n")[0],
+    ]
 
 
 def plan_lines() -> list[bytes]:
     layouts = [json.loads(text) for text in layout_files("demos/*.json", 3)]
-    lines = [json.dumps({"prompt": layout["caption"], "layout": layout, "seed": 0, "size": [512, 512]}) for layout in layouts]
+    lines = [
+        json.dumps({"prompt": layout["caption"], "layout": layout, "seed": 0, "size": [512, 512]}) for layout in layouts
+    ]
     return ["\n".join([*lines, json.dumps({"prompt": "x", "error": "no", "seed": 0, "size": [512, 512]}), ""]).encode()]
 
 
@@ -156,7 +171,8 @@ def run_folders() -> tuple[Path, ...]:
     from instdiff.errors import ServiceError
     from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
-    out, parts = Path(tempfile.mkdtemp(prefix="fuzz-")), {"engine": RectanglePainter({0: {"dog"}}), "verifier": ColourDetector()}
+    out = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    parts = {"engine": RectanglePainter({0: {"dog"}}), "verifier": ColourDetector()}
     done = Agent(planner=ListPlanner(), out=out / "done", **parts).run("dog cat").folder
     try:
         Agent(planner=ListPlanner(fails=("revise",)), out=out / "stopped", **parts).run("dog cat")
@@ -171,7 +187,12 @@ def run_folders() -> tuple[Path, ...]:
 
 def folder_inputs(folders: Callable[[], tuple[Path, ...]]) -> Callable[[], list[bytes]]:
     def seeds() -> list[bytes]:
-        files = [(n, path, folder) for n, folder in enumerate(folders()) for path in sorted(folder.rglob("*")) if path.is_file()]
+        files = [
+            (n, path, folder)
+            for n, folder in enumerate(folders())
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        ]
         return [f"{n}:{path.relative_to(folder)}\n".encode() + path.read_bytes() for n, path, folder in files]
 
     return seeds

@@ -21,7 +21,24 @@ NUMBERS = (
     0, -1, 1, 2, 0.5, 63, 64, 100, 511, 512, 513, -0.0, 1e-320, 1e308, -1e308, 2**31, 2**63, 2**64, 10**30, 10**400, -(10**400),
     float("nan"), float("inf"), float("-inf"),
 )  # fmt: skip
-VALUES = (None, True, False, "", "0", "nan", [], {}, [[]], [None], {"": None}, [0] * 4, [1e9] * 4, [-5, -5, 5, 5], *NUMBERS, *NASTY)
+VALUES = (
+    None,
+    True,
+    False,
+    "",
+    "0",
+    "nan",
+    [],
+    {},
+    [[]],
+    [None],
+    {"": None},
+    [0] * 4,
+    [1e9] * 4,
+    [-5, -5, 5, 5],
+    *NUMBERS,
+    *NASTY,
+)
 RAW = (
     "1e999",
     "9" * 5_000,
@@ -42,7 +59,8 @@ def spoil_bytes(data: bytes, rng: Random) -> bytes:
     """Flip, cut, repeat, drop or overwrite a few places."""
     data = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 16))):
-        at, length = rng.randrange(len(data) + 1), rng.choice((1, 2, 4, 8, 64))
+        at = rng.randrange(len(data) + 1)
+        length = rng.choice((1, 2, 4, 8, 64))
         match rng.randrange(6):
             case 0 if at < len(data):
                 data[at] ^= 1 << rng.randrange(8)
@@ -53,7 +71,9 @@ def spoil_bytes(data: bytes, rng: Random) -> bytes:
             case 3:
                 data[at:at] = data[max(at - length, 0) : at] * rng.choice((1, 2, 1_000))
             case 4:
-                data[at : at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0"))
+                data[at : at + 4] = rng.choice(
+                    (b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0")
+                )
             case 5 if rng.random() < 0.3:
                 del data[at:]
     return bytes(data)
@@ -130,11 +150,29 @@ def spoil_words(data: bytes, rng: Random) -> bytes:
             case 4 if at < len(words) and words[at]:
                 cut = rng.randrange(len(words[at]))
                 words[at] = (
-                    words[at][:cut] + rng.choice(("", ",", ".", " and ", "-", "'", "\n", chr(rng.randrange(0x110000)))) + words[at][cut:]
+                    words[at][:cut]
+                    + rng.choice(("", ",", ".", " and ", "-", "'", "\n", chr(rng.randrange(0x110000))))
+                    + words[at][cut:]
                 )
             case 5:
                 words.insert(
-                    at, rng.choice(("no", "without", "left of", "between", "9999999999", "two", "the", "and", "on the", "of", ", ", "each"))
+                    at,
+                    rng.choice(
+                        (
+                            "no",
+                            "without",
+                            "left of",
+                            "between",
+                            "9999999999",
+                            "two",
+                            "the",
+                            "and",
+                            "on the",
+                            "of",
+                            ", ",
+                            "each",
+                        )
+                    ),
                 )
     return " ".join(words).encode("utf-8", "surrogatepass")
 
@@ -152,7 +190,8 @@ def spoil_png(data: bytes, rng: Random) -> bytes:
     """Spoil text chunks under checksums that are right, put in bombs, or spoil any bytes."""
     if rng.random() < 0.4:
         return spoil_bytes(data, rng)
-    chunks, position = [], 8
+    chunks = []
+    position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         chunks.append((kind, data[position + 8 : position + 8 + length]))

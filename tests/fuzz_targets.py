@@ -51,7 +51,7 @@ def read_coco(path: Path) -> None:
 
 def read_mask(path: Path) -> None:
     from instdiff.formats.files import parse_json, read_bytes
-    from instdiff.formats.masks import read_mask
+    from instdiff.formats.native import read_mask
 
     for size in ((48, 64), (4096, 4096)):
         mask = read_mask(parse_json(read_bytes(path), "mask"), size, "mask")
@@ -81,7 +81,8 @@ def read_seen(path: Path) -> None:
     from evaluators.detectors.vlm import detections
     from instdiff.errors import ServiceError
 
-    refused, found = None, []
+    refused = None
+    found = []
     for dialect in DIALECTS.values():
         try:
             found += detections(dialect.read(_words(path), (504, 504)), ["cat", "dog"])
@@ -121,17 +122,17 @@ def read_edit(path: Path) -> None:
 
 
 def read_prompt_file(path: Path) -> None:
+    from agent.benchmarks.plan_checks import read_cases
+    from agent.benchmarks.planned_layouts import read_lines
     from agent.plans import read_prompts
-    from evaluators.plan_checks import read_cases
-    from evaluators.planned import read_lines
 
     json.dumps(read_prompts(path), ensure_ascii=False).encode()
     read_cases(read_lines(path), "prompts")
 
 
 def read_plan_lines(path: Path) -> None:
+    from agent.benchmarks.planned_layouts import layouts_by_prompt
     from agent.plans import keep_done
-    from evaluators.planned import layouts_by_prompt
 
     layouts_by_prompt(path)
     keep_done(path, 0, (512, 512))
@@ -161,23 +162,29 @@ def read_run(path: Path) -> None:
     from rich.console import Console
 
     from agent import Agent
+    from agent.console import Display
     from agent.edit import source
     from agent.job import events
     from agent.runs import Run
-    from agent.show import Display
     from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
     folder = _with_member(path, inputs.run_folders())
     json.dumps(Run.load(folder).summary())
     events(folder)
     with Display(Console(file=path.with_name("shown.txt").open("w", encoding="utf-8"), width=100)) as display:
-        agent = Agent(planner=ListPlanner(), engine=RectanglePainter(), verifier=ColourDetector(), out=path.parent, on_event=display)
+        agent = Agent(
+            planner=ListPlanner(),
+            engine=RectanglePainter(),
+            verifier=ColourDetector(),
+            out=path.parent,
+            on_event=display,
+        )
         agent.resume(folder)
     source(folder)
 
 
 def read_manifest_folder(path: Path) -> None:
-    from evaluators.scored import Gallery
+    from evaluators.gallery import Gallery
 
     folder = _with_member(path, (inputs.manifest_folder(),))
     for painted in Gallery.open(folder).pictures():

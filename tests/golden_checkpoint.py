@@ -13,7 +13,7 @@ from golden_figures import FOLDER, figures
 from golden_weights import fill
 from safetensors.torch import load_file, save_file
 
-from instdiff import keys
+from instdiff.checkpoint import parameter_names
 from instdiff.checkpoint.__main__ import main
 from instdiff.checkpoint.schedule import schedule_buffers
 
@@ -36,19 +36,31 @@ def mini_tensors() -> dict[str, dict[str, torch.Tensor]]:
 
 @cache
 def _mini_tensors() -> dict[str, dict[str, torch.Tensor]]:
-    """model, ema, autoencoder, text_encoder and diffusion of the mini checkpoint; float16, ConvNeXt one number per tensor."""
+    """model, ema, autoencoder, text_encoder and diffusion of the mini checkpoint; float16, ConvNeXt one number per
+    tensor.
+    """
     shapes = figures("keys_mini")
     model = {name: _mini(name, shape) for name, shape in shapes["model"].items()}
     ema = {n: fill(f"ema.{n}", v.shape).half() if v.dim() < 2 and "convnext" not in n else v for n, v in model.items()}
     text = {name: _mini(name, shape) for name, shape in shapes["text_encoder"].items()}
     autoencoder = {name: _mini(name, shape) for name, shape in shapes["autoencoder"].items()}
-    return {"model": model, "ema": ema, "autoencoder": autoencoder, "text_encoder": text, "diffusion": dict(schedule_buffers())}
+    return {
+        "model": model,
+        "ema": ema,
+        "autoencoder": autoencoder,
+        "text_encoder": text,
+        "diffusion": dict(schedule_buffers()),
+    }
 
 
 def mini_content() -> dict:
     """The whole mini checkpoint as the reference's training saves it, with its configuration as an OmegaConf object."""
     params = {"model": {"params": {"num_heads": 8}}, "autoencoder": {"params": {"scale_factor": 0.18215}}}
-    training = {"opt": {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []}, "scheduler": {"last_epoch": 1}, "iters": 12000}
+    training = {
+        "opt": {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []},
+        "scheduler": {"last_epoch": 1},
+        "iters": 12000,
+    }
     return mini_tensors() | training | {"config_dict": {"_content": omega(params)._content, "_parent": None}}
 
 
@@ -69,7 +81,11 @@ def save(content, path, **options) -> None:
     modules = {}
     for kind in STAND_INS:
         names = kind.__module__.split(".")
-        modules |= {name: ModuleType(name) for name in (".".join(names[: i + 1]) for i in range(len(names))) if name not in modules}
+        modules |= {
+            name: ModuleType(name)
+            for name in (".".join(names[: i + 1]) for i in range(len(names)))
+            if name not in modules
+        }
         setattr(modules[kind.__module__], kind.__name__, kind)
     with mock.patch.dict(sys.modules, modules):
         torch.save(content, path, **options)
@@ -77,11 +93,20 @@ def save(content, path, **options) -> None:
 
 def stable_diffusion() -> dict[str, torch.Tensor]:
     """A plain Stable Diffusion 1.x of the mini checkpoint's size, by the names of its single-file form."""
-    parts, mark = mini_tensors(), ("fuser", "scaleu", "position_net")
-    unet = {f"model.diffusion_model.{n}": t + 0.01 for n, t in parts["model"].items() if not any(word in n for word in mark)}
+    parts = mini_tensors()
+    mark = ("fuser", "scaleu", "position_net")
+    unet = {
+        f"model.diffusion_model.{n}": t + 0.01 for n, t in parts["model"].items() if not any(word in n for word in mark)
+    }
     vae = {f"first_stage_model.{n}": t for n, t in parts["autoencoder"].items()}
     text = {f"cond_stage_model.{n}": t for n, t in parts["text_encoder"].items()}
-    return unet | vae | text | parts["diffusion"] | {"model_ema.decay": torch.tensor(0.9999), "model_ema.num_updates": torch.tensor(7)}
+    return (
+        unet
+        | vae
+        | text
+        | parts["diffusion"]
+        | {"model_ema.decay": torch.tensor(0.9999), "model_ema.num_updates": torch.tensor(7)}
+    )
 
 
 def _mini(name: str, shape: list[int]) -> torch.Tensor:
@@ -105,10 +130,16 @@ def write_files(folder: Path) -> Path:
 def write_diffusers(plain: dict, folder: Path) -> None:
     """The same weights as diffusers itself stores them, with the old names of the VAE's attention."""
     unet = UNet2DConditionModel(
-        sample_size=32, block_out_channels=(32, 32, 64, 64), cross_attention_dim=64, attention_head_dim=8, layers_per_block=2
+        sample_size=32,
+        block_out_channels=(32, 32, 64, 64),
+        cross_attention_dim=64,
+        attention_head_dim=8,
+        layers_per_block=2,
     )
     prefix = "model.diffusion_model."
-    unet.load_state_dict({keys.unet_key(n.removeprefix(prefix)): v.float() for n, v in plain.items() if n.startswith(prefix)})
+    unet.load_state_dict(
+        {parameter_names.unet_key(n.removeprefix(prefix)): v.float() for n, v in plain.items() if n.startswith(prefix)}
+    )
     unet.half().save_pretrained(folder / "unet")
     vae = AutoencoderKL(
         block_out_channels=(32,) * 4,
@@ -117,16 +148,22 @@ def write_diffusers(plain: dict, folder: Path) -> None:
         layers_per_block=1,
     )
     prefix = "first_stage_model."
-    named = {keys.vae_key(n.removeprefix(prefix)): v for n, v in plain.items() if n.startswith(prefix)}
+    named = {parameter_names.vae_key(n.removeprefix(prefix)): v for n, v in plain.items() if n.startswith(prefix)}
     vae.load_state_dict({n: v.reshape(vae.state_dict()[n].shape).float() for n, v in named.items()})
     vae.half().save_pretrained(folder / "vae")
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     stored = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
     for today, before in old.items():
-        stored = {name.replace(f"attentions.0.{today}.", f"attentions.0.{before}."): value for name, value in stored.items()}
+        stored = {
+            name.replace(f"attentions.0.{today}.", f"attentions.0.{before}."): value for name, value in stored.items()
+        }
     save_file(stored, folder / "vae" / "diffusion_pytorch_model.safetensors")
     (folder / "text_encoder").mkdir()
-    text = {n.removeprefix("cond_stage_model.transformer."): v.contiguous() for n, v in plain.items() if n.startswith("cond_stage")}
+    text = {
+        n.removeprefix("cond_stage_model.transformer."): v.contiguous()
+        for n, v in plain.items()
+        if n.startswith("cond_stage")
+    }
     torch.save(text, folder / "text_encoder" / "pytorch_model.bin")
     (folder / "text_encoder" / "config.json").write_text((CLIP / "config.json").read_text())
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))

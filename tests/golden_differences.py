@@ -5,14 +5,26 @@ from pathlib import Path
 
 import torch
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent), str(Path(__file__).parent / "instdiff")]
+sys.path[:0] = [
+    str(Path(__file__).parents[1]),
+    str(Path(__file__).parent),
+    str(Path(__file__).parent / "instdiff" / "model"),
+]
 
-from golden_figures import figures, grounding, load_models, seg_planes, small_grounding, small_models, tensors  # noqa: E402
+from golden_figures import (
+    figures,
+    grounding,
+    load_models,
+    seg_planes,
+    small_grounding,
+    small_models,
+    tensors,
+)  # noqa: E402
 from test_sampler import run  # noqa: E402
 from test_unet import filter_cases, predict  # noqa: E402
 
-from instdiff.unet import low_frequency_filter  # noqa: E402
-from instdiff.unifusion import fourier_features  # noqa: E402
+from instdiff.model.unet import low_frequency_filter  # noqa: E402
+from instdiff.model.unifusion import fourier_features  # noqa: E402
 
 
 def show(what: str, found: torch.Tensor, expected: torch.Tensor, bound: float, relative: bool = False) -> None:
@@ -25,7 +37,12 @@ def small() -> None:
     unet, unifusion = small_models()
     fourier, tokens, eps, golden = (tensors(n) for n in ("fourier", "unifusion_small", "unet_small", "sampler_small"))
     for kind in ("boxes", "points", "scribbles", "polygons"):
-        show(f"Fourier features of {kind}", fourier_features(fourier[f"embed.{kind}.in"]), fourier[f"embed.{kind}.out"], 1e-6)
+        show(
+            f"Fourier features of {kind}",
+            fourier_features(fourier[f"embed.{kind}.in"]),
+            fourier[f"embed.{kind}.out"],
+            1e-6,
+        )
     worst = max(((low_frequency_filter(fourier[c.values[0]], torch.tensor(c.values[1])) - c.values[2]).abs().max(), i)
                 for i, c in enumerate(filter_cases()))[1]  # fmt: skip
     case = list(filter_cases())[worst]
@@ -71,7 +88,13 @@ def full() -> None:
         ("eps_mask_t981", "mask", 981),
         ("eps_null_t981", "null", 981),
     ):
-        show(f"SD1.5 size, {name}", unet(golden["x"], timestep, golden["context"], tokens[kind]), golden[name], 1e-3, relative=True)
+        show(
+            f"SD1.5 size, {name}",
+            unet(golden["x"], timestep, golden["context"], tokens[kind]),
+            golden[name],
+            1e-3,
+            relative=True,
+        )
     stock = unet(golden["x"], 21, golden["context"], tokens["box"], grounding_scale=0.0, stock_conv_in=True)
     show("SD1.5 size, eps_sdconv_alpha0_t21", stock, golden["eps_sdconv_alpha0_t21"], 1e-3, relative=True)
 

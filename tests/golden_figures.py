@@ -9,10 +9,11 @@ from diffusers import PNDMScheduler
 from golden_weights import fill
 from safetensors.torch import load_file
 
-from instdiff import keys, rle
-from instdiff.grounding import Grounding
-from instdiff.unet import InstanceUNet
-from instdiff.unifusion import UniFusion
+from instdiff import rle
+from instdiff.checkpoint import parameter_names
+from instdiff.model.grounding import Grounding
+from instdiff.model.unet import InstanceUNet
+from instdiff.model.unifusion import UniFusion
 
 FOLDER = Path(__file__).parent / "golden"
 SMALL_UNET = {"block_out_channels": (32, 64, 128, 128), "cross_attention_dim": 64}
@@ -32,14 +33,19 @@ def figures(name: str) -> dict:
 
 
 def load_models(keys_name: str, unet_config: dict, unifusion_config: dict) -> tuple[InstanceUNet, UniFusion]:
-    """Both models with the deterministic weights; every parameter of the reference must find its place, and none is left over."""
-    unet, unifusion = InstanceUNet(**unet_config).eval(), UniFusion(**unifusion_config).eval()
+    """Both models with the deterministic weights; every parameter of the reference must find its place, and none is
+    left over.
+    """
+    unet = InstanceUNet(**unet_config).eval()
+    unifusion = UniFusion(**unifusion_config).eval()
     shapes = dict(figures(keys_name))
     width = shapes["input_blocks.0.0.bias"][0]
     shapes |= {"sd_first_conv.weight": [width, 4, 3, 3], "sd_first_conv.bias": [width]}
     places = {name for name in shapes if name.startswith("position_net.")}
-    unet.load_state_dict({keys.unet_key(n): fill(n, s) for n, s in shapes.items() if n not in places}, assign=True)
-    unifusion.load_state_dict({keys.unifusion_key(n): fill(n, shapes[n]) for n in places}, assign=True)
+    unet.load_state_dict(
+        {parameter_names.unet_key(n): fill(n, s) for n, s in shapes.items() if n not in places}, assign=True
+    )
+    unifusion.load_state_dict({parameter_names.unifusion_key(n): fill(n, shapes[n]) for n in places}, assign=True)
     return unet, unifusion
 
 
@@ -82,5 +88,10 @@ def small_grounding(mode: str) -> Grounding:
 def plms() -> PNDMScheduler:
     """The reference's PLMS sampler and noise schedule."""
     return PNDMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        skip_prk_steps=True,
+        set_alpha_to_one=False,
+        steps_offset=1,
     )

@@ -1,4 +1,6 @@
-"""A tiny model, and pictures with annotations, to train on. Run as a program it writes the gradient of one step of a training."""
+"""A tiny model, and pictures with annotations, to train on. Run as a program it writes the gradient of one step of a
+training.
+"""
 
 import gc
 import json
@@ -12,9 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from instdiff import InstanceDiffusionPipeline
-from instdiff.train.words import train_tokenizer
-from instdiff.unet import InstanceUNet
-from instdiff.unifusion import UniFusion
+from instdiff.model.unet import InstanceUNet
+from instdiff.model.unifusion import UniFusion
+from instdiff.training.draft.captions import train_tokenizer
 
 COLOURS = ["red", "green", "blue"]
 
@@ -28,13 +30,17 @@ def make_model(folder, prediction_type="epsilon"):
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     vae = dict(down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3, norm_num_groups=8)
-    unet = dict(attention_levels=(True, False), layers_per_block=1, attention_heads=2, cross_attention_dim=16, norm_num_groups=8)
+    unet = dict(
+        attention_levels=(True, False), layers_per_block=1, attention_heads=2, cross_attention_dim=16, norm_num_groups=8
+    )
     pipeline = InstanceDiffusionPipeline(
         vae=AutoencoderKL(block_out_channels=(8, 8, 8), **vae),
         text_encoder=CLIPTextModel(text).eval(),
         tokenizer=tokenizer,
         unet=InstanceUNet(block_out_channels=(16, 16), has_stock_conv_in=False, **unet),
-        unifusion=UniFusion(text_dim=16, out_dim=16, mid_dim=16, seg_size=64, convnext_dims=(8, 8, 8, 8), convnext_depths=(1, 1, 1, 1)),
+        unifusion=UniFusion(
+            text_dim=16, out_dim=16, mid_dim=16, seg_size=64, convnext_dims=(8, 8, 8, 8), convnext_depths=(1, 1, 1, 1)
+        ),
         scheduler=DDPMScheduler(beta_schedule="scaled_linear", prediction_type=prediction_type, clip_sample=False),
     )
     for name, parameter in pipeline.unet.named_parameters():
@@ -49,33 +55,62 @@ def make_model(folder, prediction_type="epsilon"):
 def make_pictures(folder, count=6):
     """Pictures of a coloured rectangle each, of which every third has a polygon, and their annotations."""
     (folder / "pictures").mkdir(parents=True)
-    images, annotations, rng = [], [], np.random.default_rng(0)
+    images = []
+    annotations = []
+    rng = np.random.default_rng(0)
     for number in range(1, count + 1):
         size = (96, 64) if number % 2 else (64, 80)
-        x, y, colour = int(rng.integers(20, 35)), int(rng.integers(12, 30)), COLOURS[number % 3]
+        x = int(rng.integers(20, 35))
+        y = int(rng.integers(12, 30))
+        colour = COLOURS[number % 3]
         image = Image.new("RGB", size, "white")
         ImageDraw.Draw(image).rectangle([x, y, x + 25, y + 30], fill=colour)
         image.save(folder / "pictures" / f"{number}.png")
-        images.append({"id": number, "file_name": f"{number}.png", "width": size[0], "height": size[1], "caption": f"a {colour} box"})
+        images.append(
+            {
+                "id": number,
+                "file_name": f"{number}.png",
+                "width": size[0],
+                "height": size[1],
+                "caption": f"a {colour} box",
+            }
+        )
         corners = [x, y, x + 26, y, x + 26, y + 31, x, y + 31]
         segmentation = [] if number % 3 else [corners]
         box = {"bbox": [x, y, 26, 31], "segmentation": segmentation, "caption": f"a {colour} box"}
         annotations.append({"id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "area": 26 * 31, **box})
     categories = [{"id": 1, "name": "box"}]
-    (folder / "train.json").write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    (folder / "train.json").write_text(
+        json.dumps({"images": images, "annotations": annotations, "categories": categories})
+    )
     return folder
 
 
 def recipe_fields(folder, **changes):
     """A short training on what the two functions above made in ``folder``."""
-    paths = {"model": folder / "start", "annotations": folder / "train.json", "images": folder / "pictures", "out": folder / "out"}
-    return {**paths, "steps": 4, "batch": 2, "warmup": 2, "rate": 1e-3, "workers": 0, "log_every": 1, "checkpoint_every": 2, **changes}
+    paths = {
+        "model": folder / "start",
+        "annotations": folder / "train.json",
+        "images": folder / "pictures",
+        "out": folder / "out",
+    }
+    return {
+        **paths,
+        "steps": 4,
+        "batch": 2,
+        "warmup": 2,
+        "rate": 1e-3,
+        "workers": 0,
+        "log_every": 1,
+        "checkpoint_every": 2,
+        **changes,
+    }
 
 
 def write_gradient(fields, path):
     """The gradient of the first step, as process 0 has it."""
-    from instdiff.train.scale.recipe import Recipe
-    from instdiff.train.scale.training import Training
+    from instdiff.training.sd15.recipe import Recipe
+    from instdiff.training.sd15.training import Training
 
     training = Training(Recipe.parse(fields))
     training.gradients(training.batches())

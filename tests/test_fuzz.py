@@ -25,7 +25,8 @@ def test_spoiled_inputs_end_in_an_error_of_ours_or_a_result(name, tmp_path):
 
 
 ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 PLACES = (
     "width",

@@ -39,7 +39,12 @@ def door(tmp_path, monkeypatch, capfd):
 def python(script, *arguments, **environment):
     env = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, *arguments],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -127,7 +132,15 @@ def test_plan_only_prints_the_layout_and_needs_no_torch(tmp_path):
     loaded = f"[name for name in {HEAVY} if name in sys.modules]"
     script = f"import sys, run_agent; code = run_agent.main(sys.argv[1:]); sys.exit(code or {loaded} or 0)"
     process = python(
-        script, "two dogs and a red car", "--planner", "offline", "--plan-only", "--size", "640x384", "--out", str(tmp_path / "o")
+        script,
+        "two dogs and a red car",
+        "--planner",
+        "offline",
+        "--plan-only",
+        "--size",
+        "640x384",
+        "--out",
+        str(tmp_path / "o"),
     )
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -142,7 +155,17 @@ def test_json_is_alone_on_stdout(door):
     code, out, err = door("'dog cat' --json --steps 3")
     answer = json.loads(out)
     assert code == 0 and out.count("\n") == 1
-    assert set(answer) == {"run", "image", "best_round", "rounds", "verified", "planner", "engine", "verifier", "seconds"}
+    assert set(answer) == {
+        "run",
+        "image",
+        "best_round",
+        "rounds",
+        "verified",
+        "planner",
+        "engine",
+        "verifier",
+        "seconds",
+    }
     assert (answer["best_round"], answer["verified"]) == (0, True)
     assert (answer["planner"], answer["engine"], answer["verifier"]) == ("offline", "draft", "draft")
     assert Path(answer["image"]).exists() and Path(answer["run"], "run.json").exists()
@@ -209,8 +232,12 @@ def test_a_layout_file_is_painted_and_resized(door):
 
 
 def test_interrupt_says_how_to_go_on(tmp_path):
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job would not hear it
-    script = "import sys; from tests.agent import doubles; doubles.install(); import run_agent; sys.exit(run_agent.main(sys.argv[1:]))"
+    # a shell's background job would not hear it
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script = (
+        "import sys; from tests.agent import doubles; doubles.install(); import run_agent;"
+        " sys.exit(run_agent.main(sys.argv[1:]))"
+    )
     process = python(heard + script, "dog", "--out", str(tmp_path), "--json", DOUBLES_DELAY_S="0.5")
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("*/round-0/layout.json")):
@@ -224,7 +251,18 @@ def test_interrupt_says_how_to_go_on(tmp_path):
 
 
 def test_the_whole_way_with_the_bundled_models(tmp_path, capfd):
-    arguments = ["a dog on the left of a cat", "--planner", "offline", "--rounds", "2", "--steps", "8", "--out", str(tmp_path), "--json"]
+    arguments = [
+        "a dog on the left of a cat",
+        "--planner",
+        "offline",
+        "--rounds",
+        "2",
+        "--steps",
+        "8",
+        "--out",
+        str(tmp_path),
+        "--json",
+    ]
     assert run_agent.main(arguments) == 0
     first = json.loads(capfd.readouterr().out)
     assert (first["planner"], first["engine"], first["verifier"]) == ("offline", "draft", "draft")

@@ -9,17 +9,17 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agent import ground
-from agent.critic import places
-from agent.critic.places import Fault, FindingKind, tag
+from agent.critic import checks
+from agent.critic.checks import Fault, FindingKind, tag
 from agent.planners.plan import Plan
-from instdiff.layout import Words, _Value
-from instdiff.scene import Scene
+from instdiff.values import Value, Words
+from instdiff.world import placement
+from instdiff.world.scene import Scene
 
 SAME_PLACE = 0.8  # IoU of two things that are one
 
 
-class Finding(_Value):
+class Finding(Value):
     """One thing that is wrong: ``instance`` counts from 0 in the plan that was looked at, None for the whole plan."""
 
     kind: FindingKind
@@ -49,7 +49,8 @@ def criticise(plan: Plan, prompt: str = "", repair: bool = True, only: set[int] 
     """Look at a plan.
 
     Args:
-        prompt: the words; what they count is compared with the plan. Without them, and without a scene, nothing is counted.
+        prompt: the words; what they count is compared with the plan. Without them, and without a scene, nothing is
+        counted.
         repair: False reports only, for layouts that the user made.
         only: repair these instances alone, by index.
 
@@ -57,7 +58,8 @@ def criticise(plan: Plan, prompt: str = "", repair: bool = True, only: set[int] 
         The repaired plan, and the findings in the order of the checks: first what should not be there, then each
         instance's place, then relations. A repair is made only if it breaks no relation and hides nothing else.
     """
-    findings, origin = [], list(range(len(plan.layout.instances)))
+    findings = []
+    origin = list(range(len(plan.layout.instances)))
     for check in (_forbidden, _duplicates, _counts):
         while True:  # what is dropped shifts the rest, so look again after each
             faults = list(check(plan, prompt))
@@ -69,7 +71,7 @@ def criticise(plan: Plan, prompt: str = "", repair: bool = True, only: set[int] 
             findings.append(_finding(drop, origin, True))
             if len(plan.layout.instances) < len(origin):
                 del origin[drop.index]
-    for check in (places.out_of_frame, places.slivers, places.relations, places.floating, places.sizes, places.hidden):
+    for check in (checks.out_of_frame, checks.slivers, checks.relations, checks.floating, checks.sizes, checks.hidden):
         done: set[tuple] = set()
         while fault := next((f for f in check(plan) if (f.index, f.sentence) not in done), None):
             done.add((fault.index, fault.sentence))
@@ -88,11 +90,12 @@ def _finding(fault: Fault, origin: list[int], repaired: bool) -> Finding:
 
 def _no_worse(before: Plan, after: Plan, index: int) -> bool:
     """True if no relation is newly broken, and nothing is newly crowded by the repaired instance."""
-    known = ground.broken_in(before)
-    if any(relation not in known for relation in ground.broken_in(after)):
+    known = placement.broken_in(before)
+    if any(relation not in known for relation in placement.broken_in(after)):
         return False
-    old, new = before.layout.instances[index].extent, after.layout.instances[index].extent
-    resting = {ground.carrier(after, index), *ground.carried(after, index)}
+    old = before.layout.instances[index].extent
+    new = after.layout.instances[index].extent
+    resting = {placement.carrier(after, index), *placement.carried(after, index)}
     for i, other in enumerate(after.layout.instances):
         if i == index or i in resting or other.extent is None or old is None:
             continue
@@ -105,28 +108,31 @@ def _no_worse(before: Plan, after: Plan, index: int) -> bool:
 def _without(plan: Plan, index: int) -> Plan:
     """The plan without an instance, and its scene without the object behind it if no other instance shows it."""
     kept = [instance for i, instance in enumerate(plan.layout.instances) if i != index]
-    ids, scene = tuple(name for i, name in enumerate(plan.ids) if i != index), plan.scene
+    ids = tuple(name for i, name in enumerate(plan.ids) if i != index)
+    scene = plan.scene
     if scene and index < len(plan.ids) and (gone := plan.ids[index]) not in ids:
         relations = tuple(r for r in scene.relations if gone not in (r.subject, r.object))
-        scene = Scene.parse({**dict(scene), "objects": tuple(o for o in scene.objects if o.id != gone), "relations": relations})
+        scene = Scene.parse(
+            {**dict(scene), "objects": tuple(o for o in scene.objects if o.id != gone), "relations": relations}
+        )
     return plan.model_copy(update={"layout": plan.layout.with_instances(kept), "ids": ids, "scene": scene})
 
 
 def _forbidden(plan: Plan, prompt: str) -> Iterator[Fault]:
     absent = set(plan.scene.absent) if plan.scene else set(_reading(prompt).absent if prompt else ())
-    absent = {ground.category_of(name) for name in absent}
+    absent = {placement.category_of(name) for name in absent}
     for index, instance in enumerate(plan.layout.instances):
-        if (category := ground.category_of(instance.name)) in absent:
+        if (category := placement.category_of(instance.name)) in absent:
             sentence = f"{tag(plan, index)} must not be there: the words exclude {category}."
             yield Fault(FindingKind.FORBIDDEN, index, sentence, lambda index=index: _without(plan, index))
 
 
 def _duplicates(plan: Plan, prompt: str) -> Iterator[Fault]:
     wanted = _wanted(plan, prompt)
-    have = Counter(ground.category_of(instance.name) for instance in plan.layout.instances)
+    have = Counter(placement.category_of(instance.name) for instance in plan.layout.instances)
     boxes = [(i, instance.extent) for i, instance in enumerate(plan.layout.instances) if instance.extent]
     for position, (index, box) in enumerate(boxes):
-        category = ground.category_of(plan.layout.instances[index].name)
+        category = placement.category_of(plan.layout.instances[index].name)
         twin = next(
             (i for i, other in boxes[:position] if box.iou(other) >= SAME_PLACE and _category(plan, i) == category),
             None,
@@ -136,15 +142,18 @@ def _duplicates(plan: Plan, prompt: str) -> Iterator[Fault]:
         sentence = f"{tag(plan, index)} lies on {tag(plan, twin)}: the same thing in the same place."
         alike = plan.layout.instances[index].caption == plan.layout.instances[twin].caption
         drop = have[category] > wanted[category] if category in wanted else alike
-        yield Fault(FindingKind.DUPLICATE, index, sentence, (lambda index=index: _without(plan, index)) if drop else None)
+        yield Fault(
+            FindingKind.DUPLICATE, index, sentence, (lambda index=index: _without(plan, index)) if drop else None
+        )
 
 
 def _category(plan: Plan, index: int) -> str:
-    return ground.category_of(plan.layout.instances[index].name)
+    return placement.category_of(plan.layout.instances[index].name)
 
 
 def _counts(plan: Plan, prompt: str) -> Iterator[Fault]:
-    wanted, have = _wanted(plan, prompt), Counter(_category(plan, i) for i in range(len(plan.layout.instances)))
+    wanted = _wanted(plan, prompt)
+    have = Counter(_category(plan, i) for i in range(len(plan.layout.instances)))
     for category, count in wanted.items():
         if have[category] == count:
             continue
@@ -168,7 +177,7 @@ def _reading(prompt: str):
 
 def _wanted(plan: Plan, prompt: str) -> Counter:
     """How many of each category there must be, where that is known: as the words count, else from the scene."""
-    planned = Counter(ground.category_of(item.category) for item in plan.scene.objects) if plan.scene else Counter()
+    planned = Counter(placement.category_of(item.category) for item in plan.scene.objects) if plan.scene else Counter()
     return Counter({**planned, **(exact_counts(prompt) if prompt else {})})
 
 
@@ -178,7 +187,8 @@ def exact_counts(prompt: str) -> Counter:
 
     text = f" {' '.join(prompt.lower().split())} "
     guessed = {NUMBERS[word] for word in VAGUE if f" {word} " in text}
-    counts, vague = Counter(), set()
+    counts = Counter()
+    vague = set()
     for group in _reading(prompt).groups:
         counts[group.category] += group.count
         vague |= {group.category} if group.is_vague or group.count in guessed else set()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from agent.dashboard.links import PAGES, go, page
-from agent.dashboard.text import plain
+from agent.dashboard.navigation import PAGES, go, page, plain
 from instdiff.errors import InstDiffError
 
 # Streamlit leaves much room above a page.

@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from agent.dashboard import pictures
-from agent.dashboard.store import folders_with
-from agent.dashboard.text import plain, shortened
+from agent.dashboard.navigation import plain, shortened
+from agent.dashboard.run_index import folders_with
 from agent.runs import write_json
 from evaluators.layout_statistics import Statistics, statistics
 from evaluators.manifest import FILE, Manifest, Picture, read_manifest
@@ -20,10 +20,12 @@ from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import Layout
 from instdiff.settings import outputs_folder
 
-REVIEW, ANNOTATIONS = "review.json", "annotations.json"
+REVIEW = "review.json"
+ANNOTATIONS = "annotations.json"
 DECISIONS = ("accepted", "rejected")
 SHOWN = ("all", "undecided", *DECISIONS)
-PER_PAGE, PER_ROW = 12, 4
+PER_PAGE = 12
+PER_ROW = 4
 
 
 def show() -> None:
@@ -99,11 +101,17 @@ def _figures(manifest: Manifest, layouts: dict[str, Layout], decided: dict[str, 
         table, plot = st.columns(2)
         measured = statistics(list(layouts.values()))
         fields = Statistics.model_fields.items()
-        table.dataframe([{"figure": field.description or key, "value": f"{getattr(measured, key):.3g}"} for key, field in fields])
+        table.dataframe(
+            [{"figure": field.description or key, "value": f"{getattr(measured, key):.3g}"} for key, field in fields]
+        )
         table.dataframe([{"painted with": key, "value": str(value)} for key, value in manifest.painted_with.items()])
         things = Counter(instance.name for layout in layouts.values() for instance in layout.instances).most_common(25)
         plot.bar_chart(
-            [{"category": name, "boxes": count} for name, count in things], x="category", y="boxes", horizontal=True, sort="-boxes"
+            [{"category": name, "boxes": count} for name, count in things],
+            x="category",
+            y="boxes",
+            horizontal=True,
+            sort="-boxes",
         )
 
 
@@ -114,7 +122,9 @@ def _items(folder: Path, manifest: Manifest, layouts: dict[str, Layout]) -> None
     word = bar.text_input("With", placeholder="a category", width=240)
     boxes = bar.toggle("Boxes", value=True)
     decided = decisions(folder)
-    found = [picture for picture in manifest.pictures if _asked_for(picture, layouts[picture.key], decided, which, word)]
+    found = [
+        picture for picture in manifest.pictures if _asked_for(picture, layouts[picture.key], decided, which, word)
+    ]
     pages = max(-(-len(found) // PER_PAGE), 1)
     number = bar.number_input(f"Page, of {pages}", 1, pages, 1, width=160) if pages > 1 else 1
     st.text(f"{len(found)} of {len(manifest.pictures)} pictures")
@@ -131,9 +141,15 @@ def _asked_for(picture: Picture, layout: Layout, decided: dict[str, str], which:
 
 
 def _item(folder: Path, picture: Picture, layout: Layout, decision: str | None, boxes: bool) -> None:
-    path, state = folder / picture.file, f"decision-{folder}-{picture.key}"
+    path = folder / picture.file
+    state = f"decision-{folder}-{picture.key}"
     st.image(pictures.boxed(path, layout) if boxes else str(path), width="stretch", alt=shortened(layout.caption, 100))
     st.caption(plain(f"{picture.key}: {shortened(layout.caption, 80)}"))
     st.session_state[state] = decision  # the folder holds the truth, which another tab may have changed
-    keep = lambda: decide(folder, picture.key, st.session_state[state])  # noqa: E731
-    st.segmented_control(f"Decision on {picture.key}", DECISIONS, key=state, on_change=keep, label_visibility="collapsed")
+
+    def keep():
+        return decide(folder, picture.key, st.session_state[state])
+
+    st.segmented_control(
+        f"Decision on {picture.key}", DECISIONS, key=state, on_change=keep, label_visibility="collapsed"
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from agent import job
-from agent.dashboard import links
+from agent.dashboard import navigation
 from agent.dashboard.editor import edit_layout, forget_drawing
-from agent.dashboard.store import inside, run_folder, summaries
-from agent.dashboard.text import plain, shortened
+from agent.dashboard.navigation import plain, shortened
+from agent.dashboard.run_index import inside, run_folder, summaries
 from agent.edit import Source, edited, new_run, source
 from agent.planners.plan import Plan
 from instdiff.errors import InstDiffError
@@ -25,7 +25,7 @@ def show() -> None:
     name = _choose()
     if not name:
         st.text("There is no run with a picture yet.")
-        links.link("make", "Make a picture")
+        navigation.link("make", "Make a picture")
         return
     start = source(run_folder(name))
     with st.form("words", border=False):
@@ -58,7 +58,10 @@ def _choose() -> str | None:
     if not names:
         return None
     options = list(names)
-    title = lambda name: f"{shortened(names[name].prompt, 60)} ({name})" if names[name] else name  # noqa: E731
+
+    def title(name):
+        return f"{shortened(names[name].prompt, 60)} ({name})" if names[name] else name
+
     name = st.selectbox("Run", options, index=options.index(asked) if asked else 0, format_func=title)
     st.query_params["run"] = name
     return name
@@ -76,4 +79,4 @@ def _paint(start: Source, plan: Plan, words: str) -> None:
     run = new_run(start, plan, words, outputs_folder())
     job.start(run.folder)
     forget_drawing(f"edit-{start.run.folder.name}")
-    links.go("run", run=run.folder.name)
+    navigation.go("run", run=run.folder.name)

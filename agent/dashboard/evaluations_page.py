@@ -7,9 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from agent.dashboard.store import folders_with
-from agent.dashboard.text import plain
-from evaluators.results import JSON_FILE
+from agent.dashboard.navigation import plain
+from agent.dashboard.run_index import folders_with
+from evaluators.reporting import JSON_FILE
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.settings import outputs_folder
@@ -29,7 +29,9 @@ def show() -> None:
         st.text(f"There are no results in {root}; make some with: python -m evaluators --help")
         return
     names = st.multiselect("Results", list(folders), default=list(folders)[:2])
-    results = {name: _result(folders[name] / JSON_FILE, (folders[name] / JSON_FILE).stat().st_mtime_ns) for name in names}
+    results = {
+        name: _result(folders[name] / JSON_FILE, (folders[name] / JSON_FILE).stat().st_mtime_ns) for name in names
+    }
     if not results:
         return
     for (name, result), column in zip(results.items(), st.columns(len(results)), strict=True):
@@ -52,7 +54,9 @@ def _tables(result: dict) -> None:
     for table in (result[key] for key in TABLES if isinstance(result.get(key), dict)):
         st.text(str(table.get("title", "")))
         columns = [str(column) for column in table.get("columns", ())]
-        st.dataframe([dict(zip(columns, map(str, row), strict=False)) for row in table.get("rows", ())], hide_index=True)
+        st.dataframe(
+            [dict(zip(columns, map(str, row), strict=False)) for row in table.get("rows", ())], hide_index=True
+        )
     for note in result.get("notes", ()):
         st.text(str(note))
 
@@ -65,13 +69,20 @@ def _plot(results: dict[str, dict]) -> None:
         st.text("These results have no figure in common." if len(found) > 1 else "This result has no figures to plot.")
         return
     st.subheader("Figures beside each other")
-    word = st.text_input("Figures", placeholder="words of their names, such as ap50", help=f"The first {PLOTTED} are shown.")
+    word = st.text_input(
+        "Figures", placeholder="words of their names, such as ap50", help=f"The first {PLOTTED} are shown."
+    )
     chosen = [key for key in shared if all(part in key.lower() for part in word.lower().split())][:PLOTTED]
     measured = [key for key in chosen if all(isinstance(values[key], float) for values in found.values())]
     if measured:
-        st.altair_chart(_bars([{"figure": key, "result": name, "value": found[name][key]} for key in measured for name in found]))
+        st.altair_chart(
+            _bars([{"figure": key, "result": name, "value": found[name][key]} for key in measured for name in found])
+        )
     if chosen:
-        st.dataframe([{"figure": key, **{name: values[key] for name, values in found.items()}} for key in chosen], hide_index=True)
+        st.dataframe(
+            [{"figure": key, **{name: values[key] for name, values in found.items()}} for key in chosen],
+            hide_index=True,
+        )
 
 
 def _bars(rows: list[dict]):

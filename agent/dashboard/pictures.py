@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image
 
-from evaluators.draw import draw_report
+from evaluators.drawing import draw_report
 from evaluators.matching import unchecked
 from evaluators.report import Report
 from instdiff.layout import Layout
@@ -44,7 +44,9 @@ JS = """export default function ({ parentElement, data }) {
 }"""
 
 
-def boxed(picture: Path | None, layout: Layout, report: Report | None = None, planned: bool = True, found: bool = True) -> bytes:
+def boxed(
+    picture: Path | None, layout: Layout, report: Report | None = None, planned: bool = True, found: bool = True
+) -> bytes:
     """A picture as PNG with its plan and what was found on it; without a picture the plan alone."""
     changed = picture.stat().st_mtime_ns if picture else 0
     return _boxed(picture, changed, layout, report or unchecked(layout), planned, found)

@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import streamlit as st
 
 from agent import job
-from agent.dashboard import links, live, pictures
-from agent.dashboard.changes import changes
-from agent.dashboard.ratings import Rating, rate, rating_of
-from agent.dashboard.store import inside, run_folder, state_of
-from agent.dashboard.take import take_away
-from agent.dashboard.text import plain, shortened
+from agent.console import place
+from agent.dashboard import live_view, navigation, pictures
+from agent.dashboard.exports import take_away
+from agent.dashboard.navigation import plain, shortened
+from agent.dashboard.run_index import Rating, inside, rate, rating_of, run_folder, state_of
 from agent.runs import BEFORE, Answer, Round, Run
-from agent.show import place
 from evaluators.report import Report
 from instdiff.errors import BadInput
+from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes
-from instdiff.formats.values import mapping
-from instdiff.layout import Layout
+from instdiff.layout import Instance, Layout
+
+
+def changes(before: Layout, after: Layout) -> list[str]:
+    """One sentence for each thing that came, went, moved or was described otherwise; boxes are x0 y0 x1 y1 in pixels."""
+    said = [sentence for old, new in _pairs(before, after) for sentence in _changed(old, new, before, after)]
+    if before.caption != after.caption:
+        said.append(f"the caption was: {before.caption}")
+    return said
+
+
+def _pairs(before: Layout, after: Layout) -> Iterator[tuple[Instance | None, Instance | None]]:
+    """Things of one name are taken for each other in their order."""
+    left: dict[str, list[Instance]] = defaultdict(list)
+    for instance in before.instances:
+        left[instance.name].append(instance)
+    for instance in after.instances:
+        yield (left[instance.name].pop(0) if left[instance.name] else None), instance
+    for rest in left.values():
+        yield from ((instance, None) for instance in rest)
+
+
+def _changed(old: Instance | None, new: Instance | None, before: Layout, after: Layout) -> Iterator[str]:
+    if old is None:
+        yield f"{new.name}: new, at {place(new, after)}"
+    elif new is None:
+        yield f"{old.name}: gone"
+    else:
+        if place(old, before) != place(new, after):
+            yield f"{new.name}: from {place(old, before)} to {place(new, after)}"
+        if old.caption != new.caption:
+            yield f"{new.name}: described as {new.caption}, before as {old.caption}"
+
 
 ROW = 3  # rounds beside each other
 
@@ -29,7 +61,7 @@ def show() -> None:
     name = st.query_params.get("run")
     if not name:
         st.text("Choose a run first.")
-        links.link("runs", "All runs")
+        navigation.link("runs", "All runs")
         return
     run = Run.load(run_folder(name))
     st.header(plain(shortened(run.request.edited.words if run.request.edited else run.request.prompt, 120)))
@@ -40,11 +72,20 @@ def show_result(name: str) -> None:
     """All of a run but its title."""
     folder = run_folder(name)
     run = Run.load(folder)
-    st.text(" · ".join([name, state_of(run), f"planned by {run.planner or run.request.planner}", f"painted by {run.request.engine}"]))
+    st.text(
+        " · ".join(
+            [
+                name,
+                state_of(run),
+                f"planned by {run.planner or run.request.planner}",
+                f"painted by {run.request.engine}",
+            ]
+        )
+    )
     if run.request.edited:
         _origin(run)
     if job.is_running(folder):
-        live.watch(name)
+        live_view.watch(name)
         return
     if run.review == "waiting":
         _ask(run)
@@ -61,14 +102,16 @@ def _origin(run: Run) -> None:
         run_folder(before)
     except BadInput as error:
         return st.text(f"Comes from {before}, which is not here: {error.reason}")
-    links.link("run", f"Comes from {plain(before)}", run=before)
+    navigation.link("run", f"Comes from {plain(before)}", run=before)
 
 
 def _unfinished(run: Run) -> None:
     """Why the run is not over, and a way to go on."""
     told = job.events(run.folder)
     reason = told[-1].get("reason", "") if told else ""
-    st.warning(plain(f"Not finished. {reason}" if reason else "Not finished: its process is gone, or is not one of this page."))
+    st.warning(
+        plain(f"Not finished. {reason}" if reason else "Not finished: its process is gone, or is not one of this page.")
+    )
     if st.button("Go on", icon=":material/play_arrow:", key=f"go-{run.folder.name}"):
         _go_on(run)
 
@@ -90,7 +133,7 @@ def _ask(run: Run) -> None:
         _go_on(run, Answer(decision="replan"))
     if buttons.button("Drop it", icon=":material/close:", key=f"reject-{name}"):
         _go_on(run, Answer(decision="reject"))
-    live.plan_table(drawn or layout)
+    live_view.plan_table(drawn or layout)
 
 
 def _go_on(run: Run, answer: Answer | None = None) -> None:
@@ -115,7 +158,9 @@ def _rounds(run: Run) -> None:
                 _round(run, index, rounds, planned, found)
     index = 0
     if len(rounds) > 1:
-        index = st.segmented_control("Round", range(len(rounds)), default=run.best_round, required=True, key=f"round-{name}")
+        index = st.segmented_control(
+            "Round", range(len(rounds)), default=run.best_round, required=True, key=f"round-{name}"
+        )
     layout, report = rounds[index]
     table, tools = st.columns([3, 2])
     with table:
@@ -125,18 +170,22 @@ def _rounds(run: Run) -> None:
     with tools:
         _rate(run)
         st.subheader("Put it right")
-        links.link("edit", "Edit and paint again", run=name)
+        navigation.link("edit", "Edit and paint again", run=name)
         take_away(run, index, layout)
 
 
 def _round(run: Run, index: int, rounds: list[tuple[Layout, Report]], planned: bool, found: bool) -> None:
     """One picture, its figures, and what is different from the round before."""
-    done, (layout, report) = run.rounds[index], rounds[index]
+    done = run.rounds[index]
+    layout, report = rounds[index]
     picture = inside(run.folder, done.image)
     shown = pictures.boxed(picture, layout, report, planned, found) if planned or found else picture.read_bytes()
     best = ", the best" if index == run.best_round and len(rounds) > 1 else ""
     st.image(shown, width="stretch", alt=f"the picture of round {index}")
-    st.text(f"round {index}{best}: {report.found} of {len(layout.instances)} found, mean IoU {report.mean_iou:.2f}, seed {done.seed}")
+    st.text(
+        f"round {index}{best}: {report.found} of {len(layout.instances)} found, mean IoU {report.mean_iou:.2f}, seed"
+        f" {done.seed}"
+    )
     with st.expander("Why it is so", expanded=len(rounds) > 1):
         for note in done.notes:
             st.text(note)
@@ -175,7 +224,8 @@ def _compare(run: Run) -> None:
     if len(choices) < 2:
         return
     st.subheader("Before and after")
-    names, key = list(choices), run.folder.name
+    names = list(choices)
+    key = run.folder.name
     columns = st.columns(2)
     left = columns[0].selectbox("Before", names, key=f"before-{key}")
     right = columns[1].selectbox("After", names, index=len(names) - 1, key=f"after-{key}")
@@ -190,7 +240,11 @@ def _rate(run: Run) -> None:
         st.text(f"Kept: fit {kept.fit}, quality {kept.quality}, arrangement {kept.arrangement}")
     with st.form(f"rate-{run.folder.name}", border=False):
         given = {}
-        for field, label in (("fit", "Fits the words"), ("quality", "Is painted well"), ("arrangement", "Is arranged well")):
+        for field, label in (
+            ("fit", "Fits the words"),
+            ("quality", "Is painted well"),
+            ("arrangement", "Is arranged well"),
+        ):
             default = getattr(kept, field) if kept else 3
             given[field] = st.segmented_control(label, range(1, 6), default=default, required=True)
         if st.form_submit_button("Keep the rating"):

@@ -6,13 +6,13 @@ from datetime import datetime
 
 import streamlit as st
 
-from agent.dashboard import links
-from agent.dashboard.ratings import ratings_csv
-from agent.dashboard.store import STATES, Filter, Summary, run_folder, summaries, thumbnail
-from agent.dashboard.text import plain, shortened
+from agent.dashboard import navigation
+from agent.dashboard.navigation import plain, shortened
+from agent.dashboard.run_index import STATES, Filter, Summary, ratings_csv, run_folder, summaries, thumbnail
 from instdiff.settings import outputs_folder
 
-PER_PAGE, PER_ROW = 24, 6
+PER_PAGE = 24
+PER_ROW = 6
 ANY = "any"
 
 
@@ -22,7 +22,7 @@ def show() -> None:
     runs = summaries()
     if not runs:
         st.text(f"There are no runs in {outputs_folder()} yet.")
-        links.link("make", "Make a picture")
+        navigation.link("make", "Make a picture")
         return
     wanted = _filter(runs)
     found = [run for run in runs if wanted.passes(run)]
@@ -46,7 +46,9 @@ def _filter(runs: list[Summary]) -> Filter:
     planner = columns[2].selectbox("Planner", [ANY, *sorted({run.planner for run in runs})])
     engine = columns[3].selectbox("Engine", [ANY, *sorted({run.engine for run in runs})])
     score = columns[4].slider("Found at least, %", 0, 100, 0, step=5)
-    return Filter(words, tuple(states), None if planner == ANY else planner, None if engine == ANY else engine, score / 100)
+    return Filter(
+        words, tuple(states), None if planner == ANY else planner, None if engine == ANY else engine, score / 100
+    )
 
 
 def _card(run: Summary) -> None:
@@ -57,9 +59,11 @@ def _card(run: Summary) -> None:
         st.image(picture, width="stretch", alt=shortened(run.prompt, 100))
     else:
         st.text("no picture yet")
-    links.link("run", plain(shortened(("Edit: " if run.edited else "") + run.prompt, 22)), run=run.name)
+    navigation.link("run", plain(shortened(("Edit: " if run.edited else "") + run.prompt, 22)), run=run.name)
     found = f", {run.score:.0%} found" if run.score is not None else ""
-    st.caption(plain(f"{datetime.strptime(run.started, '%Y%m%d-%H%M%S'):%d %b %H:%M} {run.state}{found}, {run.planner}"))
+    st.caption(
+        plain(f"{datetime.strptime(run.started, '%Y%m%d-%H%M%S'):%d %b %H:%M} {run.state}{found}, {run.planner}")
+    )
 
 
 def _all_ratings(runs: list[Summary]) -> str:

@@ -1,4 +1,6 @@
-"""``python -m agent.dashboard.shots``: measure the dashboard in a browser with many runs in the store, and picture its pages."""
+"""``python -m agent.dashboard.shots``: measure the dashboard in a browser with many runs in the store, and picture its
+pages.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +25,16 @@ from statistics import median
 
 from agent import job
 from agent.runs import Run
-from instdiff.command_line import Parser
+from instdiff.cli import Parser
 from instdiff.errors import BadInput, InstDiffError, ServiceError
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
 
 ROOT = Path(__file__).parents[2]
 PROMPTS = ("a cozy living room", "two dogs to the left of a red car", "a kitchen", "a harbour with three boats")
 DATASET = ("a dog on a beach", "a cat on a couch", "a red car and a tree", "two chairs at a table")
 STEPS = 12
-WIDTH, HEIGHT = 1280, 1000  # pixels
+WIDTH = 1280
+HEIGHT = 1000  # pixels
 MAX_COLOURS = 128  # of a screenshot, so that it stays small
 READY = {  # each page, and a text that stands on it once all is drawn
     "make": ("/", "Make the picture"),
@@ -45,11 +48,21 @@ READY = {  # each page, and a text that stands on it once all is drawn
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and take pictures; returns the exit code."""
-    parser = Parser(prog="python -m agent.dashboard.shots", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = Parser(
+        prog="python -m agent.dashboard.shots",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--runs", type=int, default=200, metavar="N", help="runs in the store, most of them copies")
-    parser.add_argument("--times", type=int, default=5, metavar="N", help="how often each page is opened; the median is printed")
-    parser.add_argument("--shots", type=Path, metavar="FOLDER", help="take pictures of the pages into this folder, such as docs")
-    parser.add_argument("--store", type=Path, metavar="FOLDER", help="keep the outputs folder here, and take what is there already")
+    parser.add_argument(
+        "--times", type=int, default=5, metavar="N", help="how often each page is opened; the median is printed"
+    )
+    parser.add_argument(
+        "--shots", type=Path, metavar="FOLDER", help="take pictures of the pages into this folder, such as docs"
+    )
+    parser.add_argument(
+        "--store", type=Path, metavar="FOLDER", help="keep the outputs folder here, and take what is there already"
+    )
     try:
         args = parser.parse_args(argv)
         with contextlib.nullcontext(args.store) if args.store else tempfile.TemporaryDirectory() as folder:
@@ -160,7 +173,8 @@ def opened() -> Iterator[object]:
 
 
 def measure(browser, address: str, store: Path, times: int) -> dict:
-    """Median seconds to the last text of a page being seen, the first visit apart: from its address being entered, which starts the
+    """Median seconds to the last text of a page being seen, the first visit apart: from its address being entered,
+    which starts the
     dashboard anew in the browser, and for runs also from a click in a dashboard that is open."""
     names = _names(store)
     figures = {"runs": names["count"], "first_visit_s": round(_visit(browser, address, "make", names), 2)}
@@ -178,7 +192,8 @@ def _click(browser, address: str, run: str) -> tuple[float, float]:
     tab.goto(address)
     tab.get_by_text(READY["make"][1]).first.wait_for(timeout=120_000)
     seconds = []
-    menu, card = tab.get_by_role("link", name="Runs").first, tab.locator(f"a[href*='{run}']").first
+    menu = tab.get_by_role("link", name="Runs").first
+    card = tab.locator(f"a[href*='{run}']").first
     for way, page in ((menu, "runs"), (card, "run")):
         started = time.monotonic()
         way.click()
@@ -218,7 +233,9 @@ def picture_all(browser, address: str, store: Path, folder: Path) -> None:
         tab.get_by_text(text).first.wait_for(timeout=120_000)
         if page == "make":
             _paint(tab)
-        tab.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=120_000)  # tables come later than text
+        tab.wait_for_function(
+            "() => !document.querySelector('[data-testid=stSkeleton]')", timeout=120_000
+        )  # tables come later than text
         tab.wait_for_timeout(2000)  # and pictures last
         _save(tab.screenshot(), folder / f"dashboard-{page}.png")
         context.close()

@@ -7,5 +7,5 @@
 * `agent.dataset.worker`    the rounds over one batch
 * `agent.dataset.making`    all batches in one process; `on_ray` and `on_slurm` do the same elsewhere
 * `agent.dataset.export`    COCO, YOLO, WebDataset and parquet, with a dataset card
-* `agent.dataset.prove`     what a detector learns from the dataset
+* `agent.benchmarks.dataset_value`     what a detector learns from the dataset
 """

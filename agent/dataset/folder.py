@@ -1,15 +1,14 @@
 """The folder of a dataset. What lies in ``items`` and ``rejected`` is the truth about what is done.
 
     items/000012.png     the picture, with its layout and settings
-    items/000012.json    its annotations and where they come from; written last, so that an item is there whole or not at all
-    items/manifest.json  what all pictures were painted with, and their hashes (see `evaluators.manifest`)
-    rejected/000013.json what did not pass
-    plans/000012.json    the plan of each candidate, so that no planner is asked twice
-    failed.jsonl         what could not be made, and why
-    asked.json           the largest count that was ever asked for
+    items/000012.json    its annotations and where they come from; written last, so that an item is there whole or not
+    at all items/manifest.json  what all pictures were painted with, and their hashes (see `evaluators.manifest`)
+    rejected/000013.json what did not pass plans/000012.json    the plan of each candidate, so that no planner is asked
+    twice failed.jsonl         what could not be made, and why asked.json           the largest count that was ever
+    asked for
 
-Any number of processes may write at once: each file is written whole under its own temporary name, and two that make the
-same item make the same files.
+Any number of processes may write at once: each file is written whole under its own temporary name, and two that make
+the same item make the same files.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from agent.planners.plan import Usage
 from agent.runs import clear_unfinished, write_json
 from evaluators import manifest as manifests
 from evaluators.manifest import Manifest, Picture
@@ -33,17 +31,24 @@ from evaluators.report import Report
 from instdiff.errors import BadInput
 from instdiff.formats import layout_from_json, layout_to_json, read_png, write_png
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
-from instdiff.layout import Layout, _Value
+from instdiff.layout import Layout
+from instdiff.values import Value
+from prompts.usage import Usage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ITEMS, REJECTED, FAILED, PLANS, LOCK = "items", "rejected", "failed", "plans", ".lock"
+ITEMS = "items"
+REJECTED = "rejected"
+FAILED = "failed"
+PLANS = "plans"
+LOCK = ".lock"
 ASKED = "asked.json"
 
 
-class Item(_Value):
-    """One candidate that was decided: ``annotated`` are the instances (indices) that are annotations, none if it did not pass.
+class Item(Value):
+    """One candidate that was decided: ``annotated`` are the instances (indices) that are annotations, none if it did
+    not pass.
 
     ``score`` is the mean IoU of what was checked; ``usage`` is what the planner took for it, its first plan included.
     """
@@ -72,7 +77,7 @@ class Item(_Value):
         return layout_from_json(self.layout, boxes="xywh")
 
 
-class Failure(_Value):
+class Failure(Value):
     """A candidate that could not be made."""
 
     index: int
@@ -80,7 +85,7 @@ class Failure(_Value):
     error: str
 
 
-class Asked(_Value):
+class Asked(Value):
     """How many items a folder is to hold: the largest number that a command was given."""
 
     count: int = Field(ge=1)
@@ -96,7 +101,9 @@ class Folder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.items, self.rejected, self.failed, self.plans = (self.path / name for name in (ITEMS, REJECTED, FAILED, PLANS))
+        self.items, self.rejected, self.failed, self.plans = (
+            self.path / name for name in (ITEMS, REJECTED, FAILED, PLANS)
+        )
 
     def open(self, made_with: dict[str, str | int | float]) -> None:
         """Make the folder, or go on with it; what a killed process was writing is removed, what failed is forgotten.
@@ -118,7 +125,8 @@ class Folder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others from starting on the same folder. The lock is the operating system's: it goes as a killed process does.
+        """Keep others from starting on the same folder. The lock is the operating system's: it goes as a killed process
+        does.
 
         Raises:
             BadInput: another process is working on the folder.
@@ -220,8 +228,11 @@ class Folder:
         return manifest
 
     def check(self) -> list[str]:
-        """What is wrong with the folder, one sentence each: torn or missing files, or pictures that are not those of their items."""
-        wrong, manifest = [], manifests.read_manifest(self.items)
+        """What is wrong with the folder, one sentence each: torn or missing files, or pictures that are not those of
+        their items.
+        """
+        wrong = []
+        manifest = manifests.read_manifest(self.items)
         by_key = {picture.key: picture for picture in manifest.pictures}
         for item in self.read():
             path = self.items / f"{item.key}.png"
@@ -230,9 +241,13 @@ class Folder:
             elif layout_to_json(read_png(path)[0]) != layout_to_json(item.plan()):
                 wrong.append(f"{path} was painted from another layout than {item.key}.json says")
             if by_key.pop(item.key, None) != Picture(key=item.key, seed=item.seed, sha256=item.sha256):
-                wrong.append(f"{item.key} does not stand in the manifest as it is; run the command that made the dataset again")
+                wrong.append(
+                    f"{item.key} does not stand in the manifest as it is; run the command that made the dataset again"
+                )
         wrong += [f"{key} stands in the manifest, and is not there" for key in by_key]
-        spare = {path.stem for path in self.items.glob("[0-9]*.png")} - {path.stem for path in self.items.glob("[0-9]*.json")}
+        spare = {path.stem for path in self.items.glob("[0-9]*.png")} - {
+            path.stem for path in self.items.glob("[0-9]*.json")
+        }
         return wrong + [f"items/{name}.png has no annotations" for name in sorted(spare)]
 
     def _write_manifest(self, manifest: Manifest) -> None:

@@ -11,7 +11,7 @@ from agent.dataset.planning import Planning, planner_of, together
 from agent.dataset.recipe import Recipe
 from agent.dataset.sources import Layouts, Source
 from agent.dataset.worker import Worker
-from agent.planners.plan import Usage
+from prompts.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def make(order: Order, told: Told = lambda usage: None, first: int = 0, step: in
     Raises:
         ServiceError: the planner failed for several candidates in a row, or a model cannot be loaded.
     """
-    worker, planning = order.worker(), order.planning()
+    worker = order.worker()
+    planning = order.planning()
     for number, planned in planning.ahead(order.to_do(first, step)):
         if not order.needs(number):
             return

@@ -25,7 +25,9 @@ def check_package() -> None:
 
 @contextmanager
 def ray_running(workers: int, address: str | None) -> Iterator[None]:
-    """Ray on this machine, or a cluster that is there; nothing is reported to anyone. A Ray that runs already is used and left."""
+    """Ray on this machine, or a cluster that is there; nothing is reported to anyone. A Ray that runs already is used
+    and left.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
@@ -54,7 +56,8 @@ class Pool:
     def __init__(self, order: Order, workers: int):
         import ray
 
-        self.order, self.idle = order, []
+        self.order = order
+        self.idle = []
         share = min(1.0, ray.cluster_resources().get("GPU", 0) / workers)
         self.actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=0)(Worker)
         self.running: dict = {}  # reference -> actor, planned batch, how many actors it has cost
@@ -109,7 +112,8 @@ def make_on_ray(order: Order, told: Told, workers: int, address: str | None = No
     """
     check_package()
     with ray_running(workers, address):
-        pool, planning = Pool(order, workers), order.planning()
+        pool = Pool(order, workers)
+        planning = order.planning()
         for number, planned in planning.ahead(order.to_do(), workers):
             while not pool.idle:
                 pool.wait(told)

@@ -1,4 +1,6 @@
-"""Batches on SLURM: jobs by submitit, each of which makes every n-th batch. A job that ends early goes on with its part."""
+"""Batches on SLURM: jobs by submitit, each of which makes every n-th batch. A job that ends early goes on with its
+part.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ import time
 from dataclasses import dataclass
 
 from agent.dataset.making import Order, Told, make
-from agent.planners.plan import Usage
 from instdiff.errors import BadInput, ServiceError
+from prompts.usage import Usage
 
 POLL_S = 1.0
 
@@ -55,13 +57,16 @@ def parse_options(texts: list[str]) -> dict[str, str | int]:
     return options
 
 
-def make_on_slurm(order: Order, told: Told, jobs: int, options: dict[str, str | int], cluster: str | None = None) -> None:
+def make_on_slurm(
+    order: Order, told: Told, jobs: int, options: dict[str, str | int], cluster: str | None = None
+) -> None:
     """Make all batches in ``jobs`` jobs; the folder must be the same on every node.
 
     Args:
         told: called every second.
         options: submitit's parameters, those of SLURM with ``slurm_`` before their names.
-        cluster: ``local`` for processes on this machine, ``debug`` for this process; None takes SLURM if it is here, else ``local``.
+        cluster: ``local`` for processes on this machine, ``debug`` for this process; None takes SLURM if it is here,
+            else ``local``.
 
     Raises:
         ServiceError: submitit is missing, or jobs fail again and again.
@@ -87,4 +92,6 @@ def make_on_slurm(order: Order, told: Told, jobs: int, options: dict[str, str | 
         left = list(failed)
         if attempt == order.retries:
             reason = str(next(iter(failed.values()))).strip().splitlines()[-1]
-            raise ServiceError(f"{len(failed)} jobs failed; the logs are in {order.folder.path / 'jobs'}; the last: {reason}")
+            raise ServiceError(
+                f"{len(failed)} jobs failed; the logs are in {order.folder.path / 'jobs'}; the last: {reason}"
+            )

@@ -7,24 +7,28 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from agent.critic.again import settled
+from agent.critic.replan import settled
 from agent.dataset.folder import Folder, key_of
 from agent.dataset.recipe import Recipe
 from agent.dataset.sources import Source
 from agent.planners import Planner, load_planner
-from agent.planners.plan import Plan, Usage
+from agent.planners.plan import Plan
 from agent.runs import write_json
 from instdiff.errors import InstDiffError, ServiceError
 from instdiff.formats.files import parse_json, read_bytes
-from instdiff.layout import Layout, _Value
+from instdiff.layout import Layout
+from instdiff.values import Value
+from prompts.usage import Usage
 
 MAX_FAILURES = 3  # so many candidates in a row that a service failed for end the work: it can be gone on with later
 WAIT_S = 0.5  # before the first new try, twice as long before each next one
 T = TypeVar("T")
 
 
-class Planned(_Value):
-    """A candidate with its plan, or with the reason why there is none. ``given``: the layout is kept as it is in all rounds."""
+class Planned(Value):
+    """A candidate with its plan, or with the reason why there is none. ``given``: the layout is kept as it is in all
+    rounds.
+    """
 
     index: int
     prompt: str
@@ -64,7 +68,9 @@ def used(planner: Planner) -> Usage:
 def spent(after: Usage, before: Usage = Usage()) -> Usage:  # noqa: B008 (immutable)
     """The difference."""
     usd = None if after.usd is None or before.usd is None else after.usd - before.usd
-    counts = {name: getattr(after, name) - getattr(before, name) for name in ("requests", "prompt_tokens", "answer_tokens")}
+    counts = {
+        name: getattr(after, name) - getattr(before, name) for name in ("requests", "prompt_tokens", "answer_tokens")
+    }
     return Usage(**counts, usd=usd, estimated=after.estimated)
 
 
@@ -73,7 +79,9 @@ def together(some: Iterable[Usage]) -> Usage:
     total = Usage()
     for one in some:
         usd = None if total.usd is None or one.usd is None else total.usd + one.usd
-        counts = {name: getattr(total, name) + getattr(one, name) for name in ("requests", "prompt_tokens", "answer_tokens")}
+        counts = {
+            name: getattr(total, name) + getattr(one, name) for name in ("requests", "prompt_tokens", "answer_tokens")
+        }
         total = Usage(**counts, usd=usd, estimated=total.estimated or one.estimated)
     return total
 
@@ -86,13 +94,19 @@ class Planning:
     """
 
     def __init__(self, folder: Folder, recipe: Recipe, source: Source, planner: Planner | None, retries: int):
-        self.folder, self.recipe, self.source, self.planner, self.retries = folder, recipe, source, planner, retries
-        self.failures, self.counted = 0, used(planner)
+        self.folder = folder
+        self.recipe = recipe
+        self.source = source
+        self.planner = planner
+        self.retries = retries
+        self.failures = 0
+        self.counted = used(planner)
 
     def take(self) -> Usage:
         """What the planner was asked for since the last call."""
         now = used(self.planner)
-        taken, self.counted = spent(now, self.counted), now
+        taken = spent(now, self.counted)
+        self.counted = now
         return taken
 
     def batch(self, number: int) -> list[Planned]:
@@ -106,7 +120,8 @@ class Planning:
 
     def ahead(self, numbers: Iterable[int], batches: int = 1) -> Iterator[tuple[int, list[Planned]]]:
         """Batch after batch; while the caller works on one, the next ``batches`` are planned in a thread."""
-        numbers, waiting = iter(numbers), []
+        numbers = iter(numbers)
+        waiting = []
         with ThreadPoolExecutor(1) as thread:
 
             def begin() -> None:
@@ -139,7 +154,9 @@ class Planning:
         except InstDiffError as error:
             self.failures = self.failures + 1 if isinstance(error, ServiceError) else 0
             if self.failures == MAX_FAILURES:
-                raise ServiceError(f"the planner failed for {self.failures} prompts in a row; the last: {error}") from error
+                raise ServiceError(
+                    f"the planner failed for {self.failures} prompts in a row; the last: {error}"
+                ) from error
             return Planned(index=index, prompt=wanted, error=str(error), usage=spent(used(self.planner), before))
         self.failures = 0
         planned = Planned(index=index, prompt=wanted, plan=plan, usage=spent(used(self.planner), before))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from agent.dataset.folder import FAILED, ITEMS, Folder
 from agent.dataset.planning import together
-from agent.planners.plan import Usage
+from prompts.usage import Usage
 
 LINE_EVERY_S = 10.0  # where no terminal shows a bar
 
@@ -18,8 +18,10 @@ class Progress:
     """What is known of the work since it was started here."""
 
     def __init__(self, folder: Folder, count: int):
-        self.folder, self.count = folder, count
-        self.usage, self.started = Usage(), time.monotonic()
+        self.folder = folder
+        self.count = count
+        self.usage = Usage()
+        self.started = time.monotonic()
         self.before = self._kept()
 
     def add(self, usage: Usage) -> None:
@@ -29,7 +31,8 @@ class Progress:
     def line(self) -> str:
         """ "12 of 200 kept, 31% of 39 accepted, 1.20 kept a second, $0.02, 3:10 left" """
         decided = list(self.folder.decided().values())
-        kept, tried = decided.count(ITEMS), len(decided)
+        kept = decided.count(ITEMS)
+        tried = len(decided)
         seconds = time.monotonic() - self.started
         pace = max(kept - self.before, 0) / seconds
         parts = [
@@ -59,9 +62,12 @@ def shown(folder: Folder, count: int) -> Iterator:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    progress, console = Progress(folder, count), Console(stderr=True)
+    progress = Progress(folder, count)
+    console = Console(stderr=True)
     last = time.monotonic()
-    with Bars(TextColumn("{task.description}"), BarColumn(24), console=console, disable=not console.is_terminal) as bars:
+    with Bars(
+        TextColumn("{task.description}"), BarColumn(24), console=console, disable=not console.is_terminal
+    ) as bars:
         task = bars.add_task("loading", total=count)
 
         def told(usage: Usage) -> None:

@@ -13,19 +13,19 @@ from agent.runs import MAX_ROUNDS
 from evaluators.detectors import check_detector
 from instdiff.engine import engine_info, hash_weights
 from instdiff.errors import BadInput
-from instdiff.layout import Fraction, _Value
-from instdiff.presets import resolved
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings, resolved
+from instdiff.values import Fraction, Value
 
 BUNDLED = {"draft": "detector"}  # verifiers with weights of ours, and their folder beside the engine's
 
 
-class Recipe(_Value):
+class Recipe(Value):
     """How pictures are made and what is kept of them.
 
-    ``accept``: ``picture`` keeps pictures on which every instance was checked and found; ``instance`` keeps pictures on which
-    at least one was, with those alone as annotations; ``all`` keeps every picture with its plan. ``batch`` is part of it,
-    because what is painted together changes pictures in their last bits. ``size`` None leaves given layouts as they are.
+    ``accept``: ``picture`` keeps pictures on which every instance was checked and found; ``instance`` keeps pictures on
+    which at least one was, with those alone as annotations; ``all`` keeps every picture with its plan. ``batch`` is
+    part of it, because what is painted together changes pictures in their last bits. ``size`` None leaves given layouts
+    as they are.
     """
 
     planner: str = "offline"
@@ -55,7 +55,9 @@ class Recipe(_Value):
         if self.verifier != "none":
             check_detector(self.verifier, **self.looks)
         elif self.accept != "all":
-            raise BadInput("accept", f"without a verifier nothing can pass {self.accept}; give --accept all, or a --verifier")
+            raise BadInput(
+                "accept", f"without a verifier nothing can pass {self.accept}; give --accept all, or a --verifier"
+            )
 
     @property
     def looks(self) -> dict:
@@ -69,7 +71,9 @@ class Recipe(_Value):
         return resolved(self.settings, engine_info(self.engine).defaults)
 
     def fingerprint(self) -> dict[str, str | int | float]:
-        """Everything that changes the results, by name: this recipe, the weights, and the version of the library that paints."""
+        """Everything that changes the results, by name: this recipe, the weights, and the version of the library that
+        paints.
+        """
         info = engine_info(self.engine)
         said = self.model_dump(mode="json", exclude={"settings", "size"})
         painting = self.resolved_settings.model_dump(exclude={"seed", "num_images"})
@@ -77,8 +81,16 @@ class Recipe(_Value):
         if folder := BUNDLED.get(self.verifier):
             weights["verifier_hash"] = hash_weights(engine_info("draft").folder / folder)
         free = {f"{name}_given": getattr(self.settings, name) is not None for name in ("mis", "alpha")}
-        every = {**said, **painting, **weights, **free, "size": "{} x {}".format(*self.size) if self.size else "as given"}
-        return {key: int(value) if isinstance(value, bool) else value for key, value in every.items() if value is not None}
+        every = {
+            **said,
+            **painting,
+            **weights,
+            **free,
+            "size": "{} x {}".format(*self.size) if self.size else "as given",
+        }
+        return {
+            key: int(value) if isinstance(value, bool) else value for key, value in every.items() if value is not None
+        }
 
     def seed_of(self, index: int) -> int:
         """The seed of a candidate, which depends on its number alone."""

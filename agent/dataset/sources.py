@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from agent.planners.natural import with_article
+from agent.benchmarks.planned_layouts import layouts_from
+from agent.planners.scene_builder import with_article
 from agent.plans import read_prompts
-from evaluators.colours import BASIC
-from evaluators.planned import layouts_from
-from instdiff import knowledge
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_from_coco
 from instdiff.formats.coco import MAX_COCO_BYTES
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import MAX_INSTANCES, Layout
+from instdiff.world import knowledge
+from instdiff.world.colours import BASIC
 
 NUMBERS = ("two", "three", "four")
 FIELDS = ("colour", "thing", "things", "setting", "number")
@@ -103,7 +103,10 @@ class Scenes:
         _check_names("things", self.things, knowledge.things())
         _check_names("colours", self.colours, BASIC)
         if not 1 <= self.count[0] <= self.count[1] <= MAX_INSTANCES:
-            raise BadInput("per_picture", f"{self.count[0]}-{self.count[1]} is no number of things from 1 to {MAX_INSTANCES}, such as 2-5")
+            raise BadInput(
+                "per_picture",
+                f"{self.count[0]}-{self.count[1]} is no number of things from 1 to {MAX_INSTANCES}, such as 2-5",
+            )
         for kind in self.kinds:
             if not _usual(knowledge.settings()[kind], self.things):
                 raise BadInput("things", f"none of {', '.join(self.things)} is usually found in a {kind}")
@@ -139,8 +142,8 @@ class Template:
     """A prompt with gaps: ``a {colour} {thing} in a {setting}``.
 
     ``{setting}`` is a kind of scene, ``{thing}`` something usually found there (anything, if there is no setting),
-    ``{things}`` the same in the plural, ``{number}`` two to four, ``{colour}`` a colour; each gap is filled anew. Lists narrow
-    the choice; beside a ``{colour}`` are things that come in colours. "a" becomes "an" where it must.
+    ``{things}`` the same in the plural, ``{number}`` two to four, ``{colour}`` a colour; each gap is filled anew. Lists
+    narrow the choice; beside a ``{colour}`` are things that come in colours. "a" becomes "an" where it must.
     """
 
     text: str
@@ -151,7 +154,9 @@ class Template:
     def __post_init__(self):
         gaps = re.findall(r"\{([^{}]*)\}", self.text)
         if not gaps:
-            raise BadInput("template", f'"{self.text[:80]}" has no gap; there are {", ".join(f"{{{name}}}" for name in FIELDS)}')
+            raise BadInput(
+                "template", f'"{self.text[:80]}" has no gap; there are {", ".join(f"{{{name}}}" for name in FIELDS)}'
+            )
         _check_names("template", tuple(gaps), FIELDS)
         _check_names("scenes", self.kinds, knowledge.settings())
         _check_names("things", self.things, knowledge.things())
@@ -172,14 +177,20 @@ class Template:
         def fill(gap: re.Match) -> str:
             if gap[1] in ("thing", "things"):
                 fitting = (_usual(setting, self.things) if "{setting}" in self.text else anything) or anything
-                coloured = [name for name in fitting if knowledge.things()[name].colours] if "{colour}" in self.text else []
+                coloured = (
+                    [name for name in fitting if knowledge.things()[name].colours] if "{colour}" in self.text else []
+                )
                 name = rng.choice(coloured or fitting)
                 return name if gap[1] == "thing" else knowledge.things()[name].plural or knowledge.plural_of(name)
             lists = {"colour": self.colours or BASIC, "number": NUMBERS, "setting": (setting.name,)}
             return rng.choice(lists[gap[1]])
 
         filled = re.sub(r"\{([^{}]*)\}", fill, self.text)
-        return re.sub(r"\b([Aa])n? (?=(\w[\w ]*))", lambda match: match[1] + with_article(match[2]).split(" ")[0][1:] + " ", filled)
+        return re.sub(
+            r"\b([Aa])n? (?=(\w[\w ]*))",
+            lambda match: match[1] + with_article(match[2]).split(" ")[0][1:] + " ",
+            filled,
+        )
 
 
 Source = Prompts | Layouts | Scenes | Template
@@ -188,7 +199,10 @@ Source = Prompts | Layouts | Scenes | Template
 def _lists(source: Scenes | Template) -> dict[str, str]:
     """The lists that narrow a choice; long ones by their length and hash."""
     lists = {"scenes": source.kinds, "colours": source.colours, "things": source.things}
-    said = {name: ",".join(values) if len(values) <= 20 else f"{len(values)} names, {_hash(values)}" for name, values in lists.items()}
+    said = {
+        name: ",".join(values) if len(values) <= 20 else f"{len(values)} names, {_hash(values)}"
+        for name, values in lists.items()
+    }
     return {name: text for name, text in said.items() if text}
 
 
@@ -201,7 +215,9 @@ def _check_names(field: str, names: tuple[str, ...], known) -> None:
     for name in names:
         if name not in known:
             choice = ", ".join(list(known)[:40])
-            raise BadInput(field, f'"{name[:60]}" is not known; choose from {choice}{", ..." if len(known) > 40 else ""}')
+            raise BadInput(
+                field, f'"{name[:60]}" is not known; choose from {choice}{", ..." if len(known) > 40 else ""}'
+            )
 
 
 def _hash(data: object) -> str:

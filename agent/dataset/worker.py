@@ -11,7 +11,7 @@ from agent.critic import criticise
 from agent.dataset.folder import Failure, Folder, Item
 from agent.dataset.planning import Planned, planner_of, spent, together, tried, used
 from agent.dataset.recipe import Recipe
-from agent.planners.plan import Plan, Usage
+from agent.planners.plan import Plan
 from agent.steps import whole
 from evaluators.detectors import load_detector
 from evaluators.matching import match, unchecked
@@ -19,7 +19,8 @@ from evaluators.report import Report, VerdictKind
 from instdiff.engine import load_engine
 from instdiff.errors import InstDiffError
 from instdiff.formats import layout_from_json, layout_to_json
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
+from prompts.usage import Usage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,12 +43,14 @@ class _Candidate:
 class Worker:
     """Makes the pictures of batches. Planner, engine and verifier are loaded when they are needed, once.
 
-    A batch always gives the same items: it is painted as a whole, also where some of its items are there already, because
-    the pictures of a batch depend on each other in their last bits.
+    A batch always gives the same items: it is painted as a whole, also where some of its items are there already,
+    because the pictures of a batch depend on each other in their last bits.
     """
 
     def __init__(self, folder: Folder, recipe: Recipe, retries: int):
-        self.folder, self.recipe, self.retries = folder, recipe, retries
+        self.folder = folder
+        self.recipe = recipe
+        self.retries = retries
         self.settings = recipe.resolved_settings
 
     def run(self, batch: list[Planned]) -> Usage:
@@ -92,7 +95,9 @@ class Worker:
         try:
             tried(lambda: work(one), self.retries)
         except Exception as error:  # of any kind: one candidate must not take the others with it
-            self._fail(one.planned, str(error) if isinstance(error, InstDiffError) else f"{type(error).__name__}: {error}")
+            self._fail(
+                one.planned, str(error) if isinstance(error, InstDiffError) else f"{type(error).__name__}: {error}"
+            )
             return False
         return True
 
@@ -129,7 +134,10 @@ class Worker:
     def _strengths(self, plan: Plan) -> tuple[tuple[str, float], ...]:
         """mis and alpha of the next picture: as the user gave them, else as the plan asks."""
         asked = {name: getattr(plan, name) for name in ("mis", "alpha") if getattr(self.recipe.settings, name) is None}
-        return tuple((name, getattr(self.settings, name) if asked.get(name) is None else asked[name]) for name in ("mis", "alpha"))
+        return tuple(
+            (name, getattr(self.settings, name) if asked.get(name) is None else asked[name])
+            for name in ("mis", "alpha")
+        )
 
     def _looked(self, one: _Candidate, number: int) -> bool:
         """Look at a candidate's new picture; True if it needs another round, and there is one."""
@@ -137,13 +145,15 @@ class Worker:
             return False
         item = self._item(one, number)
         if one.best is None or _rank(item) > _rank(one.best):
-            one.best, one.best_image = item, one.image
+            one.best = item
+            one.best_image = one.image
         if one.report.found < one.report.checked and number + 1 < self.recipe.rounds:
             return True
         return self._decide(one)
 
     def _look(self, one: _Candidate) -> None:
-        layout, threshold = one.plan.layout, self.recipe.min_iou
+        layout = one.plan.layout
+        threshold = self.recipe.min_iou
         if self.recipe.verifier == "none":
             one.report = unchecked(layout, threshold)
             return
@@ -183,17 +193,24 @@ class Worker:
 
     def _revise(self, one: _Candidate, number: int) -> None:
         """The plan of the next round; a given layout keeps its places and gets another seed."""
-        prompt, seed = one.planned.prompt, (self.recipe.seed_of(one.planned.index) + number) % 2**31
+        prompt = one.planned.prompt
+        seed = (self.recipe.seed_of(one.planned.index) + number) % 2**31
         plan = one.plan.model_copy(update={"seed": one.seed, **dict(self._strengths(one.plan))})  # as it was painted
         if one.planned.given:
-            one.plan, one.seed = plan.model_copy(update={"seed": None}), seed
+            one.plan = plan.model_copy(update={"seed": None})
+            one.seed = seed
             return
         before = used(self._planner)
         revised = whole(self._planner.revise(prompt, plan, one.report, seed), plan, seed)
         one.usage = together([one.usage, spent(used(self._planner), before)])
         revised = _as_written(criticise(revised, prompt).plan)
-        same = (revised.layout, revised.seed, self._strengths(revised)) == (plan.layout, plan.seed, self._strengths(plan))
-        one.plan, one.seed = revised, seed if same or revised.seed is None else revised.seed
+        same = (revised.layout, revised.seed, self._strengths(revised)) == (
+            plan.layout,
+            plan.seed,
+            self._strengths(plan),
+        )
+        one.plan = revised
+        one.seed = seed if same or revised.seed is None else revised.seed
 
 
 def _rank(item: Item) -> tuple:

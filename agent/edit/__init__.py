@@ -1,6 +1,7 @@
 """Edits in words: "add a cat on the sofa". What is not spoken of stays where it is, and so does the noise.
 
-`edited` changes a plan; `source` takes the plan and the settings from a run that is over, `new_run` keeps what was changed.
+`edited` changes a plan; `source` takes the plan and the settings from a run that is over, `new_run` keeps what was
+changed.
 """
 
 from agent.edit.edit import edited

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import re
 
-from agent import ground
 from agent.critic import criticise
-from agent.edit import words as edit_words
-from agent.edit.find import exists, find, is_noun, there
+from agent.edit import captions as edit_words
+from agent.edit.editable_plan import Sheet
 from agent.edit.move import moved, resized, swapped
+from agent.edit.parse import Command, commands
 from agent.edit.place import place, usual_carrier
-from agent.edit.reading import Command, commands
-from agent.edit.sheet import Sheet
+from agent.edit.resolve import exists, find, is_noun, there
+from agent.planners.grammar.parts import Group, Reading
 from agent.planners.grammar.reader import Reader
-from agent.planners.grammar.reading import Group, Reading
 from agent.planners.grammar.vocabulary import COLOURS, RELATIONS
 from agent.planners.plan import Plan
-from instdiff import knowledge
 from instdiff.errors import BadInput
-from instdiff.scene import PICTURE, Relation, SceneObject
-from instdiff.scene import Predicate as P
+from instdiff.world import knowledge, placement
+from instdiff.world.scene import PICTURE, Relation, SceneObject
+from instdiff.world.scene import Predicate as P
 
 MOST_GROWTH = 2.5  # what takes the place of something else covers at most so much more
 
@@ -69,7 +68,9 @@ def _add(sheet: Sheet, words: str) -> None:
     phrase, beside = _parted(sheet, words)
     reading = _read_new(phrase)
     ids = _resolved(sheet, reading, phrase)
-    aimed = [target for _, _, target in reading.relations] + [target for _, targets in reading.between for target in targets]
+    aimed = [target for _, _, target in reading.relations] + [
+        target for _, targets in reading.between for target in targets
+    ]
     new = [index for index, names in ids.items() if not names]
     if not new:
         raise BadInput("edit", f'"{words}" names nothing new to add; say it like "add a cat", or move what is there')
@@ -78,11 +79,16 @@ def _add(sheet: Sheet, words: str) -> None:
         relations += [(subject, P.RIGHT_OF, targets[0]), (subject, P.LEFT_OF, targets[-1])]
     for index in sorted(new, key=lambda index: index not in aimed):
         for count in range(reading.groups[index].count):
-            aims = [*beside, *((how, ids[target]) for subject, how, target in relations if subject == index and ids[target])]
+            aims = [
+                *beside,
+                *((how, ids[target]) for subject, how, target in relations if subject == index and ids[target]),
+            ]
             around = [(how, names[count % len(names)]) for how, names in aims]
             around += [(side, PICTURE) for subject, side in reading.places if subject == index]
             ids[index] = (*ids[index], _add_one(sheet, reading.groups[index], around))
-    sheet.last = [name for index in new if index not in aimed for name in ids[index]] or [name for index in new for name in ids[index]]
+    sheet.last = [name for index in new if index not in aimed for name in ids[index]] or [
+        name for index in new for name in ids[index]
+    ]
     sheet.caption = edit_words.plus(sheet.caption, words)
 
 
@@ -101,16 +107,22 @@ def _parted(sheet: Sheet, words: str) -> tuple[str, list[tuple[P, tuple[str, ...
 def _add_one(sheet: Sheet, group: Group, around: list[tuple[P, str]]) -> str:
     """Place one new thing; returns its id."""
     item = _object(sheet, group)
-    relations = _between([Relation(subject=item.id, predicate=predicate, object=target) for predicate, target in around], sheet)
+    relations = _between(
+        [Relation(subject=item.id, predicate=predicate, object=target) for predicate, target in around], sheet
+    )
     if not relations and (carrier := usual_carrier(sheet, item)):
         relations = [Relation(subject=item.id, predicate=P.ON, object=carrier)]
-    if any(relation.predicate in (P.ABOVE, P.TOP) for relation in relations) and item.support not in ground.HANGING:
+    if any(relation.predicate in (P.ABOVE, P.TOP) for relation in relations) and item.support not in placement.HANGING:
         item = item.model_copy(update={"support": "air"})
     box = place(sheet, item, relations)
     behind = next((relation.object for relation in relations if relation.predicate is P.BEHIND), None)
     sheet.add(item, box, behind)
     sheet.relate(relations, {item.id})
-    where = f" {relations[0].predicate} {sheet.instances[relations[0].object].name}" if around and around[0][1] in sheet.instances else ""
+    where = (
+        f" {relations[0].predicate} {sheet.instances[relations[0].object].name}"
+        if around and around[0][1] in sheet.instances
+        else ""
+    )
     sheet.notes.append(f"Added {item.caption}{where}.")
     return item.id
 
@@ -120,7 +132,10 @@ def _between(relations: list[Relation], sheet: Sheet) -> list[Relation]:
     if [relation.predicate for relation in relations] != [P.RIGHT_OF, P.LEFT_OF]:
         return relations
     first, second = sorted((r.object for r in relations), key=lambda name: sheet.box(name).centre.x)
-    return [Relation(subject=relations[0].subject, predicate=p, object=o) for p, o in ((P.RIGHT_OF, first), (P.LEFT_OF, second))]
+    return [
+        Relation(subject=relations[0].subject, predicate=p, object=o)
+        for p, o in ((P.RIGHT_OF, first), (P.LEFT_OF, second))
+    ]
 
 
 def _read_new(words: str) -> Reading:
@@ -133,7 +148,9 @@ def _read_new(words: str) -> Reading:
 def _resolved(sheet: Sheet, reading: Reading, words: str) -> dict[int, tuple[str, ...]]:
     """The ids of each group that is already there; none for a group that is to be added."""
     ids: dict[int, tuple[str, ...]] = {}
-    aimed = {target for _, _, target in reading.relations} | {target for _, targets in reading.between for target in targets}
+    aimed = {target for _, _, target in reading.relations} | {
+        target for _, targets in reading.between for target in targets
+    }
     for index, group in enumerate(reading.groups):
         phrase = " ".join((*group.adjectives, group.noun))
         definite = re.search(rf"\b(the|his|her|its|their|this|that)\s+(?:[\w-]+\s+){{0,2}}?{re.escape(phrase)}", words)
@@ -148,9 +165,12 @@ def _resolved(sheet: Sheet, reading: Reading, words: str) -> dict[int, tuple[str
 def _object(sheet: Sheet, group: Group, caption: str = "") -> SceneObject:
     """The scene's object for a noun phrase."""
     width_m, height_m = knowledge.size_of(group.category, group.noun)
-    caption = caption or edit_words.with_article(" ".join((*group.adjectives, group.noun, group.extra)).strip().replace(" ,", ","))
+    caption = caption or edit_words.with_article(
+        " ".join((*group.adjectives, group.noun, group.extra)).strip().replace(" ,", ",")
+    )
     support = None
-    thing, setting = knowledge.things().get(group.category), knowledge.settings().get(sheet.setting)
+    thing = knowledge.things().get(group.category)
+    setting = knowledge.settings().get(sheet.setting)
     if thing and setting:
         support = next((usual for usual in thing.on if usual != "sky" or setting.place == "outdoor"), None)
     values = {"id": sheet.new_id(group.category), "category": group.category, "caption": caption, "support": support}
@@ -158,15 +178,17 @@ def _object(sheet: Sheet, group: Group, caption: str = "") -> SceneObject:
 
 
 def _remove(sheet: Sheet, name: str) -> None:
-    instance, loads = sheet.instances[name], sheet.carried(name)
+    instance = sheet.instances[name]
+    loads = sheet.carried(name)
     category = sheet.objects[name].category
     left = sum(item.category == category for item in sheet.objects.values()) - 1
     sheet.caption = edit_words.without(sheet.caption, instance.caption, category, left)
-    below, top = sheet.box(name), ground.surface(sheet.plan(), sheet.index(name))
+    below = sheet.box(name)
+    top = placement.surface(sheet.plan(), sheet.index(name))
     sheet.remove(name)
     for load in loads:  # what stood on it stands where it stood
         box = sheet.box(load)
-        sheet.put(load, ground.framed(box.centre.x, box.y1 + below.y1 - top, box.width, box.height))
+        sheet.put(load, placement.framed(box.centre.x, box.y1 + below.y1 - top, box.width, box.height))
     sheet.settle |= set(loads)
     sheet.notes.append(f"Removed {instance.caption}.")
 
@@ -176,15 +198,28 @@ def _replace(sheet: Sheet, names: list[str], words: str) -> None:
     group = _read_new(words).groups[0]
     new: list[str] = []
     for name in names:
-        old, box, plan = sheet.instances[name], sheet.box(name), sheet.plan()
-        category, position, loads = sheet.objects[name].category, sheet.index(name), sheet.carried(name)
+        old = sheet.instances[name]
+        box = sheet.box(name)
+        plan = sheet.plan()
+        category = sheet.objects[name].category
+        position = sheet.index(name)
+        loads = sheet.carried(name)
         item = _object(sheet, group)
-        metre = (ground.scale(plan, position) or box.height / sheet.objects[name].height_m) / sheet.aspect
-        width, height = item.width_m * metre, item.height_m * metre * sheet.aspect
-        fit = min(max(1.0, 0.068 / min(width, height)), 0.8 / max(width, height), (MOST_GROWTH * box.area / (width * height)) ** 0.5)
-        relations = [_renamed(relation, name, item.id) for relation in sheet.relations if name in (relation.subject, relation.object)]
+        metre = (placement.scale(plan, position) or box.height / sheet.objects[name].height_m) / sheet.aspect
+        width = item.width_m * metre
+        height = item.height_m * metre * sheet.aspect
+        fit = min(
+            max(1.0, 0.068 / min(width, height)),
+            0.8 / max(width, height),
+            (MOST_GROWTH * box.area / (width * height)) ** 0.5,
+        )
+        relations = [
+            _renamed(relation, name, item.id)
+            for relation in sheet.relations
+            if name in (relation.subject, relation.object)
+        ]
         sheet.remove(name)
-        sheet.add(item, ground.framed(box.centre.x, box.y1, width * fit, height * fit))
+        sheet.add(item, placement.framed(box.centre.x, box.y1, width * fit, height * fit))
         sheet.order.remove(item.id)
         sheet.order.insert(position, item.id)
         sheet.relate(relations, {item.id})
@@ -197,17 +232,21 @@ def _replace(sheet: Sheet, names: list[str], words: str) -> None:
 
 
 def _renamed(relation: Relation, old: str, new: str) -> Relation:
-    swap = lambda name: new if name == old else name  # noqa: E731
+
+    def swap(name):
+        return new if name == old else name
+
     return Relation(subject=swap(relation.subject), predicate=relation.predicate, object=swap(relation.object))
 
 
 def _set_down(sheet: Sheet, name: str, loads: list[str]) -> None:
     """What was carried stands on the new surface, if it still is over it."""
-    top, below = ground.surface(sheet.plan(), sheet.index(name)), sheet.box(name)
+    top = placement.surface(sheet.plan(), sheet.index(name))
+    below = sheet.box(name)
     for load in loads:
         box = sheet.box(load)
         x = min(max(box.centre.x, below.x0), below.x1)
-        sheet.put(load, ground.framed(x, top, box.width, box.height))
+        sheet.put(load, placement.framed(x, top, box.width, box.height))
         sheet.settle.add(load)
 
 
@@ -219,7 +258,11 @@ def _make(sheet: Sheet, name: str, how: str) -> None:
             looks += part.split()
     if not looks:
         return
-    plain = [word for word in looks if word not in ("in", "entirely", "a", "the", "colour", "color", "of", "made", "look", "more", "all")]
+    plain = [
+        word
+        for word in looks
+        if word not in ("in", "entirely", "a", "the", "colour", "color", "of", "made", "look", "more", "all")
+    ]
     if not plain:
         raise BadInput("edit", f'"{how}" says no size or look; say it like "larger" or "red"')
     several = COLOURS & set(plain) and len(COLOURS & set(plain)) > 1

@@ -8,35 +8,43 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agent import ground
-from agent.edit import words as edit_words
-from agent.edit.find import find
+from agent.edit import captions as edit_words
+from agent.edit.editable_plan import Sheet
 from agent.edit.place import place
-from agent.edit.sheet import Sheet
+from agent.edit.resolve import find
 from agent.planners.grammar.vocabulary import RELATIONS
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.layout import Box
-from instdiff.scene import Predicate as P
-from instdiff.scene import Relation
+from instdiff.world import placement
+from instdiff.world.scene import Predicate as P
+from instdiff.world.scene import Relation
 
 _LITTLE = re.compile(r"\b(?:a bit|a little|slightly|a tad|a touch)\b")
 _MUCH = re.compile(r"\b(?:far|much|a lot|all the way|way)\b")
 _SIDE = re.compile(
     r"(?:(?:over|further|more|back|down|up)\s+)*(?:(?:to|towards?|on|onto|in|into|at)\s+)?(?:the\s+)?"
     r"(?:(?P<level>upper|lower|top|bottom)[\s-]*)?(?:(?P<side>left|right|middle|cent(?:er|re))(?:wards?)?)?"
-    r"(?:\s+(?:hand\s+)?(?:side|half|edge|corner|part))?(?:\s+of (?:the|this) (?:picture|image|scene|photo|frame|canvas))?"
+    r"(?:\s+(?:hand\s+)?(?:side|half|edge|corner|part))?(?:\s+of (?:the|this)"
+    r" (?:picture|image|scene|photo|frame|canvas))?"
 )
 _UP = {"up": -1, "upward": -1, "upwards": -1, "higher": -1, "down": 1, "downward": 1, "downwards": 1, "lower": 1}
-_NEARER = re.compile(r"(?:(?:to|into|in|towards?) the )?(?:closer|nearer|forwards?|front|foreground|to the viewer|towards the viewer)")
-_FARTHER = re.compile(r"(?:(?:to|into|in|towards?) the )?(?:backwards?|back|away|farther(?: away)?|further(?: away)?|background|behind)")
+_NEARER = re.compile(
+    r"(?:(?:to|into|in|towards?) the )?(?:closer|nearer|forwards?|front|foreground|to the viewer|towards the viewer)"
+)
+_FARTHER = re.compile(
+    r"(?:(?:to|into|in|towards?) the )?(?:backwards?|back|away|farther(?: away)?|further(?: away)?|background|behind)"
+)
 _GROWTH = re.compile(
     r"(?:(?P<twice>twice|double|two times|three times|half|thrice)(?: as| the)?\s+)?(?:(?P<percent>\d+) ?% )?"
     r"(?P<how>larger|bigger|smaller|taller|wider|shorter|narrower|thinner|broader|large|big|small|tall|wide|size|huge|tiny|giant|high)"
 )
 _TIMES = {"twice": 2.0, "double": 2.0, "two times": 2.0, "three times": 3.0, "thrice": 3.0, "half": 0.5}
-STEP, LITTLE, NEARER = 0.2, 0.08, 1.3
-SMALLEST, LARGEST = 0.03, 0.96  # sides that a thing can be given
+STEP = 0.2
+LITTLE = 0.08
+NEARER = 1.3
+SMALLEST = 0.03
+LARGEST = 0.96  # sides that a thing can be given
 
 
 def moved(sheet: Sheet, name: str, where: str) -> None:
@@ -48,7 +56,8 @@ def moved(sheet: Sheet, name: str, where: str) -> None:
     plain = " ".join(_MUCH.sub(" ", _LITTLE.sub(" ", where)).split())
     plain = re.sub(r"\b(?:closer|nearer|close) to\b", "next to", re.sub(r"\bon to\b", "onto", plain))
     step = LITTLE if _LITTLE.search(where) else STEP
-    loads, before = sheet.carried(name), sheet.box(name)
+    loads = sheet.carried(name)
+    before = sheet.box(name)
     if related := _relations(sheet, name, plain):
         _moved_to(sheet, name, related)
     else:
@@ -65,7 +74,9 @@ def resized(sheet: Sheet, name: str, how: str) -> bool:
     growth = _GROWTH.fullmatch(plain)
     if not growth:
         return False
-    word, box, loads = growth["how"], sheet.box(name), sheet.carried(name)
+    word = growth["how"]
+    box = sheet.box(name)
+    loads = sheet.carried(name)
     smaller = word in ("smaller", "small", "shorter", "narrower", "thinner", "tiny")
     factor = 1.15 if _LITTLE.search(how) else 1.7 if _MUCH.search(how) or word in ("huge", "giant", "tiny") else 1.3
     factor = 1 / factor if smaller else factor
@@ -77,8 +88,8 @@ def resized(sheet: Sheet, name: str, how: str) -> bool:
     across = 1.0 if word in ("taller", "tall", "shorter", "high") else factor
     upward = 1.0 if word in ("wider", "wide", "narrower", "thinner", "broader") else factor
     width, height = (min(max(side, SMALLEST), LARGEST) for side in (box.width * across, box.height * upward))
-    foot = box.centre.y + height / 2 if sheet.objects[name].support in ground.HANGING else box.y1
-    sheet.put(name, ground.framed(box.centre.x, foot, width, height))
+    foot = box.centre.y + height / 2 if sheet.objects[name].support in placement.HANGING else box.y1
+    sheet.put(name, placement.framed(box.centre.x, foot, width, height))
     _bring(sheet, loads, box, sheet.box(name), top=True)
     sheet.relate([], {name, *loads})
     times = f"{width / box.width:.2f} times as wide and {height / box.height:.2f} times as high"
@@ -95,15 +106,17 @@ def swapped(sheet: Sheet, first: list[str], second: list[str]) -> None:
     """Two things change places; each is as large as it is at the other's distance."""
     if len(first) != 1 or len(second) != 1 or first == second:
         raise BadInput("edit", 'swap needs two different things; say it like "swap the cat and the dog"')
-    a, b = first[0], second[0]
-    plan, boxes = sheet.plan(), {name: sheet.box(name) for name in (a, b)}
+    a = first[0]
+    b = second[0]
+    plan = sheet.plan()
+    boxes = {name: sheet.box(name) for name in (a, b)}
     loads = {name: [load for load in sheet.carried(name) if load not in (a, b)] for name in (a, b)}
     places = min(_exchanges(sheet, plan, a, b), key=lambda found: _crowding(sheet, found))
     for name, box in places.items():
         sheet.put(name, box)
     for name, on_it in loads.items():
         _bring(sheet, on_it, boxes[name], sheet.box(name))
-    turned = [_swapped(relation, a, b) for relation in ground.broken_in(sheet.plan())]
+    turned = [_swapped(relation, a, b) for relation in placement.broken_in(sheet.plan())]
     sheet.relate([], {a, b, *loads[a], *loads[b]})
     sheet.relations += turned
     sheet.relate([], {a, b})
@@ -113,17 +126,22 @@ def swapped(sheet: Sheet, first: list[str], second: list[str]) -> None:
 
 def _exchanges(sheet: Sheet, plan: Plan, a: str, b: str) -> Iterator[dict[str, Box]]:
     """Ways to exchange two things: as large as at the other's distance, as large as they are, or on their own feet."""
-    standing = all(ground.stands(plan, sheet.index(name)) for name in (a, b))
+    standing = all(placement.stands(plan, sheet.index(name)) for name in (a, b))
     for with_scale, with_foot in ((standing, True), (False, True), (False, False)):
         places = {}
         for name, other in ((a, b), (b, a)):
-            box, there = sheet.box(name), sheet.box(other)
-            ratio = ground.scale(plan, sheet.index(other)) / ground.scale(plan, sheet.index(name)) if with_scale else 1.0
+            box = sheet.box(name)
+            there = sheet.box(other)
+            ratio = (
+                placement.scale(plan, sheet.index(other)) / placement.scale(plan, sheet.index(name))
+                if with_scale
+                else 1.0
+            )
             ratio = min(max(ratio, 0.7), 1.4) if box.y1 != there.y1 else 1.0
             ratio = min(ratio, 0.95 / max(box.width, box.height))
-            hung = sheet.objects[name].support in ground.HANGING
+            hung = sheet.objects[name].support in placement.HANGING
             foot = box.y1 if not with_foot else there.centre.y + box.height / 2 if hung else there.y1
-            places[name] = ground.framed(there.centre.x, foot, box.width * ratio, box.height * ratio)
+            places[name] = placement.framed(there.centre.x, foot, box.width * ratio, box.height * ratio)
         yield places
 
 
@@ -146,11 +164,20 @@ def _relations(sheet: Sheet, name: str, where: str) -> list[Relation]:
     if between := re.fullmatch(r"(?:in )?between (.+) and (.+)", where):
         ends = [_one(sheet, phrase, name) for phrase in between.groups()]
         ends.sort(key=lambda end: sheet.box(end).centre.x)
-        return [Relation(subject=name, predicate=p, object=end) for p, end in zip((P.RIGHT_OF, P.LEFT_OF), ends, strict=True)]
+        return [
+            Relation(subject=name, predicate=p, object=end)
+            for p, end in zip((P.RIGHT_OF, P.LEFT_OF), ends, strict=True)
+        ]
     words = where.split()
     for end in range(min(6, len(words) - 1), 0, -1):
-        phrase, rest = " ".join(words[:end]), " ".join(words[end:])
-        if phrase in RELATIONS and not _SIDE.fullmatch(where) and not _NEARER.fullmatch(where) and not _FARTHER.fullmatch(where):
+        phrase = " ".join(words[:end])
+        rest = " ".join(words[end:])
+        if (
+            phrase in RELATIONS
+            and not _SIDE.fullmatch(where)
+            and not _NEARER.fullmatch(where)
+            and not _FARTHER.fullmatch(where)
+        ):
             return [Relation(subject=name, predicate=RELATIONS[phrase], object=_one(sheet, rest, name))]
     return []
 
@@ -165,15 +192,17 @@ def _one(sheet: Sheet, phrase: str, name: str) -> str:
 
 def _moved_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
     """Place a thing anew at another one; its old relations in space do not bind it any more."""
-    box, item = sheet.box(name), sheet.objects[name]
-    old_scale = ground.scale(sheet.plan(), sheet.index(name)) or box.height / item.height_m
+    box = sheet.box(name)
+    item = sheet.objects[name]
+    old_scale = placement.scale(sheet.plan(), sheet.index(name)) or box.height / item.height_m
     loads = set(sheet.carried(name))
     if related[0].object in loads:
         raise BadInput("edit", f"{sheet.instances[related[0].object].caption} stands on it; move that one first")
     pairs = {(name, relation.object) for relation in related} | {(relation.object, name) for relation in related}
     sheet.forget([relation for relation in sheet.relations if (relation.subject, relation.object) in pairs])
-    kept, sheet.relations = sheet.relations, [r for r in sheet.relations if name not in (r.subject, r.object)]
-    if related[0].predicate is P.ABOVE and item.support not in ground.HANGING:
+    kept = sheet.relations
+    sheet.relations = [r for r in sheet.relations if name not in (r.subject, r.object)]
+    if related[0].predicate is P.ABOVE and item.support not in placement.HANGING:
         sheet.objects[name] = item = item.model_copy(update={"support": "air"})
     elif item.support == "air":
         sheet.objects[name] = item = item.model_copy(update={"support": item.thing.on[0] if item.thing else "ground"})
@@ -188,28 +217,36 @@ def _moved_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
 def _shifted(sheet: Sheet, name: str, where: str, step: float, far: bool) -> None:
     """Move a thing to a side, up or down, nearer or farther away."""
     box = sheet.box(name)
-    standing = ground.stands(sheet.plan(), sheet.index(name))
+    standing = placement.stands(sheet.plan(), sheet.index(name))
     if _NEARER.fullmatch(where) or _FARTHER.fullmatch(where):
         factor = NEARER if _NEARER.fullmatch(where) else 1 / NEARER
-        foot = ground.HORIZON + (box.y1 - ground.HORIZON) * factor if standing and box.y1 > ground.HORIZON else box.y1
+        foot = (
+            placement.HORIZON + (box.y1 - placement.HORIZON) * factor
+            if standing and box.y1 > placement.HORIZON
+            else box.y1
+        )
         fit = min(factor, 0.95 / max(box.width, box.height))
-        return sheet.put(name, ground.framed(box.centre.x, foot, box.width * fit, box.height * fit))
+        return sheet.put(name, placement.framed(box.centre.x, foot, box.width * fit, box.height * fit))
     if where in _UP:
-        return sheet.put(name, ground.framed(box.centre.x, box.y1 + _UP[where] * (0.5 if far else step), box.width, box.height))
+        return sheet.put(
+            name, placement.framed(box.centre.x, box.y1 + _UP[where] * (0.5 if far else step), box.width, box.height)
+        )
     side = _SIDE.fullmatch(where)
     if not side or not (side["side"] or side["level"]):
         raise BadInput("edit", f'"{where}" is no place; say it like "to the left", "up", "closer", or "onto the table"')
-    x, y = box.centre.x, box.centre.y
+    x = box.centre.x
+    y = box.centre.y
     match (side["side"] or "")[:3]:
         case "lef":
             x = 0.0 if far else max(x - LITTLE, 0.0) if step == LITTLE else min(x - 0.15, 0.28)
         case "rig":
             x = 1.0 if far else x + LITTLE if step == LITTLE else max(x + 0.15, 0.72)
         case "mid" | "cen":
-            x, y = 0.5, y if standing else 0.5
+            x = 0.5
+            y = y if standing else 0.5
     if side["level"]:
         y = 0.0 if side["level"] in ("upper", "top") else 1.0
-    sheet.put(name, ground.framed(x, y + box.height / 2, box.width, box.height))
+    sheet.put(name, placement.framed(x, y + box.height / 2, box.width, box.height))
 
 
 def _bring(sheet: Sheet, loads: list[str], before: Box, after: Box, top: bool = False) -> None:
@@ -219,4 +256,4 @@ def _bring(sheet: Sheet, loads: list[str], before: Box, after: Box, top: bool = 
         x = after.x0 + (box.centre.x - before.x0) / before.width * after.width
         foot = after.y1 - (before.y1 - box.y1) / before.height * after.height
         grow = 1.0 if top else (after.height / before.height)
-        sheet.put(load, ground.framed(x, foot, box.width * grow, box.height * grow))
+        sheet.put(load, placement.framed(x, foot, box.width * grow, box.height * grow))

@@ -1,6 +1,7 @@
 """Where a thing goes in a layout in which everything else stays: possible boxes, and the best of them.
 
-Size follows from real metres and the scale of what is near (see `agent.ground`). Boxes are fractions of the picture.
+Size follows from real metres and the scale of what is near (see `instdiff.world.placement`). Boxes are fractions of the
+picture.
 """
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agent import ground
-from agent.edit.sheet import Sheet
+from agent.edit.editable_plan import Sheet
 from instdiff.layout import Box
-from instdiff.relations import slack
-from instdiff.scene import PICTURE, Relation, SceneObject
-from instdiff.scene import Predicate as P
+from instdiff.world import placement
+from instdiff.world.relations import slack
+from instdiff.world.scene import PICTURE, Relation, SceneObject
+from instdiff.world.scene import Predicate as P
 
-SHORTEST_LONG, SHORTEST = 0.11, 0.068  # what is smaller is enlarged, so that it can be painted
+SHORTEST_LONG = 0.11
+SHORTEST = 0.068  # what is smaller is enlarged, so that it can be painted
 LONGEST = 0.8
 SMALLER = (1.0, 0.7, 0.5, 0.3)  # what finds no place as large as it is, is painted smaller
 BROKEN = 10.0  # what a broken relation costs
@@ -31,7 +33,9 @@ class _Spot(NamedTuple):
     scale: float
 
 
-def place(sheet: Sheet, item: SceneObject, relations: list[Relation], like: Box | None = None, old_scale: float = 1.0) -> Box:
+def place(
+    sheet: Sheet, item: SceneObject, relations: list[Relation], like: Box | None = None, old_scale: float = 1.0
+) -> Box:
     """The best box for a thing with these relations, while all others stay.
 
     Args:
@@ -45,7 +49,7 @@ def place(sheet: Sheet, item: SceneObject, relations: list[Relation], like: Box 
             if like:
                 ratio = spot.scale * smaller / old_scale
                 width, height = _bounded(like.width * ratio, like.height * ratio)
-            box = ground.framed(spot.x, spot.foot, width, height)
+            box = placement.framed(spot.x, spot.foot, width, height)
             cost = _cost(sheet, item, box, relations) + 0.002 * rank
             if best is None or cost < best[0]:
                 best = (cost, box)
@@ -68,7 +72,7 @@ def usual_carrier(sheet: Sheet, item: SceneObject) -> str | None:
 
 
 def _scale(sheet: Sheet, name: str) -> float:
-    found = ground.scale(sheet.plan(), sheet.index(name))
+    found = placement.scale(sheet.plan(), sheet.index(name))
     return found or sheet.box(name).height / sheet.objects[name].height_m
 
 
@@ -93,16 +97,16 @@ def _spots(sheet: Sheet, item: SceneObject, relations: list[Relation]) -> Iterat
     elif item.support in ("sky", "wall", "ceiling", "air"):
         yield from _spots_up(sheet, item)
     elif any(r.predicate is P.TOP for r in relations):
-        yield from (_Spot(x, foot, ground.scale_at(sheet.plan(), 0.7)) for foot in (0.3, 0.38) for x in ACROSS)
+        yield from (_Spot(x, foot, placement.scale_at(sheet.plan(), 0.7)) for foot in (0.3, 0.38) for x in ACROSS)
     else:
         plan = sheet.plan()
-        yield from (_Spot(x, foot, ground.scale_at(plan, foot)) for foot in FEET for x in ACROSS)
-        yield from (_Spot(x, 0.6, 0.5 * ground.scale_at(plan, 0.6)) for x in ACROSS)
+        yield from (_Spot(x, foot, placement.scale_at(plan, foot)) for foot in FEET for x in ACROSS)
+        yield from (_Spot(x, 0.6, 0.5 * placement.scale_at(plan, 0.6)) for x in ACROSS)
 
 
 def _spots_up(sheet: Sheet, item: SceneObject) -> Iterator[_Spot]:
-    """In the sky, on the wall or under the ceiling: sizes as pleasant as those of `instdiff.camera`."""
-    scale = ground.scale_at(sheet.plan(), 0.62)
+    """In the sky, on the wall or under the ceiling: sizes as pleasant as those of `instdiff.world.camera`."""
+    scale = placement.scale_at(sheet.plan(), 0.62)
     if item.support == "sky":
         usual = item.thing.apparent if item.thing and item.thing.apparent else (0.14, 0.2)
         scale = sum(usual) / 2 / item.longest_m
@@ -113,20 +117,23 @@ def _spots_up(sheet: Sheet, item: SceneObject) -> Iterator[_Spot]:
 
 def _spots_at(sheet: Sheet, item: SceneObject, predicate: P, target: str) -> Iterator[_Spot]:
     """Beside, on, under, above, before or behind another thing."""
-    at, scale = sheet.box(target), _scale(sheet, target)
+    at = sheet.box(target)
+    scale = _scale(sheet, target)
     width, height = _extent(item, scale, sheet.aspect)
     reach = [at.x0 + at.width * share for share in ACROSS]
-    away = at.y1 - ground.HORIZON
+    away = at.y1 - placement.HORIZON
     match predicate:
         case P.ON:
-            foot = ground.surface(sheet.plan(), sheet.index(target))
+            foot = placement.surface(sheet.plan(), sheet.index(target))
             yield from (_Spot(x, foot, scale) for x in reach)
-        case P.UNDER if sheet.objects[target].support not in ground.HANGING:
+        case P.UNDER if sheet.objects[target].support not in placement.HANGING:
             fit = min(1.0, 0.6 * at.height / height)
             yield from (_Spot(x, at.y1 - 0.01, scale * fit) for x in reach)
         case P.UNDER | P.BELOW:
             plan = sheet.plan()
-            yield from (_Spot(x, max(foot, at.y1 + height), ground.scale_at(plan, foot)) for foot in FEET for x in reach)
+            yield from (
+                _Spot(x, max(foot, at.y1 + height), placement.scale_at(plan, foot)) for foot in FEET for x in reach
+            )
         case P.ABOVE:
             yield from (_Spot(x, max(at.y0 - gap, height + 0.01), scale) for gap in (0.02, 0.06, 0.1) for x in reach)
         case P.IN_FRONT_OF | P.BEHIND:
@@ -134,21 +141,31 @@ def _spots_at(sheet: Sheet, item: SceneObject, predicate: P, target: str) -> Ite
             for step in (0.07, 0.04, 0.11):
                 ratio = min(max((away + side * step) / away, 0.6), 1.6) if away > 0.1 else 1.0
                 shifts = (0.0, 0.4, -0.4, 0.7, -0.7)
-                yield from (_Spot(at.centre.x + shift * (at.width + width) / 2, at.y1 + side * step, scale * ratio) for shift in shifts)
+                yield from (
+                    _Spot(at.centre.x + shift * (at.width + width) / 2, at.y1 + side * step, scale * ratio)
+                    for shift in shifts
+                )
         case _:
             sides = {P.LEFT_OF: (-1,), P.RIGHT_OF: (1,)}.get(predicate, (1, -1))
-            if len(sides) == 1 and sheet.objects[target].support in ground.HANGING and item.support not in ground.HANGING:
+            if (
+                len(sides) == 1
+                and sheet.objects[target].support in placement.HANGING
+                and item.support not in placement.HANGING
+            ):
                 plan = sheet.plan()  # a table to the left of a bird stands on the ground
                 reach = [at.centre.x + sides[0] * share for share in (0.15, 0.25, 0.35, 0.5)]
-                yield from (_Spot(x, foot, ground.scale_at(plan, foot)) for foot in FEET for x in reach if 0 < x < 1)
+                yield from (_Spot(x, foot, placement.scale_at(plan, foot)) for foot in FEET for x in reach if 0 < x < 1)
             for gap in (0.02, 0.05, 0.1, 0.18, -0.04):
                 for shift in (0.0, 0.03, -0.03):
-                    yield from (_Spot(at.centre.x + s * ((at.width + width) / 2 + gap), at.y1 + shift, scale) for s in sides)
+                    yield from (
+                        _Spot(at.centre.x + s * ((at.width + width) / 2 + gap), at.y1 + shift, scale) for s in sides
+                    )
 
 
 def _off(predicate: P, box: Box) -> float:
     """How far a box is from the middle of the part of the picture that it is wanted in."""
-    x, y = box.centre.x, box.centre.y
+    x = box.centre.x
+    y = box.centre.y
     aims = {P.LEFT: abs(x - 0.2), P.RIGHT: abs(x - 0.8), P.TOP: abs(y - 0.2), P.BOTTOM: abs(y - 0.8)}
     return 0.5 * aims.get(predicate, abs(x - 0.5) + abs(y - 0.5))
 
@@ -156,7 +173,9 @@ def _off(predicate: P, box: Box) -> float:
 def _cost(sheet: Sheet, item: SceneObject, box: Box, relations: list[Relation]) -> float:
     """What is wrong with a box: broken relations first, then what it covers or hides."""
     wanted = [r for r in (*relations, *sheet.relations) if item.id in (r.subject, r.object)]
-    cost, belongs, deep = 0.0, set(), set()
+    cost = 0.0
+    belongs = set()
+    deep = set()
     cost += sum(_off(relation.predicate, box) for relation in relations if relation.object == PICTURE)
     for relation in wanted:
         other = relation.object if relation.subject == item.id else relation.subject
@@ -164,7 +183,7 @@ def _cost(sheet: Sheet, item: SceneObject, box: Box, relations: list[Relation]) 
             continue
         corners = (0.0, 0.0, 1.0, 1.0) if other == PICTURE else sheet.box(other).xyxy
         pair = (box.xyxy, corners) if relation.subject == item.id else (corners, box.xyxy)
-        aloft = relation.object in sheet.objects and sheet.objects[relation.object].support in ground.HANGING
+        aloft = relation.object in sheet.objects and sheet.objects[relation.object].support in placement.HANGING
         room = slack(relation.predicate, *pair, aloft)
         cost += BROKEN if room <= 0 else max(0.02 - room, 0.0)
         belongs |= {other} if relation.predicate in (P.ON, P.UNDER) else set()

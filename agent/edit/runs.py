@@ -1,15 +1,36 @@
-"""A finished run as the start of an edit, and the run folder that keeps what was changed."""
+"""A finished run as the start of an edit, the run folder that keeps what was changed, and both pictures side by side."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image, ImageDraw, ImageFont
+
 from agent.planners.plan import Plan
 from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Edited, Request, Run, copy_whole, new_folder, read_scene, write_scene
 from instdiff.errors import BadInput
-from instdiff.formats import read_png
-from instdiff.settings import RenderSettings
+from instdiff.formats import read_png, whole_file
+from instdiff.render_settings import RenderSettings
+
+GAP = 8
+LABEL = 22  # pixels between the pictures, and for the words under them
+
+
+def before_after(before: Path, after: Path, path: Path) -> None:
+    """Write the pictures of an edit side by side, the one before scaled to the height of the one after."""
+    with Image.open(before) as first, Image.open(after) as second:
+        left = first.convert("RGB")
+        right = second.convert("RGB")
+    left = left.resize((max(round(left.width * right.height / left.height), 1), right.height))
+    sheet = Image.new("RGB", (left.width + GAP + right.width, right.height + LABEL), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(14)
+    for x, image, word in ((0, left, "before"), (left.width + GAP, right, "after")):
+        sheet.paste(image, (x, 0))
+        draw.text((x + 4, right.height + 2), word, fill="black", font=font)
+    with whole_file(path) as temporary:
+        sheet.save(temporary, format="PNG")
 
 
 class Source(NamedTuple):

@@ -10,14 +10,15 @@ from instdiff import settings
 from instdiff.errors import BadInput, ServiceError
 
 if TYPE_CHECKING:
-    from agent.planners.plan import Plan, Usage
+    from agent.planners.plan import Plan
     from evaluators.report import Report
+    from prompts.usage import Usage
 
 CHAT_NAME = re.compile(r"(?P<provider>openai|ollama|chat):(?P<model>[^\s@]+)(?:@(?P<url>\S+))?")
 LLAMA_NAME = re.compile(r"llama:(?P<path>.+)")
 NAMES = (
-    "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL (with --planner-url), each of these models also as MODEL@URL, "
-    "and llama:FILE.gguf"
+    "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL (with --planner-url), each of these models also as"
+    " MODEL@URL, and llama:FILE.gguf"
 )
 
 
@@ -33,7 +34,8 @@ class _Auto:
     """The automatic choice: a chat model whose failures the offline planner makes up for, and says so."""
 
     def __init__(self, planner: Planner, note: str):
-        self.planner, self.note = planner, note
+        self.planner = planner
+        self.note = note
 
     @property
     def used(self) -> Usage | None:
@@ -121,13 +123,17 @@ def load_planner(name: str, cached: bool = False, **options) -> Planner:
 
 def _auto(options: dict) -> Planner:
     if options.get("api_key") or settings.openai_key():
-        return _Auto(_chat("openai", "gpt-4o", options), "The automatic choice is openai:gpt-4o, because OPENAI_API_KEY is set.")
+        return _Auto(
+            _chat("openai", "gpt-4o", options), "The automatic choice is openai:gpt-4o, because OPENAI_API_KEY is set."
+        )
     return _Auto(_offline(options), "The automatic choice is the offline planner, because OPENAI_API_KEY is not set.")
 
 
 def _offline(options: dict) -> Planner:
     if "base_url" in options:
-        raise BadInput("planner_url", "the offline planner asks no server; name a model with --planner chat:MODEL, or leave it out")
+        raise BadInput(
+            "planner_url", "the offline planner asks no server; name a model with --planner chat:MODEL, or leave it out"
+        )
     from agent.planners.offline import OfflinePlanner
 
     return OfflinePlanner()
@@ -135,7 +141,9 @@ def _offline(options: dict) -> Planner:
 
 def _llama(name: str, options: dict) -> Planner:
     if "base_url" in options:
-        raise BadInput("planner_url", "a model from a file asks no server; name a model with --planner chat:MODEL, or leave it out")
+        raise BadInput(
+            "planner_url", "a model from a file asks no server; name a model with --planner chat:MODEL, or leave it out"
+        )
     from agent.planners.chat import ChatPlanner
 
     return ChatPlanner(name, **options)
@@ -148,7 +156,10 @@ def _chat(provider: str, model: str, options: dict) -> Planner:
     if provider != "ollama":
         options = {"api_key": settings.openai_key(), "base_url": settings.openai_base_url(), **options}
         if provider == "chat" and not options["base_url"]:
-            raise BadInput("planner", f"{name} needs the address of its server: give --planner-url, or write {name}@http://HOST:PORT/v1")
+            raise BadInput(
+                "planner",
+                f"{name} needs the address of its server: give --planner-url, or write {name}@http://HOST:PORT/v1",
+            )
         if not (options["api_key"] or options["base_url"]):
             raise ServiceError(
                 f"{name} needs an API key: set OPENAI_API_KEY, or name a server of your own with --planner-url, "

@@ -5,17 +5,16 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from agent.planners.grammar.parts import Group, Reading
 from agent.planners.grammar.reader import Reader
-from agent.planners.grammar.reading import Group, Reading
 from agent.planners.grammar.vocabulary import ARTICLES, ASKING, BE, FUNCTION, META, STYLE
-from agent.planners.natural import any_setting, natural, settle
 from agent.planners.plan import Plan
-from agent.planners.staging import cap, objects_of, relations_of
-from instdiff import knowledge
-from instdiff.camera import projected
+from agent.planners.scene_builder import any_setting, cap, natural, objects_of, relations_of, settle
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES
-from instdiff.scene import Scene, SceneObject
+from instdiff.world import knowledge
+from instdiff.world.camera import projected
+from instdiff.world.scene import Scene, SceneObject
 
 if TYPE_CHECKING:
     from evaluators.report import Report
@@ -24,7 +23,9 @@ MAX_PROMPT = 2000
 
 
 class OfflinePlanner:
-    """Reads a prompt with `agent.planners.grammar` and lays it out with `instdiff.camera`; the same seed, the same plan."""
+    """Reads a prompt with `agent.planners.grammar` and lays it out with `instdiff.world.camera`; the same seed, the
+    same plan.
+    """
 
     name = "offline"
 
@@ -52,28 +53,37 @@ class OfflinePlanner:
 def scene_of(prompt: str, rng: Random) -> tuple[Scene, list[str]]:
     """The scene that a prompt describes, and notes on what was decided freely."""
     _check_length(prompt)
-    reading, notes = Reader(prompt).read(), []
+    reading = Reader(prompt).read()
+    notes = []
     setting = knowledge.settings().get(reading.setting)
     if not reading.groups and setting is None:
         setting = _without_subject(reading, prompt, notes, rng)
     if cap(reading.groups):
-        notes.append(f"The prompt names more things than the {MAX_INSTANCES} a layout holds; the largest groups were cut.")
+        notes.append(
+            f"The prompt names more things than the {MAX_INSTANCES} a layout holds; the largest groups were cut."
+        )
     objects, ids = objects_of(reading, setting)
     relations = relations_of(reading, ids, objects, rng)
     notes += _guesses(reading, objects)
     if setting and (reading.setting_is_subject or not objects) and not (reading.is_complete and objects):
         added = natural(setting, reading.setting_adjectives, objects, reading.absent, rng)
         objects += added
-        notes.append(f"The things of the {setting.name} were chosen freely: {', '.join(item.category for item in added) or 'none'}.")
+        notes.append(
+            f"The things of the {setting.name} were chosen freely:"
+            f" {', '.join(item.category for item in added) or 'none'}."
+        )
     relations += settle(objects, relations)
     caption = reading.caption if len(reading.caption) > 1 else prompt.strip()
-    return Scene(
-        caption=caption,
-        setting=setting.name if setting else "",
-        objects=tuple(objects),
-        relations=tuple(relations),
-        absent=tuple(reading.absent),
-    ), notes
+    return (
+        Scene(
+            caption=caption,
+            setting=setting.name if setting else "",
+            objects=tuple(objects),
+            relations=tuple(relations),
+            absent=tuple(reading.absent),
+        ),
+        notes,
+    )
 
 
 def _check_length(prompt: str) -> None:
@@ -94,7 +104,10 @@ def _without_subject(reading: Reading, prompt: str, notes: list[str], rng: Rando
         return setting
     words = _content(reading.caption)
     if not words or reading.absent:
-        raise BadInput("prompt", f"{prompt.strip()[:60]!r} names nothing to paint; say what the picture shows, such as 'a cat on a couch'")
+        raise BadInput(
+            "prompt",
+            f"{prompt.strip()[:60]!r} names nothing to paint; say what the picture shows, such as 'a cat on a couch'",
+        )
     reading.groups.append(Group(words, words, 1))
     notes.append(f'No known thing was found in the prompt; "{words}" is planned as one thing.')
     return None
@@ -102,7 +115,9 @@ def _without_subject(reading: Reading, prompt: str, notes: list[str], rng: Rando
 
 def _guesses(reading: Reading, objects: list[SceneObject]) -> list[str]:
     """A note on the things of which no size is known."""
-    unknown = {group.category for group in reading.groups if not group.is_known and group.category not in knowledge.things()}
+    unknown = {
+        group.category for group in reading.groups if not group.is_known and group.category not in knowledge.things()
+    }
     named = sorted(unknown & {item.category for item in objects})
     return [f"Of {', '.join(named)} no size is known; it was guessed."] if named else []
 

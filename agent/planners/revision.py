@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from agent.planners.grammar.vocabulary import ADJECTIVES, COLOURS
 from agent.planners.plan import Plan
 from instdiff.layout import Box, Instance
-from instdiff.relations import broken
+from instdiff.world.relations import broken
 
 if TYPE_CHECKING:
     from evaluators.report import Report, Verdict
@@ -21,19 +21,21 @@ ENLARGE = 1.2
 COMPACT = 0.06, 0.10  # share of the picture that a thing of compact shape covers, at least and at most
 COVERED = 0.25  # share of a box behind another one, from which on it moves away
 TRUSTED_IOU = 0.25  # what overlaps its place less is not followed
-MIS_STEP, MOST_MIS = 0.1, 0.5
-USUAL_ALPHA, ALPHA_STEP = 0.8, 0.2  # share of the steps with grounding
+MIS_STEP = 0.1
+MOST_MIS = 0.5
+USUAL_ALPHA = 0.8
+ALPHA_STEP = 0.2  # share of the steps with grounding
 
 
 def revised(plan: Plan, report: Report, seed: int) -> Plan:
     """The plan after one move for each instance that failed.
 
-    - missing: a box halfway to one that is as wide as high and of middling size, since painters are weak at unusual shapes and
-      sizes, or else a larger one, away from what covers it; then all the way. A plainer caption.
-    - misplaced: halfway to where it was seen, twice at most; then, or where that is far away, more steps with grounding.
-    - wrong attribute: the caption says it again ("entirely red"), and more steps with the Multi-Instance Sampler.
-    - what is seen and not planned joins the negative caption.
-    - an instance whose moves are spent asks for another seed.
+    - missing: a box halfway to one that is as wide as high and of middling size, since painters are weak at unusual
+      shapes and sizes, or else a larger one, away from what covers it; then all the way. A plainer caption.
+    - misplaced: halfway to where it was seen, twice at most; then, or where that is far away, more steps with
+    grounding. - wrong attribute: the caption says it again ("entirely red"), and more steps with the Multi-Instance
+    Sampler. - what is seen and not planned joins the negative caption. - an instance whose moves are spent asks for
+    another seed.
 
     A move of a box is made only if it breaks no relation of the scene and keeps the side of every other instance. Every
     move is a note. ``plan.seed``, ``mis`` and ``alpha`` are those of the picture that the report is about.
@@ -55,15 +57,20 @@ class _Moves:
     """The moves of one revision, made one after the other on a copy of the plan."""
 
     def __init__(self, plan: Plan):
-        self.plan, self.notes = plan, list(plan.notes)
+        self.plan = plan
+        self.notes = list(plan.notes)
         self.instances = list(plan.layout.instances)
         self.negative = plan.layout.negative_caption
-        self.mis, self.alpha = plan.mis, plan.alpha
+        self.mis = plan.mis
+        self.alpha = plan.alpha
         self.spent: list[str] = []  # who asks for another seed
-        self.followed: dict[int, tuple[Instance, str]] = {}  # who went to where it was seen: the instance before, and the note
+        self.followed: dict[
+            int, tuple[Instance, str]
+        ] = {}  # who went to where it was seen: the instance before, and the note
 
     def missing(self, verdict: Verdict) -> None:
-        index, box = verdict.instance, self.instances[verdict.instance].box
+        index = verdict.instance
+        box = self.instances[verdict.instance].box
         if self._first(index, "plainer, and larger or nearer to a compact shape" if box else "plainer"):
             ways = self._first_ways(index, box) if box else []
         elif box and self._first(index, "of compact shape"):
@@ -76,14 +83,18 @@ class _Moves:
         self.instances[index] = _plainer(self.instances[index])
 
     def _first_ways(self, index: int, box: Box) -> list[Box]:
-        """Where a missing thing is tried first: in a more usual shape; what is covered, rather away from what covers it."""
+        """Where a missing thing is tried first: in a more usual shape; what is covered, rather away from what covers
+        it.
+        """
         others = [other.box for i, other in enumerate(self.instances) if i != index and other.box]
         covering = max(others, key=box.intersection, default=None)
-        usual, larger = _nearer_to_compact(box), _enlarged(box, covering)
+        usual = _nearer_to_compact(box)
+        larger = _enlarged(box, covering)
         return [larger, *usual] if covering and box.intersection(covering) > COVERED * box.area else [*usual, larger]
 
     def misplaced(self, verdict: Verdict) -> None:
-        index, box = verdict.instance, self.instances[verdict.instance].box
+        index = verdict.instance
+        box = self.instances[verdict.instance].box
         if box and (nearer := _halfway(verdict, box)):
             before = self.instances[index]
             for move in ("moved towards where it was seen", "moved once more towards where it was seen"):
@@ -143,14 +154,17 @@ class _Moves:
     def _move(self, index: int, box: Box) -> bool:
         """Put an instance into another box, if what the words ask for still holds; True if it moved."""
         moved = _moved(self.instances, index, box)
-        if moved == self.instances[index] or self._breaks([*self.instances[:index], moved, *self.instances[index + 1 :]]):
+        if moved == self.instances[index] or self._breaks(
+            [*self.instances[:index], moved, *self.instances[index + 1 :]]
+        ):
             return False
         self.instances[index] = moved
         return True
 
     def _breaks(self, instances: list[Instance]) -> bool:
         """True if a relation of the scene holds now, and would not with these instances."""
-        scene, ids = self.plan.scene, self.plan.ids
+        scene = self.plan.scene
+        ids = self.plan.ids
         if scene is None or len(ids) != len(instances):
             return False
         found = [broken(scene, self.plan.layout.with_instances(each), ids) for each in (self.instances, instances)]
@@ -159,7 +173,8 @@ class _Moves:
 
 def _enlarged(box: Box, crowding: Box | None) -> Box:
     """A fifth larger on the same foot, moved away from what covers most of it."""
-    width, height = min(box.width * ENLARGE, 0.98), min(box.height * ENLARGE, 0.98)
+    width = min(box.width * ENLARGE, 0.98)
+    height = min(box.height * ENLARGE, 0.98)
     middle = box.centre.x
     if crowding and 0 < box.intersection(crowding) < 0.9 * box.area:
         middle += 0.1 * width if middle >= crowding.centre.x else -0.1 * width
@@ -187,7 +202,8 @@ def _standing_as(box: Box, width: float, height: float) -> list[Box]:
 
 def _around(x: float, y: float, width: float, height: float) -> Box:
     """A box of this size about (x, y), or as near to it as the picture allows."""
-    x0, y0 = min(max(x - width / 2, 0.01), 0.99 - width), min(max(y - height / 2, 0.01), 0.99 - height)
+    x0 = min(max(x - width / 2, 0.01), 0.99 - width)
+    y0 = min(max(y - height / 2, 0.01), 0.99 - height)
     return Box(x0=x0, y0=y0, x1=x0 + width, y1=y0 + height)
 
 
@@ -207,7 +223,8 @@ def _moved(instances: list[Instance], index: int, box: Box) -> Instance:
             continue
         for axis in ("x", "y"):
             at = getattr(other.box.centre, axis)
-            before, after = getattr(old.box.centre, axis) - at, getattr(box.centre, axis) - at
+            before = getattr(old.box.centre, axis) - at
+            after = getattr(box.centre, axis) - at
             if abs(before) > 0.02 and before * after <= 0:
                 return old
         if old.box.intersection(other.box) and not box.intersection(other.box):
@@ -215,7 +232,9 @@ def _moved(instances: list[Instance], index: int, box: Box) -> Instance:
         if box.iou(other.box) > max(0.3, old.box.iou(other.box) + 0.05):
             return old
     if any(
-        (getattr(old.box.centre, axis) - 0.5) * (getattr(box.centre, axis) - 0.5) < 0 < abs(getattr(old.box.centre, axis) - 0.5) - 0.05
+        (getattr(old.box.centre, axis) - 0.5) * (getattr(box.centre, axis) - 0.5)
+        < 0
+        < abs(getattr(old.box.centre, axis) - 0.5) - 0.05
         for axis in ("x", "y")
     ):
         return old

@@ -46,10 +46,15 @@ def default_verifier(engine: str) -> tuple[str, str]:
         return kind, f"the verifier is {kind}, whose weights are on this machine"
     model = _default_model(OPEN_VOCABULARY[0])
     fetch = f"for {OPEN_VOCABULARY[0]} run `hf download {model}`, or name another with --verifier"
-    return "none", f"pictures are not verified: the bundled detector knows drawings alone, and there is no other; {fetch}"
+    return (
+        "none",
+        f"pictures are not verified: the bundled detector knows drawings alone, and there is no other; {fetch}",
+    )
 
 
-def check_detector(name: str, url: str | None = None, dialect: str | None = None, trust_remote_code: bool = False) -> None:
+def check_detector(
+    name: str, url: str | None = None, dialect: str | None = None, trust_remote_code: bool = False
+) -> None:
     """Refuse what cannot steer the loop, before anything heavy is loaded.
 
     Args:
@@ -61,7 +66,9 @@ def check_detector(name: str, url: str | None = None, dialect: str | None = None
     """
     kind, _, what = name.partition(":")
     if kind == "judge":
-        raise BadInput("verifier", f"judge scores benchmarks, and what scores must not steer; choose {', '.join(IN_LOOP)} or none")
+        raise BadInput(
+            "verifier", f"judge scores benchmarks, and what scores must not steer; choose {', '.join(IN_LOOP)} or none"
+        )
     if kind not in IN_LOOP or (kind == "draft" and name != kind):
         raise BadInput("verifier", f'"{name[:100]}" is not known; choose from {NAMES}, none')
     given = {"verifier_url": url, "verifier_dialect": dialect}
@@ -105,12 +112,15 @@ def _default_model(kind: str) -> str:
     return {"owlv2": owlv2, "grounding-dino": grounding_dino}[kind].MODEL
 
 
-def load_detector(name: str, url: str | None = None, dialect: str | None = None, trust_remote_code: bool = False) -> Detector:
+def load_detector(
+    name: str, url: str | None = None, dialect: str | None = None, trust_remote_code: bool = False
+) -> Detector:
     """Load a detector by name.
 
     Args:
-        name: ``draft`` or ``judge`` (bundled); ``yolo:FILE.pt``; ``owlv2:MODEL`` and ``grounding-dino:MODEL`` with a folder
-            or the name of a model in the hub's cache, each also without one; ``cogvlm:MODEL@COMMIT``; ``vlm:MODEL``.
+        name: ``draft`` or ``judge`` (bundled); ``yolo:FILE.pt``; ``owlv2:MODEL`` and ``grounding-dino:MODEL`` with a
+            folder or the name of a model in the hub's cache, each also without one; ``cogvlm:MODEL@COMMIT``;
+            ``vlm:MODEL``.
         url: where the service of ``vlm`` is.
         dialect: how that model writes boxes, if its name does not tell.
         trust_remote_code: let the code run that comes with ``cogvlm``.

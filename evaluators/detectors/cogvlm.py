@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.detectors.dialects import DIALECTS
-from evaluators.detectors.open_words import OpenWords, asked, device, loaded
+from evaluators.detectors.open_vocabulary import OpenWords, asked, device, loaded
 from evaluators.detectors.vlm import detections
 from evaluators.detectors.weights import model_folder
 from evaluators.report import Detection
@@ -40,27 +40,38 @@ class CogVlmDetector(OpenWords):
     """
 
     def __init__(self, model: str, trust_remote_code: bool = False):
-        self.name, folder = "cogvlm", checked_folder(model, trust_remote_code)
+        self.name = "cogvlm"
+        folder = checked_folder(model, trust_remote_code)
         tokenizer = folder if (folder / "tokenizer_config.json").exists() else model_folder(TOKENIZER)
         self.model, self.tokenizer = loaded(self.name, folder, lambda: _load(folder, tokenizer))
 
     def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
         """What of the vocabulary the model says is on each picture; boxes are fractions of it."""
-        names, dialect = asked(vocabulary), DIALECTS["cogvlm"]
+        names = asked(vocabulary)
+        dialect = DIALECTS["cogvlm"]
         if not names:
             return [[] for _ in images]
-        return [detections(dialect.read(self._answer(image, dialect.question(names)), image.size), names) for image in images]
+        return [
+            detections(dialect.read(self._answer(image, dialect.question(names)), image.size), names)
+            for image in images
+        ]
 
     def _answer(self, image: Image, question: str) -> str:
         """The model's words about one picture."""
         import torch
 
-        target, dtype = self.model.device, self.model.dtype
-        parts = self.model.build_conversation_input_ids(self.tokenizer, query=question, history=[], images=[image.convert("RGB")])
+        target = self.model.device
+        dtype = self.model.dtype
+        parts = self.model.build_conversation_input_ids(
+            self.tokenizer, query=question, history=[], images=[image.convert("RGB")]
+        )
         inputs = {name: parts[name][None].to(target) for name in ("input_ids", "token_type_ids", "attention_mask")}
         with torch.inference_mode():
             out = self.model.generate(
-                **inputs, images=[[parts["images"][0].to(target, dtype)]], max_new_tokens=MAX_NEW_TOKENS, do_sample=False
+                **inputs,
+                images=[[parts["images"][0].to(target, dtype)]],
+                max_new_tokens=MAX_NEW_TOKENS,
+                do_sample=False,
             )
         return self.tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
@@ -73,14 +84,22 @@ def checked_folder(model: str, trust_remote_code: bool) -> Path:
     """
     named = NAME.fullmatch(model)
     if not named:
-        raise BadInput("verifier", f"cogvlm runs code that comes with the model: name its commit, as in cogvlm:{MODEL}@COMMIT (40 digits)")
+        raise BadInput(
+            "verifier",
+            f"cogvlm runs code that comes with the model: name its commit, as in cogvlm:{MODEL}@COMMIT (40 digits)",
+        )
     if not trust_remote_code:
-        raise BadInput("verifier", f"cogvlm runs code that comes with {model[:200]}; read it, then allow it with --trust-remote-code")
+        raise BadInput(
+            "verifier",
+            f"cogvlm runs code that comes with {model[:200]}; read it, then allow it with --trust-remote-code",
+        )
     folder = model_folder(named["model"], named["revision"])
     config = folder / "config.json"
     about = parse_json(read_bytes(config), str(config))
     if "--" in str(about.get("auto_map") if isinstance(about, dict) else None):
-        raise BadInput("verifier", f"the code of {named['model']} is taken from yet another model, of which no commit is named")
+        raise BadInput(
+            "verifier", f"the code of {named['model']} is taken from yet another model, of which no commit is named"
+        )
     return folder
 
 
@@ -90,5 +109,7 @@ def _load(folder: Path, tokenizer: Path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = torch.bfloat16 if device() == "cuda" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True, local_files_only=True, use_safetensors=True, dtype=dtype)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, trust_remote_code=True, local_files_only=True, use_safetensors=True, dtype=dtype
+    )
     return model.eval().to(device()), AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)

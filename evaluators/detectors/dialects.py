@@ -1,16 +1,178 @@
-"""Which dialect a vision-language model writes its boxes in, and how it is asked for them."""
+"""Dialects in which vision-language models write boxes: how each is asked for, and a pure function that reads its
+answer.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from string import Template
 
 import prompts
-from evaluators.detectors import answers
-from instdiff.errors import BadInput
+from instdiff.errors import BadInput, ServiceError
+from instdiff.layout import Box
+
+MAX_ANSWER_CHARS = 60_000
+MAX_FAILED = 30  # places of a "{" that begin no JSON; each costs time
+MAX_FOUND = 200
+MAX_LABEL_CHARS = 100
+OVERHANG = 0.02  # of the picture; as far past its border a box may reach, and is cut
+
+Found = list[tuple[str, Box]]
+NUMBERS = r"\s*(\d{1,5})\s*,\s*(\d{1,5})\s*"
+QWEN_TAGS = re.compile(
+    r"(?:<ref>|<\|object_ref_start\|>)(?P<label>[^<]{1,200})(?:</ref>|<\|object_ref_end\|>)"
+    rf"|(?:<box>|<\|box_start\|>)\s*\({NUMBERS}\)\s*,\s*\({NUMBERS}\)\s*(?:</box>|<\|box_end\|>)"
+)
+PALIGEMMA = re.compile(r"<loc(\d{4})><loc(\d{4})><loc(\d{4})><loc(\d{4})>(?:\s|<seg\d{3}>)*([^<;]{1,200})")
+FLORENCE = re.compile(r"(?P<label>[^<>]{1,200})|<loc_(\d{1,3})><loc_(\d{1,3})><loc_(\d{1,3})><loc_(\d{1,3})>")
+COGVLM = re.compile(r"\[\[([\d\s,;]{7,4000})\]\]")
+CLAUSE = re.compile(
+    r"[.,;:!?()\n]|\b(?:and|with|on|in|at|near|by|under|behind|beside|next|to|of|is|are|there|while)\b", re.IGNORECASE
+)
+
+
+def plain_json(text: str, size: tuple[int, int]) -> Found:
+    """``[{"label": "cat", "box": [x0, y0, x1, y1]}]`` in fractions of the picture."""
+    return _from_json(text, "box", lambda x0, y0, x1, y1: (x0, y0, x1, y1))
+
+
+def qwen_pixels(text: str, size: tuple[int, int]) -> Found:
+    """Qwen2.5-VL: ``[{"bbox_2d": [x0, y0, x1, y1], "label": "cat"}]`` in pixels of the picture that was sent."""
+    width, height = size
+    return _from_json(text, "bbox_2d", lambda x0, y0, x1, y1: (x0 / width, y0 / height, x1 / width, y1 / height))
+
+
+def qwen_thousandths(text: str, size: tuple[int, int]) -> Found:
+    """Qwen3-VL: the same JSON in thousandths; Qwen-VL and Qwen2-VL: ``<ref>cat</ref><box>(x0,y0),(x1,y1)</box>``."""
+    text = text[:MAX_ANSWER_CHARS]
+    label = ""
+    found = []
+    for match in QWEN_TAGS.finditer(text):
+        if match["label"]:
+            label = match["label"]
+        else:
+            found.append((label, _thousandths(*(float(value) for value in match.groups()[1:]))))
+    return _kept(found) if found else _from_json(text, "bbox_2d", _thousandths)
+
+
+def gemini(text: str, size: tuple[int, int]) -> Found:
+    """Gemini: ``[{"box_2d": [y0, x0, y1, x1], "label": "cat"}]`` in thousandths, rows first."""
+    return _from_json(text, "box_2d", lambda y0, x0, y1, x1: _thousandths(x0, y0, x1, y1))
+
+
+def paligemma(text: str, size: tuple[int, int]) -> Found:
+    """PaliGemma: ``<loc0250><loc0100><loc0750><loc0900> cat ; ...``, rows first, in 1024 steps. No token means no box."""
+    found = []
+    for y0, x0, y1, x1, label in PALIGEMMA.findall(text[:MAX_ANSWER_CHARS]):
+        found.append((label, tuple(int(value) / 1024 for value in (x0, y0, x1, y1))))
+    return _kept(found)
+
+
+def florence(text: str, size: tuple[int, int]) -> Found:
+    """Florence-2: ``cat<loc_100><loc_250><loc_900><loc_750>``, columns first, in 1000 steps; a label may have several
+    boxes.
+    """
+    label = ""
+    found = []
+    for match in FLORENCE.finditer(re.sub(r"</?(?:s|pad)>", "", text[:MAX_ANSWER_CHARS])):
+        if match["label"]:
+            label = match["label"]
+        else:
+            found.append(
+                (label, tuple((int(value) + 0.5) / 1000 for value in match.groups()[1:]))
+            )  # the middle of the step
+    return _kept(found)
+
+
+def cogvlm(text: str, size: tuple[int, int]) -> Found:
+    """CogVLM: ``A cat [[x0,y0,x1,y1;x0,y0,x1,y1]] on a red mat [[...]]`` in thousandths; the words before are the
+    label.
+    """
+    text = text[:MAX_ANSWER_CHARS]
+    found = []
+    end = 0
+    for match in COGVLM.finditer(text):
+        phrases = [phrase for phrase in CLAUSE.split(text[end : match.start()][-200:]) if phrase.strip()]
+        end = match.end()
+        for group in match[1].split(";"):
+            values = [int(value) for value in re.findall(r"\d{1,5}", group)]
+            if phrases and len(values) == 4:
+                found.append((phrases[-1], _thousandths(*values)))
+    return _kept(found)
+
+
+def _from_json(text: str, key: str, corners: Callable[..., tuple]) -> Found:
+    """The boxes under this key, wherever in the text they stand.
+
+    Raises:
+        ServiceError: there is no JSON with such boxes, nor an empty list.
+    """
+    text = text[:MAX_ANSWER_CHARS]
+    entries = list(_entries(text, key))
+    found = []
+    for entry in entries:
+        values = entry[key]
+        if isinstance(values, list) and len(values) == 4 and all(_is_number(value) for value in values):
+            found.append((entry.get("label"), corners(*values)))
+    kept = _kept(found)
+    if not kept and (entries or not re.search(r"\[\s*\]", text)):
+        raise ServiceError(f'its answer holds no "{key}" that can be read as a box on the picture: {_short(text)}')
+    return kept
+
+
+def _entries(text: str, key: str) -> Iterator[dict]:
+    """Every JSON object with this key: also in a list that was cut off, or between words."""
+    end = 0
+    failed = 0
+    for match in re.finditer(r"\{", text):
+        if match.start() < end:
+            continue
+        try:
+            value, end = json.JSONDecoder().raw_decode(text, match.start())
+        except (ValueError, RecursionError):  # no JSON from here on, or nested past all sense
+            failed += 1
+            if failed == MAX_FAILED:
+                return
+            continue
+        yield from _with_key(value, key)
+
+
+def _with_key(value: object, key: str, depth: int = 0) -> Iterator[dict]:
+    """The objects with this key in a JSON value, however they are wrapped."""
+    if isinstance(value, dict) and key in value:
+        yield value
+    elif depth < 5 and isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _with_key(part, key, depth + 1)
+
+
+def _thousandths(*corners: float) -> tuple[float, ...]:
+    return tuple(value / 1000 for value in corners)
+
+
+def _kept(found: list[tuple[object, tuple]]) -> Found:
+    """The first of them that have a label and a box on the picture."""
+    kept = []
+    for label, corners in found:
+        label = " ".join(label.split())[:MAX_LABEL_CHARS] if isinstance(label, str) else ""
+        if not label or not all(-OVERHANG <= value <= 1 + OVERHANG for value in corners):
+            continue
+        x0, y0, x1, y1 = (min(max(value, 0.0), 1.0) for value in corners)
+        if x0 < x1 and y0 < y1:
+            kept.append((label, Box(x0=x0, y0=y0, x1=x1, y1=y1)))
+    return kept[:MAX_FOUND]
+
+
+def _is_number(value: object) -> bool:
+    """True for a number that is no truth value, finite and of a size that a picture can have."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e6 < value < 1e6
+
+
+def _short(text: str) -> str:
+    return json.dumps(" ".join(text.split())[:100], ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -18,23 +180,27 @@ class Dialect:
     """How to ask: ``prompt`` is a file of ``prompts`` or a template; and how to read the answer."""
 
     prompt: str
-    read: Callable[[str, tuple[int, int]], answers.Found]
+    read: Callable[[str, tuple[int, int]], Found]
 
     def question(self, names: list[str]) -> str:
         """The question for these names."""
         text = prompts.read(self.prompt) if self.prompt.endswith(".md") else self.prompt
-        words = {"names": json.dumps(names, ensure_ascii=False), "semicolons": " ; ".join(names), "sentence": ". ".join(names)}
+        words = {
+            "names": json.dumps(names, ensure_ascii=False),
+            "semicolons": " ; ".join(names),
+            "sentence": ". ".join(names),
+        }
         return Template(text).substitute(words)
 
 
 DIALECTS = {
-    "json": Dialect("detect_json.md", answers.plain_json),
-    "qwen-pixels": Dialect("detect_qwen.md", answers.qwen_pixels),
-    "qwen-1000": Dialect("detect_qwen.md", answers.qwen_thousandths),
-    "gemini": Dialect("detect_gemini.md", answers.gemini),
-    "paligemma": Dialect("detect $semicolons", answers.paligemma),
-    "florence": Dialect("<CAPTION_TO_PHRASE_GROUNDING>$sentence.", answers.florence),
-    "cogvlm": Dialect("detect_cogvlm.md", answers.cogvlm),
+    "json": Dialect("detect_json.md", plain_json),
+    "qwen-pixels": Dialect("detect_qwen.md", qwen_pixels),
+    "qwen-1000": Dialect("detect_qwen.md", qwen_thousandths),
+    "gemini": Dialect("detect_gemini.md", gemini),
+    "paligemma": Dialect("detect $semicolons", paligemma),
+    "florence": Dialect("<CAPTION_TO_PHRASE_GROUNDING>$sentence.", florence),
+    "cogvlm": Dialect("detect_cogvlm.md", cogvlm),
 }
 # The first pattern that is found in a model's name decides; what it was trained to write is a matter of its generation.
 PATTERNS = (
@@ -61,6 +227,8 @@ def dialect_of(model: str, named: str | None = None) -> str:
     found = next((name for pattern, name in PATTERNS if re.search(pattern, model.lower())), "json")
     if not found:
         raise BadInput(
-            "verifier", f"the name {model[:100]} does not tell what its boxes mean; give --verifier-dialect qwen-pixels (2.5) or qwen-1000"
+            "verifier",
+            f"the name {model[:100]} does not tell what its boxes mean; give --verifier-dialect qwen-pixels (2.5) or"
+            " qwen-1000",
         )
     return found

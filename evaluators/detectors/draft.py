@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import instdiff
 from evaluators.report import Detection
-from instdiff.knowledge import Thing, nouns
 from instdiff.layout import Box, Mask
+from instdiff.world.knowledge import Thing, nouns
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-    from instdiff.detector import Found
+    from instdiff.model.detector import Found
 
 WEIGHTS = Path(instdiff.__file__).parent / "draft"
 FOLDERS = {"draft": "detector", "judge": "judge"}
@@ -22,8 +22,40 @@ MIRRORED = {"draft"}  # who looks at the mirror image too: twice the time, and s
 BATCH_SIZE = 16
 ARTICLES = {"a", "an", "the", "some"}
 # What follows these in a phrase is not what the phrase names: "a cup of tea", "a dog with a ball".
-LINKS = {"of", "on", "in", "at", "with", "without", "under", "behind", "beside", "by", "near", "next", "over", "above", "below", "from"}
-LINKS |= {"and", "inside", "between", "against", "that", "which", "who", "is", "are", "sitting", "standing", "lying", "holding", "wearing"}
+LINKS = {
+    "of",
+    "on",
+    "in",
+    "at",
+    "with",
+    "without",
+    "under",
+    "behind",
+    "beside",
+    "by",
+    "near",
+    "next",
+    "over",
+    "above",
+    "below",
+    "from",
+}
+LINKS |= {
+    "and",
+    "inside",
+    "between",
+    "against",
+    "that",
+    "which",
+    "who",
+    "is",
+    "are",
+    "sitting",
+    "standing",
+    "lying",
+    "holding",
+    "wearing",
+}
 
 
 class DraftDetector:
@@ -36,14 +68,16 @@ class DraftDetector:
     """
 
     def __init__(self, name: str = "draft", folder: Path | None = None):
-        from instdiff.detector import DenseDetector
+        from instdiff.model.detector import DenseDetector
 
         self.name = name
         self.model = DenseDetector.from_pretrained(folder or WEIGHTS / FOLDERS[name]).eval()
         self.categories = tuple(self.model.config.categories)
 
     def canonical(self, category: str) -> str | None:
-        """The detector's own word for what a name, a synonym, a plural or a phrase means ("two red sofas": "couch"), or None."""
+        """The detector's own word for what a name, a synonym, a plural or a phrase means ("two red sofas": "couch"), or
+        None.
+        """
         words = category.lower().replace("_", " ").replace(",", " ").split()
         while words and words[0] in ARTICLES:
             words = words[1:]
@@ -62,7 +96,9 @@ class DraftDetector:
         """True if `canonical` has a word for the category."""
         return self.canonical(category) is not None
 
-    def detect(self, images: list[Image], vocabulary: list[str], score_threshold: float | None = None) -> list[list[Detection]]:
+    def detect(
+        self, images: list[Image], vocabulary: list[str], score_threshold: float | None = None
+    ) -> list[list[Detection]]:
         """What of the vocabulary is on each picture, best first. Pictures of any size; boxes are fractions of it.
 
         All categories compete for a place, asked for or not: a thing that looks most like a bowl is no cup. What scores
@@ -71,9 +107,12 @@ class DraftDetector:
         asked = {self.canonical(word) for word in vocabulary}
         found = []
         for first in range(0, len(images), BATCH_SIZE):
-            found += self.model.detect(self.tensor(images[first : first + BATCH_SIZE]), score_threshold, self.name in MIRRORED)
+            found += self.model.detect(
+                self.tensor(images[first : first + BATCH_SIZE]), score_threshold, self.name in MIRRORED
+            )
         return [
-            [self._detection(one, i) for i, label in enumerate(one.labels.tolist()) if self.categories[label] in asked] for one in found
+            [self._detection(one, i) for i, label in enumerate(one.labels.tolist()) if self.categories[label] in asked]
+            for one in found
         ]
 
     def features(self, images: list[Image]) -> torch.Tensor:
@@ -81,7 +120,8 @@ class DraftDetector:
         import torch
 
         with torch.inference_mode():
-            x, levels = self.model.stem(self.tensor(images)), []
+            x = self.model.stem(self.tensor(images))
+            levels = []
             for stage in self.model.stages:
                 x = stage(x)
                 levels.append(x.mean(dim=(2, 3)))

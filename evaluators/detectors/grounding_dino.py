@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evaluators.detectors.chosen import chosen
-from evaluators.detectors.open_words import OpenWords, asked, device, loaded
+from evaluators.detectors.open_vocabulary import OpenWords, asked, chosen, device, loaded
 from evaluators.detectors.weights import model_folder
 from evaluators.report import Detection
 
@@ -32,12 +31,15 @@ class GroundingDinoDetector(OpenWords):
     """
 
     def __init__(self, model: str = MODEL, threshold: float = THRESHOLD):
-        self.name, self.threshold, folder = "grounding-dino", threshold, model_folder(model)
+        self.name = "grounding-dino"
+        self.threshold = threshold
+        folder = model_folder(model)
         self.model, self.processor = loaded(self.name, folder, lambda: _load(folder))
 
     def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
         """What of the vocabulary is on each picture, best first; boxes are fractions of it."""
-        names, found = asked(vocabulary), []
+        names = asked(vocabulary)
+        found = []
         sentences = list(self._sentences(names))
         for first in range(0, len(images) if names else 0, BATCH_SIZE):
             found += self._batch(images[first : first + BATCH_SIZE], names, sentences)
@@ -45,13 +47,17 @@ class GroundingDinoDetector(OpenWords):
 
     def _sentences(self, names: list[str]) -> Iterator[list[str]]:
         """The names in groups that the text encoder can read at once."""
-        limit, group, length = self.model.config.max_text_len, [], 2  # the tokens that begin and end a sentence
+        limit = self.model.config.max_text_len
+        group = []
+        length = 2  # the tokens that begin and end a sentence
         for name in names:
             tokens = len(self.processor.tokenizer(name, add_special_tokens=False)["input_ids"]) + 1  # and its full stop
             if group and length + tokens > limit:
                 yield group
-                group, length = [], 2
-            group, length = [*group, name], length + tokens
+                group = []
+                length = 2
+            group = [*group, name]
+            length = length + tokens
         if group:
             yield group
 
@@ -74,17 +80,21 @@ class GroundingDinoDetector(OpenWords):
         """Scores (B, Q, len(group)) and boxes (B, Q, 4), xyxy as fractions of the pictures."""
         import torch
 
-        batch, target = len(pixels["pixel_values"]), self.model.device
+        batch = len(pixels["pixel_values"])
+        target = self.model.device
         limit = self.model.config.max_text_len
         words = self.processor.tokenizer(
             ". ".join(group) + ".", return_offsets_mapping=True, truncation=True, max_length=limit, return_tensors="pt"
         )
         offsets = words.pop("offset_mapping")[0].tolist()
         with torch.inference_mode():
-            out = self.model(**pixels.to(target), **{key: value.repeat(batch, 1).to(target) for key, value in words.items()})
+            out = self.model(
+                **pixels.to(target), **{key: value.repeat(batch, 1).to(target) for key, value in words.items()}
+            )
         tokens = out.logits.sigmoid().float().cpu()  # (B, Q, tokens)
         scores = torch.stack([tokens[..., own].amax(-1) for own in _tokens_of(group, offsets)], dim=-1)
-        centre, half = out.pred_boxes[..., :2].float().cpu(), out.pred_boxes[..., 2:].float().cpu() / 2
+        centre = out.pred_boxes[..., :2].float().cpu()
+        half = out.pred_boxes[..., 2:].float().cpu() / 2
         return scores.numpy(), torch.cat([centre - half, centre + half], dim=-1).numpy()
 
 

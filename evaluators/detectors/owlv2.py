@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluators.detectors.chosen import chosen
-from evaluators.detectors.open_words import OpenWords, asked, device, loaded
+from evaluators.detectors.open_vocabulary import OpenWords, asked, chosen, device, loaded
 from evaluators.detectors.weights import model_folder
 from evaluators.report import Detection
 
@@ -32,12 +31,15 @@ class Owlv2Detector(OpenWords):
     """
 
     def __init__(self, model: str = MODEL, threshold: float = THRESHOLD):
-        self.name, self.threshold, folder = "owlv2", threshold, model_folder(model)
+        self.name = "owlv2"
+        self.threshold = threshold
+        folder = model_folder(model)
         self.model, self.processor = loaded(self.name, folder, lambda: _load(folder))
 
     def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
         """What of the vocabulary is on each picture, best first; boxes are fractions of it."""
-        names, found = asked(vocabulary), []
+        names = asked(vocabulary)
+        found = []
         if not names:
             return [[] for _ in images]
         words = self._words(names)
@@ -49,12 +51,16 @@ class Owlv2Detector(OpenWords):
         """The questions as tokens, (Q, L) each; what is longer than the text encoder reads is cut."""
         limit = self.model.config.text_config.max_position_embeddings
         questions = [PROMPT.format(name) for name in names]
-        return self.processor.tokenizer(questions, padding="max_length", truncation=True, max_length=limit, return_tensors="pt")
+        return self.processor.tokenizer(
+            questions, padding="max_length", truncation=True, max_length=limit, return_tensors="pt"
+        )
 
     def _batch(self, images: list[Image], names: list[str], words) -> list[list[Detection]]:
         import torch
 
-        pixels = self.processor.image_processor(images=[image.convert("RGB") for image in images], return_tensors="pt")["pixel_values"]
+        pixels = self.processor.image_processor(images=[image.convert("RGB") for image in images], return_tensors="pt")[
+            "pixel_values"
+        ]
         with torch.inference_mode():
             out = self.model(
                 pixel_values=pixels.to(self.model.device),
@@ -81,7 +87,8 @@ def _corners(boxes: torch.Tensor, images: list[Image]) -> torch.Tensor:
     """
     import torch
 
-    centre, half = boxes[..., :2], boxes[..., 2:] / 2
+    centre = boxes[..., :2]
+    half = boxes[..., 2:] / 2
     corners = torch.cat([centre - half, centre + half], dim=-1)
     scale = torch.tensor([[max(image.size) / image.width, max(image.size) / image.height] * 2 for image in images])
     return corners * scale.to(corners)[:, None]

@@ -1,4 +1,6 @@
-"""One question about one picture to an OpenAI-compatible endpoint: bounded in time, size and number, failures in one line."""
+"""One question about one picture to an OpenAI-compatible endpoint: bounded in time, size and number, failures in one
+line.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from evaluators.detectors.answers import MAX_ANSWER_CHARS
+from evaluators.detectors.dialects import MAX_ANSWER_CHARS
 from instdiff.errors import BadInput, ServiceError
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ class _Again(Exception):
     """A failure that another request may not have; ``wait_s`` is how long the service asks to wait, if it does."""
 
     def __init__(self, reason: str, wait_s: float | None = None):
-        self.reason, self.wait_s = reason, wait_s
+        self.reason = reason
+        self.wait_s = wait_s
         super().__init__(reason)
 
 
@@ -55,9 +58,14 @@ class VisionClient:
         pause_s: float = 1.0,
         answer_format: dict | None = None,
     ):
-        self.model, self.url, self.key = model, url or OPENAI_URL, key
-        self.timeout_s, self.max_attempts, self.pause_s = timeout_s, max_attempts, pause_s
-        self.place, self.sampling = place_of(self.url), {"temperature": 0}
+        self.model = model
+        self.url = url or OPENAI_URL
+        self.key = key
+        self.timeout_s = timeout_s
+        self.max_attempts = max_attempts
+        self.pause_s = pause_s
+        self.place = place_of(self.url)
+        self.sampling = {"temperature": 0}
         self.answer_format = {"response_format": answer_format} if answer_format else {}
 
     def ask(self, image: Image, question: str, read):
@@ -66,13 +74,19 @@ class VisionClient:
         Raises:
             ServiceError: no answer that can be read came within the attempts.
         """
-        messages = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": _data_url(image)}}, _text(question)]}]
+        messages = [
+            {
+                "role": "user",
+                "content": [{"type": "image_url", "image_url": {"url": _data_url(image)}}, _text(question)],
+            }
+        ]
         reason = ""
         for attempt in range(self.max_attempts):
             try:
                 return read(self._answer(messages))
             except (_Again, ServiceError) as error:
-                reason, wait_s = getattr(error, "reason", str(error)), getattr(error, "wait_s", None)
+                reason = getattr(error, "reason", str(error))
+                wait_s = getattr(error, "wait_s", None)
                 if isinstance(error, _Final):
                     break
             if attempt + 1 < self.max_attempts:
@@ -90,12 +104,17 @@ class VisionClient:
 
         # a redirect would send the picture to a place that nobody named
         http = openai.DefaultHttpxClient(timeout=self.timeout_s, follow_redirects=False)
-        client = openai.OpenAI(base_url=self.url, api_key=self.key or "none", timeout=self.timeout_s, max_retries=0, http_client=http)
+        client = openai.OpenAI(
+            base_url=self.url, api_key=self.key or "none", timeout=self.timeout_s, max_retries=0, http_client=http
+        )
         plain = {"Accept-Encoding": "identity"}  # a compressed body can be a thousand times its size
         body = {"model": self.model, "messages": messages, **self.sampling, **self.answer_format}
         body |= {"max_completion_tokens" if self.url == OPENAI_URL else "max_tokens": MAX_TOKENS}
         try:
-            with client, client.chat.completions.with_streaming_response.create(**body, extra_headers=plain) as response:
+            with (
+                client,
+                client.chat.completions.with_streaming_response.create(**body, extra_headers=plain) as response,
+            ):
                 return self._hidden(_content(self._body(response)))
         except openai.APIStatusError as error:
             raise self._refused(error) from error
@@ -106,8 +125,11 @@ class VisionClient:
 
     def _body(self, response) -> bytes:
         """The body, which has to end in time and in size, whatever its sender does."""
-        httpx = importlib.import_module(type(response.http_response).__module__.partition(".")[0])  # the client's own; there are several
-        body, deadline = b"", time.monotonic() + self.timeout_s
+        httpx = importlib.import_module(
+            type(response.http_response).__module__.partition(".")[0]
+        )  # the client's own; there are several
+        body = b""
+        deadline = time.monotonic() + self.timeout_s
         if response.headers.get("content-encoding", "identity") != "identity":
             raise _Final("it sends compressed answers although it is asked for plain ones")
         try:
@@ -123,7 +145,8 @@ class VisionClient:
 
     def _refused(self, error) -> Exception:
         """An HTTP status other than success."""
-        status, said = error.status_code, self._said(error)
+        status = error.status_code
+        said = self._said(error)
         if status in (401, 403):
             return _Final(f"it refused the key ({status}); check INSTDIFF_VERIFIER_KEY or OPENAI_API_KEY")
         if status == 429 and "insufficient_quota" in said:
@@ -169,7 +192,9 @@ def place_of(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInput("verifier_url", "an address looks like http://127.0.0.1:8000/v1 or https://HOST/v1")
     if parts.username or parts.password or parts.query:
-        raise BadInput("verifier_url", "holds a user name, password or query; leave it out and set INSTDIFF_VERIFIER_KEY")
+        raise BadInput(
+            "verifier_url", "holds a user name, password or query; leave it out and set INSTDIFF_VERIFIER_KEY"
+        )
     return f"{parts.scheme}://{parts.hostname}{port}"
 
 
@@ -181,14 +206,18 @@ def _content(body: bytes) -> str:
     """
     try:
         choice = json.loads(body)["choices"][0]
-        message, finish = choice["message"], choice.get("finish_reason")
-        refusal, content = message.get("refusal"), message.get("content")
+        message = choice["message"]
+        finish = choice.get("finish_reason")
+        refusal = message.get("refusal")
+        content = message.get("content")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise _Again(f"it answers with something that is no chat completion ({type(error).__name__})") from error
     if refusal or finish == "content_filter":
         raise _Final("refusal: the model refuses to look at this picture")
     if isinstance(content, list):
-        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
+        content = "".join(
+            part.get("text") or "" for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+        )
     return content[:MAX_ANSWER_CHARS] if isinstance(content, str) else ""
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from evaluators.detectors.answers import Found
-from evaluators.detectors.dialects import DIALECTS, dialect_of
-from evaluators.detectors.open_words import OpenWords, asked
+from evaluators.detectors.dialects import DIALECTS, Found, dialect_of
+from evaluators.detectors.open_vocabulary import OpenWords, asked
 from evaluators.detectors.vision_client import VisionClient
 from evaluators.report import Detection
-from evaluators.synonyms import asked_name
+from evaluators.vocabulary import asked_name
 from instdiff.errors import ServiceError
 from instdiff.settings import verifier_key, verifier_url
 
@@ -39,7 +38,8 @@ class VlmDetector(OpenWords):
     """
 
     def __init__(self, model: str, url: str | None = None, dialect: str | None = None, **options):
-        self.name, self.dialect = f"vlm:{model}", DIALECTS[dialect_of(model, dialect)]
+        self.name = f"vlm:{model}"
+        self.dialect = DIALECTS[dialect_of(model, dialect)]
         self.client = VisionClient(model, url or verifier_url(), verifier_key(), **options)
         check_key(url)
 
@@ -57,7 +57,9 @@ class VlmDetector(OpenWords):
 
     def _look(self, image: Image, names: list[str]) -> list[Detection]:
         sent = image.convert("RGB").resize(sent_size(image.size))
-        return detections(self.client.ask(sent, self.dialect.question(names), lambda text: self.dialect.read(text, sent.size)), names)
+        return detections(
+            self.client.ask(sent, self.dialect.question(names), lambda text: self.dialect.read(text, sent.size)), names
+        )
 
 
 def detections(found: Found, names: list[str]) -> list[Detection]:
@@ -67,7 +69,9 @@ def detections(found: Found, names: list[str]) -> list[Detection]:
 
 
 def sent_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The (width, height) in pixels at which a picture is sent: sides near its own, at most `MAX_SIDE`, in `SIDE_UNIT`s."""
+    """The (width, height) in pixels at which a picture is sent: sides near its own, at most `MAX_SIDE`, in
+    `SIDE_UNIT`s.
+    """
     scale = min(1.0, MAX_SIDE / max(size))
     return tuple(max(2, round(side * scale / SIDE_UNIT)) * SIDE_UNIT for side in size)
 
@@ -76,5 +80,6 @@ def check_key(url: str | None) -> None:
     """Raise ServiceError if OpenAI's own service is meant and there is no key for it."""
     if not (url or verifier_url() or verifier_key()):
         raise ServiceError(
-            "verifier vlm needs the address of its server: give --verifier-url, or set OPENAI_API_KEY for OpenAI's own service"
+            "verifier vlm needs the address of its server: give --verifier-url, or set OPENAI_API_KEY for OpenAI's own"
+            " service"
         )

@@ -20,12 +20,15 @@ def weights_file(name: str) -> Path:
         if _is(place, Path.is_file):
             return place
     raise BadInput(
-        "verifier", f"there is no file {name[:200]}; fetch it from https://github.com/ultralytics/assets/releases, and name its path"
+        "verifier",
+        f"there is no file {name[:200]}; fetch it from https://github.com/ultralytics/assets/releases, and name its"
+        " path",
     )
 
 
 def model_folder(name: str, revision: str = "") -> Path:
-    """The folder of a model in transformers layout: a path, a folder in ``INSTDIFF_MODELS``, or a name in the hub's cache.
+    """The folder of a model in transformers layout: a path, a folder in ``INSTDIFF_MODELS``, or a name in the hub's
+    cache.
 
     Args:
         name: ``path/to/folder``, or ``owner/model`` as it is called on the hub.
@@ -42,7 +45,9 @@ def model_folder(name: str, revision: str = "") -> Path:
     if cached:
         return cached
     fetch = f"hf download {name}" + (f" --revision {revision}" if revision else "")
-    raise BadInput("verifier", f"there is no model {name} on this machine; run `{fetch}`, or name a folder that holds one")
+    raise BadInput(
+        "verifier", f"there is no model {name} on this machine; run `{fetch}`, or name a folder that holds one"
+    )
 
 
 def _cached(name: str, revision: str) -> Path | None:

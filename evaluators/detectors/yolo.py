@@ -7,10 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluators.detectors.chosen import MAX_DETECTIONS, box_within
+from evaluators.detectors.open_vocabulary import MAX_DETECTIONS, box_within
 from evaluators.detectors.weights import weights_file
 from evaluators.report import Detection
-from evaluators.synonyms import class_of
+from evaluators.vocabulary import class_of
 from instdiff.errors import ServiceError
 from instdiff.layout import Mask
 
@@ -27,7 +27,8 @@ class YoloDetector:
     """Finds the classes that its weights were trained for; models for segmentation give masks too.
 
     Args:
-        weights: a ``.pt`` file of a detection or segmentation model. It is read as data: what its pickle says is not run.
+        weights: a ``.pt`` file of a detection or segmentation model. It is read as data: what its pickle says is not
+        run.
         threshold: what is seen with less certainty is not reported.
 
     Raises:
@@ -36,7 +37,8 @@ class YoloDetector:
     """
 
     def __init__(self, weights: str = WEIGHTS, threshold: float = THRESHOLD):
-        self.name, self.threshold = "yolo", threshold
+        self.name = "yolo"
+        self.threshold = threshold
         self.model = _load(weights_file(weights))
         self.categories = tuple(self.model.names.values())
 
@@ -50,10 +52,15 @@ class YoloDetector:
 
     def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
         """What of the vocabulary is on each picture, best first. All classes compete for a place, asked for or not."""
-        asked, found = {self.canonical(word) for word in vocabulary}, []
+        asked = {self.canonical(word) for word in vocabulary}
+        found = []
         for first in range(0, len(images), BATCH_SIZE):
             batch = [image.convert("RGB") for image in images[first : first + BATCH_SIZE]]
-            options = {"conf": self.threshold, "max_det": MAX_DETECTIONS, "retina_masks": True}  # masks in the picture's own size
+            options = {
+                "conf": self.threshold,
+                "max_det": MAX_DETECTIONS,
+                "retina_masks": True,
+            }  # masks in the picture's own size
             found += self.model.predict(batch, verbose=False, save=False, **options)
         return [[one for one in _detections(result) if one.category in asked] for result in found]
 
@@ -87,9 +94,12 @@ def _load(path: Path):
 
 def _detections(result) -> list[Detection]:
     """The boxes of one picture, best first, with their masks where there are any."""
-    boxes, found = result.boxes, []
+    boxes = result.boxes
+    found = []
     masks = result.masks.data.cpu().numpy() if result.masks is not None else [None] * len(boxes)
-    for corners, score, label, mask in zip(boxes.xyxyn.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), masks, strict=True):
+    for corners, score, label, mask in zip(
+        boxes.xyxyn.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), masks, strict=True
+    ):
         if box := box_within(*corners):
             shape = Mask.from_array(mask) if mask is not None and mask.any() else None
             found.append(Detection(category=result.names[int(label)], score=min(score, 1.0), box=box, mask=shape))

@@ -1,4 +1,6 @@
-"""The benchmark of the bundled draft stack: 500 held-out layouts painted, seen by the judge and scored beside the real pictures."""
+"""The benchmark of the bundled draft stack: 500 held-out layouts painted, seen by the judge and scored beside the real
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluators.draft import layouts as draft_layouts
+from evaluators.draft import held_out as draft_layouts
 from evaluators.draft import paint as draft_paint
-from evaluators.draft import presets
+from evaluators.draft import scores
 from evaluators.draft import scores as draft_scores
-from evaluators.looking import look
+from evaluators.gallery import look
 from evaluators.manifest import open_manifest, read_pictures
-from evaluators.results import progress_bar, write_results
+from evaluators.reporting import progress_bar, write_results
 from instdiff.errors import BadInput, ServiceError
-from instdiff.presets import PRESETS, resolved
-from instdiff.settings import RenderSettings, cache_folder
+from instdiff.render_settings import PRESETS, RenderSettings, resolved
+from instdiff.settings import cache_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from rich.progress import Progress
 
     from evaluators.detectors.draft import DraftDetector
-    from evaluators.draft.layouts import HeldOut
+    from evaluators.draft.held_out import HeldOut
     from evaluators.draft.paint import Row
     from instdiff.engine import Engine
-    from instdiff.train.compose import Composer
+    from instdiff.training.draft.composer import Composer
 
 OUT = Path("outputs/evaluations/draft")
 BATCH = 8  # with guidance, eight layouts fill the sixteen rows that the UNet is given at once
@@ -51,7 +53,7 @@ class Options:
     places: tuple[str, ...] = draft_layouts.PLACES
     count: int = draft_layouts.COUNT
     ablations: bool = False
-    presets: bool = False
+    scores: bool = False
     settings: RenderSettings = RenderSettings()
     batch: int = BATCH
     sprites: Path | None = None
@@ -60,23 +62,45 @@ class Options:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators draft``."""
-    parser.add_argument("--places", default="box,mask,point,scribble", metavar="LIST", help="kinds of place to tell (default: %(default)s)")
+    parser.add_argument(
+        "--places",
+        default="box,mask,point,scribble",
+        metavar="LIST",
+        help="kinds of place to tell (default: %(default)s)",
+    )
     parser.add_argument("--count", type=int, default=draft_layouts.COUNT, metavar="N", help="only the first N layouts")
     parser.add_argument(
-        "--ablations", action="store_true", help="also without MIS, ScaleU and instance captions, under the first of --places"
+        "--ablations",
+        action="store_true",
+        help="also without MIS, ScaleU and instance captions, under the first of --places",
     )
-    parser.add_argument("--preset", choices=[*PRESETS], default="exact", help="paint everything so (default: %(default)s)")
     parser.add_argument(
-        "--presets", action="store_true", help="also with the other presets, under the first of --places, and what they gain"
+        "--preset", choices=[*PRESETS], default="exact", help="paint everything so (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--presets",
+        action="store_true",
+        help="also with the other presets, under the first of --places, and what they gain",
     )
     parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints: draft, or a model folder")
     for name, field in SETTINGS.items():
-        parser.add_argument(f"--{name}", type=int if name == "steps" else float, metavar="N", help=f"{field} (default: the engine's)")
-    parser.add_argument("--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (default: %(default)s)")
-    parser.add_argument("--sprites", type=Path, metavar="FOLDER", help="the emoji sets (default: fetched into the cache)")
-    parser.add_argument("--write-layouts", action="store_true", help="compose the layouts anew, into the package, and stop")
+        parser.add_argument(
+            f"--{name}", type=int if name == "steps" else float, metavar="N", help=f"{field} (default: the engine's)"
+        )
     parser.add_argument(
-        "--export-coco", type=Path, metavar="FOLDER", help="write layouts and composed pictures as a COCO data set, and stop"
+        "--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sprites", type=Path, metavar="FOLDER", help="the emoji sets (default: fetched into the cache)"
+    )
+    parser.add_argument(
+        "--write-layouts", action="store_true", help="compose the layouts anew, into the package, and stop"
+    )
+    parser.add_argument(
+        "--export-coco",
+        type=Path,
+        metavar="FOLDER",
+        help="write layouts and composed pictures as a COCO data set, and stop",
     )
     where = "where pictures, results.json and results.md go (default: %(default)s)"
     parser.add_argument("--out", type=Path, default=OUT, dest="folder", metavar="FOLDER", help=where)
@@ -112,7 +136,7 @@ def run(args: argparse.Namespace) -> dict:
 
 def _exported(folder: Path, options: Options) -> dict:
     """The held-out layouts as a data set in COCO's format, in a folder."""
-    from evaluators.draft.export import ANNOTATIONS, CAPTIONS, IMAGES, export_coco
+    from evaluators.draft.held_out import ANNOTATIONS, CAPTIONS, IMAGES, export_coco
 
     try:
         composer = draft_layouts.make_composer(_sprites(options.sprites))
@@ -122,7 +146,9 @@ def _exported(folder: Path, options: Options) -> dict:
         task = progress.add_task("composing", total=options.count)
         held_out = draft_layouts.read_layouts()[: options.count]
         things = export_coco(held_out, composer, folder, lambda: progress.advance(task))
-    note = f"{len(held_out)} pictures with {things} annotations written to {folder}: {ANNOTATIONS}, {CAPTIONS}, {IMAGES}/"
+    note = (
+        f"{len(held_out)} pictures with {things} annotations written to {folder}: {ANNOTATIONS}, {CAPTIONS}, {IMAGES}/"
+    )
     return {"evaluation": "draft", "exported": len(held_out), "annotations": things, "notes": [note]}
 
 
@@ -143,11 +169,22 @@ def read_options(args: argparse.Namespace) -> Options:
             chosen[field] = getattr(RenderSettings.parse({field: getattr(args, name)}), field)
         except BadInput as error:
             raise BadInput(f"--{name}", error.reason) from error
-    return Options(places, args.count, args.ablations, args.presets, RenderSettings(**chosen), args.batch, args.sprites, args.folder)
+    return Options(
+        places,
+        args.count,
+        args.ablations,
+        args.presets,
+        RenderSettings(**chosen),
+        args.batch,
+        args.sprites,
+        args.folder,
+    )
 
 
 def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
-    """Paint what is not painted yet, look at everything, score, and write ``results.json`` and ``results.md`` into ``out``."""
+    """Paint what is not painted yet, look at everything, score, and write ``results.json`` and ``results.md`` into
+    ``out``.
+    """
     held_out = draft_layouts.read_layouts()
     settings = resolved(options.settings, engine.defaults)
     rows, notes = _rows(options, settings)
@@ -159,7 +196,9 @@ def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
     first = held_out[: options.count]
     vocabulary = sorted({one.category for each in held_out for one in each.scene.instances})
     if unknown := [name for name in vocabulary if not judge.knows(name)]:
-        notes.append(f"the judge does not know {len(unknown)} of {len(vocabulary)} categories, which count as not found")
+        notes.append(
+            f"the judge does not know {len(unknown)} of {len(vocabulary)} categories, which count as not found"
+        )
 
     figures: dict[str, dict] = {}
     with progress_bar() as progress:
@@ -173,18 +212,25 @@ def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
             score(draft_scores.UPPER_BOUND, _composites(first, composer), draft_layouts.PLACES)
         notes += _paint_all(manifests, options, engine, first, settings_of, progress)
         for row, manifest in manifests.items():
-            score(row.name, read_pictures(manifest, options.out / row.folder, draft_paint.keys(options.count)), (row.place,))
+            score(
+                row.name,
+                read_pictures(manifest, options.out / row.folder, draft_paint.keys(options.count)),
+                (row.place,),
+            )
     more = {}
     if options.presets:
-        told = {row.preset or settings.preset: row for row in rows if row.place == options.places[0] and not row.without}
+        told = {
+            row.preset or settings.preset: row for row in rows if row.place == options.places[0] and not row.without
+        }
         judged = {name: (settings_of[row], figures[row.name]) for name, row in told.items()}
-        more = presets.compared(engine, judged, first, options.places[0])
+        more = scores.compared(engine, judged, first, options.places[0])
     return _results(options, engine, settings, figures, notes, more)
 
 
 def _rows(options: Options, settings: RenderSettings) -> tuple[list[Row], list[str]]:
     """The rows to paint, and what is to be said about those that are left out."""
-    rows, notes = [draft_paint.Row(place) for place in options.places], []
+    rows = [draft_paint.Row(place) for place in options.places]
+    notes = []
     if options.ablations:
         notes.append("no captions: the instances are told by their places alone; the caption of the whole stays")
     for part, name in draft_paint.ABLATIONS.items() if options.ablations else ():
@@ -192,24 +238,43 @@ def _rows(options: Options, settings: RenderSettings) -> tuple[list[Row], list[s
             notes.append(f'"{name}" is left out: all rows are painted without it (mis {settings.mis:g}); give --mis')
         else:
             rows.append(draft_paint.Row(options.places[0], part))
-    rows += [draft_paint.Row(options.places[0], preset=name) for name in PRESETS if options.presets and name != settings.preset]
+    rows += [
+        draft_paint.Row(options.places[0], preset=name)
+        for name in PRESETS
+        if options.presets and name != settings.preset
+    ]
     return rows, notes
 
 
 def _paint_all(
-    manifests: dict, options: Options, engine: Engine, held_out: Sequence[HeldOut], settings_of: dict, progress: Progress
+    manifests: dict,
+    options: Options,
+    engine: Engine,
+    held_out: Sequence[HeldOut],
+    settings_of: dict,
+    progress: Progress,
 ) -> list[str]:
-    """Paint what is missing in every row, in place of whose manifests the new ones are put; returns how long it took, in words."""
+    """Paint what is missing in every row, in place of whose manifests the new ones are put; returns how long it took,
+    in words.
+    """
     missing = {row: len(set(draft_paint.keys(len(held_out))) - manifest.keys) for row, manifest in manifests.items()}
     total = sum(missing.values())
     if not total:
         return []
-    task, start = progress.add_task("painting", total=total), time.monotonic()
+    task = progress.add_task("painting", total=total)
+    start = time.monotonic()
     for row, manifest in manifests.items():
         progress.update(task, description=f"painting {row.name}")
         folder = options.out / row.folder
         manifests[row] = draft_paint.paint(
-            row, manifest, folder, engine, held_out, settings_of[row], options.batch, lambda count: progress.advance(task, count)
+            row,
+            manifest,
+            folder,
+            engine,
+            held_out,
+            settings_of[row],
+            options.batch,
+            lambda count: progress.advance(task, count),
         )
     seconds = time.monotonic() - start
     return [f"{total} pictures painted in {seconds:.0f} s, {seconds / total:.2f} s each, in batches of {options.batch}"]
@@ -223,7 +288,7 @@ def _sprites(folder: Path | None) -> Path:
     """
     if folder:
         return folder
-    from instdiff.train.sprites import fetch_sprites
+    from instdiff.training.draft.sprites import fetch_sprites
 
     folder = cache_folder() / "sprites"
     fetch_sprites(folder)
@@ -247,7 +312,9 @@ def _composites(held_out: Sequence[HeldOut], composer: Composer) -> Iterator[Ima
         yield Image.fromarray(image)
 
 
-def _results(options: Options, engine: Engine, settings: RenderSettings, figures: dict, notes: list[str], more: dict) -> dict:
+def _results(
+    options: Options, engine: Engine, settings: RenderSettings, figures: dict, notes: list[str], more: dict
+) -> dict:
     """All figures as JSON, with the table; written into the folder too."""
     title = f"Draft benchmark, {options.count} held-out layouts"
     if draft_scores.UPPER_BOUND in figures:

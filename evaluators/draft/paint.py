@@ -14,23 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators import manifest as manifests
-from evaluators.draft.layouts import HeldOut
+from evaluators.draft.held_out import HeldOut
 from evaluators.manifest import Job, Manifest
 from instdiff.formats.native import layout_to_json
 from instdiff.layout import Layout
-from instdiff.presets import resolved
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings, resolved
 
 if TYPE_CHECKING:
     from instdiff.engine import Engine
-    from instdiff.unet import InstanceUNet
+    from instdiff.model.unet import InstanceUNet
 
 ABLATIONS = {"mis": "no MIS", "scaleu": "no ScaleU", "captions": "no captions"}  # no captions of instances, that is
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: the kind of place that is told, which part of the model (of `ABLATIONS`) is left out, or a preset."""
+    """One row of the table: the kind of place that is told, which part of the model (of `ABLATIONS`) is left out, or a
+    preset.
+    """
 
     place: str
     without: str = ""
@@ -58,7 +59,9 @@ class Row:
         return resolved(given.model_copy(update=changes), defaults)
 
 
-def painted_with(row: Row, engine: Engine, held_out: Sequence[HeldOut], settings: RenderSettings) -> dict[str, str | int | float]:
+def painted_with(
+    row: Row, engine: Engine, held_out: Sequence[HeldOut], settings: RenderSettings
+) -> dict[str, str | int | float]:
     """All that changes a row's pictures, by name.
 
     Args:
@@ -66,7 +69,8 @@ def painted_with(row: Row, engine: Engine, held_out: Sequence[HeldOut], settings
         settings: of the row (see `Row.settings`).
     """
     told = json.dumps([layout_to_json(layout) for layout in row.layouts(held_out, engine.native_size)], sort_keys=True)
-    size, layouts = "{} x {}".format(*engine.native_size), hashlib.sha256(told.encode()).hexdigest()[:16]
+    size = "{} x {}".format(*engine.native_size)
+    layouts = hashlib.sha256(told.encode()).hexdigest()[:16]
     return manifests.painted_with(engine, settings, row=row.name, size=size, layouts=layouts)
 
 

@@ -1,1 +1,3 @@
-"""Bare pictures get labels to train on: tags, boxes, masks and captions of instances, by models that lie on this machine."""
+"""Bare pictures get labels to train on: tags, boxes, masks and captions of instances, by models that lie on this
+machine.
+"""

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from instdiff.command_line import Parser, exit_code
+from instdiff.cli import Parser, exit_code
 from instdiff.errors import BadInput
 
 HELP = """\
@@ -42,10 +42,14 @@ def build_parser() -> argparse.ArgumentParser:
     tags = parser.add_mutually_exclusive_group(required=True)
     tags.add_argument("--tagger", metavar="MODEL", help="says what to look for on each picture")
     tags.add_argument("--tags", metavar="FILE", type=Path, help="look for these on every picture: one a line")
-    parser.add_argument("--detector", metavar="NAME", default="owlv2", help="finds boxes: any verifier of run_agent.py (owlv2)")
+    parser.add_argument(
+        "--detector", metavar="NAME", default="owlv2", help="finds boxes: any verifier of run_agent.py (owlv2)"
+    )
     parser.add_argument("--segmenter", metavar="MODEL", help="SAM; without it there are no masks")
     parser.add_argument("--captioner", metavar="MODEL", help="describes pictures; without it there are no captions")
-    parser.add_argument("--threshold", metavar="X", type=float, help="leave out what the detector is less sure of (its own)")
+    parser.add_argument(
+        "--threshold", metavar="X", type=float, help="leave out what the detector is less sure of (its own)"
+    )
     parser.add_argument("--part", metavar="K/N", default="1/1", help="label every N-th picture, from the K-th on (1/1)")
     return parser
 
@@ -60,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from evaluators.detectors import check_detector
     from evaluators.label import labelling
     from evaluators.label.models import folder_of
-    from evaluators.results import progress_bar
+    from evaluators.reporting import progress_bar
 
     names, first, step = labelling.pictures(args.images), *_part(args.part)
     check_detector(args.detector)
@@ -78,7 +82,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"left out, cannot be read: {name}", file=sys.stderr)
     left = [name for name in names if name not in broken and not labelling.label_path(args.out, name).exists()]
     if left:
-        print(f"{args.out}: {len(left)} of {len(names)} pictures have no labels yet; run the other parts, in the end all without --part")
+        print(
+            f"{args.out}: {len(left)} of {len(names)} pictures have no labels yet; run the other parts, in the end all"
+            " without --part"
+        )
         return 0
     counts = labelling.write_coco(args.out, names)
     print(f"{args.out / labelling.COCO}: {', '.join(f'{count} {what}' for what, count in counts.items())}")

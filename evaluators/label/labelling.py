@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-LABELS, COCO, SETTINGS = "labels", "annotations.json", "settings.json"
+LABELS = "labels"
+COCO = "annotations.json"
+SETTINGS = "settings.json"
 SMALLEST_PX = 32 * 32  # what is smaller shows too little to be described
 
 
@@ -52,20 +54,25 @@ def check_settings(out: Path, settings: dict) -> None:
         before = parse_json(read_bytes(path), str(path))
         for name, value in settings.items():
             if before.get(name) != value:
-                raise BadInput(name, f"{out} was labelled with {before.get(name)}, not {value}; name another folder with --out")
+                raise BadInput(
+                    name, f"{out} was labelled with {before.get(name)}, not {value}; name another folder with --out"
+                )
     else:
         out.mkdir(parents=True, exist_ok=True)
         write_bytes(path, (json.dumps(settings, indent=1) + "\n").encode())
 
 
-def label_all(models: Callable[[], Models], images: Path, out: Path, names: list[str], told: Callable[[], None]) -> list[str]:
+def label_all(
+    models: Callable[[], Models], images: Path, out: Path, names: list[str], told: Callable[[], None]
+) -> list[str]:
     """Label the pictures that have no labels yet; returns those that cannot be read, which are left out.
 
     Args:
         models: loads them; called if there is anything to do.
         told: called after each picture, labelled now or before.
     """
-    loaded, broken = None, []
+    loaded = None
+    broken = []
     for name in names:
         path = label_path(out, name)
         if not path.exists():
@@ -84,12 +91,21 @@ def label(models: Models, image: Image, name: str) -> dict:
     """The labels of one picture: tags, boxes, masks, captions."""
     found = models.detector.detect([image], models.tagger.tags(image))[0]
     found = sorted(found, key=lambda seen: -seen.score)[:MAX_INSTANCES]
-    masks = models.segmenter.masks(image, [seen.box for seen in found]) if models.segmenter else [seen.mask for seen in found]
+    masks = (
+        models.segmenter.masks(image, [seen.box for seen in found])
+        if models.segmenter
+        else [seen.mask for seen in found]
+    )
     captions = _captions(models.captioner, image, found) if models.captioner else [""] * (len(found) + 1)
     annotations = []
     for seen, mask, caption in zip(found, masks, captions[1:], strict=True):
         x, y, width, height = seen.box.to_coco(image.size)
-        record = {"category": seen.category, "score": round(seen.score, 4), "bbox": [x, y, width, height], "area": width * height}
+        record = {
+            "category": seen.category,
+            "score": round(seen.score, 4),
+            "bbox": [x, y, width, height],
+            "area": width * height,
+        }
         if mask:
             record |= {"area": int(mask.array.sum()), "segmentation": {"size": list(mask.size), "counts": mask.counts}}
         annotations.append(record | ({"caption": caption} if caption else {}))
@@ -98,9 +114,13 @@ def label(models: Models, image: Image, name: str) -> dict:
 
 
 def _captions(captioner: Captioner, image: Image, found: list[Detection]) -> list[str]:
-    """That of the picture, then of each instance; empty where it is too small. What it is, is said if the model does not."""
+    """That of the picture, then of each instance; empty where it is too small. What it is, is said if the model does
+    not.
+    """
     large = [seen for seen in found if _pixels(seen.box, image) >= SMALLEST_PX]
-    first, *others = captioner.captions([image, *(image.crop([round(v) for v in seen.box.to_corners(image.size)]) for seen in large)])
+    first, *others = captioner.captions(
+        [image, *(image.crop([round(v) for v in seen.box.to_corners(image.size)]) for seen in large)]
+    )
     said = {id(seen): words if seen.category.lower() in words.lower() else f"{seen.category}, {words}".rstrip(", ")
             for seen, words in zip(large, others, strict=True)}  # fmt: skip
     return [first, *(said.get(id(seen), "") for seen in found)]
@@ -130,13 +150,23 @@ def write_coco(out: Path, names: list[str]) -> dict:
     labels = list(_labels(out, names))
     kinds = sorted({anno["category"] for one in labels for anno in one["annotations"]})
     categories = {name: number for number, name in enumerate(kinds, start=1)}
-    images, annotations = [], []
+    images = []
+    annotations = []
     for number, one in enumerate(labels, start=1):
         images.append({"id": number, **{key: one[key] for key in ("file_name", "width", "height", "caption")}})
         for anno in one["annotations"]:
-            ids = {"id": len(annotations) + 1, "image_id": number, "category_id": categories[anno["category"]], "iscrowd": 0}
+            ids = {
+                "id": len(annotations) + 1,
+                "image_id": number,
+                "category_id": categories[anno["category"]],
+                "iscrowd": 0,
+            }
             annotations.append(ids | {key: value for key, value in anno.items() if key != "category"})
-    content = {"images": images, "annotations": annotations, "categories": [{"id": n, "name": name} for name, n in categories.items()]}
+    content = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": n, "name": name} for name, n in categories.items()],
+    }
     write_bytes(out / COCO, json.dumps(content, ensure_ascii=False).encode())
     return {"pictures": len(images), "instances": len(annotations), "categories": len(categories)}
 

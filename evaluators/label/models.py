@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from evaluators.detectors.open_words import device
+from evaluators.detectors.open_vocabulary import device
 from evaluators.detectors.weights import model_folder
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats.files import read_bytes
-from instdiff.knowledge import Thing, nouns
 from instdiff.layout import Box, Mask
+from instdiff.world.knowledge import Thing, nouns
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_TAGS, MIN_PROBABILITY = 20, 0.05
-MAX_WORDS, MAX_TOKENS = 3, 40
+MAX_TAGS = 20
+MIN_PROBABILITY = 0.05
+MAX_WORDS = 3
+MAX_TOKENS = 40
 QUESTION = "Describe this picture in one short sentence."
 
 
@@ -55,11 +57,17 @@ class Classifier:
         import torch
 
         with torch.inference_mode():
-            logits = self.model(**self.processor(images=image, return_tensors="pt").to(self.model.device)).logits[0].float()
+            logits = (
+                self.model(**self.processor(images=image, return_tensors="pt").to(self.model.device)).logits[0].float()
+            )
         several = self.model.config.problem_type == "multi_label_classification"
         chances = logits.sigmoid() if several else logits.softmax(dim=0)
         best = chances.topk(min(MAX_TAGS, len(chances)))
-        kept = [index for index, chance in zip(best.indices.tolist(), best.values.tolist(), strict=True) if chance >= MIN_PROBABILITY]
+        kept = [
+            index
+            for index, chance in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            if chance >= MIN_PROBABILITY
+        ]
         labels = [self.model.config.id2label[index] for index in kept or best.indices.tolist()[:1]]
         return list(dict.fromkeys(label.split(",")[0].strip() for label in labels))  # "tabby, tabby cat"
 
@@ -86,7 +94,9 @@ class Captioner:
 
         if self.chats:
             content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
-            asked = self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+            asked = self.processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True
+            )
             inputs = self.processor(images=image, text=asked, return_tensors="pt")
         else:
             inputs = self.processor(images=image, return_tensors="pt")
@@ -111,7 +121,9 @@ class Segmenter:
         if not boxes:
             return []
         corners = [[box.to_corners(image.size) for box in boxes]]
-        inputs = self.processor(images=image, input_boxes=corners, return_tensors="pt").to(self.model.device, torch.float32)
+        inputs = self.processor(images=image, input_boxes=corners, return_tensors="pt").to(
+            self.model.device, torch.float32
+        )
         with torch.inference_mode():
             out = self.model(**{key: inputs[key] for key in ("pixel_values", "input_boxes")}, multimask_output=False)
         sizes = inputs["original_sizes"].cpu(), inputs["reshaped_input_sizes"].cpu()
@@ -130,7 +142,9 @@ def load_tagger(name: str) -> Tagger:
 
 def things_in(caption: str) -> list[str]:
     """The known things that a caption speaks of, longest names first: "a hot dog on a table" -> hot dog, table."""
-    words, found, at = "".join(c if c.isalnum() or c in "'-" else " " for c in caption.lower()).split(), [], 0
+    words = "".join(c if c.isalnum() or c in "'-" else " " for c in caption.lower()).split()
+    found = []
+    at = 0
     while at < len(words):
         for length in range(min(MAX_WORDS, len(words) - at), 0, -1):
             noun = nouns().get(" ".join(words[at : at + length]))

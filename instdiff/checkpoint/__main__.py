@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from instdiff.command_line import Parser
+from instdiff.cli import Parser
 from instdiff.errors import BadInput, InstDiffError
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT = 2
+INTERRUPTED = 130
 
 EXAMPLES = """\
 CHECKPOINT is one of
@@ -38,24 +39,37 @@ exit codes: 0 done, 2 bad input (one line says what and where)
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m instdiff.checkpoint",
-        description="InstanceDiffusion and Stable Diffusion 1.x checkpoints become a model folder in diffusers layout, and back.",
+        description=(
+            "InstanceDiffusion and Stable Diffusion 1.x checkpoints become a model folder in diffusers layout, and"
+            " back."
+        ),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     out = "the model folder (or, with --to-reference, the file) to write"
-    stock = "take only Stable Diffusion's first convolution from here; also SD_v1_5_input_conv_weight_bias.pth of the reference"
-    tokenizer = "CLIP's tokenizer: vocab.json and merges.txt; a config.json beside them tells the heads of an unusual text encoder"
+    stock = (
+        "take only Stable Diffusion's first convolution from here; also SD_v1_5_input_conv_weight_bias.pth of the"
+        " reference"
+    )
+    tokenizer = (
+        "CLIP's tokenizer: vocab.json and merges.txt; a config.json beside them tells the heads of an unusual text"
+        " encoder"
+    )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="a file or folder, see below")
     parser.add_argument("--out", metavar="PATH", type=Path, required=True, help=out)
-    parser.add_argument("--backbone", metavar="SD", type=Path, help="put the blocks on this Stable Diffusion 1.x: file or folder")
+    parser.add_argument(
+        "--backbone", metavar="SD", type=Path, help="put the blocks on this Stable Diffusion 1.x: file or folder"
+    )
     parser.add_argument("--stock", metavar="SD", type=Path, help=stock)
     parser.add_argument("--lora", metavar="FILE", type=Path, help="merge a LoRA (diffusers, peft or kohya)")
     parser.add_argument("--lora-scale", metavar="X", type=float, default=1.0, help="strength of the LoRA (1.0)")
     parser.add_argument("--tokenizer", metavar="FOLDER", type=Path, help=tokenizer)
     averaged = "averaged weights, where there are some (yes)"
     parser.add_argument("--ema", action=argparse.BooleanOptionalAction, default=True, help=averaged)
-    parser.add_argument("--dtype", choices=("fp16", "fp32"), help="precision of the weights that are written (as they are)")
+    parser.add_argument(
+        "--dtype", choices=("fp16", "fp32"), help="precision of the weights that are written (as they are)"
+    )
     parser.add_argument("--to-reference", action="store_true", help="write a .pth with the reference's names")
     parser.add_argument("--force", action="store_true", help="replace a model folder or file that exists")
     return parser
@@ -96,7 +110,10 @@ def run(args: argparse.Namespace) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("converting", total=model.nbytes)
-        on_bytes = lambda count: progress.advance(task, count)  # noqa: E731
+
+        def on_bytes(count):
+            return progress.advance(task, count)
+
         if args.to_reference:
             from instdiff.checkpoint.reference import reference_content
 
@@ -114,7 +131,9 @@ def show(model, console) -> None:
 
     table = Table("source", "part", *("tensors read", "converted", "left out", "made new"))
     for row in model.rows:
-        table.add_row(row.source, row.part, *(str(n) for n in (row.read, row.converted, row.read - row.converted, row.new)))
+        table.add_row(
+            row.source, row.part, *(str(n) for n in (row.read, row.converted, row.read - row.converted, row.new))
+        )
     console.print(table)
     for row in model.rows:
         for reason, names in row.left_out.items():

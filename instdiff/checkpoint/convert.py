@@ -15,21 +15,23 @@ import torch
 from diffusers import PNDMScheduler
 
 from instdiff.checkpoint import models
-from instdiff.checkpoint.account import DIFFUSERS, FIRST_CONV, OURS, PARTS, STABLE, Row, Source
+from instdiff.checkpoint.conversion_report import DIFFUSERS, FIRST_CONV, OURS, PARTS, STABLE, Row, Source
 from instdiff.checkpoint.lora import merge_lora, read_lora
 from instdiff.checkpoint.schedule import BETAS, STEPS
 from instdiff.checkpoint.sources import open_source, read_json
 from instdiff.checkpoint.tensors import Lazy, in_dtype, write_safetensors
 from instdiff.engine import read_defaults
 from instdiff.errors import BadInput
-from instdiff.settings import ModelDefaults
+from instdiff.render_settings import ModelDefaults
 
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 
 @dataclass
 class Model:
-    """A whole model that is not read yet, its names and shapes checked, with the account of where everything comes from."""
+    """A whole model that is not read yet, its names and shapes checked, with the account of where everything comes
+    from.
+    """
 
     parts: dict[str, dict[str, Lazy]]
     empty: dict[str, object]  # each part's model, without memory
@@ -63,15 +65,21 @@ def assemble(
     """
     source = open_source(checkpoint, ema)
     if source.kind == FIRST_CONV:
-        raise BadInput(str(checkpoint), "is a first convolution alone; give it with --stock, beside an InstanceDiffusion checkpoint")
-    sources, notes = [source], [f"{checkpoint.name} is: {source.kind}"]
+        raise BadInput(
+            str(checkpoint),
+            "is a first convolution alone; give it with --stock, beside an InstanceDiffusion checkpoint",
+        )
+    sources = [source]
+    notes = [f"{checkpoint.name} is: {source.kind}"]
     for path, put in ((backbone, _put_on_backbone), (stock, _put_stock_convolution)):
         if path:
             sources.append(open_source(path, ema))
             notes.append(put(source, sources[-1]))
     made = None if source.parts["unifusion"] else _add_closed_blocks(source, notes)
     if "stock_conv_in.weight" not in source.parts["unet"]:
-        notes.append("no stock first convolution (--stock): steps without grounding run on the trained one, unlike the reference")
+        notes.append(
+            "no stock first convolution (--stock): steps without grounding run on the trained one, unlike the reference"
+        )
 
     folder = tokenizer or next((s.tokenizer for s in reversed(sources) if s.tokenizer), None)
     words = models.load_tokenizer(folder)
@@ -83,7 +91,9 @@ def assemble(
         sources.append(Source(lora, "LoRA", rows={"lora": Row(lora.name, "LoRA", read=len(tensors))}))
         notes.append(f"{lora.name} is merged into {count} weights with scale {lora_scale:g}")
     target = DTYPES[dtype] if dtype else None
-    parts = {part: {name: in_dtype(f"{part} {name}", t, target) for name, t in source.parts[part].items()} for part in PARTS}
+    parts = {
+        part: {name: in_dtype(f"{part} {name}", t, target) for name, t in source.parts[part].items()} for part in PARTS
+    }
     rows = [row for each in sources for row in each.rows.values()] + list((made or {}).values())
     return Model(parts, empty, words, checkpoint if source.kind == OURS else None, rows, notes)
 
@@ -101,7 +111,9 @@ def write_folder(model: Model, out: Path, force: bool, on_bytes: Callable[[int],
             if part == "text_encoder":
                 config.architectures = ["CLIPTextModel"]
                 config.save_pretrained(folder / part)
-                weights = {f"text_model.{name}": tensor for name, tensor in model.parts[part].items()}  # as everybody's folders have it
+                weights = {
+                    f"text_model.{name}": tensor for name, tensor in model.parts[part].items()
+                }  # as everybody's folders have it
                 write_safetensors(folder / part / "model.safetensors", weights, on_bytes)
             else:
                 model.empty[part].save_config(folder / part)
@@ -127,8 +139,8 @@ def write_checkpoint(content: dict, nbytes: int, out: Path, force: bool) -> None
 def scheduler() -> PNDMScheduler:
     """The reference's PLMS sampler on Stable Diffusion's noise schedule.
 
-    PLMS cuts nothing and knows no ``clip_sample``; it is there, as in Stable Diffusion's own configuration, for schedulers that are
-    made from this one and would cut latents to -1..1: DDIM, DDPM and their kin.
+    PLMS cuts nothing and knows no ``clip_sample``; it is there, as in Stable Diffusion's own configuration, for
+    schedulers that are made from this one and would cut latents to -1..1: DDIM, DDPM and their kin.
     """
     plms = PNDMScheduler(
         num_train_timesteps=STEPS, beta_start=BETAS[0], beta_end=BETAS[1], beta_schedule="scaled_linear", skip_prk_steps=True,
@@ -149,9 +161,12 @@ def _put_on_backbone(source: Source, other: Source) -> str:
     if other.kind not in (STABLE, DIFFUSERS) or not source.parts["unifusion"]:
         raise BadInput("backbone", f"{other.path.name} ({other.kind}) under {source.path.name} ({source.kind}) makes no sense; "
                        "give an InstanceDiffusion checkpoint, and --backbone with a Stable Diffusion 1.x")  # fmt: skip
-    name, reason = other.path.name, f"those of {other.path.name} are used"
+    name = other.path.name
+    reason = f"those of {other.path.name} are used"
     # The trained first convolution belongs to InstanceDiffusion; the backbone's own is for the steps without grounding.
-    base = {f"stock_{key}" if key.startswith("conv_in.") else key: tensor for key, tensor in other.parts["unet"].items()}
+    base = {
+        f"stock_{key}" if key.startswith("conv_in.") else key: tensor for key, tensor in other.parts["unet"].items()
+    }
     source.drop("unet", [key for key in source.parts["unet"] if key in base], reason)
     source.parts["unet"] |= base
     for part in ("vae", "text_encoder"):
@@ -167,7 +182,9 @@ def _put_stock_convolution(source: Source, other: Source) -> str:
     """Take Stable Diffusion's own first convolution from another file, and nothing else."""
     conv = {f"stock_{key}": tensor for key, tensor in other.parts["unet"].items() if key.startswith("conv_in.")}
     if other.kind not in (STABLE, DIFFUSERS, FIRST_CONV) or not source.parts["unifusion"]:
-        raise BadInput("stock", f"{other.path.name} ({other.kind}) has no first convolution for {source.path.name} ({source.kind})")
+        raise BadInput(
+            "stock", f"{other.path.name} ({other.kind}) has no first convolution for {source.path.name} ({source.kind})"
+        )
     source.drop("unet", [key for key in source.parts["unet"] if key in conv], f"that of {other.path.name} is used")
     for part in PARTS:
         rest = [key for key in other.parts[part] if not (part == "unet" and key.startswith("conv_in."))]
@@ -178,19 +195,27 @@ def _put_stock_convolution(source: Source, other: Source) -> str:
 
 def _add_closed_blocks(source: Source, notes: list[str]) -> dict[str, Row]:
     """Make room for InstanceDiffusion's blocks in a plain Stable Diffusion."""
-    notes.append("InstanceDiffusion's blocks are made new, with closed gates: it paints as before and ignores places, until it is trained")
+    notes.append(
+        "InstanceDiffusion's blocks are made new, with closed gates: it paints as before and ignores places, until it"
+        " is trained"
+    )
     source.parts["unet"] |= {f"stock_{key}": t for key, t in source.parts["unet"].items() if key.startswith("conv_in.")}
     return {"stock": Row("made here", "unet: a copy of the first convolution", new=2)}
 
 
 def _configs(source: Source, words, folder: Path | None) -> dict[str, dict]:
     """Each part's configuration: the source's own, or what the tensors say."""
-    parts, own = source.parts, source.configs
+    parts = source.parts
+    own = source.configs
     try:
         unet = own.get("unet") or models.unet_config(parts["unet"], source.heads)
         text = own.get("text_encoder") or models.text_config(parts["text_encoder"], words, folder)
         size = unet["cross_attention_dim"]
-        closed = {"text_dim": parts["text_encoder"]["embeddings.token_embedding.weight"].shape[1], "out_dim": size, "mid_dim": 4 * size}
+        closed = {
+            "text_dim": parts["text_encoder"]["embeddings.token_embedding.weight"].shape[1],
+            "out_dim": size,
+            "mid_dim": 4 * size,
+        }
         places = own.get("unifusion") or (models.unifusion_config(parts["unifusion"]) if parts["unifusion"] else closed)
         return {
             "unet": unet | {"has_stock_conv_in": "stock_conv_in.weight" in parts["unet"]},
@@ -203,7 +228,9 @@ def _configs(source: Source, words, folder: Path | None) -> dict[str, dict]:
 
 
 def _fit(source: Source, configs: dict[str, dict], made: dict[str, Row] | None) -> dict[str, object]:
-    """Each part's empty model, whose tensors are exactly those of the source, and (if ``made``) new blocks where it has none."""
+    """Each part's empty model, whose tensors are exactly those of the source, and (if ``made``) new blocks where it has
+    none.
+    """
     empty = {}
     for part, config in configs.items():
         empty[part] = models.empty_model(part, config)
@@ -218,15 +245,15 @@ def _fit(source: Source, configs: dict[str, dict], made: dict[str, Row] | None) 
 
 def _index(model: Model) -> dict:
     defaults = read_defaults(model.folder) if model.folder else ModelDefaults()
-    vae = "instdiff.autoencoder" if type(model.empty["vae"]).__name__ == "PatchAutoencoder" else "diffusers"
+    vae = "instdiff.model.autoencoder" if type(model.empty["vae"]).__name__ == "PatchAutoencoder" else "diffusers"
     return {
         "_class_name": "InstanceDiffusionPipeline",
         "_diffusers_version": version("diffusers"),
         "scheduler": ["diffusers", "PNDMScheduler"],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["instdiff.unet", "InstanceUNet"],
-        "unifusion": ["instdiff.unifusion", "UniFusion"],
+        "unet": ["instdiff.model.unet", "InstanceUNet"],
+        "unifusion": ["instdiff.model.unifusion", "UniFusion"],
         "vae": [vae, type(model.empty["vae"]).__name__],
         **defaults.model_dump(),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from instdiff import keys
+from instdiff.checkpoint import parameter_names
 from instdiff.checkpoint.pickles import read_pickle
 from instdiff.checkpoint.sources import flat, read_json
 from instdiff.checkpoint.tensors import Lazy, read_safetensors, safetensors_metadata
@@ -24,7 +24,8 @@ _ENDINGS = [
 
 
 def read_lora(path: Path) -> tuple[dict[str, Lazy], dict[str, float]]:
-    """The tensors of a LoRA file, and the alpha of each part ("unet", "text_encoder", or "" for all) that is written beside them.
+    """The tensors of a LoRA file, and the alpha of each part ("unet", "text_encoder", or "" for all) that is written
+    beside them.
 
     Raises:
         BadInput: the file cannot be read, or is trained in a way that is not merged here.
@@ -33,15 +34,22 @@ def read_lora(path: Path) -> tuple[dict[str, Lazy], dict[str, float]]:
         raise BadInput(str(path), "there is no such file")
     beside = path.with_name("adapter_config.json")
     if path.suffix != ".safetensors":
-        tensors, notes = flat(read_pickle(path), path), {}
+        tensors = flat(read_pickle(path), path)
+        notes = {}
     elif path.stem == "adapter_model" and beside.is_file():
-        tensors, notes = read_safetensors(path), read_json(beside)
+        tensors = read_safetensors(path)
+        notes = read_json(beside)
     else:
-        tensors, notes = read_safetensors(path), read_notes(path)
+        tensors = read_safetensors(path)
+        notes = read_notes(path)
     for note, value in notes.items():
         if value and note.rpartition(".")[2] in ("use_dora", "use_rslora", "alpha_pattern"):
             raise BadInput(str(path), f"is a LoRA with {note}, which is not merged here")
-    return tensors, {note.rpartition(".")[0]: float(value) for note, value in notes.items() if note.rpartition(".")[2] == "lora_alpha"}
+    return tensors, {
+        note.rpartition(".")[0]: float(value)
+        for note, value in notes.items()
+        if note.rpartition(".")[2] == "lora_alpha"
+    }
 
 
 def read_notes(path: Path) -> dict:
@@ -53,7 +61,9 @@ def read_notes(path: Path) -> dict:
     return notes if isinstance(notes, dict) else {}
 
 
-def merge_lora(lora: dict[str, Lazy], alphas: dict[str, float], parts: dict[str, dict[str, Lazy]], scale: float, field: str) -> int:
+def merge_lora(
+    lora: dict[str, Lazy], alphas: dict[str, float], parts: dict[str, dict[str, Lazy]], scale: float, field: str
+) -> int:
     """Add ``scale * alpha / rank * up @ down`` to the weights that a LoRA is about.
 
     Args:
@@ -78,7 +88,9 @@ def merge_lora(lora: dict[str, Lazy], alphas: dict[str, float], parts: dict[str,
         if not {"down", "up"} <= pieces.keys():
             raise BadInput(field, f"{part} {weight} has only {', '.join(sorted(pieces))} of the two factors")
         alpha = float(pieces["alpha"].load()) if "alpha" in pieces else alphas.get(part, alphas.get(""))
-        parts[part][weight] = _merged(parts[part][weight], pieces["down"], pieces["up"], alpha, scale, f"{field}: {part} {weight}")
+        parts[part][weight] = _merged(
+            parts[part][weight], pieces["down"], pieces["up"], alpha, scale, f"{field}: {part} {weight}"
+        )
     return len(found)
 
 
@@ -90,7 +102,11 @@ def _layers(parts: dict[str, dict[str, Lazy]]) -> dict[str, tuple[str, str]]:
             if not weight.endswith(".weight") or weight.startswith("stock_conv_in."):
                 continue
             layer = weight.removesuffix(".weight")
-            names = [layer, keys.reference_unet_key(weight).removesuffix(".weight")] if part == "unet" else [layer, f"text_model.{layer}"]
+            names = (
+                [layer, parameter_names.reference_unet_key(weight).removesuffix(".weight")]
+                if part == "unet"
+                else [layer, f"text_model.{layer}"]
+            )
             for name in names:
                 layers[f"{others[0]}.{name}"] = layers[f"{others[1]}_{name.replace('.', '_')}"] = part, weight
                 if part == "unet":
@@ -111,8 +127,15 @@ def _parse(name: str, field: str) -> tuple[str, str]:
 def _merged(weight: Lazy, down: Lazy, up: Lazy, alpha: float | None, scale: float, field: str) -> Lazy:
     """The weight with a low-rank change; where a file says no alpha, it is the rank."""
     rank = down.shape[0]
-    if up.shape[1:2] != (rank,) or math.prod(up.shape[2:]) != 1 or up.shape[0] * math.prod(down.shape[1:]) != math.prod(weight.shape):
-        raise BadInput(field, f"factors of shape {list(up.shape)} and {list(down.shape)} do not fit a weight of {list(weight.shape)}")
+    if (
+        up.shape[1:2] != (rank,)
+        or math.prod(up.shape[2:]) != 1
+        or up.shape[0] * math.prod(down.shape[1:]) != math.prod(weight.shape)
+    ):
+        raise BadInput(
+            field,
+            f"factors of shape {list(up.shape)} and {list(down.shape)} do not fit a weight of {list(weight.shape)}",
+        )
     strength = scale if alpha is None else scale * alpha / rank
 
     def add(value: torch.Tensor) -> torch.Tensor:

@@ -12,11 +12,11 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from instdiff.autoencoder import PatchAutoencoder
 from instdiff.checkpoint.tensors import Lazy
 from instdiff.errors import BadInput
-from instdiff.unet import InstanceUNet
-from instdiff.unifusion import UniFusion
+from instdiff.model.autoencoder import PatchAutoencoder
+from instdiff.model.unet import InstanceUNet
+from instdiff.model.unifusion import UniFusion
 
 CLIP = "openai/clip-vit-large-patch14"
 FETCH_TOKENIZER = f"hf download {CLIP} vocab.json merges.txt tokenizer_config.json config.json"
@@ -88,7 +88,9 @@ def vae_config(tensors: Tensors, scaling_factor: float) -> dict:
         "out_channels": tensors["decoder.conv_out.weight"].shape[0],
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
-        "block_out_channels": [tensors[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)],
+        "block_out_channels": [
+            tensors[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)
+        ],
         "layers_per_block": _count(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
         "latent_channels": tensors["post_quant_conv.weight"].shape[0],
         "sample_size": 512,
@@ -109,7 +111,9 @@ def text_config(tensors: Tensors, tokenizer: CLIPTokenizer, tokenizer_folder: Pa
         told = told.get("text_config", told)
     elif hidden != 768:
         raise BadInput(
-            "tokenizer", f"a text encoder of size {hidden} is not Stable Diffusion's; name a folder that has its config.json as well"
+            "tokenizer",
+            f"a text encoder of size {hidden} is not Stable Diffusion's; name a folder that has its config.json as"
+            " well",
         )
     return {
         "vocab_size": words,
@@ -147,7 +151,9 @@ def empty_model(part: str, config: dict):
 def expected_shapes(part: str, model) -> dict[str, tuple[int, ...]]:
     """{name: shape} of what the part's model must be given."""
     state = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    return {name.removeprefix("text_model."): shape for name, shape in state.items()} if part == "text_encoder" else state
+    return (
+        {name.removeprefix("text_model."): shape for name, shape in state.items()} if part == "text_encoder" else state
+    )
 
 
 def check(part: str, tensors: Tensors, shapes: dict[str, tuple[int, ...]]) -> None:
@@ -163,12 +169,16 @@ def check(part: str, tensors: Tensors, shapes: dict[str, tuple[int, ...]]) -> No
     for name, shape in shapes.items():
         if tensors[name].shape != shape:
             raise BadInput(
-                part, f"{name} has shape {list(tensors[name].shape)} where the model has {list(shape)}; is it Stable Diffusion 1.x?"
+                part,
+                f"{name} has shape {list(tensors[name].shape)} where the model has {list(shape)}; is it Stable"
+                " Diffusion 1.x?",
             )
 
 
 def new_tensors(shapes: dict[str, tuple[int, ...]], names: Iterable[str]) -> Tensors:
-    """Untrained blocks of InstanceDiffusion, their gates closed: the backbone paints as it did before. The same every time."""
+    """Untrained blocks of InstanceDiffusion, their gates closed: the backbone paints as it did before. The same every
+    time.
+    """
     return {name: Lazy(shapes[name], torch.float32, _maker(name, shapes[name])) for name in names}
 
 

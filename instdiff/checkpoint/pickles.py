@@ -1,12 +1,9 @@
-"""Pickled checkpoints as data: tensors, plain containers and inert records. Nothing that a pickle names is run.
-
-A pickle is a program that names functions to call. Here every name is looked up in the short lists below, exactly
-(a dotted name inside an allowed module is another name), and stands for a harmless replacement of our own.
-"""
+"""Pickled checkpoints as data: tensors, plain containers and inert records. Nothing that a pickle names is run."""
 
 from __future__ import annotations
 
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections.abc import Callable
@@ -15,9 +12,54 @@ from pathlib import Path
 
 import torch
 
-from instdiff.checkpoint.opcodes import check_opcodes
 from instdiff.checkpoint.tensors import Extent, Lazy, view
 from instdiff.errors import BadInput
+
+MAX_OPCODES = 500_000  # a model of 1199 tensors with averages and the state of its training takes 181,000
+MAX_DEPTH = 100  # tuples in tuples
+MARK = -1
+
+
+def check_opcodes(file) -> None:
+    """Read a pickle's commands up to its end; nothing is made of them.
+
+    Raises:
+        ValueError: it is no pickle, or asks for more than its size accounts for.
+    """
+    stack: list[int] = []  # how deep tuples are nested in each value
+    memo: dict[int, int] = {}
+    for count, (code, argument, _) in enumerate(pickletools.genops(file)):
+        name = code.name
+        if count > MAX_OPCODES:
+            raise ValueError("too many commands")
+        if name == "MEMOIZE":
+            memo[len(memo)] = stack[-1]
+        elif name.endswith("PUT"):
+            if argument > count:
+                raise ValueError("a memo with holes")
+            memo[argument] = stack[-1]
+        elif name.endswith("GET"):
+            stack.append(memo[argument])
+        elif name == "MARK":
+            stack.append(MARK)
+        else:
+            _apply(code, name, stack)
+
+
+def _apply(code, name: str, stack: list[int]) -> None:
+    """What a command does to the stack; what it leaves there is as deep as the deepest value that it takes."""
+    taken = []
+    if pickletools.markobject in code.stack_before:
+        while (depth := stack.pop()) != MARK:
+            taken.append(depth)
+        taken += [stack.pop() for _ in range(code.stack_before.index(pickletools.markobject))]
+    else:
+        taken += [stack.pop() for _ in code.stack_before]
+    depth = max(taken, default=0) + name.startswith("TUPLE")
+    if depth > MAX_DEPTH:
+        raise ValueError("tuples in tuples without end")
+    stack += [depth] * len(code.stack_after)
+
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 MAX_INDEX = 1 << 23  # bytes; a model of 1199 tensors with averages and the state of its training takes 0.5 MB
@@ -27,7 +69,8 @@ _STORAGES = {
     "LongStorage": torch.int64, "IntStorage": torch.int32, "ShortStorage": torch.int16, "CharStorage": torch.int8,
     "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
 }  # fmt: skip
-# Classes whose objects are kept as records: OmegaConf's (the published model holds its configuration), and what trainers
+# Classes whose objects are kept as records: OmegaConf's (the published model holds its configuration), and what
+# trainers
 # leave in Stable Diffusion checkpoints.
 _RECORDS = {
     *(("builtins", name) for name in ("dict", "list", "tuple", "set", "int", "long", "float", "complex", "bool", "str", "bytes")),
@@ -55,7 +98,8 @@ class Record:
 
     def __new__(cls, *args, **_):
         record = super().__new__(cls)
-        record.args, record.state = args, {}
+        record.args = args
+        record.state = {}
         return record
 
     def __init__(self, *_, **__):
@@ -97,7 +141,8 @@ class _Reader(pickle.Unpickler):
 
     def __init__(self, file, path: Path, extent_of: Callable[[_Storage], Extent] | None):
         super().__init__(file, encoding="utf-8")
-        self.path, self.extent_of = path, extent_of
+        self.path = path
+        self.extent_of = extent_of
         self.calls = {
             ("collections", "OrderedDict"): lambda *items: Table(*items),
             ("collections", "defaultdict"): lambda *_: {},
@@ -121,7 +166,10 @@ class _Reader(pickle.Unpickler):
             elif place in _RECORDS:
                 self.known[place] = type(name, (Record,), {})
             else:
-                raise BadInput(str(self.path), f"refused: it asks to run {module}.{name}, which no checkpoint needs; nothing was run")
+                raise BadInput(
+                    str(self.path),
+                    f"refused: it asks to run {module}.{name}, which no checkpoint needs; nothing was run",
+                )
         return self.known[place]
 
     def persistent_load(self, pid) -> _Storage:
@@ -137,7 +185,8 @@ class _Reader(pickle.Unpickler):
 
 
 def read_pickle(path: Path):
-    """What `torch.save` wrote: nested dicts and lists, with a `Lazy` for every tensor and a `Record` for every other object.
+    """What `torch.save` wrote: nested dicts and lists, with a `Lazy` for every tensor and a `Record` for every other
+    object.
 
     Raises:
         BadInput: the file asks to run something, or is damaged, cut off or of another kind.
@@ -169,7 +218,9 @@ def _read_zip(path: Path):
                 raise ValueError("a storage has the wrong size")
             archive.fp.seek(entry.header_offset + 26)
             name_length, extra_length = struct.unpack("<HH", archive.fp.read(4))
-            return Extent(path, entry.header_offset + 30 + name_length + extra_length, storage.count, storage.dtype, entry.CRC)
+            return Extent(
+                path, entry.header_offset + 30 + name_length + extra_length, storage.count, storage.dtype, entry.CRC
+            )
 
         with archive.open(index) as file:
             check_opcodes(file)

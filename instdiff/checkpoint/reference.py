@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from diffusers import AutoencoderKL
 
-from instdiff import keys
+from instdiff.checkpoint import parameter_names
 from instdiff.checkpoint.convert import Model
 from instdiff.checkpoint.schedule import BETAS, STEPS, schedule_buffers
 from instdiff.errors import BadInput
@@ -29,7 +29,10 @@ def reference_content(model: Model, on_bytes: Callable[[int], None] = lambda cou
         or unet.instance_masked
         or (len(unet.block_out_channels), unet.layers_per_block) != (4, 2)
     ):
-        raise BadInput("to_reference", "this model has parts that the reference has not; only models of Stable Diffusion 1.x can go back")
+        raise BadInput(
+            "to_reference",
+            "this model has parts that the reference has not; only models of Stable Diffusion 1.x can go back",
+        )
 
     content = {"model": {}, "text_encoder": {}, "autoencoder": {}, "sd_first_conv": {}}
     for part, tensors in model.parts.items():
@@ -39,18 +42,22 @@ def reference_content(model: Model, on_bytes: Callable[[int], None] = lambda cou
             if name.startswith("stock_conv_in."):
                 content["sd_first_conv"][name.removeprefix("stock_conv_in.")] = value
             elif part == "unet":
-                content["model"][keys.reference_unet_key(name, tuple(unet.attention_levels))] = value
+                content["model"][parameter_names.reference_unet_key(name, tuple(unet.attention_levels))] = value
             elif part == "unifusion":
-                content["model"][keys.reference_unifusion_key(name)] = value
+                content["model"][parameter_names.reference_unifusion_key(name)] = value
             elif part == "vae":
-                theirs = keys.reference_vae_key(name, len(vae.block_out_channels))
+                theirs = parameter_names.reference_vae_key(name, len(vae.block_out_channels))
                 linear = ".attn_1." in theirs and value.dim() == 2
                 content["autoencoder"][theirs] = value[..., None, None] if linear else value
             else:
                 content["text_encoder"][f"transformer.text_model.{name}"] = value
     positions = model.empty["text_encoder"].config.max_position_embeddings
     content["text_encoder"]["transformer.text_model.embeddings.position_ids"] = torch.arange(positions)[None]
-    content |= {"ema": content["model"], "diffusion": schedule_buffers(), "config_dict": {"_content": _config(unet, unifusion, vae)}}
+    content |= {
+        "ema": content["model"],
+        "diffusion": schedule_buffers(),
+        "config_dict": {"_content": _config(unet, unifusion, vae)},
+    }
     if not content["sd_first_conv"]:
         del content["sd_first_conv"]
     return content
@@ -59,10 +66,20 @@ def reference_content(model: Model, on_bytes: Callable[[int], None] = lambda cou
 def _config(unet, unifusion, vae) -> dict:
     """What the reference builds its models from."""
     width = unet.block_out_channels[0]
-    tokenizer = {"in_dim": unifusion.text_dim, "out_dim": unifusion.out_dim, "mid_dim": unifusion.mid_dim, "use_seperate_tokenizer": True}
+    tokenizer = {
+        "in_dim": unifusion.text_dim,
+        "out_dim": unifusion.out_dim,
+        "mid_dim": unifusion.mid_dim,
+        "use_seperate_tokenizer": True,
+    }
     # Boxes and points are kept, as in the reference's default for tests.
     tokenizer |= {f"train_add_{kind}": True for kind in ("boxes", "points", "scribbles", "masks")}
-    tokenizer |= {"test_drop_boxes": False, "test_drop_points": False, "test_drop_scribbles": True, "test_drop_masks": True}
+    tokenizer |= {
+        "test_drop_boxes": False,
+        "test_drop_points": False,
+        "test_drop_scribbles": True,
+        "test_drop_masks": True,
+    }
     places = {"target": "ldm.modules.diffusionmodules.text_grounding_net.UniFusion", "params": tokenizer}
     model = {
         "image_size": 64, "in_channels": unet.in_channels, "out_channels": unet.out_channels, "model_channels": width,

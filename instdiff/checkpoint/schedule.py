@@ -6,12 +6,15 @@ from functools import lru_cache
 
 import torch
 
-BETAS, STEPS = (0.00085, 0.012), 1000
+BETAS = (0.00085, 0.012)
+STEPS = 1000
 
 
 @lru_cache(maxsize=1)
 def schedule_buffers() -> dict[str, torch.Tensor]:
-    """{name: (1000,) float32}: the twelve buffers of a DDPM with scaled-linear betas (Ho et al., 2020, equations 4 to 12)."""
+    """{name: (1000,) float32}: the twelve buffers of a DDPM with scaled-linear betas (Ho et al., 2020, equations 4 to
+    12).
+    """
     betas = torch.linspace(BETAS[0] ** 0.5, BETAS[1] ** 0.5, STEPS, dtype=torch.float64) ** 2
     kept = (1 - betas).cumprod(0)
     before = torch.cat([kept.new_ones(1), kept[:-1]])

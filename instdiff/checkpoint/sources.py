@@ -7,16 +7,20 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from instdiff import keys
-from instdiff.checkpoint.account import DIFFUSERS, FIRST_CONV, INSTANCE, OURS, PARTS, STABLE, Source
+from instdiff.checkpoint import parameter_names
+from instdiff.checkpoint.conversion_report import DIFFUSERS, FIRST_CONV, INSTANCE, OURS, PARTS, STABLE, Source
 from instdiff.checkpoint.pickles import Record, read_pickle, value_at
 from instdiff.checkpoint.schedule import BETAS, schedule_buffers
 from instdiff.checkpoint.tensors import Lazy, read_safetensors
 from instdiff.errors import BadInput
 
-TRAINING, SCHEDULE, COUNTED = "state of the training", "noise schedule, which the scheduler computes", "0, 1, 2, ..., counted by the model"
+TRAINING = "state of the training"
+SCHEDULE = "noise schedule, which the scheduler computes"
+COUNTED = "0, 1, 2, ..., counted by the model"
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-MAX_NODES, MAX_NAME, MAX_POSITIONS = 200_000, 2_000, 1_000_000  # values, letters, bytes
+MAX_NODES = 200_000
+MAX_NAME = 2_000
+MAX_POSITIONS = 1_000_000  # values, letters, bytes
 
 
 def open_source(path: Path, ema: bool = True) -> Source:
@@ -45,12 +49,16 @@ def open_source(path: Path, ema: bool = True) -> Source:
     names = {name: tensor for name, tensor in names.items() if not name.startswith("state_dict.")}
     if any(name.startswith("model.diffusion_model.") for name in names):
         return _stable(path, names, ema)
-    raise BadInput(str(path), f"is neither an InstanceDiffusion nor a Stable Diffusion 1.x checkpoint; it holds {_some(names or data)}")
+    raise BadInput(
+        str(path),
+        f"is neither an InstanceDiffusion nor a Stable Diffusion 1.x checkpoint; it holds {_some(names or data)}",
+    )
 
 
 def _reference(path: Path, data: dict, ema: bool) -> Source:
     """The published model, and what its training writes."""
-    source, groups = Source(path, INSTANCE), {str(key): value for key, value in data.items()}
+    source = Source(path, INSTANCE)
+    groups = {str(key): value for key, value in data.items()}
     content = groups.pop("config_dict", None)
     content = content.get("_content") if isinstance(content, dict) else content
     source.heads = int(value_at(content, "model", "params", "num_heads") or source.heads)
@@ -63,10 +71,14 @@ def _reference(path: Path, data: dict, ema: bool) -> Source:
             full = f"{group}.{name}" if name else group
             if group == chosen:
                 place = name.startswith("position_net.")
-                part, rename = ("unifusion", keys.unifusion_key) if place else ("unet", keys.unet_key)
+                part, rename = (
+                    ("unifusion", parameter_names.unifusion_key) if place else ("unet", parameter_names.unet_key)
+                )
                 _convert(source, part, full, name, rename, tensor, unexplained)
             elif group == other:
-                source.leave(group, [full], f"{'averaged' if group == 'ema' else 'last'} weights; those of {chosen} are used")
+                source.leave(
+                    group, [full], f"{'averaged' if group == 'ema' else 'last'} weights; those of {chosen} are used"
+                )
             elif group == "sd_first_conv":
                 source.take("unet", full, f"stock_conv_in.{name}", tensor)
             elif group == "autoencoder":
@@ -84,17 +96,22 @@ def _reference(path: Path, data: dict, ema: bool) -> Source:
 
 def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> Source:
     """Stable Diffusion 1.x in one file."""
-    source, unexplained = Source(path, STABLE), []
+    source = Source(path, STABLE)
+    unexplained = []
     prefix = "model.diffusion_model."
-    averaged = {f"model_ema.{name.removeprefix('model.').replace('.', '')}": name for name in names if name.startswith(prefix)}
+    averaged = {
+        f"model_ema.{name.removeprefix('model.').replace('.', '')}": name for name in names if name.startswith(prefix)
+    }
     use_averages = ema and any(name in averaged for name in names)
     for full, tensor in names.items():
         if full.startswith(prefix) and use_averages:
             source.leave("unet", [full], "last weights; the averaged ones are used")
         elif full.startswith(prefix):
-            _convert(source, "unet", full, full.removeprefix(prefix), keys.unet_key, tensor, unexplained)
+            _convert(source, "unet", full, full.removeprefix(prefix), parameter_names.unet_key, tensor, unexplained)
         elif full in averaged and use_averages:
-            _convert(source, "unet", full, averaged[full].removeprefix(prefix), keys.unet_key, tensor, unexplained)
+            _convert(
+                source, "unet", full, averaged[full].removeprefix(prefix), parameter_names.unet_key, tensor, unexplained
+            )
         elif full in averaged:
             source.leave("unet", [full], "averaged weights; the last ones are used")
         elif full.startswith("first_stage_model."):
@@ -112,7 +129,8 @@ def _folder(path: Path) -> Source:
     """A folder in diffusers layout: somebody's Stable Diffusion, or ours."""
     index = read_json(path / "model_index.json")
     ours = index.get("_class_name") == "InstanceDiffusionPipeline"
-    source, unexplained = Source(path, OURS if ours else DIFFUSERS), []
+    source = Source(path, OURS if ours else DIFFUSERS)
+    unexplained = []
     parts = PARTS if ours else ("unet", "vae", "text_encoder")
     for part in parts:
         source.configs[part] = read_json(path / part / "config.json")
@@ -134,12 +152,16 @@ def _folder(path: Path) -> Source:
 
 def _check_kind(source: Source) -> None:
     """Refuse a backbone that the blocks were not made for; shapes tell the rest."""
-    unet, scheduler = source.configs.pop("unet"), source.path / "scheduler" / "scheduler_config.json"
+    unet = source.configs.pop("unet")
+    scheduler = source.path / "scheduler" / "scheduler_config.json"
     heads = unet.get("num_attention_heads") or unet.get("attention_head_dim", source.heads)
     target = read_json(scheduler).get("prediction_type", "epsilon") if scheduler.is_file() else "epsilon"
     if not isinstance(heads, int) or target != "epsilon":
         what = f"attention heads {heads}" if target == "epsilon" else f"prediction_type {target}"
-        raise BadInput(str(source.path), f"has {what}; Stable Diffusion 1.x has the same number of heads everywhere, and predicts epsilon")
+        raise BadInput(
+            str(source.path),
+            f"has {what}; Stable Diffusion 1.x has the same number of heads everywhere, and predicts epsilon",
+        )
     source.heads = heads
 
 
@@ -151,18 +173,29 @@ def _first_conv(path: Path, data: dict) -> Source:
     return source
 
 
-def _convert(source: Source, part: str, full: str, name: str, rename: Callable[[str], str], tensor: Lazy, unexplained: list[str]) -> None:
+def _convert(
+    source: Source, part: str, full: str, name: str, rename: Callable[[str], str], tensor: Lazy, unexplained: list[str]
+) -> None:
     try:
         source.take(part, full, rename(name), tensor)
     except (KeyError, ValueError, AttributeError, IndexError):  # the name fits no pattern
         unexplained.append(full)
 
 
-def _vae(source: Source, full: str, name: str, tensor: Lazy, unexplained: list[str], rename: Callable[[str], str] = keys.vae_key) -> None:
+def _vae(
+    source: Source,
+    full: str,
+    name: str,
+    tensor: Lazy,
+    unexplained: list[str],
+    rename: Callable[[str], str] = parameter_names.vae_key,
+) -> None:
     if name.startswith("loss."):
         source.leave("vae", [full], TRAINING)
         return
-    if re.search(r"\.(to_[qkv]|to_out\.0)\.weight$", rename(name)) and len(tensor.shape) == 4:  # a 1 x 1 convolution is a linear layer
+    if (
+        re.search(r"\.(to_[qkv]|to_out\.0)\.weight$", rename(name)) and len(tensor.shape) == 4
+    ):  # a 1 x 1 convolution is a linear layer
         shape = tensor.shape[:2]
         tensor = tensor.changed(shape, lambda weight: weight.reshape(shape))
     _convert(source, "vae", full, name, rename, tensor, unexplained)
@@ -198,7 +231,8 @@ def _schedule(source: Source, full: str, name: str, tensor: Lazy, unexplained: l
         unexplained.append(full)
     elif tensor.shape != expected.shape or not tensor.load().float().isclose(expected, rtol=2e-3, atol=1e-6).all():
         raise BadInput(
-            str(source.path), f"{full} is not the noise schedule of Stable Diffusion 1.x ({BETAS[0]} to {BETAS[1]}, scaled linear)"
+            str(source.path),
+            f"{full} is not the noise schedule of Stable Diffusion 1.x ({BETAS[0]} to {BETAS[1]}, scaled linear)",
         )
     else:
         source.leave("schedule", [full], SCHEDULE)
@@ -212,12 +246,16 @@ def _explained(source: Source, unexplained: list[str]) -> Source:
 
 def flat(node, path: Path) -> dict[str, Lazy]:
     """Every tensor in nested containers by its dotted path."""
-    found, waiting, seen = {}, [("", node)], 0
+    found = {}
+    waiting = [("", node)]
+    seen = 0
     while waiting:
         name, value = waiting.pop()
         seen += len(value) if isinstance(value, (dict, list, tuple)) else 1
         if seen > MAX_NODES or len(name) > MAX_NAME:
-            raise BadInput(str(path), f"is damaged: it holds more than {MAX_NODES} values, or lists in lists without end")
+            raise BadInput(
+                str(path), f"is damaged: it holds more than {MAX_NODES} values, or lists in lists without end"
+            )
         if isinstance(value, Lazy):
             found[name] = value
         elif isinstance(value, Record):

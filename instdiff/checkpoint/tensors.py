@@ -1,4 +1,6 @@
-"""Tensors that stay in their file until they are asked for, and safetensors files, read and written one tensor at a time."""
+"""Tensors that stay in their file until they are asked for, and safetensors files, read and written one tensor at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class Lazy:
 
 @dataclass(frozen=True)
 class Extent:
-    """Where a run of numbers lies in a file: ``start`` in bytes, ``count`` in numbers; ``crc`` of all its bytes, if known."""
+    """Where a run of numbers lies in a file: ``start`` in bytes, ``count`` in numbers; ``crc`` of all its bytes, if
+    known.
+    """
 
     path: Path
     start: int
@@ -67,7 +71,9 @@ class Extent:
             file.seek(self.start + first * size)
             file.readinto(data)
         if self.crc is not None and count == self.count and zlib.crc32(data) != self.crc:
-            raise BadInput(str(self.path), "is damaged: the bytes of a tensor do not fit their checksum; fetch the file again")
+            raise BadInput(
+                str(self.path), "is damaged: the bytes of a tensor do not fit their checksum; fetch the file again"
+            )
         return torch.frombuffer(data, dtype=self.dtype) if count else torch.empty(0, dtype=self.dtype)
 
 
@@ -124,7 +130,8 @@ def _index(path: Path) -> tuple[dict, int]:
 
 def _entry(path: Path, start: int, size: int, entry: dict) -> Lazy:
     first, last = entry["data_offsets"]
-    dtype, shape = _DTYPES[entry["dtype"]], tuple(int(side) for side in entry["shape"])
+    dtype = _DTYPES[entry["dtype"]]
+    shape = tuple(int(side) for side in entry["shape"])
     if len(shape) > MAX_DIMENSIONS or not isinstance(first, int) or not isinstance(last, int):
         raise ValueError("a tensor has no such shape or place")
     if start + last > size:
@@ -137,7 +144,8 @@ def _entry(path: Path, start: int, size: int, entry: dict) -> Lazy:
 
 def write_safetensors(path: Path, tensors: dict[str, Lazy], on_bytes: Callable[[int], None]) -> None:
     """Write a safetensors file one tensor at a time; ``on_bytes`` is told of every tensor's size in its source."""
-    header, position = {"__metadata__": {"format": "pt"}}, 0
+    header = {"__metadata__": {"format": "pt"}}
+    position = 0
     for name, tensor in sorted(tensors.items()):
         end = position + tensor.nbytes
         header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [position, end]}
@@ -163,7 +171,11 @@ def in_dtype(name: str, tensor: Lazy, dtype: torch.dtype | None) -> Lazy:
         value = tensor.load()
         cast = value.to(target)
         if not cast.isfinite().all():
-            cure = f"too large for {str(target)[6:]}; use --dtype fp32" if value.isfinite().all() else "not finite; the file is damaged"
+            cure = (
+                f"too large for {str(target)[6:]}; use --dtype fp32"
+                if value.isfinite().all()
+                else "not finite; the file is damaged"
+            )
             raise BadInput(name, f"holds values that are {cure}")
         return cast
 

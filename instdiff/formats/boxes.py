@@ -11,7 +11,7 @@ import warnings
 from typing import Literal, NamedTuple
 
 from instdiff.errors import BadInput
-from instdiff.formats.values import numbers, text
+from instdiff.formats.fields import numbers, text
 from instdiff.layout import Box, Point
 
 TOLERANCE_PX = 1.0  # boxes that were rounded outwards reach this far past the border; they are cut in silence
@@ -61,9 +61,9 @@ def box_format(annos: list[dict], size: tuple[int, int]) -> BoxFormat:
         size: (width, height) of the canvas in pixels.
 
     Returns:
-        ``xywh`` where nothing speaks against it, for that is what the format says. Boxes that leave the canvas as ``xywh``
-        are evidence for ``corners``; a box whose third or fourth number is not above its first or second is proof
-        that it is no corner box.
+        ``xywh`` where nothing speaks against it, for that is what the format says. Boxes that leave the canvas as
+        ``xywh`` are evidence for ``corners``; a box whose third or fourth number is not above its first or second is
+        proof that it is no corner box.
 
     Raises:
         BadInput: more boxes speak for corners than against, yet some cannot be corners: the file mixes formats.
@@ -71,11 +71,15 @@ def box_format(annos: list[dict], size: tuple[int, int]) -> BoxFormat:
     boxes = list(read_boxes(annos).values())
     leaving = [box for box in boxes if _overflow(_as_corners(box.values, "xywh"), size)]
     no_corners = [box for box in boxes if _cannot_be_corners(box.values)]
-    count = f"{len(leaving)} of {len(boxes)} boxes leave the {size[0]} x {size[1]} canvas if read as [x, y, width, height]"
+    count = (
+        f"{len(leaving)} of {len(boxes)} boxes leave the {size[0]} x {size[1]} canvas if read as [x, y, width, height]"
+    )
     if not leaving:
         return BoxFormat("xywh", "every box fits the canvas as [x, y, width, height], which is what the format says")
     if not no_corners:
-        return BoxFormat("corners", f"{count}, the first being {leaving[0].label}; all have corners [x0, y0, x1, y1] in order")
+        return BoxFormat(
+            "corners", f"{count}, the first being {leaving[0].label}; all have corners [x0, y0, x1, y1] in order"
+        )
     proof = f"{len(no_corners)} cannot be corners, as {no_corners[0].label} {_written(no_corners[0].values)} shows"
     if len(leaving) > len(no_corners):
         raise BadInput("annos", f"{count}, but {proof}; say --box-format xywh or corners, or mend the boxes")
@@ -115,7 +119,10 @@ def _place(box: NamedBox, meaning: BoxFormat, size: tuple[int, int], surely_xywh
     if x0 > size[0] + TOLERANCE_PX or y0 > size[1] + TOLERANCE_PX or x1 < -TOLERANCE_PX or y1 < -TOLERANCE_PX:
         raise BadInput(box.label, f"{_written(box.values)} lies outside the {size[0]} x {size[1]} canvas")
     if over:
-        said = f"{box.label} {_written(box.values)} is cut at the border of the {size[0]} x {size[1]} canvas ({meaning.evidence})"
+        said = (
+            f"{box.label} {_written(box.values)} is cut at the border of the {size[0]} x {size[1]} canvas"
+            f" ({meaning.evidence})"
+        )
         warnings.warn(said, BoxFormatWarning, stacklevel=5)
     x0, x1 = (min(max(x / size[0], 0.0), 1.0) for x in (x0, x1))
     y0, y1 = (min(max(y / size[1], 0.0), 1.0) for y in (y0, y1))

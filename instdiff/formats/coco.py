@@ -9,9 +9,9 @@ import numpy as np
 
 from instdiff.errors import BadInput
 from instdiff.formats.boxes import LayoutWarning, resolve_boxes
+from instdiff.formats.fields import mapping, number, sequence, text, whole
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.formats.native import drawn_places, pixels, read_instance
-from instdiff.formats.values import mapping, number, sequence, text, whole
 from instdiff.layout import MAX_INSTANCES, Instance, Layout, Mask
 
 MAX_COCO_BYTES = 2**30  # the training annotations of COCO 2017 have 450 MB
@@ -28,14 +28,16 @@ def layouts_from_coco(source: dict | str | Path) -> list[tuple[dict, Layout]]:
         source: the parsed annotations, or the path of a file of at most 1 GiB.
 
     Raises:
-        BadInput: the source cannot be read, refers to images or categories that it does not hold, or has boxes off the picture.
+        BadInput: the source cannot be read, refers to images or categories that it does not hold, or has boxes off the
+            picture.
     """
     images = annotations_from_coco(source)
     return [(record, _layout(record, [anno for anno in annos if not anno.get("iscrowd")])) for record, annos in images]
 
 
 def annotations_from_coco(source: dict | str | Path) -> list[tuple[dict, list[dict]]]:
-    """COCO annotations by image: the records of images, each with its annotations as they are written, crowd regions too.
+    """COCO annotations by image: the records of images, each with its annotations as they are written, crowd regions
+    too.
 
     An annotation also says its ``category_name``. Takes and raises what `layouts_from_coco` does.
     """
@@ -54,7 +56,8 @@ def annotations_from_coco(source: dict | str | Path) -> list[tuple[dict, list[di
 
 def instances_from_coco(record: dict, annos: list[dict]) -> list[Instance]:
     """The annotations of one image, as `annotations_from_coco` gives them, as instances, however many there are."""
-    where, size = f"image {record['id']}", image_size(record)
+    where = f"image {record['id']}"
+    size = image_size(record)
     try:
         places = resolve_boxes(annos, size, "xywh")
         return [_instance(anno, places.get(i), size, f"annos[{i}]") for i, anno in enumerate(annos)]
@@ -82,10 +85,13 @@ def _records(data: dict, key: str) -> list[dict]:
 
 def _layout(record: dict, annos: list[dict]) -> Layout:
     """The layout of one image; annotations carry the name of their category."""
-    where, (width, height) = f"image {record['id']}", image_size(record)
+    where = f"image {record['id']}"
+    (width, height) = image_size(record)
     layout = Layout.parse({"width": width, "height": height, "caption": text(record, "caption", where)}, where)
     if len(annos) > MAX_INSTANCES:
-        warnings.warn(f"{where} has {len(annos)} annotations; the {MAX_INSTANCES} largest are kept", LayoutWarning, stacklevel=4)
+        warnings.warn(
+            f"{where} has {len(annos)} annotations; the {MAX_INSTANCES} largest are kept", LayoutWarning, stacklevel=4
+        )
     return layout.with_instances(instances_from_coco(record, largest(annos)))
 
 
@@ -112,14 +118,19 @@ def layouts_to_coco(layouts: list[Layout]) -> dict:
     """
     categories = sorted({instance.name for layout in layouts for instance in layout.instances})
     numbers = {name: index for index, name in enumerate(categories, start=1)}
-    images, annotations = [], []
+    images = []
+    annotations = []
     for image_id, layout in enumerate(layouts, start=1):
         images.append({"id": image_id, "width": layout.width, "height": layout.height, "caption": layout.caption})
         for index, instance in enumerate(layout.instances):
             record = _annotation(instance, layout.size, f"layout {image_id}, instances[{index}]")
             ids = {"id": len(annotations) + 1, "image_id": image_id, "category_id": numbers[instance.name]}
             annotations.append({**ids, **record})
-    return {"images": images, "annotations": annotations, "categories": [{"id": i, "name": name} for name, i in numbers.items()]}
+    return {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": i, "name": name} for name, i in numbers.items()],
+    }
 
 
 def _annotation(instance: Instance, size: tuple[int, int], where: str) -> dict:

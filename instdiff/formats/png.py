@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instdiff.errors import BadInput
+from instdiff.formats.fields import mapping
 from instdiff.formats.files import MAX_FILE_BYTES, parse_json, read_bytes, write_bytes
-from instdiff.formats.values import mapping
 from instdiff.layout import Layout
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _texts(content: bytes, source: str) -> dict[str, bytes]:
     if not content.startswith(SIGNATURE):
         raise BadInput(source, "is no PNG picture")
     texts: dict[str, bytes] = {}
-    position, kind = len(SIGNATURE), b""
+    position = len(SIGNATURE)
+    kind = b""
     while kind != b"IEND":
         if position + 12 > len(content):
             raise BadInput(source, "is a PNG that is cut short")
@@ -83,7 +84,9 @@ def _texts(content: bytes, source: str) -> dict[str, bytes]:
             raise BadInput(source, "is a PNG that is cut short")
         if kind in (b"tEXt", b"iTXt"):
             if length > MAX_TEXT_BYTES + 100:
-                raise BadInput(source, f"has a text chunk of {length} bytes; at most {MAX_TEXT_BYTES // 2**20} MiB are read")
+                raise BadInput(
+                    source, f"has a text chunk of {length} bytes; at most {MAX_TEXT_BYTES // 2**20} MiB are read"
+                )
             if content[position + 8 + length : position + 12 + length] != zlib.crc32(kind + data).to_bytes(4, "big"):
                 raise BadInput(source, "has a damaged text chunk")
             keyword, _, value = data.partition(b"\0")
@@ -96,6 +99,7 @@ def _texts(content: bytes, source: str) -> dict[str, bytes]:
 
 def _international(value: bytes) -> bytes | None:
     """The text of an iTXt chunk after its keyword; None if it is compressed."""
-    compressed, rest = value[:1], value[2:]
+    compressed = value[:1]
+    rest = value[2:]
     parts = rest.split(b"\0", 2)  # language, translated keyword, text
     return parts[2] if compressed == b"\0" and len(parts) == 3 else None

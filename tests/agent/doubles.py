@@ -18,7 +18,7 @@ from agent.planners.plan import Plan
 from evaluators.report import Detection, Report
 from instdiff.errors import ServiceError
 from instdiff.layout import Box, Instance, Layout
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
 
 COLOURS = {"dog": (200, 30, 30), "cat": (30, 200, 30), "car": (30, 30, 200), "tree": (200, 200, 30)}
 SIZE = (128, 96)
@@ -41,10 +41,12 @@ class RectanglePainter:
     ``forgets`` says what is left out: {seed: categories}; ``delay_s`` is the time of a step.
     """
 
-    name, native_size = "rectangles", SIZE
+    name = "rectangles"
+    native_size = SIZE
 
     def __init__(self, forgets: dict[int, set[str]] | None = None, delay_s: float = 0.0):
-        self.forgets, self.delay_s = forgets or {}, delay_s
+        self.forgets = forgets or {}
+        self.delay_s = delay_s
         self.painted: list[tuple[Layout, RenderSettings]] = []
 
     def render(self, layout: Layout, settings: RenderSettings, on_step=None) -> Rendering:
@@ -55,7 +57,9 @@ class RectanglePainter:
             if on_step:
                 on_step(step, steps)
         self.painted.append((layout, settings))
-        ground = np.random.default_rng(settings.seed).integers(90, 110, (layout.height, layout.width, 3), dtype=np.uint8)
+        ground = np.random.default_rng(settings.seed).integers(
+            90, 110, (layout.height, layout.width, 3), dtype=np.uint8
+        )
         image = Image.fromarray(ground)
         draw = ImageDraw.Draw(image)
         for instance in layout.instances:
@@ -77,30 +81,40 @@ class ColourDetector:
         return category in COLOURS
 
     def detect(self, images: list[Image.Image], vocabulary: list[str]) -> list[list[Detection]]:
-        return [[seen for name in vocabulary if name in COLOURS for seen in self._find(image, name)] for image in images]
+        return [
+            [seen for name in vocabulary if name in COLOURS for seen in self._find(image, name)] for image in images
+        ]
 
     def _find(self, image: Image.Image, name: str) -> list[Detection]:
         mask = (np.asarray(image) == COLOURS[name]).all(axis=-1)
         if not mask.any():
             return []
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        rows = np.flatnonzero(mask.any(axis=1))
+        columns = np.flatnonzero(mask.any(axis=0))
         corners = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
         return [Detection(category=name, score=0.9, box=Box.from_corners(corners, image.size))]
 
 
 class ListPlanner:
-    """Plans the known words of a prompt side by side. Each call adds a line to ``log``; ``fails`` names calls that fail."""
+    """Plans the known words of a prompt side by side. Each call adds a line to ``log``; ``fails`` names calls that
+    fail.
+    """
 
     name = "list"
 
     def __init__(self, log: Path | None = None, fails: tuple[str, ...] = ()):
-        self.log, self.fails = log, fails
+        self.log = log
+        self.fails = fails
 
     def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan:
         self._called("plan")
         words = [word for word in prompt.split() if word in COLOURS or word == "ghost"]
         instances = [
-            Instance(caption=f"a {word}", category=word, box=Box(x0=(k + 0.1) / len(words), y0=0.2, x1=(k + 0.9) / len(words), y1=0.8))
+            Instance(
+                caption=f"a {word}",
+                category=word,
+                box=Box(x0=(k + 0.1) / len(words), y0=0.2, x1=(k + 0.9) / len(words), y1=0.8),
+            )
             for k, word in enumerate(words)
         ]
         layout = Layout(width=size[0], height=size[1], caption=prompt, instances=tuple(instances))
@@ -127,7 +141,8 @@ def install() -> None:
     planner = ListPlanner(Path(log) if log else None, tuple(fails.split()))
     missing = {seed: set(forgets.split()) for seed in range(3)} if forgets else {}
     painter = RectanglePainter(missing, delay_s=float(os.environ.get("DOUBLES_DELAY_S", "0")))
-    planner.name, painter.name = "offline", "draft"
+    planner.name = "offline"
+    painter.name = "draft"
     loop.load_planner = lambda name, **options: planner
     loop.load_engine = lambda name: painter
     loop.load_detector = lambda name: ColourDetector()

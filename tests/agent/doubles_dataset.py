@@ -26,7 +26,9 @@ class BatchPainter(RectanglePainter):
         super().__init__()
         self.planner = ListPlanner()
         self.rules: list[tuple[str, set[int] | None]] = []
-        self.refused, self.batches, self.alone = "nothing", [], Counter()
+        self.refused = "nothing"
+        self.batches = []
+        self.alone = Counter()
 
     def forget(self, category: str, seeds: set[int] | None = None) -> None:
         """Leave a category out, on the pictures of these seeds, or on all."""
@@ -43,7 +45,8 @@ class BatchPainter(RectanglePainter):
             raise RuntimeError("no paint")
         self.forgets = {seed: {name for name, some in self.rules if some is None or seed in some} for seed in seeds}
         return [
-            self.render(layout, settings.model_copy(update={"seed": seed})).images[0] for layout, seed in zip(layouts, seeds, strict=True)
+            self.render(layout, settings.model_copy(update={"seed": seed})).images[0]
+            for layout, seed in zip(layouts, seeds, strict=True)
         ]
 
 

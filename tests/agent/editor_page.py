@@ -26,11 +26,18 @@ LAYOUT = Layout(
     instances=(
         Instance(caption="a brown dog", category="dog", box=Box.from_corners([64, 96, 192, 224], SIZE)),
         Instance(caption=MARKUP, box=Box.from_corners([320, 64, 448, 160], SIZE)),
-        Instance(caption="the moon", mask=Mask.from_array(disc(96, 128, 80, 70, 12))),  # at 320, 280, radius 48 in pixels
+        Instance(
+            caption="the moon", mask=Mask.from_array(disc(96, 128, 80, 70, 12))
+        ),  # at 320, 280, radius 48 in pixels
     ),
 )
 
-OPTIONS = ("--server.address=127.0.0.1", "--server.headless=true", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false")
+OPTIONS = (
+    "--server.address=127.0.0.1",
+    "--server.headless=true",
+    "--server.fileWatcherType=none",
+    "--browser.gatherUsageStats=false",
+)
 PATIENCE_S = 60  # on a machine with much else to do
 
 SCRIPT = """

@@ -1,7 +1,7 @@
 """``python tests/agent/kill_dataset.py --kills 50 --count 200``: a dataset whose making is killed again and again.
 
-With ``--ray N`` every second kill takes one of the workers, the others the process that drives them. Afterwards everything must
-be there once and whole, as it was when it was first written, and the same as where nobody was killed.
+With ``--ray N`` every second kill takes one of the workers, the others the process that drives them. Afterwards
+everything must be there once and whole, as it was when it was first written, and the same as where nobody was killed.
 """
 
 from __future__ import annotations
@@ -20,14 +20,26 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-EARLY_SHARE, EARLY_S = 0.2, 5.0  # some kills come while everything is still being loaded
+EARLY_SHARE = 0.2
+EARLY_S = 5.0  # some kills come while everything is still being loaded
 SLOWEST_START_S = 300
 
 
 def command(folder: Path, args: argparse.Namespace, ray: int | None) -> list[str]:
     """What makes the dataset."""
     what = ["--scenes", "kitchen,street", "--per-picture", "2-3", "--colours", "red,blue", "--count", str(args.count)]
-    how = ["--size", str(args.size), "--steps", str(args.steps), "--batch", str(args.batch), "--rounds", "2", "--accept", "all"]
+    how = [
+        "--size",
+        str(args.size),
+        "--steps",
+        str(args.steps),
+        "--batch",
+        str(args.batch),
+        "--rounds",
+        "2",
+        "--accept",
+        "all",
+    ]
     where = ["--ray", str(ray), "--retries", "1000"] if ray else []
     return [sys.executable, "-m", "agent.dataset", "make", str(folder), *what, *how, *where]
 
@@ -35,7 +47,9 @@ def command(folder: Path, args: argparse.Namespace, ray: int | None) -> list[str
 def start(arguments: list[str], log: Path) -> subprocess.Popen:
     with log.open("ab") as output:
         # Ray gives each worker one thread; a process alone must have as many to give the same pictures to the bit
-        return subprocess.Popen(arguments, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        return subprocess.Popen(
+            arguments, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
 
 
 def snapshot(items: Path) -> dict[str, tuple[int, int]]:
@@ -48,7 +62,8 @@ def snapshot(items: Path) -> dict[str, tuple[int, int]]:
 
 def workers_of(pid: int) -> list[int]:
     """The Ray workers that work for this process: its descendants that are Python and named after the class."""
-    parents, named = {}, []
+    parents = {}
+    named = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             stat = (entry / "stat").read_text().rsplit(")", 1)[1].split()
@@ -71,7 +86,8 @@ def wait_for_work(process: subprocess.Popen, items: Path, rng: random.Random) ->
     if rng.random() < EARLY_SHARE:
         time.sleep(rng.uniform(0, EARLY_S))
         return process.poll() is None
-    before, limit = len(snapshot(items)), time.monotonic() + SLOWEST_START_S
+    before = len(snapshot(items))
+    limit = time.monotonic() + SLOWEST_START_S
     while process.poll() is None and len(snapshot(items)) <= before and time.monotonic() < limit:
         time.sleep(0.02)
     time.sleep(rng.uniform(0, 0.6))
@@ -79,8 +95,11 @@ def wait_for_work(process: subprocess.Popen, items: Path, rng: random.Random) ->
 
 
 def kill_again_and_again(args: argparse.Namespace, folder: Path, log: Path) -> dict[str, int]:
-    """Kill, start again, and see that nothing that was finished is lost or made anew. Ends when all is done or all kills are spent."""
-    rng, items = random.Random(args.seed), folder / "items"
+    """Kill, start again, and see that nothing that was finished is lost or made anew. Ends when all is done or all
+    kills are spent.
+    """
+    rng = random.Random(args.seed)
+    items = folder / "items"
     counts = {"driver kills": 0, "worker kills": 0, "lost": 0, "made twice": 0}
     process = start(command(folder, args, args.ray), log)
     finished: dict[str, tuple[int, int]] = {}
@@ -112,7 +131,8 @@ def verdict(args: argparse.Namespace, folder: Path, reference: Path) -> dict[str
     from agent.dataset.folder import Folder
     from evaluators.manifest import read_manifest, read_pictures
 
-    killed, whole = Folder(folder), Folder(reference)
+    killed = Folder(folder)
+    whole = Folder(reference)
     manifest = read_manifest(killed.items)
     keys = [picture.key for picture in manifest.pictures]
     pictures = sum(image.size == (args.size, args.size) for image in read_pictures(manifest, killed.items, keys))
@@ -142,7 +162,13 @@ def main() -> int:
     start(command(scratch / "whole", args, None), scratch / "log.txt").wait()
     found = verdict(args, scratch / "killed", scratch / "whole")
     print({**counts, **found, "seconds": round(time.monotonic() - began)})
-    ok = {"pictures": args.count, "annotations": args.count, "twice": 0, "torn": [], "same as without kills": True} == found
+    ok = {
+        "pictures": args.count,
+        "annotations": args.count,
+        "twice": 0,
+        "torn": [],
+        "same as without kills": True,
+    } == found
     ok = ok and counts["lost"] == counts["made twice"] == counts["exit code"] == 0
     if ok:
         shutil.rmtree(scratch)

@@ -48,9 +48,9 @@ BOXES = {
 class Reply:
     """What the server answers to one request.
 
-    ``text`` is the model's message (or the arguments of its tool call, where the request has tools); ``usage`` its tokens,
-    (prompt, answer), None if it does not say; ``body`` replaces the whole answer; ``how`` is "at once", "never" (no answer
-    at all), "endless" (a body without end) or "dribble" (a byte now and then).
+    ``text`` is the model's message (or the arguments of its tool call, where the request has tools); ``usage`` its
+    tokens, (prompt, answer), None if it does not say; ``body`` replaces the whole answer; ``how`` is "at once", "never"
+    (no answer at all), "endless" (a body without end) or "dribble" (a byte now and then).
     """
 
     text: str | None = ""
@@ -81,8 +81,12 @@ class ChatServer:
     """
 
     def __init__(self, *replies: Reply):
-        self.replies, self.requests, self.paths, self.keys = replies, [], [], []
-        self.stopped, self._lock = threading.Event(), threading.Lock()
+        self.replies = replies
+        self.requests = []
+        self.paths = []
+        self.keys = []
+        self.stopped = threading.Event()
+        self._lock = threading.Lock()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -157,7 +161,11 @@ def openai_answer(reply: Reply, request: dict) -> bytes:
 
 def ollama_answer(reply: Reply, request: dict) -> bytes:
     """Ollama's answer: the text, and then a line that ends it."""
-    start = {"model": request["model"], "created_at": "2025-01-01T00:00:00Z", "message": {"role": "assistant", "content": reply.text}}
+    start = {
+        "model": request["model"],
+        "created_at": "2025-01-01T00:00:00Z",
+        "message": {"role": "assistant", "content": reply.text},
+    }
     end = {**start, "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": reply.finish}
     end |= {"prompt_eval_count": reply.usage[0], "eval_count": reply.usage[1]} if reply.usage else {}
     return (json.dumps({**start, "done": False}) + "\n" + json.dumps(end) + "\n").encode()

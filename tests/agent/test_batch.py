@@ -5,15 +5,15 @@ import json
 import pytest
 
 from agent import batch
+from agent.benchmarks import gain
 from agent.loop import Agent
-from evaluators import gain
 from evaluators.__main__ import main
-from evaluators.colours import BASIC
+from evaluators.gallery import Gallery
 from evaluators.manifest import prompt_key, read_manifest, read_pictures
-from evaluators.scored import Gallery
 from instdiff.errors import BadInput
 from instdiff.formats.png import read_png
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
+from instdiff.world.colours import BASIC
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
 PROMPTS = ["dog cat", "car", "tree dog"]
@@ -22,7 +22,8 @@ PROMPTS = ["dog cat", "car", "tree dog"]
 class Painter(RectanglePainter):
     """The painter of rectangles, with what a manifest says of an engine."""
 
-    model_hash, defaults = "rectangles-1", RenderSettings(num_inference_steps=4, guidance_scale=1.0, alpha=1.0, mis=0.0)
+    model_hash = "rectangles-1"
+    defaults = RenderSettings(num_inference_steps=4, guidance_scale=1.0, alpha=1.0, mis=0.0)
 
 
 def run_all(folder, painter, prompts=PROMPTS, rounds=3, seed=10):
@@ -33,13 +34,18 @@ def run_all(folder, painter, prompts=PROMPTS, rounds=3, seed=10):
 
 
 def test_first_and_best_pictures_lie_under_manifests(tmp_path):
-    # The first prompt starts from seed 10, where the dog is forgotten, and goes on to seed 11; the third starts from seed 12.
+    # The first prompt starts from seed 10, where the dog is forgotten, and goes on to seed 11; the third starts from
+    # seed 12.
     painter = Painter(forgets={10: {"dog"}, 12: {"tree", "dog"}, 13: {"tree"}})
     runs, failed = run_all(tmp_path, painter)
     assert [run.best_round for run in runs] == [1, 0, 2] and failed == []
     first, best = (read_manifest(tmp_path / name) for name in ("first", "best"))
     assert first.keys == best.keys == {prompt_key(prompt) for prompt in PROMPTS}
-    assert (first.painted_with["rounds"], best.painted_with["rounds"], best.painted_with["verifier"]) == (1, 3, "colours")
+    assert (first.painted_with["rounds"], best.painted_with["rounds"], best.painted_with["verifier"]) == (
+        1,
+        3,
+        "colours",
+    )
     seeds = {picture.key: picture.seed for picture in best.pictures}
     assert [seeds[prompt_key(prompt)] for prompt in PROMPTS] == [11, 11, 14]
     assert len(list(read_pictures(best, tmp_path / "best", list(best.keys)))) == 3
@@ -47,10 +53,20 @@ def test_first_and_best_pictures_lie_under_manifests(tmp_path):
     assert (tmp_path / "best" / f"{key}.png").read_bytes() == runs[0].image.read_bytes()
     assert read_png(tmp_path / "first" / f"{key}.png")[1]["seed"] == 10
 
-    reports = {name: gain.look(ColourDetector(), Gallery.open(tmp_path / name), sorted(best.keys)) for name in ("first", "best")}
+    reports = {
+        name: gain.look(ColourDetector(), Gallery.open(tmp_path / name), sorted(best.keys))
+        for name in ("first", "best")
+    }
     assert gain.figures(reports["first"])["verified"] == pytest.approx(1 / 3)
-    assert gain.figures(reports["first"])["found"] == pytest.approx(2 / 5)  # of dog, cat, car, tree and dog: the cat and the car
-    assert gain.figures(reports["best"]) == {"verified": 1.0, "found": 1.0, "present": 1.0, "mean_iou": pytest.approx(1.0, abs=0.05)}
+    assert gain.figures(reports["first"])["found"] == pytest.approx(
+        2 / 5
+    )  # of dog, cat, car, tree and dog: the cat and the car
+    assert gain.figures(reports["best"]) == {
+        "verified": 1.0,
+        "found": 1.0,
+        "present": 1.0,
+        "mean_iou": pytest.approx(1.0, abs=0.05),
+    }
 
 
 def test_what_was_done_is_not_done_again(tmp_path):

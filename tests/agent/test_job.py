@@ -7,11 +7,11 @@ import time
 import pytest
 
 from agent import job
-from agent.dashboard.progress import progress
+from agent.dashboard.live_view import progress
 from agent.loop import Agent
 from agent.runs import Answer, Run
 from instdiff.errors import BadInput
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -28,7 +28,9 @@ def prepared(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def make(steps, **options):
-        return Agent(planner="offline", rounds=1, settings=RenderSettings(num_inference_steps=steps), out=tmp_path, **options)
+        return Agent(
+            planner="offline", rounds=1, settings=RenderSettings(num_inference_steps=steps), out=tmp_path, **options
+        )
 
     return make
 

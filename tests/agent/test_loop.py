@@ -16,14 +16,18 @@ from agent.runs import Run
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats import read_png
 from instdiff.layout import Layout
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
 from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter
 
 ROOT = Path(__file__).parents[2]
 
 
 def agent(tmp_path, painter=None, **options):
-    parts = {"planner": ListPlanner(tmp_path / "calls"), "engine": painter or RectanglePainter(), "verifier": ColourDetector()}
+    parts = {
+        "planner": ListPlanner(tmp_path / "calls"),
+        "engine": painter or RectanglePainter(),
+        "verifier": ColourDetector(),
+    }
     return Agent(**{**parts, "out": tmp_path / "out", **options})
 
 
@@ -54,7 +58,11 @@ def test_what_failed_is_planned_again_and_the_best_round_wins(tmp_path):
     painter = RectanglePainter({0: {"dog", "cat"}, 1: {"dog"}, 2: {"dog", "cat", "car"}})
     run = agent(tmp_path, painter).run("dog cat car")
     assert calls(tmp_path) == ["plan", "revise", "revise"]
-    assert ([r.score[0] for r in run.rounds], run.best_round, run.verified) == ([pytest.approx(1 / 3), pytest.approx(2 / 3), 0.0], 1, False)
+    assert ([r.score[0] for r in run.rounds], run.best_round, run.verified) == (
+        [pytest.approx(1 / 3), pytest.approx(2 / 3), 0.0],
+        1,
+        False,
+    )
     assert run.image.read_bytes() == (run.folder / "round-1/image.png").read_bytes()
     assert run.rounds[1].notes == ("once more: dog, cat",)
     assert [settings.seed for _, settings in painter.painted] == [0, 1, 2]
@@ -104,7 +112,11 @@ def test_each_picture_can_be_painted_again_from_its_own_file(tmp_path):
     run = agent(tmp_path, settings=RenderSettings(seed=3, num_images=2, num_inference_steps=7)).run("dog cat")
     for name in run.rounds[0].images:
         layout, stored = read_png(run.folder / name)
-        assert (stored["engine"], stored["model_hash"], stored["versions"]) == ("rectangles", "rectangles-1", {"painter": "1"})
+        assert (stored["engine"], stored["model_hash"], stored["versions"]) == (
+            "rectangles",
+            "rectangles-1",
+            {"painter": "1"},
+        )
         settings = RenderSettings.parse({key: stored[key] for key in RenderSettings.model_fields})
         again = RectanglePainter().render(layout, settings).images[0]
         assert again.tobytes() == Image.open(run.folder / name).tobytes()
@@ -190,7 +202,9 @@ def test_bad_options_are_refused_at_once(tmp_path, options, field):
     assert refused.value.field == field
 
 
-@pytest.mark.parametrize("wanted", [{}, {"prompt": " "}, {"prompt": "a dog", "layout": Layout(caption="c")}, {"prompt": "x" * 9000}])
+@pytest.mark.parametrize(
+    "wanted", [{}, {"prompt": " "}, {"prompt": "a dog", "layout": Layout(caption="c")}, {"prompt": "x" * 9000}]
+)
 def test_bad_prompts_are_refused_before_a_folder_is_made(tmp_path, wanted):
     with pytest.raises(BadInput, match="^prompt: "):
         agent(tmp_path).run(**wanted)
@@ -198,10 +212,18 @@ def test_bad_prompts_are_refused_before_a_folder_is_made(tmp_path, wanted):
 
 
 def test_killed_while_painting_round_1_and_resumed(tmp_path):
-    environment = {**os.environ, "DOUBLES_LOG": str(tmp_path / "calls"), "DOUBLES_FORGETS": "dog", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "DOUBLES_LOG": str(tmp_path / "calls"),
+        "DOUBLES_FORGETS": "dog",
+        "OMP_NUM_THREADS": "1",
+    }
 
     def door(*arguments, delay_s):
-        script = "import sys; from tests.agent import doubles; doubles.install(); import run_agent; sys.exit(run_agent.main(sys.argv[1:]))"
+        script = (
+            "import sys; from tests.agent import doubles; doubles.install(); import run_agent;"
+            " sys.exit(run_agent.main(sys.argv[1:]))"
+        )
         command = [sys.executable, "-c", script, *arguments]
         env = {**environment, "DOUBLES_DELAY_S": str(delay_s)}
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -235,7 +257,11 @@ class Forgetful(ListPlanner):
     """A planner that mends what failed by leaving it out."""
 
     def revise(self, prompt, plan, report, seed):
-        kept = [instance for instance, verdict in zip(plan.layout.instances, report.verdicts, strict=True) if verdict.kind == "found"]
+        kept = [
+            instance
+            for instance, verdict in zip(plan.layout.instances, report.verdicts, strict=True)
+            if verdict.kind == "found"
+        ]
         return plan.model_copy(update={"layout": plan.layout.with_instances(kept)})
 
 

@@ -54,7 +54,11 @@ def test_each_prompt_becomes_a_layout_or_an_error(prompts, tmp_path):
 
 def test_stdout_carries_the_same_lines(prompts, capsys):
     assert main([str(prompts)]) == 0
-    assert [json.loads(line)["prompt"] for line in capsys.readouterr().out.splitlines()] == ["a red cat", "no cats", "two dogs"]
+    assert [json.loads(line)["prompt"] for line in capsys.readouterr().out.splitlines()] == [
+        "a red cat",
+        "no cats",
+        "two dogs",
+    ]
 
 
 def test_work_goes_on_where_it_stopped(prompts, tmp_path):
@@ -87,7 +91,8 @@ class Flaky:
 
 
 def test_failures_of_the_service_are_tried_again_and_end_the_work_after_three(tmp_path):
-    out, planner = tmp_path / "plans.jsonl", Flaky()
+    out = tmp_path / "plans.jsonl"
+    planner = Flaky()
     write_plans(planner, ["a", "fail", "b"], SIZE, 0, out)
     assert [("error" in line) for line in lines_of(out)] == [False, True, False]
     write_plans(planner, ["a", "fail", "b"], SIZE, 0, out)
@@ -96,7 +101,9 @@ def test_failures_of_the_service_are_tried_again_and_end_the_work_after_three(tm
         write_plans(planner, ["fail 1", "fail 2", "fail 3", "fail 4"], SIZE, 0, tmp_path / "other.jsonl")
 
 
-@pytest.mark.parametrize("arguments", [["missing.txt"], ["--planner", "nobody"], ["--size", "7"], ["--out", "no/such/folder/x"]])
+@pytest.mark.parametrize(
+    "arguments", [["missing.txt"], ["--planner", "nobody"], ["--size", "7"], ["--out", "no/such/folder/x"]]
+)
 def test_bad_input_is_exit_code_2(arguments, prompts, capsys):
     assert main(arguments if arguments[0] == "missing.txt" else [str(prompts), *arguments]) == 2
     assert capsys.readouterr().err.startswith("error: ")

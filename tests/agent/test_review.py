@@ -15,7 +15,7 @@ from agent.loop import Agent
 from agent.runs import Answer, Run
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Layout
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,11 @@ class SeedPlanner(ListPlanner):
 
 
 def agent(tmp_path, painter=None, **options):
-    parts = {"planner": SeedPlanner(tmp_path / "calls"), "engine": painter or RectanglePainter(), "verifier": ColourDetector()}
+    parts = {
+        "planner": SeedPlanner(tmp_path / "calls"),
+        "engine": painter or RectanglePainter(),
+        "verifier": ColourDetector(),
+    }
     return Agent(**{**parts, "out": tmp_path / "out", "review": True, **options})
 
 
@@ -38,7 +42,8 @@ def calls(tmp_path):
 
 
 def test_the_run_stops_after_the_plan_and_says_so(tmp_path):
-    events, painter = [], RectanglePainter()
+    events = []
+    painter = RectanglePainter()
     run = agent(tmp_path, painter, on_event=events.append).run("dog cat")
     assert (run.review, run.done, run.rounds, painter.painted) == ("waiting", False, (), [])
     assert Run.load(run.folder) == run and run.summary()["review"] == "waiting"
@@ -61,23 +66,30 @@ def test_the_plan_can_be_changed_before_it_is_approved(tmp_path):
     waiting = agent(tmp_path, painter).run("dog cat")
     layout = Layout.from_file(waiting.folder / "round-0/layout.json", boxes="xywh")
     dog = layout.instances[0].model_copy(update={"box": Box(x0=0.0, y0=0.0, x1=0.25, y1=0.5)})
-    run = agent(tmp_path, painter).resume(waiting.folder, Answer(decision="approve", layout=layout.with_instances([dog])))
+    run = agent(tmp_path, painter).resume(
+        waiting.folder, Answer(decision="approve", layout=layout.with_instances([dog]))
+    )
     assert painter.painted[0][0].instances == (dog,)
     assert run.verified and "changed by hand" in run.rounds[0].notes[-1]
 
 
 def test_plan_again_takes_another_seed_and_asks_again(tmp_path):
-    events, painter = [], RectanglePainter()
+    events = []
+    painter = RectanglePainter()
     waiting = agent(tmp_path, painter, settings=RenderSettings(seed=5)).run("dog")
     for _time in range(2):
-        assert agent(tmp_path, painter, on_event=events.append).resume(waiting.folder, Answer(decision="replan")).review == "waiting"
+        assert (
+            agent(tmp_path, painter, on_event=events.append).resume(waiting.folder, Answer(decision="replan")).review
+            == "waiting"
+        )
     assert [event.plan.notes for event in events if isinstance(event, Planned)] == [("seed 6",), ("seed 7",)]
     agent(tmp_path, painter).resume(waiting.folder, Answer(decision="approve"))
     assert [settings.seed for _, settings in painter.painted] == [5]  # the noise is the one that was asked for
 
 
 def test_what_is_rejected_is_over_and_unpainted(tmp_path):
-    events, painter = [], RectanglePainter()
+    events = []
+    painter = RectanglePainter()
     waiting = agent(tmp_path, painter).run("dog")
     run = agent(tmp_path, painter, on_event=events.append).resume(waiting.folder, Answer(decision="reject"))
     assert (run.review, run.done, run.rounds, run.image.exists(), painter.painted) == ("rejected", True, (), False, [])
@@ -94,10 +106,15 @@ def test_who_does_not_wait_takes_no_answer(tmp_path):
 
 
 def door(tmp_path, *arguments, delay_s=0.0):
-    script = "import sys; from tests.agent import doubles; doubles.install(); import run_agent; sys.exit(run_agent.main(sys.argv[1:]))"
+    script = (
+        "import sys; from tests.agent import doubles; doubles.install(); import run_agent;"
+        " sys.exit(run_agent.main(sys.argv[1:]))"
+    )
     environment = {"DOUBLES_LOG": str(tmp_path / "calls"), "DOUBLES_DELAY_S": str(delay_s), "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=ROOT, env={**os.environ, **environment}, **pipes)
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments], cwd=ROOT, env={**os.environ, **environment}, **pipes
+    )
 
 
 def test_approved_in_another_process_killed_while_painting_and_gone_on_with_in_a_third(tmp_path):
@@ -147,14 +164,20 @@ def test_flags_that_make_no_sense_together_are_refused(arguments, field, capsys)
 def test_steps_can_be_told_with_previews():
     from instdiff.engine import load_engine
 
-    engine, layout = load_engine("draft"), Layout(width=64, height=64, caption="a red ball")
-    settings, pictures, steps = RenderSettings(num_inference_steps=4), [], []
+    engine = load_engine("draft")
+    layout = Layout(width=64, height=64, caption="a red ball")
+    settings = RenderSettings(num_inference_steps=4)
+    pictures = []
+    steps = []
     plain = engine.render(layout, settings).images[0]
-    shown = engine.render(layout, settings, lambda step, of: steps.append(step), pictures.append, preview_every=1).images[0]
+    shown = engine.render(
+        layout, settings, lambda step, of: steps.append(step), pictures.append, preview_every=1
+    ).images[0]
     assert shown.tobytes() == plain.tobytes()  # who looks on changes nothing
     assert (steps, len(pictures), {picture.size for picture in pictures}) == ([1, 2, 3, 4], 3, {(64, 64)})
     far, near = (
-        sum(abs(a - b) for a, b in zip(picture.tobytes(), plain.tobytes(), strict=True)) for picture in (pictures[0], pictures[-1])
+        sum(abs(a - b) for a, b in zip(picture.tobytes(), plain.tobytes(), strict=True))
+        for picture in (pictures[0], pictures[-1])
     )
     assert near < far
 
@@ -166,6 +189,7 @@ def test_previews_are_told_only_where_they_are_asked_for(tmp_path):
             return super().render(layout, settings, on_step)
 
     for every, names in ((0, set()), (3, {"on_preview", "preview_every"})):
-        painter, events = Shown(), []
+        painter = Shown()
+        events = []
         agent(tmp_path, painter, review=False, preview_every=every, on_event=events.append).run("dog")
         assert set(painter.previews) == names and any(isinstance(event, Step) for event in events)

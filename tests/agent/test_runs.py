@@ -46,7 +46,9 @@ def test_parse_size(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "0", "63", "4097", "512x", "x512", "-512", "512x512x3", "1e3", "640*480", "99999999999", "५१२"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "63", "4097", "512x", "x512", "-512", "512x512x3", "1e3", "640*480", "99999999999", "५१२"]
+)
 def test_parse_size_refuses(text):
     with pytest.raises(BadInput, match="^size: "):
         parse_size(text)
@@ -77,7 +79,10 @@ def a_round(found, iou, extras=0, verified=False):
 
 
 def a_run(folder):
-    return Run(folder=folder, request=Request(prompt="a dog", planner="auto", engine="draft", verifier="draft", size=(640, 384)))
+    return Run(
+        folder=folder,
+        request=Request(prompt="a dog", planner="auto", engine="draft", verifier="draft", size=(640, 384)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +102,8 @@ def test_best_round(tmp_path, rounds, best):
 
 
 def test_run_is_verified_by_its_best_round(tmp_path):
-    good, bad = a_round(1.0, 0.8, verified=True), a_round(0.5, 0.5)
+    good = a_round(1.0, 0.8, verified=True)
+    bad = a_round(0.5, 0.5)
     assert a_run(tmp_path).with_rounds([good, bad]).verified
     assert not a_run(tmp_path).with_rounds([bad]).verified
 
@@ -109,7 +115,9 @@ def test_run_json_round_trip(tmp_path):
     assert "folder" not in json.loads((tmp_path / "run.json").read_text())
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "{}", "null", "{", '{"request": 1}', '{"folder": "/etc"}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", "{}", "null", "{", '{"request": 1}', '{"folder": "/etc"}', "[" * 100_000]
+)
 def test_load_refuses(tmp_path, content):
     if content is not None:
         (tmp_path / "run.json").write_text(content)

@@ -29,7 +29,11 @@ def test_a_vision_model_verifies_a_run(tmp_path):
         run = agent(tmp_path, server).run(layout=DOG)
     assert run.verified and len(run.rounds) == 1 and len(server.requests) == 1
     report = json.loads((run.folder / "round-0" / "report.json").read_text())
-    assert (report["detector"], report["verdicts"][0]["kind"], report["verdicts"][0]["mask_iou"]) == ("vlm:gpt-4o", "found", None)
+    assert (report["detector"], report["verdicts"][0]["kind"], report["verdicts"][0]["mask_iou"]) == (
+        "vlm:gpt-4o",
+        "found",
+        None,
+    )
 
 
 def test_what_is_not_seen_is_painted_again(tmp_path):
@@ -44,7 +48,9 @@ def test_a_run_goes_on_after_the_service_failed(tmp_path):
             agent(tmp_path, server).run(layout=DOG)
         [folder] = tmp_path.iterdir()
         painter = RectanglePainter()
-        run = Agent(planner=ListPlanner(), engine=painter, verifier="vlm:gpt-4o", verifier_url=server.url, out=tmp_path).resume(folder)
+        run = Agent(
+            planner=ListPlanner(), engine=painter, verifier="vlm:gpt-4o", verifier_url=server.url, out=tmp_path
+        ).resume(folder)
     assert run.verified and not painter.painted
 
 
@@ -54,7 +60,10 @@ def test_a_run_goes_on_after_the_service_failed(tmp_path):
         ({"verifier": "judge"}, "verifier"),
         ({"verifier": "vlm:m", "verifier_url": "http://me:secret@127.0.0.1:1/v1"}, "verifier_url"),
         ({"verifier_url": "http://127.0.0.1:1/v1"}, "verifier_url"),
-        ({"verifier": "vlm:m", "verifier_url": "http://127.0.0.1:1/v1", "verifier_dialect": "klingon"}, "verifier_dialect"),
+        (
+            {"verifier": "vlm:m", "verifier_url": "http://127.0.0.1:1/v1", "verifier_dialect": "klingon"},
+            "verifier_dialect",
+        ),
         ({"verifier": f"cogvlm:me/model@{'0' * 40}"}, "verifier"),
     ],
 )
@@ -67,7 +76,8 @@ def test_bad_names_and_options_are_refused_before_anything_is_done(tmp_path, opt
 def test_a_folder_does_not_choose_the_server_that_gets_the_key(tmp_path, monkeypatch):
     with ChatServer(SEEN) as server:
         run = agent(tmp_path, server).run(layout=DOG)
-    path, elsewhere = run.folder / "run.json", "https://somewhere-else.example/v1"
+    path = run.folder / "run.json"
+    elsewhere = "https://somewhere-else.example/v1"
     path.write_text(path.read_text().replace(server.url, elsewhere))
     monkeypatch.setenv("INSTDIFF_VERIFIER_KEY", "sk-mine")
     other = Agent(planner=ListPlanner(), engine=RectanglePainter(), out=tmp_path)

@@ -1,4 +1,5 @@
-"""``python tests/agent/time_dataset.py``: how long the same dataset takes in one process, and with 1, 2 … workers of Ray.
+"""``python tests/agent/time_dataset.py``: how long the same dataset takes in one process, and with 1, 2 … workers of
+Ray.
 
 The first batch of each is left out: until then everything is being loaded. Every process paints with one thread.
 """
@@ -19,8 +20,25 @@ ROOT = Path(__file__).parents[2]
 
 def pace(folder: Path, args: argparse.Namespace, workers: int) -> dict[str, float]:
     """Pictures a second after the first batch, and seconds in all. ``workers`` 0 is without Ray."""
-    what = ["--scenes", "kitchen,street", "--count", str(args.count), "--size", str(args.size), "--steps", str(args.steps)]
-    how = ["--accept", "all", "--rounds", "2", "--batch", str(args.batch), *(["--ray", str(workers)] if workers else [])]
+    what = [
+        "--scenes",
+        "kitchen,street",
+        "--count",
+        str(args.count),
+        "--size",
+        str(args.size),
+        "--steps",
+        str(args.steps),
+    ]
+    how = [
+        "--accept",
+        "all",
+        "--rounds",
+        "2",
+        "--batch",
+        str(args.batch),
+        *(["--ray", str(workers)] if workers else []),
+    ]
     began = time.time()
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, "-m", "agent.dataset", "make", str(folder), *what, *how]

@@ -1,4 +1,5 @@
-"""Boxes that CogVLM reported for three pictures, against the plans that GPT-4o wrote for them; both are corners on 512 x 512.
+"""Boxes that CogVLM reported for three pictures, against the plans that GPT-4o wrote for them; both are corners on 512
+x 512.
 
 The figures are worked out by hand from the boxes in `golden/cogvlm_alignment/pairs.json`. Each plan has seven things.
 
@@ -34,8 +35,11 @@ from instdiff.layout import Box, Instance, Layout
 from tests.agent.openai_server import ChatServer, said
 from tests.galleries import make_gallery, plain
 
-PERSON, FORKLIFT = 20000 / 39603, 21750 / 134655
-KITE, BIRD, DOG = 6160 / 11451, 9600 / 16898, 8633 / 36935
+PERSON = 20000 / 39603
+FORKLIFT = 21750 / 134655
+KITE = 6160 / 11451
+BIRD = 9600 / 16898
+DOG = 8633 / 36935
 
 
 @pytest.fixture
@@ -51,12 +55,22 @@ def test_three_pictures_by_hand(pairs):
     ]
     assert [[one.category for one in pair.report.extras] for pair in pairs] == [["vest", "hat"], [], ["cart", "field"]]
     result = alignment.figures(pairs, "CogVLM")
-    assert result["pictures"]["11"] == {"planned": 7, "found": 1, "recall": 1 / 7, "mean_iou": pytest.approx((PERSON + FORKLIFT) / 7)}
+    assert result["pictures"]["11"] == {
+        "planned": 7,
+        "found": 1,
+        "recall": 1 / 7,
+        "mean_iou": pytest.approx((PERSON + FORKLIFT) / 7),
+    }
     every = result["categories"]["all"]
     assert (every["planned"], every["found"]) == (21, 3)
     assert every["mean_iou"] == pytest.approx((PERSON + FORKLIFT + KITE + BIRD + DOG) / 21)  # what was not found counts
     # Persons: two planned in picture 11, three in 13, one in 17; one of six was found.
-    assert result["categories"]["person"] == {"planned": 6, "found": 1, "recall": 1 / 6, "mean_iou": pytest.approx(PERSON / 6)}
+    assert result["categories"]["person"] == {
+        "planned": 6,
+        "found": 1,
+        "recall": 1 / 6,
+        "mean_iou": pytest.approx(PERSON / 6),
+    }
     assert result["categories"]["dog"] == {"planned": 2, "found": 0, "recall": 0.0, "mean_iou": pytest.approx(DOG / 2)}
     assert "4 more things" in result["notes"][0]
 
@@ -66,7 +80,9 @@ def test_the_command_reads_recorded_boxes(golden, tmp_path, capsys):
     shown = json.loads(capsys.readouterr().out)
     assert shown == json.loads((tmp_path / "results.json").read_text())
     assert ["all", "21", "14.3", f"{(PERSON + FORKLIFT + KITE + BIRD + DOG) / 21:.3f}"] in shown["table"]["rows"]
-    assert (tmp_path / "alignment.png").read_bytes().startswith(b"\x89PNG") and "| all | 21 |" in (tmp_path / "results.md").read_text()
+    assert (tmp_path / "alignment.png").read_bytes().startswith(b"\x89PNG") and "| all | 21 |" in (
+        tmp_path / "results.md"
+    ).read_text()
 
 
 def test_the_command_asks_a_live_detector(tmp_path, capsys):
@@ -79,7 +95,10 @@ def test_the_command_asks_a_live_detector(tmp_path, capsys):
         assert main([*command, "--detector-url", server.url]) == 0
     assert '["cat", "dog"]' in json.dumps(server.requests[0]["messages"]).replace('\\"', '"')
     categories = json.loads(capsys.readouterr().out)["categories"]
-    assert categories["cat"] == {"planned": 1, "found": 1, "recall": 1.0, "mean_iou": 0.5} and categories["dog"]["mean_iou"] == 0.0
+    assert (
+        categories["cat"] == {"planned": 1, "found": 1, "recall": 1.0, "mean_iou": 0.5}
+        and categories["dog"]["mean_iou"] == 0.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,8 +106,20 @@ def test_the_command_asks_a_live_detector(tmp_path, capsys):
     [
         ("{}", "must be a list"),
         ('[{"id": 1}]', 'needs "plan"'),
-        ('[{"plan": {"caption": "", "width": 64, "height": 64, "annos": []}, "cogvlm_coco_names": [{"bbox": [1, 2]}]}]', "must be"),
-        ('[{"plan": {"caption": "", "width": 64, "height": 64, "annos": []}, "cogvlm_coco_names": [{"bbox": [1, 2, 3, "x"]}]}]', "must be"),
+        (
+            (
+                '[{"plan": {"caption": "", "width": 64, "height": 64, "annos": []}, "cogvlm_coco_names": [{"bbox": [1,'
+                " 2]}]}]"
+            ),
+            "must be",
+        ),
+        (
+            (
+                '[{"plan": {"caption": "", "width": 64, "height": 64, "annos": []}, "cogvlm_coco_names": [{"bbox": [1,'
+                ' 2, 3, "x"]}]}]'
+            ),
+            "must be",
+        ),
     ],
 )
 def test_other_files_are_refused(content, words, tmp_path):

@@ -7,16 +7,18 @@ from tiny_clip import write_clip
 
 from evaluators import attributes
 from evaluators.attributes import WORDS, by_clip, by_detector, clip_figures, own_word, told_apart, word_of
-from evaluators.clip_model import ClipModel
+from evaluators.clip import ClipModel
 from evaluators.report import Detection
 from instdiff.layout import Box, Instance, Layout
 
-LEFT, RIGHT = Box(x0=0, y0=0, x1=0.5, y1=1), Box(x0=0.5, y0=0, x1=1, y1=1)
+LEFT = Box(x0=0, y0=0, x1=0.5, y1=1)
+RIGHT = Box(x0=0.5, y0=0, x1=1, y1=1)
 
 
 def test_words_go_by_the_id():
     assert [len(words) for words in WORDS.values()] == [8, 8] and WORDS["colours"][2] == "red"
-    colour, texture = word_of("colours"), word_of("textures")
+    colour = word_of("colours")
+    texture = word_of("textures")
     assert [colour({"id": number}) for number in (0, 7, 8, 1002)] == ["black", "purple", "black", "red"]
     assert [texture({"id": number}) for number in (0, 7, 8, 1002)] == ["rubber", "glass", "rubber", "metallic"]
 
@@ -42,7 +44,12 @@ def test_what_a_detector_tells_apart():
 
 
 def layout(*things: tuple[str, Box]) -> Layout:
-    return Layout(width=64, height=64, caption="", instances=tuple(Instance(caption=name, category=name, box=box) for name, box in things))
+    return Layout(
+        width=64,
+        height=64,
+        caption="",
+        instances=tuple(Instance(caption=name, category=name, box=box) for name, box in things),
+    )
 
 
 def test_by_detector():
@@ -50,7 +57,10 @@ def test_by_detector():
     truths = [layout(("cat", LEFT), ("dog", RIGHT)), layout(("cat", LEFT), ("cat", RIGHT), ("dog", LEFT))]
     asked = [["red", "blue"], ["red", "red", None]]
     seen = [
-        [Detection(category="cat", score=1, box=LEFT, colour="red"), Detection(category="dog", score=1, box=RIGHT, colour="green")],
+        [
+            Detection(category="cat", score=1, box=LEFT, colour="red"),
+            Detection(category="dog", score=1, box=RIGHT, colour="green"),
+        ],
         [Detection(category="cat", score=1, box=RIGHT), Detection(category="dog", score=1, box=LEFT, colour="red")],
     ]
     result = by_detector(truths, asked, seen, lambda name: name, "colours", WORDS["colours"])
@@ -78,7 +88,9 @@ def noise(seed: int) -> Image.Image:
 
 def test_by_clip(clip):
     """The same as CLIP asked by hand: cuts at the boxes against the eight prompts, and against the thing's own words."""
-    picture, truth, asked = noise(1), layout(("cat", LEFT), ("dog", RIGHT), ("cup", LEFT)), ["red", None, "blue"]
+    picture = noise(1)
+    truth = layout(("cat", LEFT), ("dog", RIGHT), ("cup", LEFT))
+    asked = ["red", None, "blue"]
     [(right, scores)] = by_clip(clip, [picture], [truth], [asked], "colours")
     cut = clip.images([picture.crop((0, 0, 48, 64))])[0]
     similar = [float(cut @ text) for text in clip.texts([f"a {word} object" for word in WORDS["colours"]])]

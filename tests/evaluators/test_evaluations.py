@@ -5,12 +5,14 @@ from collections import Counter
 
 import pytest
 
-from evaluators import lmd, planned
+from agent.benchmarks import lmd, planned_layouts
 from evaluators.__main__ import main
 from instdiff.formats import layout_to_json
 from instdiff.layout import Box, Instance, Layout
 
-CAT = Layout(caption="a cat", instances=(Instance(caption="a red cat", category="cat", box=Box(x0=0.1, y0=0.2, x1=0.4, y1=0.6)),))
+CAT = Layout(
+    caption="a cat", instances=(Instance(caption="a red cat", category="cat", box=Box(x0=0.1, y0=0.2, x1=0.4, y1=0.6)),)
+)
 LINE = {"prompt": "a red cat", "layout": layout_to_json(CAT), "seed": 0}
 
 
@@ -29,7 +31,10 @@ def test_lmd_scores_what_was_recorded_and_counts_what_is_missing():
     prompt = "A realistic photo of a scene with a dog on the left and a bottle on the right"
     recorded[prompt] = Layout(caption="", instances=tuple(reversed(recorded[prompt].instances)))
     assert lmd.score(recorded)["all"] == whole["all"]
-    swapped = [i.model_copy(update={"caption": other.caption}) for i, other in zip(*[iter(recorded[prompt].instances)] * 2, strict=True)]
+    swapped = [
+        i.model_copy(update={"caption": other.caption})
+        for i, other in zip(*[iter(recorded[prompt].instances)] * 2, strict=True)
+    ]
     recorded[prompt] = recorded[prompt].with_instances(swapped)
     del recorded["A realistic photo of a scene without cars"]
     result = lmd.score(recorded)
@@ -42,7 +47,9 @@ def files(tmp_path):
     (tmp_path / "cases.jsonl").write_text(
         json.dumps({"prompt": "a red cat", "checks": [{"attr": ["red", "cat"]}, {"count": ["cat", 2]}]}) + "\n"
     )
-    (tmp_path / "plans.jsonl").write_text(json.dumps(LINE) + "\n" + json.dumps({"prompt": "nothing", "error": "no"}) + "\n")
+    (tmp_path / "plans.jsonl").write_text(
+        json.dumps(LINE) + "\n" + json.dumps({"prompt": "nothing", "error": "no"}) + "\n"
+    )
     return tmp_path
 
 
@@ -84,15 +91,19 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, said, files, capsys, m
 def test_a_folder_of_corner_boxes_is_read_as_corners(tmp_path, capsys):
     for name, box in (("a", [300, 300, 500, 500]), ("b", [10, 10, 100, 200])):
         anno = {"bbox": box, "category_name": "cat", "caption": "a cat"}
-        (tmp_path / f"{name}.json").write_text(json.dumps({"caption": "", "width": 512, "height": 512, "annos": [anno]}))
-    boxes = [layout.instances[0].box.to_corners(layout.size) for layout in planned.layouts_from(tmp_path)]
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps({"caption": "", "width": 512, "height": 512, "annos": [anno]})
+        )
+    boxes = [layout.instances[0].box.to_corners(layout.size) for layout in planned_layouts.layouts_from(tmp_path)]
     assert boxes == [[300, 300, 500, 500], [10, 10, 100, 200]]
     assert "1 of 2 files" in capsys.readouterr().err
 
 
 def test_help_needs_neither_torch_nor_the_agent():
     code = "import sys; from evaluators.__main__ import build_parser; build_parser().format_help(); "
-    subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules or 'agent' in sys.modules)"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", code + "sys.exit('torch' in sys.modules or 'agent' in sys.modules)"], check=True
+    )
 
 
 def test_prompts_without_checks_still_have_statistics(tmp_path, capsys):

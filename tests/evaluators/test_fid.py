@@ -7,7 +7,7 @@ from PIL import Image
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from evaluators.__main__ import main
-from evaluators.frechet import frechet_distance, gaussian_distance
+from evaluators.fid import frechet_distance, gaussian_distance
 from evaluators.inception import Inception
 from instdiff.layout import Layout
 from tests.galleries import make_gallery
@@ -53,11 +53,14 @@ def test_the_same_as_torchmetrics():
     metric.update(ours, real=False)
     metric.update(theirs, real=True)
     features = Flat()
-    assert frechet_distance(features(ours).numpy(), features(theirs).numpy()) == pytest.approx(float(metric.compute()), rel=1e-6)
+    assert frechet_distance(features(ours).numpy(), features(theirs).numpy()) == pytest.approx(
+        float(metric.compute()), rel=1e-6
+    )
 
 
 def test_inception_has_the_published_size():
-    # Without its classifier, Inception v3 has 21,802,784 numbers in Keras, which count a mean and a variance for each of
+    # Without its classifier, Inception v3 has 21,802,784 numbers in Keras, which count a mean and a variance for each
+    # of
     # 17,216 channels, and no factor: 21,802,784 - 2 * 17,216 + 17,216 are trained here.
     parameters = {name: value for name, value in Inception().named_parameters() if not name.startswith("fc.")}
     assert sum(value.numel() for value in parameters.values()) == 21_802_784 - 17_216
@@ -84,9 +87,17 @@ def figures(command, capsys) -> dict:
 def test_with_the_features_of_the_judge(places, capsys):
     folder, command = places
     same = figures([*command, "--real", str(folder / "same"), "--features", "judge"], capsys)
-    assert same["distance"] == pytest.approx(0, abs=1e-5) and same["name"] == "FD (judge features)" and "not FID" in same["notes"][-1]
+    assert (
+        same["distance"] == pytest.approx(0, abs=1e-5)
+        and same["name"] == "FD (judge features)"
+        and "not FID" in same["notes"][-1]
+    )
     other = figures([*command, "--real", str(folder / "other"), "--features", "judge"], capsys)
-    assert other["distance"] > 1e-3 and (other["painted"], other["real"]) == (3, 3) and "bias the distance upwards" in other["notes"][1]
+    assert (
+        other["distance"] > 1e-3
+        and (other["painted"], other["real"]) == (3, 3)
+        and "bias the distance upwards" in other["notes"][1]
+    )
     assert "FD (judge features)" in (folder / "out" / "results.md").read_text()
 
 

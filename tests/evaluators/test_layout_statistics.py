@@ -6,20 +6,23 @@ import pytest
 
 from agent.planners.offline import OfflinePlanner
 from evaluators.layout_statistics import statistics
-from instdiff import knowledge
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Instance, Layout
+from instdiff.world import knowledge
 
 RECORDED = Path(__file__).parents[1] / "golden" / "gpt4o"
 
 
 def layout(*found: tuple[str, tuple[float, float, float, float]]) -> Layout:
     """Boxes in pixels of a 512 canvas, corners."""
-    instances = [Instance(caption=name, category=name, box=Box.from_corners(list(box), (512, 512))) for name, box in found]
+    instances = [
+        Instance(caption=name, category=name, box=Box.from_corners(list(box), (512, 512))) for name, box in found
+    ]
     return Layout(caption="a test", instances=tuple(instances))
 
 
-SMALL, LARGE = (10, 20, 60, 70), (100, 100, 400, 300)
+SMALL = (10, 20, 60, 70)
+LARGE = (100, 100, 400, 300)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +40,8 @@ SMALL, LARGE = (10, 20, 60, 70), (100, 100, 400, 300)
     ],
 )
 def test_size_inversions(large, small, pairs):
-    right, wrong = layout((large, LARGE), (small, SMALL)), layout((large, SMALL), (small, LARGE))
+    right = layout((large, LARGE), (small, SMALL))
+    wrong = layout((large, SMALL), (small, LARGE))
     assert [(figures.size_pairs, figures.size_inversions) for figures in map(statistics, ([right], [wrong]))] == [
         (pairs, 0),
         (pairs, pairs),
@@ -84,7 +88,8 @@ def test_habits_of_a_language_model():
 
 def prompts(count: int):
     """Scenes by name, lists of things, and things in a scene."""
-    rng, settings = Random(7), list(knowledge.settings().values())
+    rng = Random(7)
+    settings = list(knowledge.settings().values())
     names = [name for name, thing in knowledge.things().items() if not thing.depth_m]
     for index in range(count):
         setting = settings[index % len(settings)] if index % 2 else rng.choice(settings)
@@ -94,7 +99,10 @@ def prompts(count: int):
         elif index % 3 == 1:
             yield ", ".join(f"a {name}" for name in rng.sample(names, rng.randint(2, 8)))
         else:
-            yield f"{' and '.join(rng.choice(('two ', 'three ', 'a ')) + rng.choice(usual) for _ in range(3))} {setting.phrase}"
+            yield (
+                f"{' and '.join(rng.choice(('two ', 'three ', 'a ')) + rng.choice(usual) for _ in range(3))}"
+                f" {setting.phrase}"
+            )
 
 
 def test_planned_scenes_keep_their_sizes_and_stay_in_the_frame():
@@ -107,5 +115,7 @@ def test_planned_scenes_keep_their_sizes_and_stay_in_the_frame():
     assert figures.out_of_frame == 0
     assert figures.strong_overlap < 0.01
     assert figures.stamping < 0.02
-    sides = [min(i.box.width, i.box.height) for layout in layouts for i in layout.instances if len(layout.instances) <= 12]
+    sides = [
+        min(i.box.width, i.box.height) for layout in layouts for i in layout.instances if len(layout.instances) <= 12
+    ]
     assert min(sides) >= 0.03

@@ -10,7 +10,7 @@ from instdiff.engine import load_engine
 from instdiff.errors import BadInput
 from instdiff.formats.png import read_png
 from instdiff.layout import Box, Instance, Layout
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
 
 SETTINGS = RenderSettings(num_inference_steps=1, guidance_scale=1.0, alpha=1.0, mis=0.0)
 
@@ -27,7 +27,10 @@ def test_painted_and_read(tmp_path):
     counts = []
     manifests.paint(tmp_path, open_manifest(tmp_path, expected), jobs, engine, SETTINGS, 1, counts.append)
     manifest = read_manifest(tmp_path)
-    assert counts == [1, 1] and [(one.key, one.seed, one.file) for one in manifest.pictures] == [("a", 1, "a.png"), ("b-2", 2, "b-2.png")]
+    assert counts == [1, 1] and [(one.key, one.seed, one.file) for one in manifest.pictures] == [
+        ("a", 1, "a.png"),
+        ("b-2", 2, "b-2.png"),
+    ]
     assert [image.size for image in read_pictures(manifest, tmp_path, ["b-2", "a"])] == [(64, 64)] * 2
     assert read_png(tmp_path / "b-2.png")[0].caption == "a red dog"
     manifests.paint(tmp_path, manifest, jobs, engine, SETTINGS, 1, counts.append)

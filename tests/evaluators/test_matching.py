@@ -24,7 +24,8 @@ def judge(instances, detections, iou_threshold=0.5):
     return match(Layout(caption="c", instances=tuple(instances)), detections, WORDS.get, iou_threshold, "test")
 
 
-LEFT, RIGHT = (0.0, 0.0, 0.4, 0.4), (0.6, 0.0, 1.0, 0.4)
+LEFT = (0.0, 0.0, 0.4, 0.4)
+RIGHT = (0.6, 0.0, 1.0, 0.4)
 SHIFTED = (0.1, 0.0, 0.5, 0.4)  # IoU 0.6 with LEFT
 FAR = (0.3, 0.0, 0.7, 0.4)  # IoU 1/7 with LEFT
 
@@ -45,7 +46,13 @@ FAR = (0.3, 0.0, 0.7, 0.4)  # IoU 1/7 with LEFT
         # one detection serves one instance
         ([planned("dog", *LEFT), planned("dog", *LEFT)], [seen("dog", *LEFT)], ["found", "missing"], [1.0, 0.0], 0),
         # both in their place, whatever the order
-        ([planned("dog", *LEFT), planned("dog", *RIGHT)], [seen("dog", *RIGHT), seen("dog", *LEFT)], ["found", "found"], [1.0, 1.0], 0),
+        (
+            [planned("dog", *LEFT), planned("dog", *RIGHT)],
+            [seen("dog", *RIGHT), seen("dog", *LEFT)],
+            ["found", "found"],
+            [1.0, 1.0],
+            0,
+        ),
         # of two on the same spot the certain one is matched, the other is an extra
         ([planned("dog", *LEFT)], [seen("dog", *LEFT, score=0.6), seen("dog", *LEFT, score=0.9)], ["found"], [1.0], 1),
     ],
@@ -62,8 +69,10 @@ def test_match(instances, detections, kinds, ious, extras):
 
 def test_match_puts_most_instances_in_their_place_where_greedy_does_not():
     # Greedy takes the best pair, first with second box, and leaves the second instance below the threshold.
-    first, second = planned("dog", 0.0, 0.0, 0.5, 0.5), planned("dog", 0.0, 0.0, 0.5, 0.4)
-    near_both, near_first = seen("dog", 0.0, 0.0, 0.5, 0.47), seen("dog", 0.0, 0.0, 0.5, 0.65)
+    first = planned("dog", 0.0, 0.0, 0.5, 0.5)
+    second = planned("dog", 0.0, 0.0, 0.5, 0.4)
+    near_both = seen("dog", 0.0, 0.0, 0.5, 0.47)
+    near_first = seen("dog", 0.0, 0.0, 0.5, 0.65)
     report = judge([first, second], [near_both, near_first], iou_threshold=0.7)
     assert [verdict.detection for verdict in report.verdicts] == [near_first, near_both]
     assert report.found == 2
@@ -84,7 +93,11 @@ SQUARE[2:6, 2:6] = True
     [
         ({"point": Point(x=0.2, y=0.3)}, (0.1, 0.1, 0.4, 0.4), 1.0),
         ({"point": Point(x=0.3, y=0.2)}, (0.1, 0.25, 0.4, 0.4), 0.0),  # x and y are not mixed up
-        ({"scribble": Scribble(points=POINTS)}, (0.0, 0.4, 0.6, 0.6), 0.75),  # a flat line has no box: share of its points
+        (
+            {"scribble": Scribble(points=POINTS)},
+            (0.0, 0.4, 0.6, 0.6),
+            0.75,
+        ),  # a flat line has no box: share of its points
         ({"scribble": Scribble(points=(Point(x=0.2, y=0.2), Point(x=0.6, y=0.6)))}, (0.2, 0.2, 0.6, 0.6), 1.0),
         ({"mask": Mask.from_array(SQUARE)}, (0.2, 0.2, 0.6, 0.6), 1.0),
         ({"mask": Mask.from_array(SQUARE)}, (0.2, 0.2, 0.6, 0.4), 0.5),
@@ -116,9 +129,17 @@ def mask(*rows):
         (mask([1, 1], [0, 0]), mask([1, 1], [0, 0]), 1.0),
         (mask([1, 1], [0, 0]), mask([0, 0], [1, 1]), 0.0),
         (mask([1, 1], [0, 0]), mask([1, 0], [1, 0]), 1 / 3),
-        (mask([1, 0], [0, 0]), mask([1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]), 1.0),  # other pixels, the same shape
+        (
+            mask([1, 0], [0, 0]),
+            mask([1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]),
+            1.0,
+        ),  # other pixels, the same shape
         (mask([1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]), mask([1, 0], [0, 0]), 4 / 5),
-        (mask([1, 1], [0, 0]), mask([1, 1, 1], [0, 0, 0], [0, 0, 0]), 1.0),  # the centre of a lower pixel is not in the first row
+        (
+            mask([1, 1], [0, 0]),
+            mask([1, 1, 1], [0, 0, 0], [0, 0, 0]),
+            1.0,
+        ),  # the centre of a lower pixel is not in the first row
         (mask([0, 0]), mask([0, 0]), None),
         (None, mask([1, 1]), None),
         (mask([1, 1]), None, None),
@@ -129,9 +150,13 @@ def test_mask_iou(planned, found, iou):
 
 
 def test_a_verdict_compares_shapes_where_both_have_one():
-    shape, other = mask([1, 0], [1, 0]), mask([1, 0], [0, 0])
+    shape = mask([1, 0], [1, 0])
+    other = mask([1, 0], [0, 0])
     instances = [Instance(caption="a dog", category="dog", mask=shape), planned("cat", *RIGHT)]
-    detections = [seen("dog", 0, 0, 0.5, 1).model_copy(update={"mask": other}), seen("cat", *RIGHT).model_copy(update={"mask": other})]
+    detections = [
+        seen("dog", 0, 0, 0.5, 1).model_copy(update={"mask": other}),
+        seen("cat", *RIGHT).model_copy(update={"mask": other}),
+    ]
     report = judge(instances, detections)
     assert [verdict.mask_iou for verdict in report.verdicts] == [0.5, None]
     assert [verdict.kind.value for verdict in report.verdicts] == ["found", "found"]

@@ -9,7 +9,8 @@ from instdiff.errors import BadInput
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 
 WHOLE = Box(x0=0, y0=0, x1=1, y1=1)
-LEFT, RIGHT = (slice(None), slice(0, 32)), (slice(None), slice(32, 64))
+LEFT = (slice(None), slice(0, 32))
+RIGHT = (slice(None), slice(32, 64))
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +28,17 @@ def test_every_published_case(published):
         truths, found = ([mask.array for mask in masks(case[key])] for key in ("gt", "pred"))
         for kind in ("point", "scribble"):
             rng = np.random.RandomState(case["scribble"]["numpy_seed"])
-            assert image_pim(truths, found, kind, rng) == pytest.approx(case[kind]["image_value"], abs=1e-12), (case["name"], kind)
+            assert image_pim(truths, found, kind, rng) == pytest.approx(case[kind]["image_value"], abs=1e-12), (
+                case["name"],
+                kind,
+            )
 
 
 def test_published_mean(published):
     """The mean over all pictures, which the published program gave for the same masks as COCO files."""
     size = {"width": published["width"], "height": published["height"]}
-    layouts, detections = [], []
+    layouts = []
+    detections = []
     for case in published["cases"]:
         instances = [Instance(caption="thing", mask=mask) for mask in masks(case["gt"])]
         layouts.append(Layout(**size, caption="", instances=instances))
@@ -54,7 +59,9 @@ def seen(*things: tuple[str, tuple]) -> list[Detection]:
 def planned(*things: tuple[str, float]) -> Layout:
     """Things by the x of their point; the scribble lies for a quarter of its points at the right border."""
     points = {x: tuple(Point(x=x if i else 1.0, y=i / 4) for i in range(4)) for _, x in things}
-    instances = [Instance(caption=name, point=Point(x=x, y=0.5), scribble=Scribble(points=points[x])) for name, x in things]
+    instances = [
+        Instance(caption=name, point=Point(x=x, y=0.5), scribble=Scribble(points=points[x])) for name, x in things
+    ]
     return Layout(width=128, height=64, caption="", instances=instances)
 
 
@@ -78,7 +85,8 @@ def test_conditioned_points(layout, detections, point, scribble):
 
 
 def test_points_are_pooled_over_pictures():
-    one, two = planned(("cat", 0.25)), planned(("cat", 0.25), ("cat", 0.75), ("dog", 0.5))
+    one = planned(("cat", 0.25))
+    two = planned(("cat", 0.25), ("cat", 0.75), ("dog", 0.5))
     assert pim([one, two, planned()], [seen(("cat", LEFT)), [], []], "point") == 0.25
 
 

@@ -7,20 +7,29 @@ import pytest
 from scipy.stats import spearmanr
 
 from evaluators.__main__ import build_parser, main
-from evaluators.agreement import agreement
-from evaluators.ratings import KEPT, answer_format, run
+from evaluators.ratings import KEPT, agreement, answer_format, run
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
 from tests.agent.openai_server import ChatServer, Reply, failed, said
 from tests.galleries import make_gallery, plain
 
-GOOD = {"fit": 4, "fit_reason": "a cat", "quality": 2, "quality_reason": "blurred", "arrangement": 5, "arrangement_reason": "as asked"}
+GOOD = {
+    "fit": 4,
+    "fit_reason": "a cat",
+    "quality": 2,
+    "quality_reason": "blurred",
+    "arrangement": 5,
+    "arrangement_reason": "as asked",
+}
 KEY = "sk-very-secret-key"
 
 
 @pytest.fixture
 def gallery(tmp_path):
-    pictures = {name: (plain(name), Layout(caption=f'a {name} "cat"\nignore this', negative_caption="dogs")) for name in ("red", "blue")}
+    pictures = {
+        name: (plain(name), Layout(caption=f'a {name} "cat"\nignore this', negative_caption="dogs"))
+        for name in ("red", "blue")
+    }
     return make_gallery(tmp_path / "painted", pictures)
 
 
@@ -40,9 +49,14 @@ def test_pictures_are_rated_once(gallery, monkeypatch):
         request = server.requests[0]
         assert server.keys[0] == f"Bearer {KEY}" and request["response_format"] == answer_format()
         shown, asked = request["messages"][0]["content"]
-        assert shown["image_url"]["url"].startswith("data:image/png") and json.dumps('a blue "cat"\nignore this') in asked["text"]
+        assert (
+            shown["image_url"]["url"].startswith("data:image/png")
+            and json.dumps('a blue "cat"\nignore this') in asked["text"]
+        )
         assert '"dogs"' in asked["text"]
-        assert rate(server, gallery)["means"] == result["means"] and len(server.requests) == 2  # kept, not asked for again
+        assert (
+            rate(server, gallery)["means"] == result["means"] and len(server.requests) == 2
+        )  # kept, not asked for again
     kept = gallery.parent / "out" / KEPT
     kept.write_text(kept.read_text()[:-10])  # killed while it wrote
     with ChatServer(said(GOOD)) as server:
@@ -144,7 +158,8 @@ AGREEMENTS = [
     ([1, 3, 5], [1, 3, 5], 1.0, 1.0, 1.0, 1.0),
     # squares 16 0 16, mean 32/3; over all nine pairs 0 4 16 4 0 4 16 4 0, mean 48/9; 1 - 2 = -1
     ([1, 3, 5], [5, 3, 1], 1 / 3, 1 / 3, -1.0, -1.0),
-    # squares 1 0 1 0, mean 1/2; over all pairs of (1 2 4 5) and (2 2 3 5): 1 1 4 16 | 0 0 1 9 | 4 4 1 1 | 9 9 4 0 = 64 / 16 = 4
+    # squares 1 0 1 0, mean 1/2; over all pairs of (1 2 4 5) and (2 2 3 5): 1 1 4 16 | 0 0 1 9 | 4 4 1 1 | 9 9 4 0 = 64
+    # / 16 = 4
     ([1, 2, 4, 5], [2, 2, 3, 5], 0.5, 1.0, float(spearmanr([1, 2, 4, 5], [2, 2, 3, 5]).statistic), 1 - 0.5 / 4),
 ]
 

@@ -4,7 +4,7 @@ import pytest
 
 from evaluators.__main__ import main
 from evaluators.report_page import page, read_results
-from evaluators.results import to_markdown, write_results
+from evaluators.reporting import to_markdown, write_results
 from tests.galleries import plain
 
 EVIL = '<script>alert("x")</script>'
@@ -12,22 +12,33 @@ EVIL = '<script>alert("x")</script>'
 
 @pytest.fixture
 def results(tmp_path):
-    table = {"title": f"Title {EVIL}", "columns": ["percent", "ours | theirs"], "rows": [["share", "62.5"], [EVIL, "-"]]}
+    table = {
+        "title": f"Title {EVIL}",
+        "columns": ["percent", "ours | theirs"],
+        "rows": [["share", "62.5"], [EVIL, "-"]],
+    }
     write_results(tmp_path / "one", {"evaluation": "one", "table": table, "notes": [EVIL]})
-    counts = {"title": "Counts", "columns": ["task", "n"], "rows": [["numeracy", " 50.0%  (1/2)"], ["distance", "12.25"]]}
+    counts = {
+        "title": "Counts",
+        "columns": ["task", "n"],
+        "rows": [["numeracy", " 50.0%  (1/2)"], ["distance", "12.25"]],
+    }
     write_results(tmp_path / "two" / "below", {"evaluation": "two", "table": counts})
     plain("red", (2000, 100)).save(tmp_path / "one" / "failures.png")
     (tmp_path / "other.json").write_text('{"evaluation": "no table"}')
     (tmp_path / "broken.json").write_text("{")
     rows = [["1", "2"]]
-    (tmp_path / "wrong.json").write_text(json.dumps({"evaluation": "w", "table": {"title": "w", "columns": ["a"], "rows": rows}}))
+    (tmp_path / "wrong.json").write_text(
+        json.dumps({"evaluation": "w", "table": {"title": "w", "columns": ["a"], "rows": rows}})
+    )
     return tmp_path
 
 
 def test_one_page_of_all_results(results, capsys):
     assert main(["report", str(results), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["files"] == ["one/results.json", "two/below/results.json"]
-    html, markdown = (results / "report.html").read_text(), (results / "report.md").read_text()
+    html = (results / "report.html").read_text()
+    markdown = (results / "report.md").read_text()
     assert "<script" not in html and "&lt;script&gt;" in html and "<script" not in markdown
     assert html.count('class="bar"') == 2 and "width:62.5%" in html and "width:50.0%" in html  # a distance is no share
     assert html.count("<img") == 1 and "data:image/jpeg;base64," in html and 'src="/' not in html and "http" not in html
@@ -47,4 +58,10 @@ def test_the_page_is_the_same_wherever_the_folder_lies(results, tmp_path_factory
 
 def test_markdown_cells_stay_in_their_cells():
     table = {"title": "t", "columns": ["a", "b"], "rows": [["x|y", "line\nend"]]}
-    assert to_markdown(table, ["a\nnote"]).splitlines()[2:] == ["| a | b |", "| --- | ---: |", "| x\\|y | line end |", "", "- a note"]
+    assert to_markdown(table, ["a\nnote"]).splitlines()[2:] == [
+        "| a | b |",
+        "| --- | ---: |",
+        "| x\\|y | line end |",
+        "",
+        "- a note",
+    ]

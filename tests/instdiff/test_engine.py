@@ -8,7 +8,7 @@ import torch
 
 from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point
 from instdiff.engine import DRAFT_FOLDER, engine_info, load_engine
-from instdiff.settings import RenderSettings
+from instdiff.render_settings import RenderSettings
 
 CAR = Instance(caption="a red car", category="car", box=Box(x0=0.1, y0=0.3, x1=0.8, y1=0.8))
 
@@ -31,7 +31,8 @@ def test_unknown_engines_are_refused(name, monkeypatch):
 
 def test_the_same_settings_give_the_same_picture_bit_for_bit(engine):
     settings = RenderSettings(seed=3, num_inference_steps=4, num_images=2)
-    first, again = engine.render(layout(), settings), engine.render(layout(), settings)
+    first = engine.render(layout(), settings)
+    again = engine.render(layout(), settings)
     for one, other in zip(first.images, again.images, strict=True):
         assert np.array_equal(np.asarray(one), np.asarray(other))
     assert not np.array_equal(np.asarray(first.images[0]), np.asarray(first.images[1]))
@@ -49,8 +50,13 @@ def test_the_pipeline_alone_paints_as_the_engine_does(engine, tmp_path):
     assert np.abs(np.asarray(painted, dtype=int) - expected).max() <= 2  # weights lie elsewhere in memory
     assert pipeline.defaults.settings == engine.defaults == engine_info("draft").defaults
     pipeline.save_pretrained(tmp_path)
-    saved, bundled = engine_info(str(tmp_path)), engine_info("draft")
-    assert (saved.defaults, saved.native_size, saved.max_side) == (bundled.defaults, bundled.native_size, bundled.max_side)
+    saved = engine_info(str(tmp_path))
+    bundled = engine_info("draft")
+    assert (saved.defaults, saved.native_size, saved.max_side) == (
+        bundled.defaults,
+        bundled.native_size,
+        bundled.max_side,
+    )
 
 
 def test_both_files_of_the_bundled_model_say_the_same():
@@ -74,26 +80,35 @@ def test_pictures_have_the_size_of_the_layout(engine, size):
 
 def test_steps_are_reported_from_one(engine):
     steps = []
-    engine.render(layout(), RenderSettings(num_inference_steps=3), on_step=lambda step, count: steps.append((step, count)))
+    engine.render(
+        layout(), RenderSettings(num_inference_steps=3), on_step=lambda step, count: steps.append((step, count))
+    )
     assert steps == [(1, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize(
-    "place", [{"box": Box(x0=0.2, y0=0.35, x1=0.45, y1=0.6)}, {"point": Point(x=0.32, y=0.47)}], ids=["box in a box", "point in a box"]
+    "place",
+    [{"box": Box(x0=0.2, y0=0.35, x1=0.45, y1=0.6)}, {"point": Point(x=0.32, y=0.47)}],
+    ids=["box in a box", "point in a box"],
 )
 def test_a_part_added_to_a_thing_changes_the_thing_and_little_else(engine, place):
     """The same seed is the same noise, so a layout can be painted again and again with more in it."""
     part = Instance(caption="a blue ball", category="ball", **place)
     settings = RenderSettings(seed=0, num_inference_steps=8)
     before, after = (
-        np.asarray(engine.render(one, settings).images[0], dtype=float) for one in (layout(), layout().with_instances([CAR, part]))
+        np.asarray(engine.render(one, settings).images[0], dtype=float)
+        for one in (layout(), layout().with_instances([CAR, part]))
     )
     change = np.abs(after - before).mean(axis=-1)
     assert change[80:170, 40:130].mean() > 2 * change[:60].mean() and change.max() > 10
 
 
 def test_presets_are_other_pictures_of_the_same_and_the_exact_one_is_as_ever(engine):
-    asked = {name: value for name, value in engine.defaults if name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
+    asked = {
+        name: value
+        for name, value in engine.defaults
+        if name in ("num_inference_steps", "guidance_scale", "alpha", "mis")
+    }
     default, *others = (engine.render(layout(), RenderSettings(preset=name)) for name in ("exact", "fast", "turbo"))
     plain = engine.pipeline(layout(), **asked, generator=torch.Generator().manual_seed(0)).images[0]
     assert np.array_equal(np.asarray(default.images[0]), np.asarray(plain))

@@ -83,7 +83,11 @@ def test_mask_shape_is_not_transposed():
         ({"caption": "x", "instances": [{"caption": "dog"}]}, "instances.0", '"dog" has no place'),
         ({"caption": "x", "instances": [{"caption": "", "box": dict(BOX)}]}, "instances.0", "caption or a category"),
         ({"caption": "x", "instances": [{"caption": "dog", "box": dict(BOX)}] * 31}, "instances", "31 instances"),
-        ({"caption": "x", "instances": [{"caption": "a", "mask": {"size": [9, 9], "counts": "1"}}]}, "instances.0.mask", "add up to 1"),
+        (
+            {"caption": "x", "instances": [{"caption": "a", "mask": {"size": [9, 9], "counts": "1"}}]},
+            "instances.0.mask",
+            "add up to 1",
+        ),
     ],
 )
 def test_refusals_name_field_and_reason(data, field, problem):

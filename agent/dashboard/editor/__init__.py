@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.dashboard.text import plain
+from agent.dashboard.navigation import plain
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Layout
 
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 MAX_PICTURE_SIDE = 1024  # pixels sent to the browser
 MAX_MASK_TEXT = 2_000_000  # characters of run lengths in one edit, all masks together
-SCRIPTS = ("rle.js", "geometry.js", "gestures.js", "view.js", "editor.js")  # one module: each uses what stands before it
+SCRIPTS = (
+    "rle.js",
+    "geometry.js",
+    "gestures.js",
+    "view.js",
+    "editor.js",
+)  # one module: each uses what stands before it
 
 
 def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 
+from agent.dataset.export import writers
 from agent.dataset.export.card import SHEET, write_card
 from agent.dataset.export.records import Record, read_records
 from agent.dataset.folder import Folder
 from instdiff.errors import BadInput
+
+WRITERS: dict[str, Callable[[Sequence[Record], Path], None]] = {
+    "coco": writers.write_coco,
+    "yolo": writers.write_yolo,
+    "webdataset": writers.write_webdataset,
+    "parquet": writers.write_parquet,
+}
 
 
 def export_all(folder: Folder, out: Path, formats: Sequence[str]) -> dict[str, int]:
@@ -20,20 +27,23 @@ def export_all(folder: Folder, out: Path, formats: Sequence[str]) -> dict[str, i
         counts: pictures and annotations, and pictures for training and for validation.
 
     Raises:
-        BadInput: ``out`` holds something else than an earlier export, the folder holds no dataset, or a picture in it is
-            not the one that was painted.
+        BadInput: ``out`` holds something else than an earlier export, the folder holds no dataset, or a picture in it
+            is not the one that was painted.
         ServiceError: a package that a format needs is missing.
     """
     records = read_records(folder)
     if not records:
         raise BadInput(str(folder.path), "holds no items to export")
-    writers: dict[str, Callable] = {name: import_module(f"agent.dataset.export.{name}").write for name in formats}
     _clear(out, formats)
-    for name, write in writers.items():
-        write(records, out / name)
+    for name in formats:
+        WRITERS[name](records, out / name)
     write_card(folder, records, out, formats)
     in_split = {split: sum(record.split == split for record in records) for split in ("train", "val")}
-    return {"pictures": len(records), "annotations": sum(len(record.layout.instances) for record in records), **in_split}
+    return {
+        "pictures": len(records),
+        "annotations": sum(len(record.layout.instances) for record in records),
+        **in_split,
+    }
 
 
 def _clear(out: Path, formats: Sequence[str]) -> None:

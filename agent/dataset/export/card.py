@@ -9,16 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.dataset.export.parquet import NAMES
 from agent.dataset.export.records import Record, categories
+from agent.dataset.export.writers import NAMES
 from agent.dataset.folder import REJECTED, Folder
 from agent.dataset.planning import together
 from agent.runs import read_json
+from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.manifest import read_manifest
-from evaluators.sheet import Tile, contact_sheet
 from instdiff.formats.files import write_bytes
 
-SHEET, PROOF, PICTURES_SHOWN, BARS = "contact_sheet.png", "proof.json", 24, 10
+SHEET = "contact_sheet.png"
+PROOF = "proof.json"
+PICTURES_SHOWN = 24
+BARS = 10
 LICENCES = {
     "draft": "bundled draft models, Apache-2.0",
     "sd15": "InstanceDiffusion (Apache-2.0) on Stable Diffusion 1.5 (CreativeML OpenRAIL-M)",
@@ -27,8 +30,10 @@ LICENCES = {
     "grounding-dino": "Grounding DINO, Apache-2.0",
 }
 LOADING = {
-    "coco": "COCO: `COCO('coco/annotations/instances_train.json')` with the pictures in `coco/images/train`; FiftyOne reads it as a "
-    "`COCODetectionDataset` with `data_path` and `labels_path`",
+    "coco": (
+        "COCO: `COCO('coco/annotations/instances_train.json')` with the pictures in `coco/images/train`; FiftyOne reads"
+        " it as a `COCODetectionDataset` with `data_path` and `labels_path`"
+    ),
     "yolo": "YOLO: `yolo detect train data=yolo/data.yaml`",
     "webdataset": "WebDataset: `wds.WebDataset('webdataset/train-000000.tar').decode('pil').to_tuple('png', 'json')`",
     "parquet": "Hugging Face: `load_dataset('parquet', data_files='parquet/data/train-*.parquet')`",
@@ -39,14 +44,28 @@ def write_card(folder: Folder, records: Sequence[Record], out: Path, formats: Se
     """Write ``README.md`` and ``contact_sheet.png``."""
     _write_sheet(records, out / SHEET)
     made_with = read_manifest(folder.items).painted_with
-    sections = [_head(formats, records), _counts(folder, records), _histograms(records), _made(made_with, records), _proof(folder)]
+    sections = [
+        _head(formats, records),
+        _counts(folder, records),
+        _histograms(records),
+        _made(made_with, records),
+        _proof(folder),
+    ]
     sections += ["## Reading it\n\n" + "\n".join(f"- {LOADING[name]}" for name in formats), _limits(made_with)]
     write_bytes(out / "README.md", ("\n\n".join(filter(None, sections)) + "\n").encode())
 
 
 def _head(formats: Sequence[str], records: Sequence[Record]) -> str:
     """What the hub reads, and the title."""
-    lines = ["---", "task_categories:", "- object-detection", "- text-to-image", "tags:", "- synthetic", "- instancediffusion"]
+    lines = [
+        "---",
+        "task_categories:",
+        "- object-detection",
+        "- text-to-image",
+        "tags:",
+        "- synthetic",
+        "- instancediffusion",
+    ]
     if "parquet" in formats:
         lines += ["configs:", "- config_name: default", "  data_files:"]
         for split in (split for split in NAMES if any(record.split == split for record in records)):
@@ -80,7 +99,9 @@ def _histograms(records: Sequence[Record]) -> str:
     if not verdicts:
         return "## Scores\n\nNo detector looked at the pictures: the annotations are the plans."
     edges = np.linspace(0, 1, BARS + 1)
-    ious, scores = (np.histogram(values, edges)[0] for values in ([v.iou for v in verdicts], [v.detection.score for v in verdicts]))
+    ious, scores = (
+        np.histogram(values, edges)[0] for values in ([v.iou for v in verdicts], [v.detection.score for v in verdicts])
+    )
     rows = [
         (f"{low:.1f} to {high:.1f}", _bar(i, ious), _bar(s, scores))
         for low, high, i, s in zip(edges, edges[1:], ious, scores, strict=False)
@@ -98,8 +119,17 @@ def _made(made_with: dict, records: Sequence[Record]) -> str:
         cost = "price not known" if usage.usd is None else f"${usage.usd:.4f}"
         rows["planner usage of what is kept"] = f"{usage.requests} requests, {usage.tokens} tokens, {cost}"
     models = [made_with["engine"], str(made_with["verifier"]).partition(":")[0]]
-    licences = [f"- {name}: {LICENCES.get(name, 'see the licence of this model')}" for name in dict.fromkeys(models) if name != "none"]
-    return "## Made with\n\n" + _table(["setting", "value"], rows.items()) + "\n\n## Licences\n\n" + "\n".join(map(str, licences))
+    licences = [
+        f"- {name}: {LICENCES.get(name, 'see the licence of this model')}"
+        for name in dict.fromkeys(models)
+        if name != "none"
+    ]
+    return (
+        "## Made with\n\n"
+        + _table(["setting", "value"], rows.items())
+        + "\n\n## Licences\n\n"
+        + "\n".join(map(str, licences))
+    )
 
 
 def _proof(folder: Folder) -> str:
@@ -109,14 +139,20 @@ def _proof(folder: Folder) -> str:
         return ""
     found = read_json(path)
     shown = {name: json.dumps(value) if isinstance(value, dict | list) else value for name, value in found.items()}
-    about = "A small detector trained on this dataset, against one trained for as many steps on as many composites; both scored on others."
+    about = (
+        "A small detector trained on this dataset, against one trained for as many steps on as many composites; both"
+        " scored on others."
+    )
     return f"## What a detector learns from it\n\n{about}\n\n" + _table(["figure", "value"], shown.items())
 
 
 def _limits(made_with: dict) -> str:
     kept = {
         "picture": "Every instance of a picture was found in its place by the verifier.",
-        "instance": "Annotated are the instances that the verifier found in their places; others may be on the picture without annotation.",
+        "instance": (
+            "Annotated are the instances that the verifier found in their places; others may be on the picture without"
+            " annotation."
+        ),
         "all": "All planned instances are annotated, whether they were found or not.",
     }[made_with["accept"]]
     shapes = "Boxes are those of the plan; where no mask was planned, it is the shape that the verifier saw."
@@ -142,5 +178,9 @@ def _bar(count: int, counts: np.ndarray) -> str:
 
 def _table(head: Sequence[str], rows) -> str:
     cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |", *(f"| {' | '.join(row)} |" for row in cells)]
+    lines = [
+        f"| {' | '.join(head)} |",
+        f"| {' | '.join('---' for _ in head)} |",
+        *(f"| {' | '.join(row)} |" for row in cells),
+    ]
     return "\n".join(lines)

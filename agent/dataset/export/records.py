@@ -61,7 +61,9 @@ def categories(records: Sequence[Record]) -> list[str]:
 
 
 def objects_of(record: Record) -> list[dict]:
-    """The annotations of a picture; boxes are ``[x, y, width, height]`` in pixels, as in COCO, ``score`` is the verifier's."""
+    """The annotations of a picture; boxes are ``[x, y, width, height]`` in pixels, as in COCO, ``score`` is the
+    verifier's.
+    """
     return [
         {
             "bbox": pixels(instance.extent.to_coco(record.size)),
@@ -77,7 +79,13 @@ def objects_of(record: Record) -> list[dict]:
 def about(record: Record) -> dict:
     """All that is said of a picture."""
     item = {"key": record.key, "prompt": record.item.prompt, "caption": record.layout.caption, "seed": record.item.seed}
-    return {**item, "width": record.size[0], "height": record.size[1], "score": record.item.score, "objects": objects_of(record)}
+    return {
+        **item,
+        "width": record.size[0],
+        "height": record.size[1],
+        "score": record.item.score,
+        "objects": objects_of(record),
+    }
 
 
 def copy_picture(record: Record, path: Path) -> None:
@@ -88,12 +96,17 @@ def copy_picture(record: Record, path: Path) -> None:
 
 
 def _record(folder: Folder, item: Item) -> Record:
-    path, plan = folder.items / f"{item.key}.png", item.plan()
+    path = folder.items / f"{item.key}.png"
+    plan = item.plan()
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != item.sha256:
-        raise BadInput(str(path), "is missing, or is not the picture that was painted; python -m agent.dataset check says more")
-    instances, verdicts = [], []
+        raise BadInput(
+            str(path), "is missing, or is not the picture that was painted; python -m agent.dataset check says more"
+        )
+    instances = []
+    verdicts = []
     for index in item.annotated:
-        instance, verdict = plan.instances[index], item.report.verdicts[index]
+        instance = plan.instances[index]
+        verdict = item.report.verdicts[index]
         if instance.extent is None:
             continue
         seen = verdict.detection and verdict.detection.mask

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from agent.planners.plan import Plan
 from evaluators.report import Detection, Report, Verdict, VerdictKind
-from instdiff import knowledge
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Layout
-from instdiff.scene import Scene
+from instdiff.world import knowledge
+from instdiff.world.scene import Scene
 
 MAX_ANSWER_CHARS = 60_000
 MAX_OBJECT_STARTS = 40  # places of a "{" that are tried when JSON stands inside other text
@@ -130,16 +130,25 @@ def laid_out(**fields) -> Layout:
 
 def edges(box: Box) -> dict[str, int]:
     """A box as whole percent of the picture, never without area."""
-    left, top = min(round(box.x0 * 100), 99), min(round(box.y0 * 100), 99)
-    return {"left": left, "top": top, "right": max(round(box.x1 * 100), left + 1), "bottom": max(round(box.y1 * 100), top + 1)}
+    left = min(round(box.x0 * 100), 99)
+    top = min(round(box.y0 * 100), 99)
+    return {
+        "left": left,
+        "top": top,
+        "right": max(round(box.x1 * 100), left + 1),
+        "bottom": max(round(box.y1 * 100), top + 1),
+    }
 
 
 def verdicts_as_json(plan: Plan, report: Report, called: list[str | int]) -> str:
-    """The verdicts on what failed, one a line: object, category as planned, kind, IoU, where it was planned and what was found.
+    """The verdicts on what failed, one a line: object, category as planned, kind, IoU, where it was planned and what
+    was found.
 
-    Nothing in it is free text from a detector: names are the plan's or known categories, the rest numbers and our own words.
+    Nothing in it is free text from a detector: names are the plan's or known categories, the rest numbers and our own
+    words.
     """
-    instances, lines = plan.layout.instances, []
+    instances = plan.layout.instances
+    lines = []
     for verdict in report.verdicts:
         if verdict.kind not in FAILED or verdict.instance >= len(instances):
             continue
@@ -165,7 +174,9 @@ def _instead(verdict: Verdict, plan: Plan, report: Report) -> Detection | None:
 
 
 def _known(category: str, plan: Plan) -> str | None:
-    """A detector's category if it is one that the plan or `instdiff.knowledge` has, else None: its words are never passed on."""
+    """A detector's category if it is one that the plan or `instdiff.world.knowledge` has, else None: its words are
+    never passed on.
+    """
     ours = {name for instance in plan.layout.instances for name in (instance.category, instance.name)}
     noun = knowledge.nouns().get(category.lower())
     return category if category in ours else noun.meaning.name if noun else None

@@ -38,16 +38,22 @@ class PlannedBox(Answer):
     caption: text(400) = Field(description="what exactly this one looks like")
     left: Percent = Field(description="left edge: percent of the picture's width, from the left, 0 to 100")
     top: Percent = Field(description="top edge: percent of the picture's height, from the top, 0 to 100")
-    right: Percent = Field(description="right edge, not a width: percent of the picture's width, from the left, greater than left")
-    bottom: Percent = Field(description="bottom edge, not a height: percent of the picture's height, from the top, greater than top")
+    right: Percent = Field(
+        description="right edge, not a width: percent of the picture's width, from the left, greater than left"
+    )
+    bottom: Percent = Field(
+        description="bottom edge, not a height: percent of the picture's height, from the top, greater than top"
+    )
 
     @model_validator(mode="after")
     def _has_area(self) -> PlannedBox:
         for low, high, size in (("left", "right", "width"), ("top", "bottom", "height")):
-            first, second = getattr(self, low), getattr(self, high)
+            first = getattr(self, low)
+            second = getattr(self, high)
             if first >= second:
                 raise ValueError(
-                    f'"{self.category}" has {low} {first} and {high} {second}; {high} is an edge, not a {size}, and must be greater'
+                    f'"{self.category}" has {low} {first} and {high} {second}; {high} is an edge, not a {size}, and'
+                    " must be greater"
                 )
         return self
 
@@ -60,7 +66,9 @@ class PlannedLayout(Answer):
     """A picture as a list of objects with their places."""
 
     caption: text(1500) = Field(description="one sentence that describes the whole picture")
-    negative_caption: text(800, required=False) = Field(description="what must not appear; empty if nothing is excluded")
+    negative_caption: text(800, required=False) = Field(
+        description="what must not appear; empty if nothing is excluded"
+    )
     objects: list[PlannedBox] = Field(description=f"1 to {MAX_INSTANCES} visible objects")
 
     @model_validator(mode="after")
@@ -85,7 +93,9 @@ class BoxesForm:
     def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> Drawn:
         """The boxes of an answer on a picture of (width, height) pixels; raises `BadAnswer`."""
         planned = read_as(PlannedLayout, answer)
-        instances = tuple({"caption": thing.caption, "category": thing.category, "box": thing.box} for thing in planned.objects)
+        instances = tuple(
+            {"caption": thing.caption, "category": thing.category, "box": thing.box} for thing in planned.objects
+        )
         head = {"caption": planned.caption, "negative_caption": planned.negative_caption}
         return Drawn(laid_out(width=size[0], height=size[1], **head, instances=instances))
 

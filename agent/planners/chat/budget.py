@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.planners.chat.reply import Reply
-from agent.planners.plan import Usage
 from instdiff.errors import BadInput
+from prompts.usage import Usage
 
 MAX_ANSWER_TOKENS = 8192
 LEAST_ANSWER_TOKENS = 200  # no scene fits into less, so that such a request would be money lost
@@ -71,7 +71,9 @@ class Ceiling:
         if self.max_usd is not None and not self.max_usd >= 0:
             raise BadInput("max_usd", f"{self.max_usd} is no amount; give US dollars, 0 or more, or leave it out")
         if self.max_usd is not None and price_of(self.name) is None:
-            raise BadInput("max_usd", f"the price of {self.name} is not known, so dollars cannot be bounded; give --max-tokens")
+            raise BadInput(
+                "max_usd", f"the price of {self.name} is not known, so dollars cannot be bounded; give --max-tokens"
+            )
 
     @property
     def binds(self) -> bool:
@@ -88,8 +90,9 @@ class Ceiling:
             room = min(room, self.max_tokens - used.tokens - prompt_tokens)
             if room < LEAST_ANSWER_TOKENS:
                 raise Spent(
-                    f"the ceiling of {self.max_tokens} tokens leaves no room for another request: {used.tokens} are used, the next "
-                    f"takes about {prompt_tokens} and its answer at least {LEAST_ANSWER_TOKENS}; raise --max-tokens"
+                    f"the ceiling of {self.max_tokens} tokens leaves no room for another request: {used.tokens} are"
+                    f" used, the next takes about {prompt_tokens} and its answer at least {LEAST_ANSWER_TOKENS}; raise"
+                    " --max-tokens"
                 )
         prompt_price, answer_price = price_of(self.name) or (0.0, 0.0)
         if self.max_usd is not None and answer_price:
@@ -97,8 +100,9 @@ class Ceiling:
             room = min(room, int(left * MILLION / answer_price))
             if room < LEAST_ANSWER_TOKENS:
                 raise Spent(
-                    f"the ceiling of {self.max_usd:g} dollars leaves no room for another request: {used.usd:.4f} are used, and the "
-                    f"next takes about {prompt_tokens} tokens and its answer at least {LEAST_ANSWER_TOKENS}; raise --max-usd"
+                    f"the ceiling of {self.max_usd:g} dollars leaves no room for another request: {used.usd:.4f} are"
+                    f" used, and the next takes about {prompt_tokens} tokens and its answer at least"
+                    f" {LEAST_ANSWER_TOKENS}; raise --max-usd"
                 )
         return room
 
@@ -107,7 +111,9 @@ class Ceiling:
         said = reply.prompt_tokens is not None and reply.answer_tokens is not None
         prompt, answer = (reply.prompt_tokens, reply.answer_tokens) if said else (prompt_tokens, room)
         price = price_of(self.name)
-        usd = None if price is None or used.usd is None else used.usd + (prompt * price[0] + answer * price[1]) / MILLION
+        usd = (
+            None if price is None or used.usd is None else used.usd + (prompt * price[0] + answer * price[1]) / MILLION
+        )
         return Usage(
             requests=used.requests + 1,
             prompt_tokens=used.prompt_tokens + prompt,
@@ -121,4 +127,7 @@ def in_words(name: str, used: Usage) -> str:
     """A note for the reader: what was used so far."""
     about = "at most " if used.estimated else ""
     usd = "price not known" if used.usd is None else f"{about}${used.usd:.4f}"
-    return f"{name} was asked {used.requests} time{'s' * (used.requests != 1)} in this run: {about}{used.tokens} tokens, {usd}."
+    return (
+        f"{name} was asked {used.requests} time{'s' * (used.requests != 1)} in this run: {about}{used.tokens} tokens,"
+        f" {usd}."
+    )

@@ -72,5 +72,8 @@ def place_of(url: str, path: bool = False) -> str:
         raise BadInput("planner_url", "an address looks like http://127.0.0.1:8000/v1 or https://HOST/v1")
     place = f"{parts.scheme}://{parts.hostname}{port}"
     if parts.username or parts.password or parts.query:
-        raise BadInput("planner_url", f"the address at {place} holds a user, password or query; leave it out and set OPENAI_API_KEY")
+        raise BadInput(
+            "planner_url",
+            f"the address at {place} holds a user, password or query; leave it out and set OPENAI_API_KEY",
+        )
     return place + (parts.path.rstrip("/") if path else "")

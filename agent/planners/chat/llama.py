@@ -1,4 +1,6 @@
-"""A Llama model from a GGUF file, in this process: no server, no network. A grammar made of the schema bounds what it can say."""
+"""A Llama model from a GGUF file, in this process: no server, no network. A grammar made of the schema bounds what it
+can say.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class LlamaService:
         check_file(path)
         if find_spec("llama_cpp") is None:
             raise ServiceError('llama:FILE needs the package llama-cpp-python: pip install -e ".[llama]"')
-        self.path, self.temperature, self.timeout_s = Path(path), temperature, timeout_s
+        self.path = Path(path)
+        self.temperature = temperature
+        self.timeout_s = timeout_s
         self._model = None
 
     @property
@@ -53,14 +57,19 @@ class LlamaService:
         grammar = llama_cpp.LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False)
         talk = [{"role": ROLES.get(role, role), "content": text} for role, text in messages]
         model.reset()
-        started, text, count, finish = time.monotonic(), "", 0, None
+        started = time.monotonic()
+        text = ""
+        count = 0
+        finish = None
         settings = {"temperature": self.temperature, "seed": seed % 2**31, "max_tokens": max_tokens}
         try:
             for chunk in model.create_chat_completion(talk, grammar=grammar, stream=True, **settings):
                 started = started if count else time.monotonic()  # the question is read when the first piece comes
                 piece = chunk["choices"][0]
-                said, finish = piece["delta"].get("content") or "", piece["finish_reason"]
-                text, count = text + said, count + bool(said)
+                said = piece["delta"].get("content") or ""
+                finish = piece["finish_reason"]
+                text = text + said
+                count = count + bool(said)
                 if time.monotonic() - started > self.timeout_s:
                     finish = "length"
                     break
@@ -87,6 +96,8 @@ def check_file(path: str) -> None:
         with open(path, "rb") as file:
             start = file.read(4)
     except (OSError, ValueError) as error:
-        raise BadInput("planner", f"llama:{path[:200]} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise BadInput(
+            "planner", f"llama:{path[:200]} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
     if start != b"GGUF":
         raise BadInput("planner", f"llama:{path[:200]} is no GGUF file; give the path of a model such as model.gguf")

@@ -17,14 +17,16 @@ from agent.planners.chat.cache import AnswerCache
 from agent.planners.chat.reply import Reply, ServiceFailure
 from agent.planners.chat.scene import SceneForm
 from agent.planners.chat.service import ChatService
-from agent.planners.plan import Plan, Usage
+from agent.planners.plan import Plan
 from evaluators.report import Report, VerdictKind
-from instdiff import knowledge
 from instdiff.errors import BadInput, ServiceError, printable
 from instdiff.layout import Layout
+from instdiff.world import knowledge
+from prompts.usage import Usage
 
 FIRST_PAUSE_S = 0.5  # before the second request where the service names no time; doubled each time
-TIMEOUT_S, LOCAL_TIMEOUT_S = 60.0, 600.0
+TIMEOUT_S = 60.0
+LOCAL_TIMEOUT_S = 600.0
 FORMS = {"scene": SceneForm, "boxes": BoxesForm}
 
 
@@ -42,7 +44,9 @@ class _Question:
     @property
     def opening(self) -> list[tuple[str, str]]:
         """The messages that open the talk."""
-        system = Template(prompts.read(f"plan_{self.form.name}_system.md")).substitute(things=", ".join(knowledge.things()))
+        system = Template(prompts.read(f"plan_{self.form.name}_system.md")).substitute(
+            things=", ".join(knowledge.things())
+        )
         return [("system", f"{system}\n\n{self.form.examples(self.prompt)}"), ("human", self.request)]
 
     def read(self, answer: str) -> Drawn:
@@ -53,7 +57,8 @@ class ChatPlanner:
     """Plans with a chat model: OpenAI, any server that speaks as OpenAI does, Ollama, or a GGUF file in this process.
 
     Args:
-        name: ``PROVIDER:MODEL`` with the provider ``openai``, ``ollama``, ``chat`` or ``llama`` (whose model is a path).
+        name: ``PROVIDER:MODEL`` with the provider ``openai``, ``ollama``, ``chat`` or ``llama`` (whose model is a
+        path).
         base_url: the server's address, e.g. ``http://127.0.0.1:8000/v1``; None for the provider's own.
         api_key: the key for the service, if it wants one.
         temperature: how freely the model answers, 0 to 2.
@@ -88,8 +93,12 @@ class ChatPlanner:
             raise BadInput("planner", f"timeout_s {timeout_s:g} and max_attempts {max_attempts} must be greater than 0")
         if planning not in FORMS:
             raise BadInput("planning", f"there is no way {planning[:60]!r} to plan; give one of {', '.join(FORMS)}")
-        self.name, self.max_attempts, self.form, self.used = name, max_attempts, FORMS[planning](), Usage()
-        self.ceiling, self.cache = Ceiling(name, max_tokens, max_usd), AnswerCache(cache) if cache else None
+        self.name = name
+        self.max_attempts = max_attempts
+        self.form = FORMS[planning]()
+        self.used = Usage()
+        self.ceiling = Ceiling(name, max_tokens, max_usd)
+        self.cache = AnswerCache(cache) if cache else None
         if provider == "llama":
             from agent.planners.chat.llama import LlamaService
 
@@ -108,7 +117,8 @@ class ChatPlanner:
 
         Raises:
             BadInput: the prompt or the size cannot be used.
-            ServiceError: there is no usable layout after ``max_attempts`` requests, or no money for one, with the last cause.
+            ServiceError: there is no usable layout after ``max_attempts`` requests, or no money for one, with the last
+                cause.
         """
         _check(prompt, size)
         request = _fill("plan_request.md", prompt, size)
@@ -121,7 +131,8 @@ class ChatPlanner:
         """A better layout, after ``report`` on the picture of ``plan``.
 
         Where something is misplaced the plan keeps its seed, so that the places are what changes; otherwise ``seed`` is
-        taken. A plan without a scene is revised as boxes. When the ceiling is reached the plan is kept with another seed.
+        taken. A plan without a scene is revised as boxes. When the ceiling is reached the plan is kept with another
+        seed.
 
         Raises:
             BadInput: the prompt cannot be used.
@@ -135,9 +146,13 @@ class ChatPlanner:
         request = _fill(f"plan_{form.name}_revise.md", prompt, size, **values)
         places_seed = seed if plan.seed is None else plan.seed
         try:
-            revised = self._plan(_Question(form, prompt, request, size, seed, places_seed), seed=seed, mis=plan.mis, alpha=plan.alpha)
+            revised = self._plan(
+                _Question(form, prompt, request, size, seed, places_seed), seed=seed, mis=plan.mis, alpha=plan.alpha
+            )
         except Spent as error:
-            return plan.model_copy(update={"notes": (f"The plan is painted again with another seed: {error}.",), "seed": seed})
+            return plan.model_copy(
+                update={"notes": (f"The plan is painted again with another seed: {error}.",), "seed": seed}
+            )
         misplaced = any(verdict.kind is VerdictKind.MISPLACED for verdict in report.verdicts)
         keeps_seed = misplaced and plan.seed is not None and revised.layout != plan.layout
         return revised.model_copy(update={"seed": plan.seed}) if keeps_seed else revised
@@ -145,7 +160,8 @@ class ChatPlanner:
     def _plan(self, question: _Question, **fields) -> Plan:
         """The plan that answers the question, from the cache or from the model."""
         key = [*self._service.identity, question.opening, question.form.schema, question.seed]
-        drawn, source = self._kept(key, question), "The answer was kept from an earlier run."
+        drawn = self._kept(key, question)
+        source = "The answer was kept from an earlier run."
         if drawn is None:
             drawn, answer = self._ask(question)
             source = in_words(self.name, self.used)
@@ -163,7 +179,9 @@ class ChatPlanner:
             Spent: the first request does not fit under the ceiling.
             ServiceError: there is no usable answer.
         """
-        messages, reason, attempt = question.opening, "", 0
+        messages = question.opening
+        reason = ""
+        attempt = 0
         for attempt in range(1, self.max_attempts + 1):
             answer = ""
             try:
@@ -172,7 +190,8 @@ class ChatPlanner:
             except Spent as error:
                 if attempt == 1:
                     raise
-                reason, attempt = f"{reason}; {error}", attempt - 1
+                reason = f"{reason}; {error}"
+                attempt = attempt - 1
                 break
             except BadAnswer as error:
                 reason = f"the answer is no usable layout: {error}"

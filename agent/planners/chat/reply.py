@@ -20,13 +20,18 @@ class ServiceFailure(Exception):
     """
 
     def __init__(self, reason: str, again: bool = False, wait_s: float | None = None, worked: bool = False):
-        self.reason, self.again, self.wait_s, self.worked = reason, again, wait_s, worked
+        self.reason = reason
+        self.again = again
+        self.wait_s = wait_s
+        self.worked = worked
         super().__init__(reason)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer: its text, the tokens that the model took as far as it says, and what is wrong with it, if anything is."""
+    """One answer: its text, the tokens that the model took as far as it says, and what is wrong with it, if anything
+    is.
+    """
 
     text: str = ""
     prompt_tokens: int | None = None

@@ -1,22 +1,153 @@
-"""A scene as a chat model gives it: objects with metres, what carries them, and how they lie. Our camera makes the places."""
+"""A scene as a chat model gives it, held against what is known of its things; our camera places it."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
+from collections import Counter
+from functools import cache
 from random import Random
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from agent.planners.chat import examples
+import prompts
 from agent.planners.chat.answer import Answer, BadAnswer, Drawn, first_reason, read_as, text
-from agent.planners.chat.sizes import believed, named
 from agent.planners.plan import Plan
-from instdiff import knowledge
-from instdiff.camera import projected
 from instdiff.layout import MAX_INSTANCES
-from instdiff.scene import PICTURE, Predicate, Scene
+from instdiff.world import knowledge
+from instdiff.world.camera import projected
+from instdiff.world.scene import PICTURE, Predicate, Scene
+
+MOST = 4.0  # a known thing is believed to be up to so many times larger or smaller than usual
+RANGE_M = (0.01, 200.0)  # what is believed of a thing that is not known, or whose size the words set
+LARGEST_M = 1000.0  # what a scene has room for
+NEAR = 4  # words between a thing and a word about its size
+UNUSUAL = set(
+    "giant gigantic huge enormous colossal massive monumental towering oversized immense mammoth jumbo tiny miniature"
+    " mini toy microscopic minuscule dwarf thumb-sized palm-sized pocket-sized larger bigger smaller taller size".split()
+)
+UNIT = re.compile(
+    r"(mm|cm|km|m|ft|feet|foot|inch|inches|met(er|re)s?|(centi|milli|kilo)met(er|re)s?|stor(y|ey|eys|ies))"
+)
+
+
+def named(category: str) -> tuple[str, tuple[float, float] | None]:
+    """The name that `instdiff.world.knowledge` has for a category, and its (width, height) in metres; unknown ones keep
+    their name.
+    """
+    noun = knowledge.nouns().get(category.lower())
+    if noun is None or not isinstance(noun.meaning, knowledge.Thing):
+        return category, None
+    return noun.meaning.name, knowledge.size_of(noun.meaning.name, noun.singular)
+
+
+def believed(
+    category: str, width_m: float | None, height_m: float | None, usual: tuple[float, float] | None, prompt: str
+) -> tuple[tuple[float, float], str]:
+    """The (width, height) in metres to plan with, and a note, empty if the model's own or the usual size is taken.
+
+    Args:
+        category: in the model's words, which may be those of the prompt.
+        width_m, height_m: as the model gives them; None where it does not. One alone is completed in proportion.
+        usual: the known size, None for what is not known.
+        prompt: if it speaks of an unusual size near the thing, the model is believed within `RANGE_M`.
+    """
+    default = usual or knowledge.size_of(category)
+    given = [value for value in (width_m, height_m) if value is not None]
+    if not given:
+        return default, "" if usual else f"The size of {category!r} is not known; {_metres(default)} is taken."
+    wide, high = default
+    scale = given[0] / (high if width_m is None else wide)
+    size = (wide * scale if width_m is None else width_m, high * scale if height_m is None else height_m)
+    near = (
+        usual is not None
+        and _within(size, (0, LARGEST_M))
+        and all(1 / MOST <= a / b <= MOST for a, b in zip(size, usual, strict=True))
+    )
+    if near or ((usual is None or asks_for_size(prompt, category)) and _within(size, RANGE_M)):
+        return (round(size[0], 3), round(size[1], 3)), ""
+    return default, f"The model makes {category!r} {_metres(size)}, which is not believed; {_metres(default)} is taken."
+
+
+def asks_for_size(prompt: str, category: str) -> bool:
+    """True if a word or a measure near the thing says that it is no thing of the usual size."""
+    words = re.findall(r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:-[^\W\d_]+)*", prompt.lower())
+    noun = knowledge.nouns().get(category.lower())
+    names = {category.lower(), *((noun.meaning.name, *noun.meaning.synonyms) if noun else ())}
+    last = {form.split()[-1] for name in names if name for form in (name, knowledge.plural_of(name))}
+    for place in (i for i, word in enumerate(words) if word in last):
+        around = words[max(place - NEAR, 0) : place + NEAR + 1]
+        measured = any(a[0].isdigit() and UNIT.fullmatch(b) for a, b in zip(around, around[1:], strict=False))
+        if measured or UNUSUAL.intersection(around):
+            return True
+    return False
+
+
+def _within(size: tuple[float, float], bounds: tuple[float, float]) -> bool:
+    return all(math.isfinite(value) and bounds[0] <= value <= bounds[1] for value in size)
+
+
+def _metres(size: tuple[float, float]) -> str:
+    return f"{size[0]:.3g} x {size[1]:.3g} m"
+
+
+FILE = "scene_examples.jsonl"
+FILLERS = set(
+    "a an and are as at by for from has in is it its of on or that the their there to which while with".split()
+)
+
+
+class Example(NamedTuple):
+    """A description and the scene that a good planner makes of it, in the words of the answer schema."""
+
+    prompt: str
+    scene: dict
+
+
+@cache
+def load() -> tuple[Example, ...]:
+    """All examples, in the order of the file."""
+    return tuple(Example(**json.loads(line)) for line in prompts.read(FILE).splitlines())
+
+
+def nearest(prompt: str, count: int = 3) -> list[Example]:
+    """The examples that share the most telling words with the prompt, the nearest last, next to the question.
+
+    Similarity is the cosine of word counts weighted by how rare each word is among the examples; where nothing is
+    shared, the first examples of the file are taken.
+    """
+    wanted = _weighted(_words(prompt))
+    ranked = sorted(enumerate(load()), key=lambda pair: (-_cosine(wanted, _weighted(_words(pair[1].prompt))), pair[0]))
+    return [example for _, example in ranked[:count]][::-1]
+
+
+@cache
+def _words(text: str) -> Counter[str]:
+    """The telling words of a text: in the singular, by the names that `instdiff.world.knowledge` has for them."""
+    words = Counter()
+    for word in re.findall(r"[^\W\d_]+", text.lower()):
+        noun = knowledge.nouns().get(word)
+        if word not in FILLERS:
+            words[noun.meaning.name if noun else knowledge.singular_of(word)] += 1
+    return words
+
+
+@cache
+def _rarity() -> dict[str, float]:
+    seen = Counter(word for example in load() for word in _words(example.prompt))
+    return {word: math.log(1 + len(load()) / count) for word, count in seen.items()}
+
+
+def _weighted(words: Counter[str]) -> dict[str, float]:
+    return {word: count * _rarity().get(word, 1.0) for word, count in words.items()}
+
+
+def _cosine(a: dict[str, float], b: dict[str, float]) -> float:
+    length = math.hypot(*a.values()) * math.hypot(*b.values())
+    return sum(weight * b.get(word, 0.0) for word, weight in a.items()) / length if length else 0.0
+
 
 MAX_RELATIONS = 120
 DISTANCE_M = (0.1, 1000.0)
@@ -41,7 +172,9 @@ class PlannedThing(Answer):
     caption: text(400) = Field(description="what exactly this one looks like")
     width_m: Metres = Field(default=None, description="real width as seen, in metres; null for the usual size")
     height_m: Metres = Field(default=None, description="real height as seen, in metres; null for the usual size")
-    distance_m: Metres = Field(default=None, description="metres from the camera; null for all objects if distances do not matter")
+    distance_m: Metres = Field(
+        default=None, description="metres from the camera; null for all objects if distances do not matter"
+    )
     support: Support = Field(default=None, description="what it stands on or hangs from; null for the usual place")
 
 
@@ -50,14 +183,18 @@ class PlannedRelation(Answer):
 
     subject: text(60) = Field(description="the id of an object")
     predicate: Predicate
-    object: text(60) = Field(default=PICTURE, description=f'the id of another object, or "{PICTURE}" for a part of the picture')
+    object: text(60) = Field(
+        default=PICTURE, description=f'the id of another object, or "{PICTURE}" for a part of the picture'
+    )
 
 
 class PlannedScene(Answer):
     """A scene: things with real sizes, how they lie to each other, and what must not appear."""
 
     caption: text(1500) = Field(description="one sentence that describes the whole picture")
-    setting: text(80, required=False) = Field(default="", description='where it is, such as "kitchen"; empty if nowhere in particular')
+    setting: text(80, required=False) = Field(
+        default="", description='where it is, such as "kitchen"; empty if nowhere in particular'
+    )
     objects: list[PlannedThing] = Field(description=f"1 to {MAX_INSTANCES} visible things")
     relations: list[PlannedRelation] = Field(default=[], description="how they lie to each other")
     absent: list[text(60)] = Field(default=[], description="what must not appear")
@@ -83,7 +220,7 @@ class PlannedScene(Answer):
 
 
 class SceneForm:
-    """Asks for the things of a scene and puts them on the picture with `instdiff.camera`."""
+    """Asks for the things of a scene and puts them on the picture with `instdiff.world.camera`."""
 
     name = "scene"
     schema = PlannedScene.model_json_schema()
@@ -91,8 +228,9 @@ class SceneForm:
     def examples(self, prompt: str) -> str:
         """The worked examples that are nearest to the prompt."""
         return "Worked examples:\n\n" + "\n\n".join(
-            f"Description: {example.prompt}\n\n```json\n{scene_as_json(read_scene(json.dumps(example.scene), example.prompt)[0])}\n```"
-            for example in examples.nearest(prompt)
+            "Description:"
+            f" {example.prompt}\n\n```json\n{scene_as_json(read_scene(json.dumps(example.scene), example.prompt)[0])}\n```"
+            for example in nearest(prompt)
         )
 
     def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> Drawn:
@@ -113,24 +251,33 @@ class SceneForm:
 def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
     """The scene in a model's answer, and notes on what was not taken as it says.
 
-    Categories get the names of `instdiff.knowledge` where it knows them; sizes are held against it.
+    Categories get the names of `instdiff.world.knowledge` where it knows them; sizes are held against it.
 
     Raises:
         BadAnswer: there is no usable scene in it, with the first reason.
     """
     planned = read_as(PlannedScene, answer)
     distances = [thing.distance_m for thing in planned.objects]
-    placed = all(value is not None and math.isfinite(value) and DISTANCE_M[0] <= value <= DISTANCE_M[1] for value in distances)
-    notes = [] if placed or not any(distances) else ["The model's distances are incomplete or out of range; the camera chooses them."]
+    placed = all(
+        value is not None and math.isfinite(value) and DISTANCE_M[0] <= value <= DISTANCE_M[1] for value in distances
+    )
+    notes = (
+        []
+        if placed or not any(distances)
+        else ["The model's distances are incomplete or out of range; the camera chooses them."]
+    )
     objects = []
     for thing in planned.objects:
         category, usual = named(thing.category)
         (width_m, height_m), note = believed(thing.category, thing.width_m, thing.height_m, usual, prompt)
         notes += [note] if note and note not in notes else []
         size = {"width_m": width_m, "height_m": height_m, "distance_m": thing.distance_m if placed else None}
-        objects.append({"id": thing.id, "category": category, "caption": thing.caption, **size, "support": thing.support})
+        objects.append(
+            {"id": thing.id, "category": category, "caption": thing.caption, **size, "support": thing.support}
+        )
     relations = [
-        {"subject": r.subject, "predicate": r.predicate, "object": PICTURE if r.predicate.is_place else r.object} for r in planned.relations
+        {"subject": r.subject, "predicate": r.predicate, "object": PICTURE if r.predicate.is_place else r.object}
+        for r in planned.relations
     ]
     head = {"caption": planned.caption, "setting": _setting(planned.setting), "absent": tuple(planned.absent)}
     try:
@@ -142,7 +289,9 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
 def scene_as_json(scene: Scene) -> str:
     """A scene in the words of the answer schema, one thing or relation a line."""
     relations = [f"    {_line(relation.model_dump(mode='json'))}" for relation in scene.relations]
-    objects = [f"    {_line(item.model_dump(mode='json', include=set(PlannedThing.model_fields)))}" for item in scene.objects]
+    objects = [
+        f"    {_line(item.model_dump(mode='json', include=set(PlannedThing.model_fields)))}" for item in scene.objects
+    ]
     head = f'  "caption": {_line(scene.caption)},\n  "setting": {_line(scene.setting)},\n'
     body = f'  "objects": [{_block(objects)}],\n  "relations": [{_block(relations)}],\n'
     return "{\n" + head + body + f'  "absent": {_line(list(scene.absent))}\n' + "}"
@@ -159,6 +308,6 @@ def _line(value: object) -> str:
 
 
 def _setting(words: str) -> str:
-    """The setting that `instdiff.knowledge` has under this name, or empty."""
+    """The setting that `instdiff.world.knowledge` has under this name, or empty."""
     noun = knowledge.nouns().get(words.lower())
     return noun.meaning.name if noun and isinstance(noun.meaning, knowledge.Setting) else ""

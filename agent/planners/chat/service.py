@@ -46,9 +46,13 @@ class ChatService:
         timeout_s: float,
         bind: bool = False,
     ):
-        self.provider, self.model, self.temperature, self.timeout_s = provider, model, temperature, timeout_s
+        self.provider = provider
+        self.model = model
+        self.temperature = temperature
+        self.timeout_s = timeout_s
         self.base_url = base_url or (OLLAMA_URL if provider == "ollama" else OPENAI_URL)
-        self.api_key, self.bind = api_key, bind
+        self.api_key = api_key
+        self.bind = bind
         self.way = 0  # index into WAYS; what a service once refused is not tried again
         self.place = place_of(self.base_url)
 
@@ -69,14 +73,18 @@ class ChatService:
         Raises:
             ServiceFailure: the service gave no answer.
         """
-        model, way = self._model(seed, max_tokens), WAYS[self.way]
+        model = self._model(seed, max_tokens)
+        way = WAYS[self.way]
         try:
             if way == "plain":
                 message = model.invoke(messages)
             else:
                 strict = {"strict": True} if way == "json_schema" and self.provider != "ollama" else {}
-                message = model.with_structured_output(schema, method=way, include_raw=True, **strict).invoke(messages)["raw"]
-        # whatever a service does ends here: beside errors of its own a client raises KeyError, TypeError and more on odd bodies
+                message = model.with_structured_output(schema, method=way, include_raw=True, **strict).invoke(messages)[
+                    "raw"
+                ]
+        # whatever a service does ends here: beside errors of its own a client raises KeyError, TypeError and more on
+        # odd bodies
         except Exception as error:
             if _named(error, "LengthFinishReason"):
                 usage = getattr(getattr(error, "completion", None), "usage", None)
@@ -84,7 +92,9 @@ class ChatService:
                 return Reply("", *spent, trouble=BadAnswer(CUT_OFF))
             raise self._failure(error) from error
         usage = message.usage_metadata or {}
-        return Reply(self._hidden(_text(message)), usage.get("input_tokens"), usage.get("output_tokens"), _trouble(message))
+        return Reply(
+            self._hidden(_text(message)), usage.get("input_tokens"), usage.get("output_tokens"), _trouble(message)
+        )
 
     def _model(self, seed: int, max_tokens: int):
         """The LangChain model. The plain way sends as little as it can, which is what every service understands."""
@@ -92,7 +102,9 @@ class ChatService:
             return self._ollama(seed, max_tokens) if self.provider == "ollama" else self._openai(seed, max_tokens)
         except ImportError as error:
             package = "langchain-ollama" if self.provider == "ollama" else "langchain-openai"
-            raise ServiceError(f"{self.provider}:{self.model} needs the package {package}: pip install {package}") from error
+            raise ServiceError(
+                f"{self.provider}:{self.model} needs the package {package}: pip install {package}"
+            ) from error
 
     def _openai(self, seed: int, max_tokens: int):
         from langchain_openai import ChatOpenAI
@@ -102,10 +114,14 @@ class ChatService:
         extras = {} if plain else {"temperature": self.temperature, "seed": seed}
         if self.bind or not plain:
             # OpenAI's newer models know the limit under a newer name alone, other servers often under the old one alone
-            extras |= {"max_tokens": max_tokens} if self.provider == "openai" else {"extra_body": {"max_tokens": max_tokens}}
+            extras |= (
+                {"max_tokens": max_tokens} if self.provider == "openai" else {"extra_body": {"max_tokens": max_tokens}}
+            )
         hooks = {"response": [self._bound]}
         # a redirect would send the prompt to a place that nobody named
-        client = DefaultHttpxClient(timeout=self.timeout_s, headers=PLAIN_BODY, event_hooks=hooks, follow_redirects=False)
+        client = DefaultHttpxClient(
+            timeout=self.timeout_s, headers=PLAIN_BODY, event_hooks=hooks, follow_redirects=False
+        )
         return ChatOpenAI(
             model=self.model,
             base_url=self.base_url,
@@ -122,8 +138,15 @@ class ChatService:
         from langchain_ollama import ChatOllama
 
         extras = {} if WAYS[self.way] == "plain" else {"temperature": self.temperature, "seed": seed % 2**31}
-        client = {"timeout": self.timeout_s, "headers": PLAIN_BODY, "event_hooks": {"response": [self._bound]}, "follow_redirects": False}
-        return ChatOllama(model=self.model, base_url=self.base_url, num_predict=max_tokens, client_kwargs=client, **extras)
+        client = {
+            "timeout": self.timeout_s,
+            "headers": PLAIN_BODY,
+            "event_hooks": {"response": [self._bound]},
+            "follow_redirects": False,
+        }
+        return ChatOllama(
+            model=self.model, base_url=self.base_url, num_predict=max_tokens, client_kwargs=client, **extras
+        )
 
     def _bound(self, response) -> None:
         """Let a response's body end, by size and by time, whatever its sender does."""
@@ -133,11 +156,16 @@ class ChatService:
 
     def _failure(self, error: Exception) -> ServiceFailure:
         """What went wrong, in one line without the key, and what can be done about it."""
-        status, response = getattr(error, "status_code", None), getattr(error, "response", None)
+        status = getattr(error, "status_code", None)
+        response = getattr(error, "response", None)
         if isinstance(status, int) and status > 0:
             return self._refused(status, getattr(response, "headers", {}), self._said(error))
         for known, reason, worked in (
-            ("BodyTooLong", f"the answer of {self.place} does not end within {MAX_BODY_BYTES} bytes and {self.timeout_s:g} s", True),
+            (
+                "BodyTooLong",
+                f"the answer of {self.place} does not end within {MAX_BODY_BYTES} bytes and {self.timeout_s:g} s",
+                True,
+            ),
             ("CompressedBody", f"{self.place} sends compressed answers although it is asked for plain ones", True),
             ("ConnectTimeout", f"timeout: no connection to {self.place} within {self.timeout_s:g} s", False),
             ("Timeout", f"timeout: no answer from {self.place} within {self.timeout_s:g} s", True),
@@ -147,7 +175,9 @@ class ChatService:
             if _named(error, known):
                 return ServiceFailure(reason, again=True, worked=worked)
         if _named(error, "ContentFilter"):
-            return ServiceFailure("refusal: the service's content filter stopped the answer; say the scene in other words", worked=True)
+            return ServiceFailure(
+                "refusal: the service's content filter stopped the answer; say the scene in other words", worked=True
+            )
         reason = f"{self.place} answers with something that is no chat completion ({type(error).__name__})"
         return ServiceFailure(reason, again=True, worked=True)
 

@@ -3,25 +3,124 @@
 from __future__ import annotations
 
 from agent.planners.grammar import vocabulary as v
-from agent.planners.grammar.chunks import Chunk, Link, One, Sort
-from agent.planners.grammar.negations import Negations
 from agent.planners.grammar.noun_phrases import NounParser
-from agent.planners.grammar.phrase import Kind, NounPhrase
-from agent.planners.grammar.word_tests import adjectives_at, begins_number
-from agent.planners.grammar.words import Text, is_plural, known, singular_of
-from instdiff.scene import Predicate as P
+from agent.planners.grammar.parts import Chunk, Kind, Link, NounPhrase, One, Sort
+from agent.planners.grammar.words import Text, adjectives_at, begins_number, is_plural, known, singular_of
+from instdiff.world.scene import Predicate as P
 
-ONES = {"one": 1, "two": 2, "three": 3, "four": 4, "another": 1, "others": 0, "rest": 0, "first": 1, "second": 1, "third": 1, "last": 1}
+
+class Negations:
+    """Reads the negation that starts at a word of a text."""
+
+    def __init__(self, text: Text, nouns: NounParser):
+        self.text = text
+        self.nouns = nouns
+
+    def read(self, at: int) -> list[Chunk] | None:
+        """ "Without cars, trucks or a dog": what is absent. "Not" before a relation or an adjective takes that with it."""
+        if end := self.text.phrase(at, v.ABSENT_PEOPLE):
+            return [Chunk(Sort.NOT, at, self._aftermath(end), ("person",))]
+        word = self.text.word(at)
+        if end := self.text.phrase(at, ("none of them", "none of which", "none of these", "none")):
+            return [Chunk(Sort.OTHER, at, adjectives_at(self.text, end + (self.text.word(end) in v.BE))[1])]
+        if word.endswith("-free") and (entry := known(word.removesuffix("-free"))):
+            return [Chunk(Sort.NOT, at, at + 1, (entry.meaning.name,))]
+        if self.text.phrase(at, v.HEDGES, 3) > at + 1 or not (end := self.text.phrase(at, v.NEGATIONS)):
+            return None
+        if self.text.word(at) in ("except", "but", "other", "apart") and "nothing" in self.text.words[:at]:
+            return [Chunk(Sort.OTHER, at, end)]  # "nothing on the desk except a lamp"
+        if self.text.word(end) == "any":
+            end += 1
+        names, stop = self._absent(end)
+        if not names and is_plural(self.text.word(end)) and self.text.word(end) not in v.FUNCTION | v.BE:
+            names = (singular_of(self.text.word(end)),)
+            stop = end + 1
+        if not names:
+            if self.text.said(at, end).endswith("not") and self.text.word(end) in v.ADJECTIVES:
+                return [Chunk(Sort.OTHER, at, end + 1)]
+            if skip := self.text.phrase(end, v.RELATIONS):
+                noun = self.nouns.parse(skip, bare=True)
+                return [Chunk(Sort.NOT, at, noun.end if noun else skip, ())]
+            return [Chunk(Sort.OTHER, at, end)]
+        return [Chunk(Sort.NOT, at, self._aftermath(stop), names)]
+
+    def _aftermath(self, at: int) -> int:
+        """Past "in sight", "around", "sitting there", which only say once more that something is absent."""
+        while end := self.text.phrase(at, v.AFTERMATHS):
+            at = end
+        return at
+
+    def _absent(self, at: int) -> tuple[tuple[str, ...], int]:
+        """The names in a list after a negation, and where it ends. A new article ends a list that has none."""
+        names: list[str] = []
+        noun = self.nouns.parse(at, bare=True)
+        stop = at
+        first = None
+        while noun and noun.kind is not Kind.META and (first is None or self._same_list(first, noun)):
+            first = first or noun
+            if noun.kind is Kind.THING and not self._is_other(at, noun.end):
+                names.append("person" if noun.noun in ("people", "human") else noun.category)
+            elif noun.kind is Kind.SETTING and known(noun.noun):
+                names.append(noun.noun)
+            elif noun.kind is Kind.SCENERY:
+                names.append(noun.noun)
+            stop = noun.end
+            skip = stop + (self.text.word(stop) == ",")
+            skip += self.text.word(skip) in ("or", "and", "nor")
+            while skip > stop and self.text.word(skip) in ("any", "no", "without"):
+                skip += 1
+            at = skip
+            noun = self.nouns.parse(skip, bare=True) if skip > stop else None
+        return tuple(dict.fromkeys(names)), stop
+
+    def _same_list(self, first: NounPhrase, noun: NounPhrase) -> bool:
+        joined_by_or = self.text.word(noun.end - 1) and "or" in self.text.words[first.end : noun.end]
+        return (
+            joined_by_or
+            or noun.determiner == first.determiner
+            and (noun.determiner != "" or noun.plural or not first.plural)
+        )
+
+    def _is_other(self, start: int, end: int) -> bool:
+        """True for "no other animals", which denies nothing that is named."""
+        return bool({"other", "more", "additional", "further", "else"} & set(self.text.words[start:end]))
+
+
+ONES = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "another": 1,
+    "others": 0,
+    "rest": 0,
+    "first": 1,
+    "second": 1,
+    "third": 1,
+    "last": 1,
+}
 ONES |= {"other": 1, "former": 1, "latter": 1}
 NEED_ARTICLE = ("rest", "other", "first", "second", "third", "last", "former", "latter")  # "they rest" is no "the rest"
-BARE_AFTER = (Sort.WITH, Sort.AND, Sort.COMMA, Sort.STOP, Sort.RELATION, Sort.PLACE, Sort.BETWEEN, Sort.VERB, Sort.NOT, Sort.FLANK)
+BARE_AFTER = (
+    Sort.WITH,
+    Sort.AND,
+    Sort.COMMA,
+    Sort.STOP,
+    Sort.RELATION,
+    Sort.PLACE,
+    Sort.BETWEEN,
+    Sort.VERB,
+    Sort.NOT,
+    Sort.FLANK,
+)
 
 
 class Chunker:
     """Cuts a text into chunks, from left to right."""
 
     def __init__(self, text: Text):
-        self.text, self.nouns = text, NounParser(text)
+        self.text = text
+        self.nouns = NounParser(text)
         self.negations = Negations(text, self.nouns)
         self.chunks: list[Chunk] = []
 
@@ -40,7 +139,15 @@ class Chunker:
             return [Chunk(Sort.STOP, at, at + 1, word)]
         if word in (",", "(", ")"):
             return [Chunk(Sort.COMMA, at, at + 1)]
-        for reader in (self.negations.read, self._idiom, self._place, self._one, self._link, self._noun, self._small_word):
+        for reader in (
+            self.negations.read,
+            self._idiom,
+            self._place,
+            self._one,
+            self._link,
+            self._noun,
+            self._small_word,
+        ):
             if found := reader(at):
                 return found
         return [Chunk(Sort.OTHER, at, at + 1)]
@@ -65,11 +172,15 @@ class Chunker:
         return None
 
     def _place(self, at: int) -> list[Chunk] | None:
-        """ "On the left", "in the top right corner of the picture"; "to its left"; "on the left side of the car" is a relation."""
+        """ "On the left", "in the top right corner of the picture"; "to its left"; "on the left side of the car" is a
+        relation.
+        """
         i = at + (self.text.word(at) in ("in", "on", "at", "to", "near", "toward", "towards", "along"))
-        preposed, owner = i > at, ""
+        preposed = i > at
+        owner = ""
         if self.text.word(i) in ("the", "its", "his", "her", "their", "each", "either", "both", "your", "my"):
-            owner, i = self.text.word(i), i + 1
+            owner = self.text.word(i)
+            i = i + 1
         while self.text.word(i) in ("very", "far", "extreme", "immediate"):
             i += 1
         first = i
@@ -85,7 +196,9 @@ class Chunker:
             return None
         return self._side(at, i, sides, owner, preposed, named=i > nouns)
 
-    def _side(self, at: int, end: int, sides: tuple[P, ...], owner: str, preposed: bool, named: bool) -> list[Chunk] | None:
+    def _side(
+        self, at: int, end: int, sides: tuple[P, ...], owner: str, preposed: bool, named: bool
+    ) -> list[Chunk] | None:
         word = self.text.word(end)
         if word == "of" and self.text.word(end + 1):
             i = end + 1 + (self.text.word(end + 1) in v.ARTICLES)
@@ -94,28 +207,42 @@ class Chunker:
             return [Chunk(Sort.RELATION, at, end + 1, Link(v.OF_SIDE[sides[0]], place=sides))] if preposed else None
         if owner in ("its", "his", "her", "their") and preposed:
             pronoun = {"its": "it", "his": "him", "their": "them"}.get(owner, owner)
-            return [Chunk(Sort.RELATION, at, end, Link(v.OF_SIDE[sides[0]], place=sides)), Chunk(Sort.PRONOUN, end, end, pronoun)]
+            return [
+                Chunk(Sort.RELATION, at, end, Link(v.OF_SIDE[sides[0]], place=sides)),
+                Chunk(Sort.PRONOUN, end, end, pronoun),
+            ]
         if named and not preposed and owner in ("the", "") and word in v.BE | v.VERBS | {"has", "have"}:
             return [Chunk(Sort.PLACE, at, end, sides)]  # "the left half shows a cat"
         if self.text.said(at, end) == "on top":
             return [Chunk(Sort.RELATION, at, end, Link(P.ON))]
-        free = not word or not word[0].isalnum() or word in v.FUNCTION | v.ARTICLES | v.BE | v.VERBS or begins_number(self.text, end)
-        if free and (preposed or len(sides) > 1 or (word in (":", ",") and self._before() in (None, Sort.STOP, Sort.COMMA))):
+        free = (
+            not word
+            or not word[0].isalnum()
+            or word in v.FUNCTION | v.ARTICLES | v.BE | v.VERBS
+            or begins_number(self.text, end)
+        )
+        if free and (
+            preposed or len(sides) > 1 or (word in (":", ",") and self._before() in (None, Sort.STOP, Sort.COMMA))
+        ):
             return [Chunk(Sort.PLACE, at, end, sides)]
         return [Chunk(Sort.PLACE, at, end, sides)] if named and preposed and sides[0] in (P.LEFT, P.RIGHT) else None
 
     def _one(self, at: int) -> list[Chunk] | None:
         """ "One black", "the other two", "one of them", "a red one": some of what was named before."""
         i = at + (self.text.word(at) in ("the", "a", "an"))
-        start, word = i, self.text.word(i)
-        if (end := self.text.phrase(at, v.NUMBERS, 4)) and (stop := self.text.phrase(end, ("of them", "of these", "of those"))):
+        start = i
+        word = self.text.word(i)
+        if (end := self.text.phrase(at, v.NUMBERS, 4)) and (
+            stop := self.text.phrase(end, ("of them", "of these", "of those"))
+        ):
             adjectives, stop = adjectives_at(self.text, stop)
             return [Chunk(Sort.ONE, at, stop, One(v.NUMBERS[self.text.said(at, end)], adjectives))]
         if word in ONES | v.UNITS and (start > at or word not in NEED_ARTICLE) or word.isdigit() and len(word) < 3:
             i += 1
             count = ONES.get(word) if word in ONES else v.UNITS.get(word) or int(word)
             if word in ("other", "first", "last", "second") and self.text.word(i) in v.UNITS:
-                count, i = v.UNITS[self.text.word(i)], i + 1
+                count = v.UNITS[self.text.word(i)]
+                i = i + 1
             if self.text.phrase(i, ("of them", "of which", "of whom", "of these", "of those")):
                 i += 2
             i += self.text.word(i) in ("one", "ones") and word != "one"
@@ -124,7 +251,11 @@ class Chunker:
             many = any(chunk.sort is Sort.NOUN and chunk.value.count != 1 for chunk in self.chunks)
             if not many and self.text.word(i - 1) not in ("one", "ones") and word not in ("another", "other", "others"):
                 return None
-            return [Chunk(Sort.ONE, at, i, One(count, adjectives, is_new=word == "another"))] if self._ends_one(i, adjectives) else None
+            return (
+                [Chunk(Sort.ONE, at, i, One(count, adjectives, is_new=word == "another"))]
+                if self._ends_one(i, adjectives)
+                else None
+            )
         adjectives, i = adjectives_at(self.text, i)
         if adjectives and self.text.word(i) in ("one", "ones") and (start > at or self.text.word(i) == "ones"):
             count = 1 if self.text.word(i) == "one" else 2
@@ -162,7 +293,19 @@ class Chunker:
 
     def _skips(self, at: int) -> bool:
         """True for the first of two prepositions: "down on", "from behind"."""
-        return self.text.word(at) in ("down", "up", "from", "out", "over", "across", "outside", "inside", "past", "after", "before")
+        return self.text.word(at) in (
+            "down",
+            "up",
+            "from",
+            "out",
+            "over",
+            "across",
+            "outside",
+            "inside",
+            "past",
+            "after",
+            "before",
+        )
 
     def _noun(self, at: int) -> list[Chunk] | None:
         word = self.text.word(at)
@@ -186,7 +329,9 @@ class Chunker:
 
     def _is_phrase_of_style(self, noun: NounPhrase, at: int) -> bool:
         """True for unknown words without article that speak of the style ("sharp focus") or are no noun at all."""
-        return bool(set(self.text.words[at : noun.end]) & v.STYLE) or any(word in v.ASKING for word in self.text.words[at : noun.end])
+        return bool(set(self.text.words[at : noun.end]) & v.STYLE) or any(
+            word in v.ASKING for word in self.text.words[at : noun.end]
+        )
 
     def _shared_noun(self, at: int) -> list[Chunk] | None:
         """ "One red" before "and one blue car": the noun is the next one's."""
@@ -200,7 +345,15 @@ class Chunker:
         if following is None or following.kind is not Kind.THING or not following.adjectives:
             return None
         value = NounPhrase(
-            i, Kind.THING, following.noun, following.category, "number", number, number > 1, adjectives, is_known=following.is_known
+            i,
+            Kind.THING,
+            following.noun,
+            following.category,
+            "number",
+            number,
+            number > 1,
+            adjectives,
+            is_known=following.is_known,
         )
         return [Chunk(Sort.NOUN, at, i, value)]
 
@@ -236,7 +389,16 @@ class Chunker:
     def _looks_like_verb(self, at: int) -> bool:
         """True for an unknown word after a noun that ends as verbs do: "chases", "knitting"."""
         word = self.text.word(at)
-        after_noun = self._before() in (Sort.NOUN, Sort.PRONOUN, Sort.ONE, Sort.BE, Sort.EACH, Sort.VERB, Sort.COMMA, Sort.AND)
+        after_noun = self._before() in (
+            Sort.NOUN,
+            Sort.PRONOUN,
+            Sort.ONE,
+            Sort.BE,
+            Sort.EACH,
+            Sort.VERB,
+            Sort.COMMA,
+            Sort.AND,
+        )
         return (
             after_noun
             and word.isalpha()

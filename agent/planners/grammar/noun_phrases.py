@@ -5,13 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.planners.grammar import vocabulary as v
-from agent.planners.grammar.phrase import Kind, NounPhrase
-from agent.planners.grammar.quantities import MAX_COUNT, hedge_at, number_at
-from agent.planners.grammar.word_tests import begins_other, ends_in_noun, is_finite, is_noun, is_participle, is_verb, may_end_phrase
-from agent.planners.grammar.words import Text, is_plural, known, singular_of
-from instdiff import knowledge
+from agent.planners.grammar.parts import Kind, NounPhrase
+from agent.planners.grammar.words import (
+    MAX_COUNT,
+    Text,
+    begins_other,
+    ends_in_noun,
+    hedge_at,
+    is_finite,
+    is_noun,
+    is_participle,
+    is_plural,
+    is_verb,
+    known,
+    may_end_phrase,
+    number_at,
+    singular_of,
+)
+from instdiff.world import knowledge
 
-LONGEST_RUN = 40  # words of a noun phrase; without a bound, a long text without nouns is read again from each of its words
+LONGEST_RUN = (
+    40  # words of a noun phrase; without a bound, a long text without nouns is read again from each of its words
+)
 
 
 class NounParser:
@@ -38,11 +53,14 @@ class NounParser:
         return found
 
     def _determiner(self, at: int) -> tuple[int, str]:
-        word, following = self.text.word(at), self.text.word(at + 1)
+        word = self.text.word(at)
+        following = self.text.word(at + 1)
         if word in ("one", "some", "all", "both", "each", "most", "any", "two") and following == "of":
             if self.text.word(at + 2) in v.DEFINITE | v.OWN:
                 return at + 3, "the"
-        if word in ("all", "both", "any") and (following in v.ARTICLES or self.text.phrase(at + 1, v.NUMBERS) or word == "any"):
+        if word in ("all", "both", "any") and (
+            following in v.ARTICLES or self.text.phrase(at + 1, v.NUMBERS) or word == "any"
+        ):
             return self._determiner(at + 1) if following in v.ARTICLES else (at + 1, "the" if word == "all" else "")
         if word in ("all", "both") and known(following):
             return at + 1, "the"
@@ -61,7 +79,11 @@ class NounParser:
         for i in range(at, at + 3):
             word = self.text.word(i)
             name = word if word in v.COLLECTIVES or word in v.PEOPLE_COLLECTIVES else singular_of(word)
-            if (name in v.COLLECTIVES or name in v.KINDS) and self.text.word(i + 1) == "of" and (determiner or word != name):
+            if (
+                (name in v.COLLECTIVES or name in v.KINDS)
+                and self.text.word(i + 1) == "of"
+                and (determiner or word != name)
+            ):
                 return self._of_collective(i + 2, name, 2 if count is None and word != name else count or 1)
             if word in v.PEOPLE_COLLECTIVES and (determiner or word.startswith("every")) and not self._goes_on(i + 1):
                 adjectives = tuple(self.text.words[at:i])
@@ -74,22 +96,34 @@ class NounParser:
         return None
 
     def _goes_on(self, at: int) -> bool:
-        """True if another noun follows, so that the word before it is no noun of its own: "a family car", "family of four"."""
+        """True if another noun follows, so that the word before it is no noun of its own: "a family car", "family of
+        four".
+        """
         word = self.text.word(at)
-        return word == "of" or bool(known(word)) or (word not in v.FUNCTION | v.VERBS and word[:1].isalpha() and not word.endswith("ing"))
+        return (
+            word == "of"
+            or bool(known(word))
+            or (word not in v.FUNCTION | v.VERBS and word[:1].isalpha() and not word.endswith("ing"))
+        )
 
     def _of_collective(self, at: int, name: str, times: int) -> NounPhrase | None:
         inner = self.parse(at, bare=True)
         if inner is None:
             end, count = number_at(self.text, at, "")
-            return NounPhrase(end, noun="person", category="person", determiner="number", count=count, plural=True) if count else None
+            return (
+                NounPhrase(end, noun="person", category="person", determiner="number", count=count, plural=True)
+                if count
+                else None
+            )
         if inner.kind is not Kind.THING:
             return inner
         if name in v.KINDS:
             return replace(inner, determiner="number", count=inner.count or max(times, 1))
         if (word := self.text.word(inner.end - 1)) in v.ONLY_PLURAL:
             category = "eyeglasses" if word == "glasses" else inner.category
-            return replace(inner, determiner="number", count=times, noun=f"pair of {word}", category=category, plural=times > 1)
+            return replace(
+                inner, determiner="number", count=times, noun=f"pair of {word}", category=category, plural=times > 1
+            )
         count = inner.count if inner.determiner == "number" and inner.count else v.COLLECTIVES[name]
         return replace(inner, determiner="number", count=min(count * times, MAX_COUNT), plural=True)
 
@@ -107,9 +141,15 @@ class NounParser:
 
     def _run(self, at: int, count: int | None, determiner: str) -> tuple[list[str], tuple[int, int] | None]:
         """The words up to the next that ends a noun phrase, and where in them the last known noun lies."""
-        start, hit, plural = at, None, False
+        start = at
+        hit = None
+        plural = False
         while at - start < LONGEST_RUN and (word := self.text.word(at)):
-            listed = at > start and word in ("and", ",") and all(w in v.ADJECTIVES or w in ("and", ",") for w in self.text.words[start:at])
+            listed = (
+                at > start
+                and word in ("and", ",")
+                and all(w in v.ADJECTIVES or w in ("and", ",") for w in self.text.words[start:at])
+            )
             if listed and self.text.word(at + 1) in v.ADJECTIVES and ends_in_noun(self.text, at + 1):
                 at += 1
                 continue
@@ -117,21 +157,36 @@ class NounParser:
             if hit and word in v.POSTPOSED:
                 break
             if entry and word not in v.FUNCTION and not (at > start and is_finite(self.text, at, determiner)):
-                if hit and (plural or word.endswith("ing") and is_participle(self.text, at) and self.text.word(at + entry)):
+                if hit and (
+                    plural or word.endswith("ing") and is_participle(self.text, at) and self.text.word(at + entry)
+                ):
                     break  # "a train crossing a bridge"
-                hit, plural = (at - start, at - start + entry), known(self.text.said(at, at + entry)).plural
+                hit = (at - start, at - start + entry)
+                plural = known(self.text.said(at, at + entry)).plural
                 at += entry
                 continue
-            if word in v.ARTICLES or word in v.FUNCTION or not word[0].isalnum() or (at > start and begins_other(self.text, at)):
+            if (
+                word in v.ARTICLES
+                or word in v.FUNCTION
+                or not word[0].isalnum()
+                or (at > start and begins_other(self.text, at))
+            ):
                 break
             if hit:
                 if not self._continues(at, plural, count, determiner):
                     break
-                hit, plural = None, not word.endswith(("'s", "s'"))  # a compound that is not known: "guitar case"
+                hit = None
+                plural = not word.endswith(("'s", "s'"))  # a compound that is not known: "guitar case"
                 at += 1
                 continue
             verbal = is_verb(word) and not (word.endswith(("ing", "ed")) and (determiner or count is not None))
-            if plural or verbal and word not in v.ADJECTIVES or (at > start or is_verb(word)) and is_participle(self.text, at):
+            if (
+                plural
+                or verbal
+                and word not in v.ADJECTIVES
+                or (at > start or is_verb(word))
+                and is_participle(self.text, at)
+            ):
                 break
             at += 1
         return self.text.words[start:at], hit
@@ -150,13 +205,21 @@ class NounParser:
             or word.endswith(("ing", "ed", "ly"))
         ):
             return False
-        if word in v.SCENERY | v.PARTS | v.META | v.SETTING_TAILS or not word.isalpha() or not may_end_phrase(self.text, at + 1):
+        if (
+            word in v.SCENERY | v.PARTS | v.META | v.SETTING_TAILS
+            or not word.isalpha()
+            or not may_end_phrase(self.text, at + 1)
+        ):
             return False
         return not (is_plural(word) and (determiner in ("a", "the", "own", "each") and count is None or count == 1))
 
-    def _known_head(self, at: int, run: list[str], hit: tuple[int, int], count: int | None, determiner: str) -> NounPhrase | None:
-        noun, end = " ".join(run[hit[0] : hit[1]]), at + hit[1]
-        entry, before = known(noun), tuple(run[: hit[0]])
+    def _known_head(
+        self, at: int, run: list[str], hit: tuple[int, int], count: int | None, determiner: str
+    ) -> NounPhrase | None:
+        noun = " ".join(run[hit[0] : hit[1]])
+        end = at + hit[1]
+        entry = known(noun)
+        before = tuple(run[: hit[0]])
         if noun in v.META and self._is_meta(at, end):
             return NounPhrase(end, Kind.META)
         if noun in v.DEPTH_WORDS:
@@ -174,16 +237,28 @@ class NounParser:
 
     def _is_meta(self, start: int, end: int) -> bool:
         """True if a picture word speaks of the picture that is asked for: "a photo of", "the image shows"."""
-        before, following = self.text.words[:start], self.text.word(end)
-        asked = all(word in v.ASKING | v.ARTICLES | v.STYLE | v.META | v.ADJECTIVES or word in (",", "'s", "in") for word in before)
-        return asked and (not following or following in v.META_LINKS or following in v.BE | v.VERBS | {"'s", "has", "with"})
+        before = self.text.words[:start]
+        following = self.text.word(end)
+        asked = all(
+            word in v.ASKING | v.ARTICLES | v.STYLE | v.META | v.ADJECTIVES or word in (",", "'s", "in")
+            for word in before
+        )
+        return asked and (
+            not following or following in v.META_LINKS or following in v.BE | v.VERBS | {"'s", "has", "with"}
+        )
 
     def _possessor(self, at: int, end: int, before: tuple[str, ...]) -> NounPhrase | None:
         """ "An elephant's back" is the elephant."""
-        owner = NounParser(self.text.replaced(at, [*before[:-1], before[-1].removesuffix("'").removesuffix("'s")])).parse(at, bare=True)
-        return replace(owner, end=end, determiner="a" if owner.determiner == "" else owner.determiner) if owner else None
+        owner = NounParser(
+            self.text.replaced(at, [*before[:-1], before[-1].removesuffix("'").removesuffix("'s")])
+        ).parse(at, bare=True)
+        return (
+            replace(owner, end=end, determiner="a" if owner.determiner == "" else owner.determiner) if owner else None
+        )
 
-    def _unknown_head(self, at: int, run: list[str], count: int | None, determiner: str, bare: bool) -> NounPhrase | None:
+    def _unknown_head(
+        self, at: int, run: list[str], count: int | None, determiner: str, bare: bool
+    ) -> NounPhrase | None:
         """A noun that nothing is known of: the last word of the run, or the first plural after a number."""
         words = list(run)
         if count is not None and count != 1:
@@ -194,7 +269,9 @@ class NounParser:
         if determiner in ("a", "each") and count is None:
             while len(words) > 1 and is_plural(words[-1]) and not words[-1].endswith("'s"):
                 words.pop()  # "a wizard casts"
-        end, noun, before = at + len(words), words[-1], tuple(words[:-1])
+        end = at + len(words)
+        noun = words[-1]
+        before = tuple(words[:-1])
         if noun in v.META | {"s"} and self._is_meta(at, end):
             return NounPhrase(end, Kind.META)
         if noun in v.PARTS or noun in v.PART_OF:
@@ -202,24 +279,49 @@ class NounParser:
                 return self._possessor(at, end, before)
             return self._part(at, end, noun, determiner)
         if noun in v.SCENERY | v.LOCATIONS or noun in v.STYLE:
-            if noun in ("style", "manner") and self.text.word(end) == "of" and (inner := self.parse(end + 1, bare=True)):
+            if (
+                noun in ("style", "manner")
+                and self.text.word(end) == "of"
+                and (inner := self.parse(end + 1, bare=True))
+            ):
                 end = inner.end
             return NounPhrase(end, Kind.SCENERY, noun) if determiner or bare or before else None
         if noun in v.ADJECTIVES | v.DEGREES | v.ASKING | v.POSTPOSED and (noun not in ("orange", "glass")):
             return None
         plural = is_plural(noun) and (count != 1 or determiner != "a")
-        lone = len(noun) > 3 and (self.text.phrase(end, v.RELATIONS) or self.text.word(end) == "with")  # "gargoyle on a roof"
+        lone = len(noun) > 3 and (
+            self.text.phrase(end, v.RELATIONS) or self.text.word(end) == "with"
+        )  # "gargoyle on a roof"
         if not determiner and count is None and not (bare and (plural or before or lone)):
             return None
-        if noun.endswith(("'s", "s'", "ly", "ing")) or not noun[0].isalnum() or len(words) > 6 or (noun.isdigit() and not determiner):
+        if (
+            noun.endswith(("'s", "s'", "ly", "ing"))
+            or not noun[0].isalnum()
+            or len(words) > 6
+            or (noun.isdigit() and not determiner)
+        ):
             return None
         head = singular_of(noun) if plural else noun
         if len(head) < 2:
             return None
-        if before and (entry := known(before[-1])) and isinstance(entry.meaning, knowledge.Thing) and before[-1] not in v.ADJECTIVES:
-            head, before = f"{before[-1]} {head}", before[:-1]  # "guitar case"
+        if (
+            before
+            and (entry := known(before[-1]))
+            and isinstance(entry.meaning, knowledge.Thing)
+            and before[-1] not in v.ADJECTIVES
+        ):
+            head = f"{before[-1]} {head}"
+            before = before[:-1]  # "guitar case"
         return NounPhrase(
-            end, Kind.THING, head, head, determiner, self._counted(count, plural), plural, _adjectives(before), is_known=False
+            end,
+            Kind.THING,
+            head,
+            head,
+            determiner,
+            self._counted(count, plural),
+            plural,
+            _adjectives(before),
+            is_known=False,
         )
 
     def _part(self, at: int, end: int, noun: str, determiner: str) -> NounPhrase | None:
@@ -232,7 +334,9 @@ class NounParser:
         return NounPhrase(end, Kind.SCENERY, noun)
 
     def _tail(self, phrase: NounPhrase) -> NounPhrase:
-        """What follows the noun and stays in its caption: "of coffee", "made of wood", "with green eyes"; or what it holds."""
+        """What follows the noun and stays in its caption: "of coffee", "made of wood", "with green eyes"; or what it
+        holds.
+        """
         end = phrase.end
         if self.text.said(end, end + 2) in ("made of", "made from", "made out") and self.text.word(end + 2):
             stop = end + 3 + (self.text.word(end + 2) == "of")
@@ -241,7 +345,11 @@ class NounParser:
             inner = self.parse(end + 1, bare=True)
             if inner and inner.kind is Kind.THING and phrase.noun in v.PORTIONS:
                 return replace(
-                    phrase, end=inner.end, category=inner.category, extra=self.text.said(end, inner.end), is_known=inner.is_known
+                    phrase,
+                    end=inner.end,
+                    category=inner.category,
+                    extra=self.text.said(end, inner.end),
+                    is_known=inner.is_known,
                 )
             if inner and inner.kind is Kind.THING and (inner.plural or inner.determiner == "number"):
                 return replace(phrase, end=inner.end, contents=inner)
@@ -252,14 +360,20 @@ class NounParser:
         return phrase
 
     def _parts_end(self, at: int, is_person: bool) -> int:
-        """The end of "a long white beard", "big ears and a short tail": adjectives and parts only; 0 if it is something else."""
+        """The end of "a long white beard", "big ears and a short tail": adjectives and parts only; 0 if it is something
+        else.
+        """
         stop = 0
         while True:
             i = at + (self.text.word(at) in v.ARTICLES)
             i += self.text.word(i) in ("two", "four", "three", "many", "eight")
-            while self.text.word(i) in v.ADJECTIVES or (self.text.word(i) in ("and", "very") and self.text.word(i + 1) in v.ADJECTIVES):
+            while self.text.word(i) in v.ADJECTIVES or (
+                self.text.word(i) in ("and", "very") and self.text.word(i + 1) in v.ADJECTIVES
+            ):
                 i += 1
-            i += self.text.word(i + 1) in v.PARTS and not known(self.text.word(i)) and self.text.word(i).isalpha()  # "floppy ears"
+            i += (
+                self.text.word(i + 1) in v.PARTS and not known(self.text.word(i)) and self.text.word(i).isalpha()
+            )  # "floppy ears"
             spectacles = is_person and self.text.word(i) == "glasses"
             if not spectacles and (self.text.word(i) not in v.PARTS or known(self.text.said(i, i + 2))):
                 return stop

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 
-from agent.planners.grammar import references
+from agent.planners.grammar import clauses
 from agent.planners.grammar import vocabulary as v
-from agent.planners.grammar.chunks import Chunk, Link, One, Sort
 from agent.planners.grammar.clauses import ENDS, Clauses, Pending
-from agent.planners.grammar.phrase import Kind, NounPhrase
-from agent.planners.grammar.reading import Reading
-from instdiff.scene import Predicate as P
+from agent.planners.grammar.parts import Chunk, Kind, Link, NounPhrase, One, Reading, Sort
+from instdiff.world.scene import Predicate as P
 
-OBJECT_LIKE = (P.LEFT_OF, P.RIGHT_OF, P.IN_FRONT_OF, P.BEHIND, P.LARGER_THAN, P.SMALLER_THAN)  # to these, a place is a building
+OBJECT_LIKE = (
+    P.LEFT_OF,
+    P.RIGHT_OF,
+    P.IN_FRONT_OF,
+    P.BEHIND,
+    P.LARGER_THAN,
+    P.SMALLER_THAN,
+)  # to these, a place is a building
 DEPTHS = {"background": P.BEHIND, "distance": P.BEHIND, "horizon": P.BEHIND, "foreground": P.IN_FRONT_OF}
 CLOTHES = v.CLOTHES | {word.removesuffix("s") for word in v.CLOTHES}
 
@@ -35,18 +40,23 @@ class Reader(Clauses):
 
     def _stop(self, index: int, chunk: Chunk) -> None:
         if chunk.value == ":":
-            self.fresh, self.pending, self.is_verbal = Sort.STOP, None, False
+            self.fresh = Sort.STOP
+            self.pending = None
+            self.is_verbal = False
             return
         self.before = self.subject or self.last or self.before
         self.subject = self.host = self.each = ()
-        self.waiting = [entry for entry in self.waiting if isinstance(entry[0], tuple)] if not self.reading.groups else []
+        self.waiting = (
+            [entry for entry in self.waiting if isinstance(entry[0], tuple)] if not self.reading.groups else []
+        )
         self.pending, self.fresh, self.sentence = None, Sort.STOP, len(self.reading.groups)
         self.is_verbal = self.at_setting = self.in_with = self.setting_is_host = False
 
     def _comma(self, index: int, chunk: Chunk) -> None:
         if not (self.pending and self.pending.how is Sort.BETWEEN):
             self.pending = None
-        self.fresh, self.each = Sort.COMMA, ()
+        self.fresh = Sort.COMMA
+        self.each = ()
 
     def _and(self, index: int, chunk: Chunk) -> None:
         if self.pending and self._sort(index - 1) is Sort.RELATION and self._sort(index + 1) is Sort.RELATION:
@@ -59,12 +69,16 @@ class Reader(Clauses):
         if self.each:
             self.host = self.each
         elif self.at_setting:
-            self.host, self.setting_is_host = (), True
+            self.host = ()
+            self.setting_is_host = True
         elif self.fresh or self.is_verbal or (self.text.word(chunk.start) != "with" and self.subject):
             self.host = self.subject or self._chain(None)
         else:
             self.host = self._chain(None)
-        self.pending, self.fresh, self.in_with, self.is_verbal = None, Sort.WITH, True, False
+        self.pending = None
+        self.fresh = Sort.WITH
+        self.in_with = True
+        self.is_verbal = False
 
     def _verb(self, index: int, chunk: Chunk) -> None:
         """A verb takes what was named last as its subject, unless that is the object of a relation."""
@@ -75,13 +89,16 @@ class Reader(Clauses):
             self.subject = self._chain(None)
         if chunk.sort is Sort.VERB and self._is_transitive(index) and not self.waiting:
             subjects = self.subject or self.last
-            self.pending = Pending(self._action(str(chunk.value), subjects), subjects, f"verb {chunk.value}") if subjects else None
-        self.is_verbal, self.fresh = True, None
+            self.pending = (
+                Pending(self._action(str(chunk.value), subjects), subjects, f"verb {chunk.value}") if subjects else None
+            )
+        self.is_verbal = True
+        self.fresh = None
 
     def _action(self, verb: str, subjects: tuple[int, ...]) -> Link:
         """People and animals are beside what they hold; a shelf has it on it."""
         living = v.HYPERNYMS["animal"] | {"person"}
-        holds = verb in ("holding", "holds", "hold", "carrying", "carries", "supports") and references.carries(
+        holds = verb in ("holding", "holds", "hold", "carrying", "carries", "supports") and clauses.carries(
             self.reading.groups, subjects
         )
         alive = bool(living & {self.reading.groups[i].category for i in subjects})
@@ -112,7 +129,9 @@ class Reader(Clauses):
 
     def _in_row(self, index: int, chunk: Chunk) -> None:
         self.row = (chunk.value, len(self.reading.groups))
-        ends = index + 1 == len(self.chunks) or (self._sort(index + 1) is Sort.STOP and self.chunks[index + 1].value != ":")
+        ends = index + 1 == len(self.chunks) or (
+            self._sort(index + 1) is Sort.STOP and self.chunks[index + 1].value != ":"
+        )
         if self.reading.groups and ends:
             self.row = (chunk.value, self._chain(None)[0])  # "a cat, a dog and a bird from left to right"
 
@@ -141,7 +160,7 @@ class Reader(Clauses):
             self.pending = Pending(how, (), word)
         elif self._sort(index + 1) in ENDS and self.last and how is not Sort.BETWEEN:
             self.pending = Pending(how, self._chain(None), word)  # "with stars above"
-            self._refer(references.meant(self, "it"), is_object=True)
+            self._refer(clauses.meant(self, "it"), is_object=True)
         else:
             self.pending = Pending(how, self._subjects(index, how), word)
         self.fresh = None
@@ -192,10 +211,10 @@ class Reader(Clauses):
         self.fresh = self.fresh if self.waiting else None
 
     def _pronoun(self, index: int, chunk: Chunk) -> None:
-        self._refer(references.meant(self, str(chunk.value)), is_object=self.pending is not None)
+        self._refer(clauses.meant(self, str(chunk.value)), is_object=self.pending is not None)
 
     def _one(self, index: int, chunk: Chunk) -> None:
-        made = references.split_off(self, chunk.value, after_and=self._sort(index - 1) is Sort.AND)
+        made = clauses.split_off(self, chunk.value, after_and=self._sort(index - 1) is Sort.AND)
         if made is not None:
             self._name((made,), index)
 
@@ -216,12 +235,15 @@ class Reader(Clauses):
 
     def _scenery(self, noun: NounPhrase) -> None:
         """No object: the relation to it is dropped, but for depth, and for the parts of what is there ("on its back")."""
-        pending, self.pending = self.pending, None
+        pending = self.pending
+        self.pending = None
         if noun.owner and pending and not pending.word.startswith("verb "):
             if pending.subjects == self.subject != self.last:  # "an elephant carrying a child on its back"
                 pending = pending._replace(subjects=self.last)
             self.pending = pending
-            self._refer(references.meant(self, {"its": "it", "his": "him", "their": "them"}.get(noun.owner, "her")), is_object=True)
+            self._refer(
+                clauses.meant(self, {"its": "it", "his": "him", "their": "them"}.get(noun.owner, "her")), is_object=True
+            )
         elif pending and noun.noun in DEPTHS:
             if pending.subjects:
                 self.depths += [(group, DEPTHS[noun.noun]) for group in pending.subjects]
@@ -238,29 +260,43 @@ class Reader(Clauses):
         if how is None and noun.determiner in ("a", "number") and self.reading.setting not in ("", *v.TIMES):
             return False  # "a park with a pond"
         near = self.pending and self.pending.word in ("next to", "beside", "close to", "adjacent to", "larger than")
-        return not (isinstance(how, Link) and how.predicate in OBJECT_LIKE or near or how is Sort.BETWEEN or noun.count > 1)
+        return not (
+            isinstance(how, Link) and how.predicate in OBJECT_LIKE or near or how is Sort.BETWEEN or noun.count > 1
+        )
 
     def _setting(self, noun: NounPhrase) -> None:
-        reading, pending = self.reading, self.pending
-        self.pending, self.at_setting, self.fresh = None, True, None
+        reading = self.reading
+        pending = self.pending
+        self.pending = None
+        self.at_setting = True
+        self.fresh = None
         if pending and isinstance(pending.how, Link) and pending.how.place:
             if pending.subjects:
                 for group in pending.subjects:
                     self._locate(group, pending.how.place)
             else:
                 self.waiting.append((pending.how.place, ()))
-        if reading.setting_is_subject and pending and not reading.groups and noun.category not in (reading.setting, *v.TIMES):
-            reading.setting, reading.setting_is_subject = "", False  # "a church in a village": the church is an object
+        if (
+            reading.setting_is_subject
+            and pending
+            and not reading.groups
+            and noun.category not in (reading.setting, *v.TIMES)
+        ):
+            reading.setting = ""
+            reading.setting_is_subject = False  # "a church in a village": the church is an object
             self._name(self._groups(self.first_setting, 0), 0)
             self.at_setting = True
         if not reading.setting or (reading.setting in v.TIMES and noun.category not in v.TIMES):
             reading.setting_is_subject |= not reading.groups and pending is None
-            reading.setting, self.first_setting = noun.category, noun
+            reading.setting = noun.category
+            self.first_setting = noun
         if noun.category == reading.setting:
             reading.setting_adjectives += noun.adjectives
 
     def _is_worn(self, noun: NounPhrase, chunk: Chunk) -> bool:
-        """ "A woman in a red dress": what is worn and not known stays in the caption of who wears it; the rest is put on them."""
+        """ "A woman in a red dress": what is worn and not known stays in the caption of who wears it; the rest is put
+        on them.
+        """
         pending = self.pending
         if not pending or not pending.subjects or noun.noun not in CLOTHES:
             return False

@@ -1,8 +1,8 @@
-"""The words that the grammar of picture descriptions knows besides the nouns of `instdiff.knowledge`."""
+"""The words that the grammar of picture descriptions knows besides the nouns of `instdiff.world.knowledge`."""
 
 from __future__ import annotations
 
-from instdiff.scene import Predicate as P
+from instdiff.world.scene import Predicate as P
 
 
 def _words(*lines: str) -> frozenset[str]:
@@ -19,27 +19,118 @@ TENS = {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty s
 NUMBERS = UNITS | {word: n for n, word in enumerate(TEENS, 10)} | TENS
 NUMBERS |= {f"{ten} {unit}": n + m for ten, n in TENS.items() for unit, m in UNITS.items()}
 NUMBERS |= {f"{ten}-{unit}": n + m for ten, n in TENS.items() for unit, m in UNITS.items()}
-NUMBERS |= {"zero": 0, "half a dozen": 6, "half dozen": 6, "a half dozen": 6, "a dozen": 12, "dozen": 12, "two dozen": 24, "a single": 1}
-NUMBERS |= {"single": 1, "a lone": 1, "a solitary": 1, "lone": 1, "solitary": 1, "a hundred": 100, "hundred": 100, "thousand": 1000}
+NUMBERS |= {
+    "zero": 0,
+    "half a dozen": 6,
+    "half dozen": 6,
+    "a half dozen": 6,
+    "a dozen": 12,
+    "dozen": 12,
+    "two dozen": 24,
+    "a single": 1,
+}
+NUMBERS |= {
+    "single": 1,
+    "a lone": 1,
+    "a solitary": 1,
+    "lone": 1,
+    "solitary": 1,
+    "a hundred": 100,
+    "hundred": 100,
+    "thousand": 1000,
+}
 NUMBERS |= {"hundreds of": 100, "thousands of": 1000, "dozens of": 24, "tens of": 20, "scores of": 20, "countless": 20}
 NUMBERS |= {"some": 3, "a few": 3, "few": 3, "several": 4, "multiple": 4, "various": 4}
-NUMBERS |= {"a number of": 4, "a handful of": 4, "a variety of": 4, "different": 3, "an assortment of": 4, "assorted": 4, "twin": 2}
+NUMBERS |= {
+    "a number of": 4,
+    "a handful of": 4,
+    "a variety of": 4,
+    "different": 3,
+    "an assortment of": 4,
+    "assorted": 4,
+    "twin": 2,
+}
 NUMBERS |= {"many": 6, "lots of": 6, "a lot of": 6, "plenty of": 6, "numerous": 6, "loads of": 6}
-VAGUE = {word for word in NUMBERS if word.split()[0] in ("some", "several", "many", "lots", "various", "multiple", "few", "numerous")}
+VAGUE = {
+    word
+    for word in NUMBERS
+    if word.split()[0] in ("some", "several", "many", "lots", "various", "multiple", "few", "numerous")
+}
 # hedges of a number, and what they add to it
 HEDGES = {"at least": 0, "no fewer than": 0, "no less than": 0, "not less than": 0, "at most": 0, "up to": 0, "no more than": 0,
           "not more than": 0, "more than": 1, "fewer than": -1, "less than": -1, "exactly": 0, "precisely": 0, "only": 0, "just": 0,
           "about": 0, "approximately": 0, "roughly": 0, "around": 0, "nearly": 0, "almost": 0, "over": 0}  # fmt: skip
-COLLECTIVES = {"pair": 2, "couple": 2, "duo": 2, "trio": 3, "quartet": 4, "quintet": 5, "group": 4, "bunch": 3, "herd": 5, "flock": 5}
-COLLECTIVES |= {"crowd": 8, "row": 4, "line": 4, "handful": 4, "pack": 4, "school": 5, "stack": 3, "pile": 4, "set": 3, "family": 4}
-COLLECTIVES |= {"collection": 4, "dozen": 12, "team": 5, "swarm": 6, "cluster": 4, "circle": 5, "number": 4, "variety": 4, "heap": 4}
-COLLECTIVES |= {"array": 4, "assortment": 4, "selection": 4, "litter": 5, "fleet": 4, "band": 4, "series": 4, "string": 5, "pride": 4}
-PEOPLE_COLLECTIVES = {"couple": 2, "family": 4, "crowd": 8, "audience": 8, "team": 5, "choir": 6, "orchestra": 8, "everyone": 3}
-PEOPLE_COLLECTIVES |= {"everybody": 3, "trio": 3, "duo": 2, "quartet": 4, "band": 4, "group": 4, "crowds": 8, "families": 8}
+COLLECTIVES = {
+    "pair": 2,
+    "couple": 2,
+    "duo": 2,
+    "trio": 3,
+    "quartet": 4,
+    "quintet": 5,
+    "group": 4,
+    "bunch": 3,
+    "herd": 5,
+    "flock": 5,
+}
+COLLECTIVES |= {
+    "crowd": 8,
+    "row": 4,
+    "line": 4,
+    "handful": 4,
+    "pack": 4,
+    "school": 5,
+    "stack": 3,
+    "pile": 4,
+    "set": 3,
+    "family": 4,
+}
+COLLECTIVES |= {
+    "collection": 4,
+    "dozen": 12,
+    "team": 5,
+    "swarm": 6,
+    "cluster": 4,
+    "circle": 5,
+    "number": 4,
+    "variety": 4,
+    "heap": 4,
+}
+COLLECTIVES |= {
+    "array": 4,
+    "assortment": 4,
+    "selection": 4,
+    "litter": 5,
+    "fleet": 4,
+    "band": 4,
+    "series": 4,
+    "string": 5,
+    "pride": 4,
+}
+PEOPLE_COLLECTIVES = {
+    "couple": 2,
+    "family": 4,
+    "crowd": 8,
+    "audience": 8,
+    "team": 5,
+    "choir": 6,
+    "orchestra": 8,
+    "everyone": 3,
+}
+PEOPLE_COLLECTIVES |= {
+    "everybody": 3,
+    "trio": 3,
+    "duo": 2,
+    "quartet": 4,
+    "band": 4,
+    "group": 4,
+    "crowds": 8,
+    "families": 8,
+}
 ONLY_PLURAL = _words(
     "scissors glasses sunglasses trousers jeans pants shorts headphones binoculars pliers tweezers pajamas goggles",
 )
-INDEFINITE, DEFINITE = _words("a an another"), _words("the this these those")
+INDEFINITE = _words("a an another")
+DEFINITE = _words("the this these those")
 OWN = _words("his her its their my our your")
 ARTICLES = INDEFINITE | DEFINITE | OWN | {"each", "every"}
 PRONOUNS = _words("it them they he she him her both one another which whom itself themselves")
@@ -68,19 +159,42 @@ META = _words(
 )  # fmt: skip
 META_LINKS = _words("of showing with without featuring depicting where in that which containing : , . from")
 ASKING = _words(
-    "draw paint generate create make show give want like need imagine picture render produce sketch visualize see please can could",
-    "would you me i we us let have design depict illustrate put add include place compose get get's just now hello hi also then",
+    "draw paint generate create make show give want like need imagine picture render produce sketch visualize see"
+    " please can could",
+    "would you me i we us let have design depict illustrate put add include place compose get get's just now hello hi"
+    " also then",
 )
 COLOURS = _words(
-    "red green blue yellow black white orange purple pink brown grey gray golden gold silver beige turquoise teal violet crimson",
+    "red green blue yellow black white orange purple pink brown grey gray golden gold silver beige turquoise teal"
+    " violet crimson",
     "scarlet maroon navy cyan magenta lavender tan ivory cream bronze copper khaki olive lime indigo amber blonde",
 )
 MATERIALS = _words(
-    "wooden metal metallic plastic glass stone brick leather paper cardboard marble steel iron concrete ceramic porcelain velvet",
+    "wooden metal metallic plastic glass stone brick leather paper cardboard marble steel iron concrete ceramic"
+    " porcelain velvet",
     "cotton woolen silk denim rubber straw bamboo wicker clay crystal wool rusty chrome knitted fabric oak pine",
 )
-SIZES = {"giant": 2.2, "gigantic": 2.4, "enormous": 2.2, "huge": 1.8, "massive": 1.8, "big": 1.25, "large": 1.25, "great": 1.2, "tiny": 0.5}
-SIZES |= {"miniature": 0.4, "mini": 0.5, "small": 0.75, "little": 0.75, "colossal": 2.4, "oversized": 1.6, "baby": 0.6, "minuscule": 0.4}
+SIZES = {
+    "giant": 2.2,
+    "gigantic": 2.4,
+    "enormous": 2.2,
+    "huge": 1.8,
+    "massive": 1.8,
+    "big": 1.25,
+    "large": 1.25,
+    "great": 1.2,
+    "tiny": 0.5,
+}
+SIZES |= {
+    "miniature": 0.4,
+    "mini": 0.5,
+    "small": 0.75,
+    "little": 0.75,
+    "colossal": 2.4,
+    "oversized": 1.6,
+    "baby": 0.6,
+    "minuscule": 0.4,
+}
 ADJECTIVES = COLOURS | MATERIALS | frozenset(SIZES) | _words(
     "tall short long old new young cute happy sad fluffy furry plush striped spotted dark light bright shiny round square modern",
     "vintage cozy cosy beautiful open empty full pale deep vivid colorful colourful multicolored transparent clean dirty wet dry",
@@ -93,11 +207,14 @@ ADJECTIVES = COLOURS | MATERIALS | frozenset(SIZES) | _words(
     "lovely pretty nice gorgeous adorable funny silly magical mysterious spooky scary haunted medieval futuristic traditional",
 )  # fmt: skip
 DEGREES = _words(
-    "very quite rather really extremely slightly somewhat so too bit much far even still all mostly entirely completely",
+    "very quite rather really extremely slightly somewhat so too bit much far even still all mostly entirely"
+    " completely",
 )
 POSTPOSED = _words(
-    "asleep alone outside inside together nearby upright awake everywhere here there apart away ahead afloat overhead underneath",
-    "outdoors underwater indoors side-by-side also too as well again now then today tonight however ago still already yet please",
+    "asleep alone outside inside together nearby upright awake everywhere here there apart away ahead afloat overhead"
+    " underneath",
+    "outdoors underwater indoors side-by-side also too as well again now then today tonight however ago still already"
+    " yet please",
 )
 # parts of a body or a thing: they stay in the caption of what they belong to
 PARTS = _words(
@@ -108,11 +225,14 @@ PARTS = _words(
     "surface seat",
 )  # fmt: skip
 PART_OF = _words(
-    "back top front edge end base foot surface seat side rim bank part arm arms shoulder shoulders head lap middle center",
+    "back top front edge end base foot surface seat side rim bank part arm arms shoulder shoulders head lap middle"
+    " center",
 )
 CLOTHES = _words(
-    "dress suit coat jacket shirt t-shirt sweater skirt uniform jeans pants trousers shorts hat cap scarf glasses sunglasses shoes",
-    "boots gloves tie costume armor armour apron robe gown raincoat hoodie vest cape kimono helmet crown mask socks swimsuit bikini",
+    "dress suit coat jacket shirt t-shirt sweater skirt uniform jeans pants trousers shorts hat cap scarf glasses"
+    " sunglasses shoes",
+    "boots gloves tie costume armor armour apron robe gown raincoat hoodie vest cape kimono helmet crown mask socks"
+    " swimsuit bikini",
     "blazer",
 )
 # what belongs to the picture as a whole and is no thing in it
@@ -137,8 +257,10 @@ LOCATIONS = _words(
     "laboratory lab",
 )  # fmt: skip
 STYLE = _words(
-    "highly ultra detailed 4k 8k hd uhd cinematic photorealistic realistic hyperrealistic digital watercolor watercolour oil acrylic",
-    "pixel minimalist abstract impressionist impressionism surreal surrealism vector sharp high trending artstation unreal octane cgi",
+    "highly ultra detailed 4k 8k hd uhd cinematic photorealistic realistic hyperrealistic digital watercolor"
+    " watercolour oil acrylic",
+    "pixel minimalist abstract impressionist impressionism surreal surrealism vector sharp high trending artstation"
+    " unreal octane cgi",
     "3d 2d anime render masterpiece monochrome sepia pastel studio professional award-winning warm-toned natural",
 )
 # settings that say when or in what weather, and give way to those that say where
@@ -146,7 +268,8 @@ TIMES = _phrases("night|sunset|autumn|spring day|rainy street|snowy landscape|ch
 BE = _words("is are was were be being been 's am stays remains seems appears looks")
 DEPTH_WORDS = _words("background foreground distance horizon")
 SETTING_TAILS = _words(
-    "terminal hall entrance scene skyline landscape view interior background life corner panorama setting street floor area",
+    "terminal hall entrance scene skyline landscape view interior background life corner panorama setting street floor"
+    " area",
     "atmosphere",
 )
 VERBS = _words(
@@ -166,25 +289,34 @@ VERBS = _words(
     "never always gives serve serves served prepares prepare naps dozes snoozes peeks peek spins bounces floating orbiting graces",
     "adorns occupies fills fill towers tower-over looms loom dives dive splashes splash",
 )  # fmt: skip
-WITH = _phrases("with|has|have|having|had|featuring|including|includes|include|containing|contains|contain|featured with|complete with")
-AND = _phrases("and|&|plus|as well as|along with|together with|accompanied by|or|and also|and then|while|whilst|and a half")
-COMPARED = {f"{word} than": P.LARGER_THAN for word in "larger bigger taller greater huger wider longer higher heavier".split()}
+WITH = _phrases(
+    "with|has|have|having|had|featuring|including|includes|include|containing|contains|contain|featured with|complete"
+    " with"
+)
+AND = _phrases(
+    "and|&|plus|as well as|along with|together with|accompanied by|or|and also|and then|while|whilst|and a half"
+)
+COMPARED = {
+    f"{word} than": P.LARGER_THAN for word in "larger bigger taller greater huger wider longer higher heavier".split()
+}
 COMPARED |= {f"{word} than": P.SMALLER_THAN for word in "smaller shorter tinier lower narrower lighter".split()}
-COMPARED |= {f"twice as {word} as": P.LARGER_THAN for word in ("big", "large", "tall")} | {"half the size of": P.SMALLER_THAN}
+COMPARED |= {f"twice as {word} as": P.LARGER_THAN for word in ("big", "large", "tall")} | {
+    "half the size of": P.SMALLER_THAN
+}
 COMPARED |= {"twice the size of": P.LARGER_THAN}
 NEGATIONS = _phrases(
-    "without|without any|with no|but no|there are no|there is no|not any|no|excluding|except for|except|free of|free from|lacking"
-    "|lacks|lack|devoid of|missing|minus|sans|neither|nor|but not|but without|instead of|rather than|other than|apart from|and no"
-    "|do not include|do not include any|do not add|do not add any|do not show|do not show any|do not draw|do not draw any"
-    "|do not put|do not put any|do not want|do not want any|avoid|leave out|omit|leaving out|never|not a single|is not a|are not any"
-    "|is not any|not|not a|not an|not the|not with|and not|in the absence of|no sign of|instead of any|should not be any|there should be no"
+    "without|without any|with no|but no|there are no|there is no|not any|no|excluding|except for|except|free of|free"
+    " from|lacking|lacks|lack|devoid of|missing|minus|sans|neither|nor|but not|but without|instead of|rather than|other"
+    " than|apart from|and no|do not include|do not include any|do not add|do not add any|do not show|do not show any|do"
+    " not draw|do not draw any|do not put|do not put any|do not want|do not want any|avoid|leave out|omit|leaving"
+    " out|never|not a single|is not a|are not any|is not any|not|not a|not an|not the|not with|and not|in the absence"
+    " of|no sign of|instead of any|should not be any|there should be no"
 )
 ABSENT_PEOPLE = _phrases("with nobody|with no one|nobody|no one|no-one|noone|not a soul")
 # what only says once more that something is absent
 AFTERMATHS = _phrases(
-    "on it|in it|in sight|in view|around|visible|at all|to be seen|anywhere|sitting there|nearby|left|present|there|is there"
-    "|sitting|outside|inside"
-    "|whatsoever"
+    "on it|in it|in sight|in view|around|visible|at all|to be seen|anywhere|sitting there|nearby|left|present|there|is"
+    " there|sitting|outside|inside|whatsoever"
 )
 EMPTY = _words("empty deserted abandoned desolate vacant uninhabited unoccupied lonely")
 BUSY = _words("busy crowded cluttered bustling lively packed messy chaotic")
@@ -192,25 +324,59 @@ RELATIONS: dict[str, P] = {}
 for _predicate, _text in {
     P.LEFT_OF: "to the left of|on the left of|left of|at the left of|to left of|left to",
     P.RIGHT_OF: "to the right of|on the right of|right of|at the right of|to right of|right to",
-    P.ON: "on top of|on the top of|atop|upon|riding|riding on|rides|ride|rides on|inside|inside of|into|in|on|onto|within|aboard|astride"
-    "|sitting on|standing on|lying on|in the middle of|on the back of|on the edge of|on the side of|in the center of|over the top of",
+    P.ON: (
+        "on top of|on the top of|atop|upon|riding|riding on|rides|ride|rides on|inside|inside"
+        " of|into|in|on|onto|within|aboard|astride|sitting on|standing on|lying on|in the middle of|on the back of|on"
+        " the edge of|on the side of|in the center of|over the top of"
+    ),
     P.UNDER: "underneath|beneath|under|on the underside of",
     P.BELOW: "below|down from",
     P.ABOVE: "above|over|hanging over|high above|up above|flying over",
-    P.NEXT_TO: "next to|beside|besides|near|nearby|near to|close to|by|alongside|adjacent to|around|at|against|opposite|facing|across from"
-    "|along|past|toward|towards|among|amongst|amid|amidst|at the foot of|at the base of|at the end of|at the edge of|by the side of"
-    "|at the side of|at the bottom of|side by side with|in the company of|to the side of|from|across|through|outside|outside of|beyond"
-    "|accompanying|hand in hand with|not far from|right next to|just outside|down|up",
+    P.NEXT_TO: (
+        "next to|beside|besides|near|nearby|near to|close to|by|alongside|adjacent"
+        " to|around|at|against|opposite|facing|across from|along|past|toward|towards|among|amongst|amid|amidst|at the"
+        " foot of|at the base of|at the end of|at the edge of|by the side of|at the side of|at the bottom of|side by"
+        " side with|in the company of|to the side of|from|across|through|outside|outside of|beyond|accompanying|hand in"
+        " hand with|not far from|right next to|just outside|down|up"
+    ),
     P.IN_FRONT_OF: "in front of|ahead of|before|at the front of",
     P.BEHIND: "behind|in back of|at the back of|in the back of|after",
 }.items():
     RELATIONS |= {phrase: _predicate for phrase in _text.split("|")}
 # "a bowl filled with apples" is the same as apples in a bowl
-REVERSED = {"surrounded by": P.NEXT_TO, "flanked by": P.NEXT_TO, "encircled by": P.NEXT_TO, "filled with": P.ON, "full of": P.ON}
-REVERSED |= {"covered with": P.ON, "covered in": P.ON, "covered by": P.ON, "topped with": P.ON, "loaded with": P.ON, "packed with": P.ON}
-REVERSED |= {"stacked with": P.ON, "decorated with": P.ON, "followed by": P.BEHIND, "wearing": P.ON, "wears": P.ON, "wear": P.ON}
+REVERSED = {
+    "surrounded by": P.NEXT_TO,
+    "flanked by": P.NEXT_TO,
+    "encircled by": P.NEXT_TO,
+    "filled with": P.ON,
+    "full of": P.ON,
+}
+REVERSED |= {
+    "covered with": P.ON,
+    "covered in": P.ON,
+    "covered by": P.ON,
+    "topped with": P.ON,
+    "loaded with": P.ON,
+    "packed with": P.ON,
+}
+REVERSED |= {
+    "stacked with": P.ON,
+    "decorated with": P.ON,
+    "followed by": P.BEHIND,
+    "wearing": P.ON,
+    "wears": P.ON,
+    "wear": P.ON,
+}
 REVERSED |= {"dressed in": P.ON, "supporting": P.ON, "lined with": P.NEXT_TO, "set with": P.ON, "laden with": P.ON}
-SIDES = {"left": P.LEFT, "right": P.RIGHT, "top": P.TOP, "upper": P.TOP, "bottom": P.BOTTOM, "lower": P.BOTTOM, "lefthand": P.LEFT}
+SIDES = {
+    "left": P.LEFT,
+    "right": P.RIGHT,
+    "top": P.TOP,
+    "upper": P.TOP,
+    "bottom": P.BOTTOM,
+    "lower": P.BOTTOM,
+    "lefthand": P.LEFT,
+}
 SIDES |= {"middle": P.CENTRE, "center": P.CENTRE, "centre": P.CENTRE, "central": P.CENTRE, "righthand": P.RIGHT}
 SIDE_NOUNS = _words("hand side half corner part edge third portion area region corners")
 OF_SIDE = {P.LEFT: P.LEFT_OF, P.RIGHT: P.RIGHT_OF, P.TOP: P.ON, P.BOTTOM: P.NEXT_TO, P.CENTRE: P.ON}
@@ -218,37 +384,53 @@ PICTURE_WORDS = _words(
     "picture image photo photograph frame scene canvas shot composition view screen drawing painting page room",
 )
 TO_EACH_OTHER = _phrases("each other|one another|side by side|hand in hand|face to face|back to back|one after another")
-ROWS = {"from left to right": P.LEFT_OF, "left to right": P.LEFT_OF, "from right to left": P.RIGHT_OF, "right to left": P.RIGHT_OF}
+ROWS = {
+    "from left to right": P.LEFT_OF,
+    "left to right": P.LEFT_OF,
+    "from right to left": P.RIGHT_OF,
+    "right to left": P.RIGHT_OF,
+}
 ROWS |= {"from top to bottom": P.ABOVE, "top to bottom": P.ABOVE, "from bottom to top": P.BELOW}
 HYPERNYMS = {
     "animal": _words(
-        "cat dog horse cow sheep pig bird duck fish rabbit elephant giraffe zebra lion tiger bear monkey fox wolf deer goat goose",
-        "chicken swan butterfly bee turtle mouse squirrel donkey kangaroo panda koala hedgehog frog snake crocodile camel penguin",
-        "whale dolphin shark octopus crab ladybug ostrich flamingo peacock turkey pelican stork bat raccoon skunk badger beaver mole",
-        "hyena hippopotamus rhinoceros buffalo antelope llama sloth lemur lizard snail worm ant spider dragonfly grasshopper beetle",
+        "cat dog horse cow sheep pig bird duck fish rabbit elephant giraffe zebra lion tiger bear monkey fox wolf deer"
+        " goat goose",
+        "chicken swan butterfly bee turtle mouse squirrel donkey kangaroo panda koala hedgehog frog snake crocodile"
+        " camel penguin",
+        "whale dolphin shark octopus crab ladybug ostrich flamingo peacock turkey pelican stork bat raccoon skunk"
+        " badger beaver mole",
+        "hyena hippopotamus rhinoceros buffalo antelope llama sloth lemur lizard snail worm ant spider dragonfly"
+        " grasshopper beetle",
         "mosquito scorpion seal orca jellyfish starfish lobster parrot",
     ),
     "vehicle": _words(
-        "car bus truck bicycle motorcycle train boat airplane helicopter tractor ambulance caravan excavator bulldozer rickshaw",
+        "car bus truck bicycle motorcycle train boat airplane helicopter tractor ambulance caravan excavator bulldozer"
+        " rickshaw",
         "tricycle tank",
     ),
     "furniture": _words(
-        "couch chair table bed bookshelf wardrobe lamp rug bench armchair desk sideboard mattress beanbag hammock chest",
+        "couch chair table bed bookshelf wardrobe lamp rug bench armchair desk sideboard mattress beanbag hammock"
+        " chest",
     ),
     "food": _words(
-        "apple banana orange pizza cake bread cheese sandwich donut cookie hamburger pineapple strawberry watermelon grapes pear",
-        "lemon tomato soup salad taco sushi noodles steak ham sausage rice pancake croissant bagel muffin chocolate candy egg",
+        "apple banana orange pizza cake bread cheese sandwich donut cookie hamburger pineapple strawberry watermelon"
+        " grapes pear",
+        "lemon tomato soup salad taco sushi noodles steak ham sausage rice pancake croissant bagel muffin chocolate"
+        " candy egg",
     ),
     "fruit": _words(
-        "apple banana orange pear grapes strawberry pineapple watermelon lemon blueberry plum kiwi melon coconut pomegranate",
+        "apple banana orange pear grapes strawberry pineapple watermelon lemon blueberry plum kiwi melon coconut"
+        " pomegranate",
     ),
     "plant": frozenset(("tree", "flower", "potted plant", "palm tree", "pine tree", "cactus", "grass", "bouquet")),
 }
 HYPERNYMS |= {"pet": HYPERNYMS["animal"], "traffic": HYPERNYMS["vehicle"], "wildlife": HYPERNYMS["animal"]}
-# people and plurals that `instdiff.knowledge` does not tell
+# people and plurals that `instdiff.world.knowledge` does not tell
 PEOPLE = _words(
-    "parent uncle aunt programmer sculptor painter skater officer biker husband wife bishop judge maid butler guard sheriff thief",
-    "robber spy poet politician president mayor secretary explorer villager hostess skydiver jockey lumberjack blacksmith potter",
+    "parent uncle aunt programmer sculptor painter skater officer biker husband wife bishop judge maid butler guard"
+    " sheriff thief",
+    "robber spy poet politician president mayor secretary explorer villager hostess skydiver jockey lumberjack"
+    " blacksmith potter",
     "weaver",
 )
 IRREGULAR = {"octopi": "octopus", "halves": "half", "buses": "bus", "axes": "axe", "cookies": "cookie", "zombies": "zombie",
@@ -256,9 +438,13 @@ IRREGULAR = {"octopi": "octopus", "halves": "half", "buses": "bus", "axes": "axe
              "hoodies": "hoodie", "genies": "genie", "gases": "gas", "cacti": "cactus", "fungi": "fungus", "people": "person"}  # fmt: skip
 # words that end a noun phrase, besides verbs and pronouns
 FUNCTION = _words(
-    "there with and or while who which that in of on at to from by for as but nor than then during under over above below near beside",
-    "behind between each other else without no not excluding except into onto inside atop beneath underneath along around through",
-    "across toward towards past against is are was were has have had if when where whose what how why so because it them they he she",
-    "him me you i we us both plus upon within among via per like before after amid outside down up off out about only just exactly",
+    "there with and or while who which that in of on at to from by for as but nor than then during under over above"
+    " below near beside",
+    "behind between each other else without no not excluding except into onto inside atop beneath underneath along"
+    " around through",
+    "across toward towards past against is are was were has have had if when where whose what how why so because it"
+    " them they he she",
+    "him me you i we us both plus upon within among via per like before after amid outside down up off out about only"
+    " just exactly",
     "neither without its his her their all any whereas whilst every",
 )

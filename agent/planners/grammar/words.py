@@ -1,16 +1,28 @@
-"""A prompt as words: lower case, with contractions resolved and the place of each word in the text kept."""
+"""A prompt as words, numbers in it, and what a word is as far as its neighbours tell."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container
 
+from agent.planners.grammar import vocabulary as v
 from agent.planners.grammar.vocabulary import IRREGULAR, PEOPLE
-from instdiff import knowledge
+from instdiff.world import knowledge
 
-CONTRACTIONS = {f"{word}'s": (word, "is") for word in ("there", "it", "that", "he", "she", "what", "here", "who", "where", "everyone")}
-CONTRACTIONS |= {f"{word}n't": (word, "not") for word in ("is", "are", "do", "does", "was", "were", "has", "have", "should", "must")}
-CONTRACTIONS |= {"i'd": ("i", "would"), "i'm": ("i", "am"), "can't": ("can", "not"), "won't": ("will", "not"), "let's": ("let", "us")}
+CONTRACTIONS = {
+    f"{word}'s": (word, "is")
+    for word in ("there", "it", "that", "he", "she", "what", "here", "who", "where", "everyone")
+}
+CONTRACTIONS |= {
+    f"{word}n't": (word, "not") for word in ("is", "are", "do", "does", "was", "were", "has", "have", "should", "must")
+}
+CONTRACTIONS |= {
+    "i'd": ("i", "would"),
+    "i'm": ("i", "am"),
+    "can't": ("can", "not"),
+    "won't": ("will", "not"),
+    "let's": ("let", "us"),
+}
 CONTRACTIONS |= {"they're": ("they", "are"), "we're": ("we", "are"), "cannot": ("can", "not"), "i'll": ("i", "will")}
 TOKEN = re.compile(r"[^\W_]+(?:['’‑-][^\W_]+)*|[^\s\w]|_")
 SPLIT_HYPHEN = ("upper", "lower", "top", "bottom", "left", "right", "middle", "center", "far", "mid", "hand")
@@ -44,7 +56,9 @@ class Text:
     def replaced(self, at: int, words: list[str]) -> Text:
         """A copy of the text that goes on with these words from ``at`` on, for reading only."""
         copy = Text("")
-        copy.text, copy.spans, copy.words = self.text, self.spans, [*self.words[:at], *words]
+        copy.text = self.text
+        copy.spans = self.spans
+        copy.words = [*self.words[:at], *words]
         return copy
 
     def said(self, start: int, end: int) -> str:
@@ -63,7 +77,7 @@ def _parts(word: str) -> tuple[str, ...]:
 
 
 def known(phrase: str) -> knowledge.Noun | None:
-    """What `instdiff.knowledge` says of a noun, which may be an irregular plural, alone or after other words."""
+    """What `instdiff.world.knowledge` says of a noun, which may be an irregular plural, alone or after other words."""
     table = knowledge.nouns()
     if phrase in table:
         return table[phrase]
@@ -89,3 +103,141 @@ def singular_of(word: str) -> str:
 def is_plural(word: str) -> bool:
     """True if an unknown noun looks like a plural."""
     return singular_of(word) != word
+
+
+MAX_COUNT = 1000
+DIGITS = re.compile(r"([0-9]{1,6})x?(?:[-–]([0-9]{1,6}))?")
+
+
+def hedge_at(text: Text, at: int) -> tuple[int, int]:
+    """Skip "at least", "no more than"; gives what they add to the number."""
+    end = text.phrase(at, v.HEDGES, 3)
+    if end and (
+        end - at > 1
+        or text.word(at) in ("exactly", "only", "just", "precisely")
+        or number_at(text, end, "")[1] is not None
+    ):
+        return end, v.HEDGES[text.said(at, end)]
+    return at, 0
+
+
+def number_at(text: Text, at: int, determiner: str) -> tuple[int, int | None]:
+    """The end of the number that starts here and its value, None where there is none. "Two or three" is three."""
+    if end := text.phrase(at, v.NUMBERS, 4):
+        count = v.NUMBERS[text.said(at, end)]
+    elif match := DIGITS.fullmatch(text.word(at)):
+        end = at + 1
+        count = int(match[2] or match[1])
+        end += text.word(end) in ("x", "×")
+    else:
+        return at, None
+    if determiner == "a" and text.said(at, end) in ("few", "lone", "single"):
+        count = 3 if text.word(at) == "few" else 1
+    if text.word(end) in ("or", "to", "-", "–") and (second := number_at(text, end + 1, ""))[1] is not None:
+        return second
+    if text.word(end) == "of" and text.word(end + 1) not in ("them", "which", "whom", *v.DEFINITE, *v.OWN):
+        end += 1
+    return end, min(count, MAX_COUNT)
+
+
+def begins_other(text: Text, at: int) -> bool:
+    """True if a number, a relation or a comparison begins here."""
+    return begins_number(text, at) or any(
+        text.phrase(at, table) for table in (v.RELATIONS, v.REVERSED, v.COMPARED, v.WITH, v.NEGATIONS)
+    )
+
+
+def is_finite(text: Text, at: int, determiner: str) -> bool:
+    """True for a verb after its subject: "their parents watch"; not for "a pocket watch", which would say "watches"."""
+    word = text.word(at)
+    base = not word.endswith(("s", "ing", "ed"))
+    return is_verb(word) and text.word(at - 1) not in v.ADJECTIVES and not (base and determiner == "a")
+
+
+def begins_number(text: Text, at: int) -> bool:
+    return (
+        bool(text.phrase(at, v.NUMBERS, 4))
+        and text.word(at) not in ("single", "lone", "solitary", "different", "twin")
+        or (text.word(at).isdigit())
+    )
+
+
+def ends_in_noun(text: Text, at: int) -> bool:
+    """True if a list of adjectives from here on leads to a word that may be its noun."""
+    while text.word(at) in v.ADJECTIVES or text.word(at) in ("and", ","):
+        at += 1
+    word = text.word(at)
+    return (
+        bool(word) and word[0].isalnum() and word not in v.FUNCTION | v.ARTICLES | v.BE and not begins_number(text, at)
+    )
+
+
+def is_noun(text: Text, at: int, length: int) -> bool:
+    words = text.words[at : at + length]
+    if length == 1 and words[0] in v.ADJECTIVES and (following := text.word(at + 1)):  # "orange cat", "light blue"
+        if (
+            following not in v.FUNCTION | v.BE
+            and following[0].isalnum()
+            and not is_verb(following)
+            and not following.endswith("ing")
+        ):
+            return False
+    return known(" ".join(words)) is not None
+
+
+def is_verb(word: str) -> bool:
+    return word in v.VERBS or word in v.BE
+
+
+def is_participle(text: Text, at: int) -> bool:
+    """True for "casting a spell", "covered with": what follows shows that the word is no adjective before a noun."""
+    word = text.word(at)
+    following = text.word(at + 1)
+    ends = (
+        not following
+        or not following[0].isalnum()
+        or following in v.FUNCTION | v.ARTICLES
+        or begins_number(text, at + 1)
+    )
+    return word.endswith(("ing", "ed")) and ends
+
+
+def may_end_phrase(text: Text, at: int) -> bool:
+    """True where a noun phrase may end: before punctuation, a small word or a verb."""
+    word = text.word(at)
+    ends = (
+        not word or not word[0].isalnum() or word in v.FUNCTION | v.BE | v.VERBS | v.ARTICLES or begins_other(text, at)
+    )
+    return ends or word.endswith(("ing", "ed", "'s", "ly")) or known(word) is not None
+
+
+def adjectives_at(text: Text, at: int) -> tuple[tuple[str, ...], int]:
+    """The adjectives from here on, over "and" and "very", and where they end."""
+    i = at
+    words = []
+    while True:
+        while text.word(i) in v.DEGREES:
+            i += 1
+        if text.word(i) not in v.ADJECTIVES or (i > at and _is_head(text, i)):
+            return tuple(words), i if words else at
+        words.append(text.word(i))
+        i += 1
+        if (
+            text.word(i) in ("and", ",")
+            and text.word(i + 1) in v.ADJECTIVES | v.DEGREES
+            and not _begins_noun(text, i + 1)
+        ):
+            i += 1
+
+
+def _is_head(text: Text, at: int) -> bool:
+    """True for an adjective that is a noun here: "an orange"."""
+    return text.word(at) in ("orange", "glass") and text.word(at - 1) in v.ARTICLES
+
+
+def _begins_noun(text: Text, at: int) -> bool:
+    """True if the adjectives from here on lead to a noun: "one is red, blue cars are ..."."""
+    while text.word(at) in v.ADJECTIVES | v.DEGREES:
+        at += 1
+    word = text.word(at)
+    return word not in v.FUNCTION | v.BE | v.VERBS and word[:1].isalnum()

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from evaluators.detectors import answers
+from evaluators.detectors import dialects
 from evaluators.detectors.dialects import DIALECTS, dialect_of
 from instdiff.errors import BadInput, ServiceError
 
@@ -12,33 +12,34 @@ CAT = ("cat", (0.1, 0.2, 0.5, 0.6))
 DOG = ("dog", (0.5, 0.25, 1.0, 0.75))
 
 READABLE = [
-    (answers.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}]', [CAT]),
-    (answers.plain_json, '```json\n{"objects": [{"box": [0.1, 0.2, 0.5, 0.6], "label": "cat"}]}\n``` Done!', [CAT]),
-    (answers.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}, {"label": "dog", "box": [0.5, 0.', [CAT]),  # cut off
-    (answers.plain_json, 'So: {"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]} and {"label": 7, "box": [0, 0, 1, 1]}', [CAT]),
-    (answers.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}, {"label": "dog", "box": [40, 50, 60, 70]}]', [CAT]),
-    (answers.plain_json, '[{"label": "dog", "box": [0.5, 0.25, 1.01, 0.75]}]', [DOG]),  # a little past the border
-    (answers.plain_json, "[]", []),
-    (answers.plain_json, 'Nothing of it: {"objects": [ ]}', []),
-    (answers.qwen_pixels, '```json\n[{"bbox_2d": [40, 40, 200, 120], "label": "cat"}]\n```', [CAT]),
-    (answers.qwen_pixels, '[{"bbox_2d": [200, 50, 400, 150], "label": "dog"}, {"bbox_2d": [0, 0, 900, 900], "label": "sky"}]', [DOG]),
-    (answers.qwen_thousandths, '[{"bbox_2d": [100, 200, 500, 600], "label": "cat"}]', [CAT]),
-    (answers.qwen_thousandths, "<ref>cat</ref><box>(100,200),(500,600)</box><ref>dog</ref><box>(500,250),(1000,750)</box>", [CAT, DOG]),
+    (dialects.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}]', [CAT]),
+    (dialects.plain_json, '```json\n{"objects": [{"box": [0.1, 0.2, 0.5, 0.6], "label": "cat"}]}\n``` Done!', [CAT]),
+    # cut off
+    (dialects.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}, {"label": "dog", "box": [0.5, 0.', [CAT]),
+    (dialects.plain_json, 'So: {"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]} and {"label": 7, "box": [0, 0, 1, 1]}', [CAT]),
+    (dialects.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}, {"label": "dog", "box": [40, 50, 60, 70]}]', [CAT]),
+    (dialects.plain_json, '[{"label": "dog", "box": [0.5, 0.25, 1.01, 0.75]}]', [DOG]),  # a little past the border
+    (dialects.plain_json, "[]", []),
+    (dialects.plain_json, 'Nothing of it: {"objects": [ ]}', []),
+    (dialects.qwen_pixels, '```json\n[{"bbox_2d": [40, 40, 200, 120], "label": "cat"}]\n```', [CAT]),
+    (dialects.qwen_pixels, '[{"bbox_2d": [200, 50, 400, 150], "label": "dog"}, {"bbox_2d": [0, 0, 900, 900], "label": "sky"}]', [DOG]),
+    (dialects.qwen_thousandths, '[{"bbox_2d": [100, 200, 500, 600], "label": "cat"}]', [CAT]),
+    (dialects.qwen_thousandths, "<ref>cat</ref><box>(100,200),(500,600)</box><ref>dog</ref><box>(500,250),(1000,750)</box>", [CAT, DOG]),
     (
-        answers.qwen_thousandths,
+        dialects.qwen_thousandths,
         "<|object_ref_start|>cat<|object_ref_end|><|box_start|>(100, 200),(500, 600)<|box_end|><|im_end|>",
         [CAT],
     ),
-    (answers.qwen_thousandths, "<ref>cat</ref><box>(100,200),(500,600)</box><box>(5,", [CAT]),
-    (answers.gemini, '[{"box_2d": [200, 100, 600, 500], "label": "cat"}, {"box_2d": [250, 500, 750, 1000], "label": "dog"}]', [CAT, DOG]),
-    (answers.paligemma, "<loc0256><loc0512><loc0768><loc1024> dog", [DOG]),
-    (answers.paligemma, "<loc0000><loc0256><loc0512><loc0768><seg001><seg002> cat ; <loc00", [("cat", (0.25, 0.0, 0.75, 0.5))]),
-    (answers.paligemma, "<eos>", []),
-    (answers.cogvlm, "[[100,200,500,600]]", []),  # a box of nothing
-    (answers.cogvlm, "A cat [[100,200,500,600]] sits on the mat.", [("A cat", CAT[1])]),
-    (answers.cogvlm, "There are two dogs[[500,250,1000,750;000,000,100,100]].", [("two dogs", DOG[1]), ("two dogs", (0, 0, 0.1, 0.1))]),
-    (answers.cogvlm, "A cat[[100,200,500,600]] and a big dog[[500,250,1000,750]] and [[1,2", [("A cat", CAT[1]), ("a big dog", DOG[1])]),
-    (answers.cogvlm, "no boxes here", []),
+    (dialects.qwen_thousandths, "<ref>cat</ref><box>(100,200),(500,600)</box><box>(5,", [CAT]),
+    (dialects.gemini, '[{"box_2d": [200, 100, 600, 500], "label": "cat"}, {"box_2d": [250, 500, 750, 1000], "label": "dog"}]', [CAT, DOG]),
+    (dialects.paligemma, "<loc0256><loc0512><loc0768><loc1024> dog", [DOG]),
+    (dialects.paligemma, "<loc0000><loc0256><loc0512><loc0768><seg001><seg002> cat ; <loc00", [("cat", (0.25, 0.0, 0.75, 0.5))]),
+    (dialects.paligemma, "<eos>", []),
+    (dialects.cogvlm, "[[100,200,500,600]]", []),  # a box of nothing
+    (dialects.cogvlm, "A cat [[100,200,500,600]] sits on the mat.", [("A cat", CAT[1])]),
+    (dialects.cogvlm, "There are two dogs[[500,250,1000,750;000,000,100,100]].", [("two dogs", DOG[1]), ("two dogs", (0, 0, 0.1, 0.1))]),
+    (dialects.cogvlm, "A cat[[100,200,500,600]] and a big dog[[500,250,1000,750]] and [[1,2", [("A cat", CAT[1]), ("a big dog", DOG[1])]),
+    (dialects.cogvlm, "no boxes here", []),
 ]  # fmt: skip
 
 
@@ -52,13 +53,15 @@ def test_answers_that_can_be_read(read, text, expected):
 
 def test_florence_takes_the_middle_of_a_step_and_several_boxes_for_a_label():
     text = "</s><s>cat<loc_100><loc_200><loc_499><loc_599>dog<loc_0><loc_0><loc_9><loc_9><loc_500><loc_250><loc_999><loc_749></s><pad>"
-    found = answers.florence(text, SIZE)
+    found = dialects.florence(text, SIZE)
     assert [label for label, _ in found] == ["cat", "dog", "dog"]
     assert found[0][1].xyxy == pytest.approx((0.1005, 0.2005, 0.4995, 0.5995))
     assert found[2][1].xyxy == pytest.approx((0.5005, 0.2505, 0.9995, 0.7495))
 
 
-@pytest.mark.parametrize("read, key", [(answers.plain_json, "box"), (answers.qwen_pixels, "bbox_2d"), (answers.gemini, "box_2d")])
+@pytest.mark.parametrize(
+    "read, key", [(dialects.plain_json, "box"), (dialects.qwen_pixels, "bbox_2d"), (dialects.gemini, "box_2d")]
+)
 @pytest.mark.parametrize(
     "text",
     [
@@ -83,7 +86,8 @@ def test_answers_that_cannot_be_read_are_our_error(read, key, text):
 @pytest.mark.parametrize("name", DIALECTS)
 def test_damaged_answers_never_crash_and_are_bounded(name):
     """Every good answer with letters lost, doubled and swapped; and far too long ones."""
-    generator, read = random.Random(0), DIALECTS[name].read
+    generator = random.Random(0)
+    read = DIALECTS[name].read
     texts = [text for _, text, _ in READABLE] + [
         "cat<loc_100><loc_200><loc_499><loc_599>" * 5,
         "<ref>a</ref><box>(1,2),(3,4)</box>" * 10_000,
@@ -99,14 +103,18 @@ def test_damaged_answers_never_crash_and_are_bounded(name):
             letters = list(text)
             for _ in range(generator.randint(0, 4)):
                 at = generator.randrange(len(letters)) if letters else 0
-                letters[at : at + generator.randint(0, 3)] = generator.choices('[]{},:"<>0159_ a', k=generator.randint(0, 3))
+                letters[at : at + generator.randint(0, 3)] = generator.choices(
+                    '[]{},:"<>0159_ a', k=generator.randint(0, 3)
+                )
             started = time.process_time()
             try:
                 found = read("".join(letters), SIZE)
             except ServiceError:
                 found = []
             tried += 1
-            assert len(found) <= answers.MAX_FOUND and all(label and len(label) <= answers.MAX_LABEL_CHARS for label, _ in found)
+            assert len(found) <= dialects.MAX_FOUND and all(
+                label and len(label) <= dialects.MAX_LABEL_CHARS for label, _ in found
+            )
             assert time.process_time() - started < 5  # no text takes ever longer
     assert tried > 400
 
@@ -131,7 +139,9 @@ def test_the_dialect_of_a_model(model, dialect):
     assert dialect_of(model, "gemini") == "gemini"
 
 
-@pytest.mark.parametrize("model, named, field", [("qwen-vl-max", None, "verifier"), ("gpt-4o", "klingon", "verifier_dialect")])
+@pytest.mark.parametrize(
+    "model, named, field", [("qwen-vl-max", None, "verifier"), ("gpt-4o", "klingon", "verifier_dialect")]
+)
 def test_a_dialect_is_never_guessed(model, named, field):
     with pytest.raises(BadInput) as caught:
         dialect_of(model, named)

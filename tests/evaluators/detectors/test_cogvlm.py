@@ -1,4 +1,6 @@
-"""A model with code of its own in the hub's cache, as CogVLM's is laid out, but tiny: it says what its configuration says."""
+"""A model with code of its own in the hub's cache, as CogVLM's is laid out, but tiny: it says what its configuration
+says.
+"""
 
 import json
 
@@ -57,7 +59,8 @@ def model(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     letters = {chr(code): code - 31 for code in range(32, 127)} | {"?" * 2: 0}
     tokenizer = Tokenizer(models.WordLevel(letters, unk_token="??"))
-    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Split("", "isolated"), Fuse()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.decoder = Fuse()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, clean_up_tokenization_spaces=False).save_pretrained(folder)
     answer = "A cat[[100,200,500,600]] and two sofas[[000,000,300,300;700,700,999,999]] near a lake[[1,2,3,4]]"
     about = {"model_type": "tiny_grounding", "answer": [ord(letter) - 31 for letter in answer]}

@@ -13,7 +13,9 @@ def test_what_scores_does_not_steer():
         check_detector("judge")
 
 
-@pytest.mark.parametrize("name", ["", "none-such", "draft:", "draft:x", "Draft", "judge:x", "owl", ":", "vlm", "x" * 10_000])
+@pytest.mark.parametrize(
+    "name", ["", "none-such", "draft:", "draft:x", "Draft", "judge:x", "owl", ":", "vlm", "x" * 10_000]
+)
 def test_names_that_are_not_known(name):
     with pytest.raises(BadInput) as caught:
         check_detector(name)

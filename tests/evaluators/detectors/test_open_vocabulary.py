@@ -10,8 +10,8 @@ from PIL import Image
 from tiny_models import make_grounding_dino, make_owlv2
 
 from evaluators.detectors import check_detector, default_verifier, load_detector
-from evaluators.detectors.chosen import chosen
 from evaluators.detectors.grounding_dino import _tokens_of
+from evaluators.detectors.open_vocabulary import chosen
 from evaluators.detectors.owlv2 import _corners
 from instdiff.errors import BadInput, ServiceError
 
@@ -33,7 +33,12 @@ def test_detects_what_it_is_asked_for(model):
     kind, folder = model
     check_detector(f"{kind}:{folder}")
     detector = load_detector(f"{kind}:{folder}")
-    assert detector.name == kind and detector.canonical("two red sofas") == "couch" and detector.knows("zorp") and not detector.knows("")
+    assert (
+        detector.name == kind
+        and detector.canonical("two red sofas") == "couch"
+        and detector.knows("zorp")
+        and not detector.knows("")
+    )
     detector.threshold = 0.0
     found = detector.detect(pictures(), ["cat", "sofas", "zorp", "couch"])
     assert len(found) == 3 and all(found)
@@ -49,7 +54,8 @@ def test_a_picture_is_seen_alike_alone_and_in_a_batch(model):
     kind, folder = model
     detector = load_detector(f"{kind}:{folder}")
     detector.threshold = 0.0
-    [alone], together = detector.detect(pictures()[:1], ["cat", "dog"]), detector.detect(pictures()[:2] * 3, ["cat", "dog"])
+    [alone] = detector.detect(pictures()[:1], ["cat", "dog"])
+    together = detector.detect(pictures()[:2] * 3, ["cat", "dog"])
     assert len(together) == 6 and len(alone) == len(together[4]) > 0
     for one, other in zip(alone, together[4], strict=True):
         assert one.category == other.category and one.score == pytest.approx(other.score, abs=1e-5)
@@ -68,7 +74,8 @@ def test_many_long_names_are_no_trouble(model):
 def test_agrees_with_the_reference_postprocessing(model):
     """The best detection is that of the model's own processor, in pixels."""
     kind, folder = model
-    detector, image = load_detector(f"{kind}:{folder}"), pictures()[0]
+    detector = load_detector(f"{kind}:{folder}")
+    image = pictures()[0]
     detector.threshold = 0.0
     [found] = detector.detect([image], ["cat"])
     text = [["a photo of a cat"]] if kind == "owlv2" else "cat."
@@ -80,7 +87,10 @@ def test_agrees_with_the_reference_postprocessing(model):
     [result] = detector.processor.post_process_grounded_object_detection(outputs, **options)
     if kind == "owlv2":
         assert found[0].score == pytest.approx(float(result["scores"].max()), abs=1e-5)
-    reference = [[float(min(max(v, 0.0), side)) for v, side in zip(box, (80, 48) * 2, strict=True)] for box in result["boxes"].tolist()]
+    reference = [
+        [float(min(max(v, 0.0), side)) for v, side in zip(box, (80, 48) * 2, strict=True)]
+        for box in result["boxes"].tolist()
+    ]
     assert min(np.abs(np.array(found[0].box.to_corners((80, 48))) - box).max() for box in np.array(reference)) < 0.01
 
 
@@ -93,7 +103,9 @@ def test_a_damaged_folder_is_one_line(model, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["owlv2", "owlv2:nowhere/model", "grounding-dino", f"grounding-dino:{'x' * 5000}", "owlv2:a\0b"])
+@pytest.mark.parametrize(
+    "name", ["owlv2", "owlv2:nowhere/model", "grounding-dino", f"grounding-dino:{'x' * 5000}", "owlv2:a\0b"]
+)
 def test_a_missing_model_says_what_to_fetch(name, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     for ask in (check_detector, load_detector):
@@ -114,7 +126,8 @@ def test_the_default_verifier_is_what_is_on_this_machine(tmp_path, monkeypatch):
 
 def test_owlv2_boxes_are_fractions_of_the_picture_and_not_of_its_square():
     boxes = torch.tensor([[[0.5, 0.25, 1.0, 0.5]], [[0.25, 0.5, 0.5, 1.0]]])
-    wide, tall = Image.new("RGB", (80, 40)), Image.new("RGB", (40, 80))
+    wide = Image.new("RGB", (80, 40))
+    tall = Image.new("RGB", (40, 80))
     assert _corners(boxes, [wide, tall]).tolist() == [[[0.0, 0.0, 1.0, 1.0]]] * 2
 
 
@@ -125,10 +138,20 @@ def test_grounding_dino_gives_each_name_its_own_tokens():
 
 
 def test_each_thing_is_reported_once():
-    boxes = np.array([[0, 0, 0.5, 0.5], [0, 0, 0.5, 0.45], [0, 0, 0.4, 0.3], [0.5, 0.5, 1.2, 1.0], [0.3, 0.3, 0.3, 0.9], [0, 0, 1, np.nan]])
+    boxes = np.array(
+        [
+            [0, 0, 0.5, 0.5],
+            [0, 0, 0.5, 0.45],
+            [0, 0, 0.4, 0.3],
+            [0.5, 0.5, 1.2, 1.0],
+            [0.3, 0.3, 0.3, 0.9],
+            [0, 0, 1, np.nan],
+        ]
+    )
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.1], [0.6, 0.3], [0.9, 0.9], [0.9, 0.9]])
     found = chosen(scores, boxes, ["cat", "dog"], 0.3)
-    # the second is the first under another name, the third overlaps it by half only; then one over the border, one empty, one no box
+    # the second is the first under another name, the third overlaps it by half only; then one over the border, one
+    # empty, one no box
     assert [(one.category, one.score) for one in found] == [("cat", 0.9), ("cat", 0.7), ("cat", 0.6)]
     assert found[2].box.xyxy == (0.5, 0.5, 1.0, 1.0)
     assert chosen(np.full((1, 1), np.nan), boxes[:1], ["cat"], 0.0) == []

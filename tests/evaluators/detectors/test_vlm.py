@@ -27,14 +27,18 @@ def look(server, model="gpt-4o", images=1, words=("cat", "sofa"), **options):
 
 def test_the_model_is_shown_the_picture_and_asked_for_the_names(monkeypatch):
     monkeypatch.setenv("INSTDIFF_VERIFIER_KEY", KEY)
-    with ChatServer(said([CAT, {"label": "Sofas", "box": [0, 0, 1, 1]}, {"label": "dog", "box": [0, 0, 1, 1]}])) as server:
+    with ChatServer(
+        said([CAT, {"label": "Sofas", "box": [0, 0, 1, 1]}, {"label": "dog", "box": [0, 0, 1, 1]}])
+    ) as server:
         [found] = look(server)
     assert [(one.category, one.score) for one in found] == [("cat", 1.0), ("couch", 1.0)]  # nobody asked for dogs
     assert found[0].box.xyxy == pytest.approx((0.1, 0.2, 0.5, 0.6))
     [request] = server.requests
     shown, asked = request["messages"][0]["content"]
     sent = Image.open(io.BytesIO(base64.b64decode(shown["image_url"]["url"].removeprefix("data:image/png;base64,"))))
-    assert sent.size == (196, 112) and sent.getpixel((2, 2)) == (255, 0, 0) and sent.getpixel((190, 2)) == (255, 255, 255)
+    assert (
+        sent.size == (196, 112) and sent.getpixel((2, 2)) == (255, 0, 0) and sent.getpixel((190, 2)) == (255, 255, 255)
+    )
     assert '["cat", "couch"]' in asked["text"]
     assert (request["model"], server.keys) == ("gpt-4o", [f"Bearer {KEY}"])
 
@@ -127,7 +131,8 @@ def test_a_service_that_is_not_there():
 
 
 @pytest.mark.parametrize(
-    "size, sent", [((512, 512), (504, 504)), ((4096, 2048), (1008, 504)), ((64, 64), (56, 56)), ((4000, 64), (1008, 56))]
+    "size, sent",
+    [((512, 512), (504, 504)), ((4096, 2048), (1008, 504)), ((64, 64), (56, 56)), ((4000, 64), (1008, 56))],
 )
 def test_pictures_are_sent_in_sizes_that_stay(size, sent):
     assert sent_size(size) == sent

@@ -15,24 +15,34 @@ from evaluators.matching import match
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Instance, Layout
 
-needs_package = pytest.mark.skipif(find_spec("ultralytics") is None, reason='needs ultralytics: pip install -e ".[yolo]"')
+needs_package = pytest.mark.skipif(
+    find_spec("ultralytics") is None, reason='needs ultralytics: pip install -e ".[yolo]"'
+)
 
 
 def nms(boxes, scores, iou_threshold):
     """Non-maximum suppression in plain torch."""
-    order, kept = scores.argsort(descending=True), []
+    order = scores.argsort(descending=True)
+    kept = []
     area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     while len(order):
-        best, order = order[0], order[1:]
+        best = order[0]
+        order = order[1:]
         kept.append(best)
-        shared = (torch.minimum(boxes[best, 2:], boxes[order, 2:]) - torch.maximum(boxes[best, :2], boxes[order, :2])).clamp(min=0).prod(1)
+        shared = (
+            (torch.minimum(boxes[best, 2:], boxes[order, 2:]) - torch.maximum(boxes[best, :2], boxes[order, :2]))
+            .clamp(min=0)
+            .prod(1)
+        )
         order = order[shared / (area[best] + area[order] - shared) <= iou_threshold]
     return torch.stack(kept) if kept else torch.zeros(0, dtype=torch.int64)
 
 
 @pytest.fixture(scope="module")
 def torchvision_works():
-    """Puts in the one operator that is used, where the torchvision that ultralytics pulls is for another build of torch."""
+    """Puts in the one operator that is used, where the torchvision that ultralytics pulls is for another build of
+    torch.
+    """
     library = None
     if not hasattr(torch.ops.torchvision, "nms"):
         library = torch.library.Library("torchvision", "DEF")
@@ -81,7 +91,9 @@ def test_detects_its_classes_under_their_other_names(weights):
     assert len(found) == 2 and all(found)
     for image, one in zip(pictures(), found, strict=True):
         assert {seen.category for seen in one} == {"couch"}
-        assert [seen.score for seen in one] == sorted((seen.score for seen in one), reverse=True) and one[-1].score >= 0.25
+        assert [seen.score for seen in one] == sorted((seen.score for seen in one), reverse=True) and one[
+            -1
+        ].score >= 0.25
         if "seg" in weights.name:
             shapes = [seen.mask for seen in one if seen.mask]
             assert shapes and all(shape.size == (image.height, image.width) for shape in shapes)
@@ -92,7 +104,8 @@ def test_detects_its_classes_under_their_other_names(weights):
 
 @needs_package
 def test_shapes_are_compared_where_there_are_any(weights):
-    detector, image = load_detector(f"yolo:{weights}"), pictures()[0]
+    detector = load_detector(f"yolo:{weights}")
+    image = pictures()[0]
     [found] = detector.detect([image], ["sofa"])
     seen = next((one for one in found if one.mask), found[0])
     layout = Layout(caption="c", instances=(Instance(caption="a sofa", category="sofa", box=seen.box, mask=seen.mask),))
@@ -106,7 +119,9 @@ class Bomb:
 
 
 @needs_package
-@pytest.mark.parametrize("content", [b"", b"not weights", pickle.dumps(Bomb()), "archive"], ids=["empty", "damaged", "pickle", "archive"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not weights", pickle.dumps(Bomb()), "archive"], ids=["empty", "damaged", "pickle", "archive"]
+)
 def test_what_a_file_says_is_not_run(content, tmp_path, monkeypatch, torchvision_works):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "evil.pt"
@@ -128,7 +143,9 @@ def test_other_kinds_of_models_are_refused(tmp_path, torchvision_works):
         load_detector(f"yolo:{tmp_path / 'cls.pt'}")
 
 
-@pytest.mark.parametrize("name", ["yolo", "yolo:nowhere.pt", "yolo:model.yaml", "yolo:https://host/model.pt", "yolo:a\0.pt"])
+@pytest.mark.parametrize(
+    "name", ["yolo", "yolo:nowhere.pt", "yolo:model.yaml", "yolo:https://host/model.pt", "yolo:a\0.pt"]
+)
 def test_missing_weights_are_one_line_and_never_fetched(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="there is no file|no file of YOLO weights"):

@@ -1,0 +1,310 @@
+"""Checks of a layout against what its prompt asks for: counts, absence, attributes, relations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from instdiff.errors import BadInput
+from instdiff.layout import Box, Instance, Layout
+from instdiff.world import knowledge
+from instdiff.world.relations import slack
+from instdiff.world.scene import Predicate
+
+# After these words a caption speaks of something else: "a table with a lamp".
+OTHERS = re.compile(r"\b(with|on|in|at|under|behind|beside|next|near|above|below|wearing|holding|from|made)\b|[,;(]")
+IRREGULAR = {"men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose", "feet": "foot", "teeth": "tooth",
+             "knives": "knife", "leaves": "leaf", "wolves": "wolf", "shelves": "shelf", "loaves": "loaf"}  # fmt: skip
+
+# What these are called after they are not.
+NO_KINDS = {
+    "teddy bear",
+    "hot dog",
+    "rubber duck",
+    "toy car",
+    "toy train",
+    "rocking horse",
+    "guinea pig",
+    "sea horse",
+    "garden gnome",
+}
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case, for comparison word by word; hyphens separate, and grey is gray."""
+    return ["gray" if word == "grey" else word for word in re.findall(r"[a-z0-9']+", text.lower())]
+
+
+def found(name: str, instances: Sequence[Instance]) -> list[Instance]:
+    """The instances that a name means: "cat", "cats", "black cat", "sofa" for a couch.
+
+    A special name ("kitten", "woman") means only instances that carry it; a synonym ("sofa") means every instance of
+    its thing, unless some carry the very word.
+    """
+    attributes, noun = _split(name)
+    thing = _thing(noun)
+    same = [instance for instance in instances if _means(noun, thing, instance)]
+    same = same or [
+        instance for instance in instances if instance.category not in NO_KINDS and _ends_with(instance.category, noun)
+    ]
+    exact = [instance for instance in same if _carries(noun, instance)]
+    if thing is None or noun in thing.kinds or (exact and noun != thing.name):
+        same = exact
+    return [instance for instance in same if attributes_hold(" ".join(attributes), instance)]
+
+
+def attributes_hold(attribute: str, instance: Instance) -> bool:
+    """True if all words of the attribute stand in the instance's caption or category."""
+    return set(words_of(attribute)) <= set(words_of(f"{instance.caption} {instance.category}"))
+
+
+def _split(name: str) -> tuple[list[str], str]:
+    """A name into adjectives and noun; the noun is the longest known phrase at its end, in the singular."""
+    words = name.lower().split()
+    table = knowledge.nouns()
+    for start in range(len(words)):
+        phrase = " ".join(words[start:])
+        if phrase in table:
+            return words[:start], table[phrase].singular
+    return words[:-1], _singular(words[-1])
+
+
+def _singular(word: str) -> str:
+    return IRREGULAR.get(word) or knowledge.singular_of(word)
+
+
+def _thing(noun: str) -> knowledge.Thing | None:
+    entry = knowledge.nouns().get(noun)
+    return entry.meaning if entry and isinstance(entry.meaning, knowledge.Thing) else None
+
+
+def _means(noun: str, thing: knowledge.Thing | None, instance: Instance) -> bool:
+    """True if the instance is this thing; where the knowledge does not know both, if it carries the noun."""
+    if not instance.category.strip():
+        return _carries(noun, instance)
+    own = _thing(_split(instance.category)[1])
+    if own and thing:
+        return own is thing
+    return _carries(noun, instance) if own else _ends_with(instance.category, noun)
+
+
+def _carries(noun: str, instance: Instance) -> bool:
+    """True if the noun stands in the instance's category, or in its caption before that speaks of something else."""
+    wanted = _singulars(noun)
+    for text in (instance.category, OTHERS.split(instance.caption, maxsplit=1)[0]):
+        words = _singulars(text)
+        if any(words[i : i + len(wanted)] == wanted for i in range(len(words))):
+            return True
+    return False
+
+
+def _ends_with(category: str, noun: str) -> bool:
+    """True for "stump" and a "tree stump", which is no tree."""
+    wanted = _singulars(noun)
+    return _singulars(category)[-len(wanted) :] == wanted
+
+
+def _singulars(text: str) -> list[str]:
+    return [_singular(word) for word in words_of(text)]
+
+
+PARTS = {  # kind of check: the names of its parts, in the order of the list spelling
+    "count": ("object", "n"),
+    "min": ("object", "n"),
+    "absent": ("object",),
+    "attr": ("attribute", "object"),
+    "rel": ("subject", "relation", "object"),
+    "objects": ("objects",),
+}
+SAME_PART = {
+    "name": "object",
+    "category": "object",
+    "target": "object",
+    "count": "n",
+    "number": "n",
+    "predicate": "relation",
+}
+SAME_PART |= {"value": "attribute", "colour": "attribute", "color": "attribute"}
+BETWEEN = "between"
+RELATION_WORDS = {predicate.value: predicate for predicate in Predicate} | {
+    "inside": Predicate.ON, "in": Predicate.ON, "on top of": Predicate.ON, "over": Predicate.ABOVE, "beneath": Predicate.UNDER,
+    "near": Predicate.NEXT_TO, "beside": Predicate.NEXT_TO, "by": Predicate.NEXT_TO, "left": Predicate.LEFT, "right": Predicate.RIGHT,
+    "top": Predicate.TOP, "bottom": Predicate.BOTTOM, "centre": Predicate.CENTRE, "center": Predicate.CENTRE,
+    "in the center": Predicate.CENTRE, "bigger than": Predicate.LARGER_THAN, "taller than": Predicate.LARGER_THAN,
+    "shorter than": Predicate.SMALLER_THAN,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a prompt asks of its layout.
+
+    ``names`` are what it is about, as words ("cat", "black cat"); ``kind`` is a key of `PARTS`; ``n`` is the number of
+    count and min; ``relation`` a `Predicate` or "between", None for other kinds.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    n: int = 0
+    attribute: str = ""
+    relation: Predicate | str | None = None
+
+    def __str__(self) -> str:
+        words = " and ".join(self.names[1:])
+        return {
+            "count": f"exactly {self.n} {self.names[0]}",
+            "min": f"at least {self.n} {self.names[0]}",
+            "absent": f"no {self.names[0]}",
+            "attr": f"{self.attribute} {self.names[0]}",
+            "rel": f"{self.names[0]} {self.relation}{' ' + words if words else ''}",
+            "objects": " and ".join(self.names),
+        }[self.kind]
+
+
+def read_check(data: object, field: str = "check") -> Check:
+    """A check from parsed JSON, in either spelling.
+
+    Raises:
+        BadInput: it is no check; the reason names the kinds there are.
+    """
+    if not isinstance(data, dict) or not data:
+        raise BadInput(field, 'is no check; write {"count": ["cat", 3]}')
+    kind = data.get("type") if "type" in data else next(iter(data))
+    if not isinstance(kind, str) or kind not in PARTS:
+        raise BadInput(field, f"{str(kind)[:60]!r} is no kind of check; the kinds are {', '.join(PARTS)}")
+    values = {key: value for key, value in data.items() if key != "type"} if "type" in data else data[kind]
+    if isinstance(values, dict):
+        parts = {key if key in PARTS[kind] else SAME_PART.get(key, key): value for key, value in values.items()}
+    elif kind == "objects":
+        parts = {"objects": values}
+    else:
+        parts = dict(zip(PARTS[kind], values if isinstance(values, list) else [values], strict=False))
+    return _check(kind, parts, field)
+
+
+def _check(kind: str, parts: dict, field: str) -> Check:
+    """The check with these parts, all of them looked at: they come from a file."""
+    if kind == "objects":
+        return Check(kind, tuple(_words(parts.get("objects"), f"{field}.objects")))
+    names = _words(parts.get("subject" if kind == "rel" else "object"), f"{field}.object")[:1]
+    if kind in ("count", "min"):
+        n = parts.get("n")
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise BadInput(field, f'{kind} needs a whole number, such as {{"{kind}": ["cat", 3]}}; got {str(n)[:40]!r}')
+        return Check(kind, tuple(names), n=n)
+    if kind == "attr":
+        return Check(kind, tuple(names), attribute=_words(parts.get("attribute"), f"{field}.attribute")[0])
+    if kind == "absent":
+        return Check(kind, tuple(names))
+    word = " ".join(str(parts.get("relation", "")).lower().split()).removeprefix("to the ").removeprefix("is ")
+    relation = BETWEEN if word == BETWEEN else RELATION_WORDS.get(word)
+    if relation is None:
+        raise BadInput(field, f"{word[:60]!r} is no relation; the relations are between, {', '.join(RELATION_WORDS)}")
+    if relation == BETWEEN or not relation.is_place:
+        names += _words(parts.get("object"), f"{field}.object")
+    return Check(kind, tuple(names), relation=relation)
+
+
+def _words(value: object, field: str) -> list[str]:
+    """One name or a list of names, in lower case."""
+    items = value if isinstance(value, list) else [value]
+    if not items or not all(isinstance(item, str) and item.strip() for item in items):
+        raise BadInput(field, f"must be words; got {str(value)[:60]!r}")
+    return [" ".join(item.lower().split()) for item in items]
+
+
+def holds(check: Check, layout: Layout) -> bool:
+    """True if the layout does what the check asks.
+
+    A relation holds if every instance of its subject has it to at least one instance of its object, by the measures of
+    `instdiff.world.relations`; "between" compares centres along x.
+    """
+    instances = layout.instances
+    things = found(check.names[0], instances)
+    match check.kind:
+        case "count":
+            return len(things) == check.n
+        case "min":
+            return len(things) >= check.n
+        case "absent":
+            return not things
+        case "attr":
+            return any(attributes_hold(check.attribute, thing) for thing in things)
+        case "objects":
+            return all(found(name, instances) for name in check.names)
+    return _related(check, things, instances)
+
+
+def _related(check: Check, things: list[Instance], instances: tuple[Instance, ...]) -> bool:
+    subjects = [thing for thing in things if thing.extent]
+    if not subjects or len(subjects) < len(things):
+        return False
+    others = [[other for other in found(name, instances) if other.extent] for name in check.names[1:]]
+    if check.relation == BETWEEN:
+        return all(_between(subject.extent, [other.extent for row in others for other in row]) for subject in subjects)
+    if check.relation.is_place:
+        return all(slack(check.relation, subject.extent.xyxy) > 0 for subject in subjects)
+    return all(any(_holds_to(check.relation, subject, other) for other in others[0]) for subject in subjects)
+
+
+def _between(box: Box, others: list[Box]) -> bool:
+    """True if two of the others lie on either side."""
+    middles = [other.centre.x for other in others]
+    return bool(middles) and min(middles) < box.centre.x < max(middles)
+
+
+def _holds_to(relation: Predicate, subject: Instance, other: Instance) -> bool:
+    if subject is other:
+        return False
+    noun = knowledge.nouns().get(other.category)
+    aloft = isinstance(noun and noun.meaning, knowledge.Thing) and noun.meaning.on[0] in ("sky", "wall", "ceiling")
+    return slack(relation, subject.extent.xyxy, other.extent.xyxy, bool(aloft)) > 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prompt, what its layout must do, and how often it counts."""
+
+    prompt: str
+    checks: tuple[Check, ...]
+    group: str = ""
+    repeat: int = 1
+
+
+def read_cases(lines: list[object], source: str) -> list[Case]:
+    """Cases from parsed JSON lines ``{"prompt": "...", "checks": [...]}``."""
+    cases = []
+    for number, data in enumerate(lines, 1):
+        field = f"{source} line {number}"
+        if (
+            not isinstance(data, dict)
+            or not isinstance(data.get("prompt"), str)
+            or not isinstance(data.get("checks"), list)
+        ):
+            raise BadInput(field, 'must be {"prompt": "...", "checks": [...]}')
+        checks = tuple(read_check(check, f"{field} checks[{i}]") for i, check in enumerate(data["checks"]))
+        cases.append(Case(data["prompt"], checks, str(data.get("group", ""))[:60]))
+    return cases
+
+
+def score(cases: list[Case], layouts: dict[str, Layout]) -> dict:
+    """How many checks hold, in all and by kind, and which do not; a prompt without a layout fails all of its checks."""
+    kinds: dict[str, list[int]] = {kind: [0, 0] for kind in PARTS}
+    failures = []
+    whole = 0
+    for case in cases:
+        layout = layouts.get(case.prompt)
+        failed = [check for check in case.checks if layout is None or not holds(check, layout)]
+        for check in case.checks:
+            kinds[check.kind][0] += check not in failed
+            kinds[check.kind][1] += 1
+        whole += not failed
+        failures += [{"prompt": case.prompt, "failed": str(check), "planned": layout is not None} for check in failed]
+    passed, total = (sum(pair[i] for pair in kinds.values()) for i in (0, 1))
+    return {
+        "checks": {"passed": passed, "of": total, "share": round(passed / total, 4) if total else 0.0},
+        "prompts": {"passed": whole, "of": len(cases), "share": round(whole / len(cases), 4) if cases else 0.0},
+        "kinds": {kind: {"passed": good, "of": all_} for kind, (good, all_) in kinds.items() if all_},
+        "failures": failures,
+    }

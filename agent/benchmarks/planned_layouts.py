@@ -1,0 +1,135 @@
+"""The layouts that an evaluation of plans looks at: read from a file, or planned for it in a process of their own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from instdiff.errors import BadInput, ServiceError
+from instdiff.formats import BoxFormatWarning, layout_from_json, load_layout
+from instdiff.formats.files import parse_json, read_bytes
+from instdiff.layout import Layout
+
+BAD_INPUT = 2  # exit code of the agent's commands
+
+
+def read_lines(path: str | Path) -> list[object]:
+    """The values of a JSON-lines file; empty lines are skipped."""
+    text = read_bytes(path).decode("utf-8-sig", errors="replace")
+    return [
+        parse_json(line, f"{path} line {number}") for number, line in enumerate(text.split("\n"), 1) if line.strip()
+    ]
+
+
+def layouts_by_prompt(path: str | Path) -> dict[str, Layout]:
+    """Layouts from the JSON lines that ``python -m agent.plans`` writes; lines with an error have no layout."""
+    layouts = {}
+    for number, line in enumerate(read_lines(path), 1):
+        if not isinstance(line, dict) or not isinstance(line.get("prompt"), str):
+            raise BadInput(f"{path} line {number}", 'must be {"prompt": "...", "layout": {...}}')
+        if "layout" in line:
+            layouts[line["prompt"]] = layout_from_json(line["layout"], boxes="xywh")
+    return layouts
+
+
+def layouts_from(path: str | Path) -> list[Layout]:
+    """All layouts of a folder of ``.json`` files, of one such file, or of JSON lines.
+
+    A folder has one writer: if some of its files can only hold corner boxes, all of them are read as corners.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(path.glob("*.json"))
+        if not files:
+            raise BadInput(str(path), "holds no .json files")
+        layouts, with_corners = _load_all(files, "auto")
+        if with_corners:
+            print(
+                f"note: {path}: boxes are read as corners; {with_corners} of {len(files)} files fit no other reading",
+                file=sys.stderr,
+            )
+            layouts, _ = _load_all(files, "corners")
+        return layouts
+    if path.suffix.lower() == ".jsonl":
+        return list(layouts_by_prompt(path).values())
+    return [load_layout(path)]
+
+
+def _load_all(files: list[Path], boxes: str) -> tuple[list[Layout], int]:
+    """The layouts, and in how many files boxes can only be corners."""
+    layouts = []
+    with_corners = 0
+    for file in files:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            layouts.append(load_layout(file, boxes))
+        with_corners += any(
+            warning.category is BoxFormatWarning and "read as corners" in str(warning.message) for warning in caught
+        )
+    return layouts, with_corners
+
+
+def layouts_for(args: argparse.Namespace, prompts: list[str]) -> tuple[str, dict[str, Layout]]:
+    """Who planned, and the layouts by prompt: from ``--layouts``, or planned now by ``--planner`` from ``--seed``."""
+    if args.layouts:
+        return str(args.layouts), layouts_by_prompt(args.layouts)
+    return args.planner, plan_prompts(list(dict.fromkeys(prompts)), args.planner, args.planner_url, args.seed)
+
+
+def plan_prompts(prompts: list[str], planner: str, planner_url: str | None, seed: int) -> dict[str, Layout]:
+    """Plan every prompt with ``python -m agent.plans``, which shows its progress on stderr.
+
+    Raises:
+        BadInput: the planner has no such name, or cannot be used so.
+        ServiceError: the planner cannot be reached.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        answered = Path(folder, "plans.jsonl")
+        run_agent("agent.plans", prompts, planner, planner_url, seed, answered)
+        return layouts_by_prompt(answered)
+
+
+def run_agent(
+    module: str, prompts: list[str], planner: str, planner_url: str | None, seed: int, out: Path, *options: str
+) -> None:
+    """Run a command of the agent over prompts, in a process of its own, with its progress on stderr.
+
+    Args:
+        module: ``agent.plans`` or ``agent.batch``.
+        options: more of its options.
+
+    Raises:
+        BadInput: it refused.
+        ServiceError: a service that it needs failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Path(folder, "prompts.jsonl")
+        asked.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts), encoding="utf-8")
+        command = [
+            sys.executable,
+            "-m",
+            module,
+            str(asked),
+            "--planner",
+            planner,
+            "--seed",
+            str(seed),
+            "--out",
+            str(out),
+            *options,
+        ]
+        command += ["--planner-url", planner_url] if planner_url else []
+        # The agent is found beside this package, wherever the command was called.
+        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path}
+        code = subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode
+    if code == BAD_INPUT:
+        raise BadInput("planner", f"python -m {module} refused; see its message above")
+    if code:
+        raise ServiceError(f"python -m {module} ended with exit code {code}; see its message above")

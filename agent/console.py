@@ -1,0 +1,162 @@
+"""What a person sees in the terminal while a run works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from agent.events import Criticised, Done, Event, Judged, Loading, Planned, Started, Step, Waiting
+from evaluators.report import Report, VerdictKind
+from instdiff.errors import printable
+
+if TYPE_CHECKING:
+    from agent.planners.plan import Plan
+    from agent.runs import Run
+    from instdiff.layout import Instance, Layout
+
+STYLES = {
+    VerdictKind.FOUND: "green",
+    VerdictKind.MISPLACED: "yellow",
+    VerdictKind.MISSING: "red",
+    VerdictKind.WRONG_ATTRIBUTE: "magenta",
+    VerdictKind.UNCHECKED: "dim",
+}
+
+
+class Display:
+    """Shows the events of a run on a console. Use as a context manager: leaving it stops the progress bar."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.progress: Progress | None = None
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop_progress()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Started(folder=folder, resumed=resumed):
+                self._say("going on with" if resumed else "run", str(folder))
+            case Loading(what=what, name=name):
+                self._say(f"loading the {what}", name)
+            case Planned(round=index, plan=plan):
+                self.console.print(plan_table(index, plan))
+                for note in plan.notes:
+                    self.console.print(words(f"  {note}", "dim"))
+            case Criticised():
+                self._criticised(event)
+            case Step():
+                self._step(event)
+            case Judged(round=index, layout=layout, report=report):
+                self._stop_progress()
+                self.console.print(verdict_table(index, layout, report))
+            case Waiting(run=run):
+                self._say("waiting for you", f"python run_agent.py --approve {run.folder}   (or --replan, --reject)")
+            case Done(run=run):
+                self._done(run)
+
+    def _criticised(self, event: Criticised) -> None:
+        """What the critic found, and the table of the plan again if it was repaired."""
+        for finding in event.findings:
+            state = Text("  repaired: ", "green") if finding.repaired else Text(f"  {finding.kind}: ", "yellow")
+            self.console.print(state + words(finding.sentence))
+        if any(finding.repaired for finding in event.findings):
+            self.console.print(plan_table(event.round, event.plan))
+
+    def _step(self, event: Step) -> None:
+        if self.progress is None:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("steps"),
+                TimeElapsedColumn(),
+            )
+            self.progress = Progress(*columns, console=self.console)
+            self.progress.start()
+        if event.step == 1 or self.task is None:
+            number = f", picture {event.image + 1} of {event.images}" if event.images > 1 else ""
+            self.task = self.progress.add_task(f"painting round {event.round}{number}", total=event.steps)
+        self.progress.update(self.task, completed=event.step)
+
+    def _stop_progress(self) -> None:
+        if self.progress:
+            self.progress.stop()
+        self.progress = self.task = None
+
+    def _done(self, run: Run) -> None:
+        if run.best is None:
+            self.console.print(Text("rejected: nothing was painted", "dim"))
+            return
+        if run.request.verifier == "none":
+            state = Text("not verified: no verifier was asked", "dim")
+        elif run.verified:
+            state = Text("verified: everything planned was found in its place", "green")
+        else:
+            state = Text("not verified: something is missing, misplaced or unchecked", "yellow")
+        seconds = ", ".join(f"{name} {value:.1f}" for name, value in run.seconds.items())
+        self.console.print(state)
+        self._say("best round", f"{run.best_round} of {len(run.rounds)} (counted from 0)")
+        self._say("planner, engine, verifier", f"{run.planner}, {run.request.engine}, {run.request.verifier}")
+        self._say("seconds", seconds)
+        if run.before_after:
+            self._say("before and after", str(run.before_after))
+        self._say("picture", str(run.image))
+
+    def _say(self, what: str, value: str) -> None:
+        self.console.print(Text.assemble((f"{what}: ", "bold"), words(value)), soft_wrap=True)
+
+
+def words(text: str, style: str = "") -> Text:
+    """Words of people and models as they are: no markup is read in them, and nothing in them moves the cursor."""
+    indent = len(text) - len(text.lstrip(" "))
+    return Text(" " * indent + printable(text), style)
+
+
+def plan_table(index: int, plan: Plan) -> Table:
+    """The plan of a round, one line per instance, boxes as x0 y0 x1 y1 in pixels."""
+    size = f"{plan.layout.width} x {plan.layout.height}"
+    table = Table(title=words(f"plan of round {index} by {plan.planner}, {size} pixels"), title_justify="left")
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("what")
+    table.add_column("described as")
+    table.add_column("where", style="cyan")
+    for number, instance in enumerate(plan.layout.instances, 1):
+        table.add_row(str(number), words(instance.name), words(instance.caption), place(instance, plan.layout))
+    return table
+
+
+def place(instance: Instance, layout: Layout) -> str:
+    """Where an instance is, in pixels, in few words."""
+    if instance.extent:
+        kind = "" if instance.box else " mask" if instance.mask else " scribble"
+        return " ".join(f"{value:.0f}" for value in instance.extent.to_corners(layout.size)) + kind
+    if instance.point:
+        return f"{instance.point.x * layout.width:.0f} {instance.point.y * layout.height:.0f} point"
+    return "scribble" if instance.scribble else "empty mask"
+
+
+def verdict_table(index: int, layout: Layout, report: Report) -> Table:
+    """The verdict on every instance of a round."""
+    title = f"round {index}: {report.found} of {len(layout.instances)} found by {report.detector}"
+    table = Table(title=words(title), title_justify="left")
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("what")
+    table.add_column("verdict")
+    table.add_column("IoU", justify="right")
+    for verdict in report.verdicts:
+        iou = f"{verdict.iou:.2f}" if verdict.detection else ""
+        table.add_row(
+            str(verdict.instance + 1), words(verdict.name), Text(verdict.kind.value, STYLES[verdict.kind]), iou
+        )
+    for extra in report.extras:
+        table.add_row("", words(extra.category), Text("extra", "blue"), "")
+    return table

@@ -1,0 +1,53 @@
+"""The pages, the ways between them, and the words that they show."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import streamlit as st
+
+JOINER = "\u2060"  # takes no room, and breaks what would become a link or an emoji after all escapes are read
+
+
+def plain(text: str) -> str:
+    """Text that Streamlit's labels and captions, which read Markdown, show letter for letter, on one line."""
+    escaped = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(\\[:@]|www)", rf"\1{JOINER}", escaped)
+
+
+def shortened(text: str, length: int) -> str:
+    """At most so many letters, on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+PAGES = {  # the module of each page, which is imported when it is first opened: its title and its sign
+    "make": ("Make", ":material/brush:"),
+    "runs": ("Runs", ":material/grid_view:"),
+    "run": ("One run", ":material/image:"),
+    "edit": ("Edit", ":material/edit:"),
+    "datasets": ("Datasets", ":material/database:"),
+    "evaluations": ("Evaluations", ":material/bar_chart:"),
+}
+
+
+def page(name: str) -> st.Page:
+    """The page that a module of this package shows."""
+
+    def show() -> None:
+        import_module(f"agent.dashboard.{name}_page").show()
+
+    title, icon = PAGES[name]
+    visibility = "hidden" if name == "run" else "visible"  # a run is opened from a list
+    return st.Page(show, title=title, icon=icon, url_path=name, default=name == "make", visibility=visibility)
+
+
+def link(name: str, label: str, **parameters: str) -> None:
+    """A link to a page; ``label`` is Markdown."""
+    st.page_link(page(name), label=label, query_params=parameters)
+
+
+def go(name: str, **parameters: str) -> None:
+    """Leave for a page."""
+    st.switch_page(page(name), query_params=parameters)

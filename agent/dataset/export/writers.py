@@ -1,0 +1,151 @@
+"""A dataset as COCO, YOLO, WebDataset or Hugging Face parquet."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.dataset.export.records import SPLITS, Record, about, categories, copy_picture
+from instdiff.errors import ServiceError
+from instdiff.formats import layouts_to_coco, whole_file
+from instdiff.formats.files import write_bytes
+
+
+def write_coco(records: Sequence[Record], out: Path) -> None:
+    """Write both splits; a category has the same number in both, and an image is numbered as its item."""
+    numbers = {name: number for number, name in enumerate(categories(records), start=1)}
+    (out / "annotations").mkdir(parents=True, exist_ok=True)
+    for split in SPLITS:
+        some = [record for record in records if record.split == split]
+        for record in some:
+            copy_picture(record, out / "images" / split / record.path.name)
+        _write(out / "annotations" / f"instances_{split}.json", _instances(some, numbers))
+        _write(out / "annotations" / f"captions_{split}.json", _captions(some))
+
+
+def _instances(records: Sequence[Record], numbers: dict[str, int]) -> dict:
+    """COCO annotations; beside its own keys, an annotation has ``caption``, ``score``, ``iou`` and ``verdict``."""
+    data = layouts_to_coco([record.layout for record in records])
+    names = {category["id"]: category["name"] for category in data["categories"]}
+    for image, record in zip(data["images"], records, strict=True):
+        image |= {
+            "id": record.item.index,
+            "file_name": record.path.name,
+            "seed": record.item.seed,
+            "score": record.item.score,
+        }
+    verdicts = [(record, verdict) for record in records for verdict in record.verdicts]
+    for annotation, (record, verdict) in zip(data["annotations"], verdicts, strict=True):
+        annotation |= {"image_id": record.item.index, "category_id": numbers[names[annotation["category_id"]]]}
+        annotation |= {"iou": verdict.iou, "verdict": verdict.kind.value}
+        annotation |= {"score": verdict.detection.score} if verdict.detection else {}
+    data["categories"] = [{"id": number, "name": name, "supercategory": "thing"} for name, number in numbers.items()]
+    return {"info": {"description": "painted by InstanceDiffusion, verified"}, "licenses": [], **data}
+
+
+def _captions(records: Sequence[Record]) -> dict:
+    images = [{"id": r.item.index, "file_name": r.path.name, "width": r.size[0], "height": r.size[1]} for r in records]
+    captions = [
+        {"id": n, "image_id": r.item.index, "caption": r.layout.caption} for n, r in enumerate(records, start=1)
+    ]
+    return {"info": {}, "licenses": [], "images": images, "annotations": captions}
+
+
+def _write(path: Path, data: dict) -> None:
+    write_bytes(path, json.dumps(data, ensure_ascii=False).encode())
+
+
+def write_yolo(records: Sequence[Record], out: Path) -> None:
+    """Write both splits; a picture without annotations has an empty label file, and counts as background."""
+    names = categories(records)
+    for split in SPLITS:
+        for kind in ("images", "labels"):
+            (out / kind / split).mkdir(parents=True, exist_ok=True)
+    for record in records:
+        copy_picture(record, out / "images" / record.split / record.path.name)
+        lines = [_line(names.index(instance.name), instance.extent) for instance in record.layout.instances]
+        write_bytes(out / "labels" / record.split / f"{record.key}.txt", "".join(lines).encode())
+    # a relative path counts from the folder of data.yaml; names are quoted as JSON, which YAML takes as it is
+    listed = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(names))
+    val = "val" if any(record.split == "val" for record in records) else "train"
+    write_bytes(out / "data.yaml", f"train: images/train\nval: images/{val}\nnames:\n{listed}".encode())
+
+
+def _line(number: int, box) -> str:
+    return f"{number} {box.centre.x:.6f} {box.centre.y:.6f} {box.width:.6f} {box.height:.6f}\n"
+
+
+PICTURES_A_SHARD = 1000
+
+
+def write_webdataset(records: Sequence[Record], out: Path) -> None:
+    """Write shards of 1000 pictures; the same dataset gives the same bytes."""
+    out.mkdir(parents=True, exist_ok=True)
+    for split in SPLITS:
+        some = [record for record in records if record.split == split]
+        for number, first in enumerate(range(0, len(some), PICTURES_A_SHARD)):
+            with whole_file(out / f"{split}-{number:06d}.tar") as temporary, tarfile.open(temporary, "w") as tar:
+                for record in some[first : first + PICTURES_A_SHARD]:
+                    _add(tar, record)
+
+
+def _add(tar: tarfile.TarFile, record: Record) -> None:
+    files = {
+        "png": record.path.read_bytes(),
+        "json": json.dumps(about(record)).encode(),
+        "txt": record.layout.caption.encode(),
+    }
+    for ending, content in files.items():
+        member = tarfile.TarInfo(f"{record.key}.{ending}")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+
+
+PICTURES_A_PARQUET_SHARD = 1000
+NAMES = {"train": "train", "val": "validation"}  # as the hub calls them
+
+
+def write_parquet(records: Sequence[Record], out: Path) -> None:
+    """Write both splits in files of 1000 pictures.
+
+    Raises:
+        ServiceError: the package ``datasets`` is not installed.
+    """
+    try:
+        from datasets import Dataset, disable_progress_bars
+    except ImportError as error:
+        raise ServiceError('parquet needs the package datasets; run pip install -e ".[dataset]"') from error
+    disable_progress_bars()
+    features = _features(categories(records))
+    (out / "data").mkdir(parents=True, exist_ok=True)
+    for split, name in NAMES.items():
+        some = [record for record in records if record.split == split]
+        shards = -(-len(some) // PICTURES_A_PARQUET_SHARD)
+        for number in range(shards):
+            part = some[number * PICTURES_A_PARQUET_SHARD : (number + 1) * PICTURES_A_PARQUET_SHARD]
+            with whole_file(out / "data" / f"{name}-{number:05d}-of-{shards:05d}.parquet") as temporary:
+                Dataset.from_list([_row(record) for record in part], features=features).to_parquet(str(temporary))
+
+
+def _features(names: list[str]):
+    from datasets import ClassLabel, Features, Image, List, Value
+
+    each = {"bbox": List(Value("float32"), length=4), "category": ClassLabel(names=names), "caption": Value("string")}
+    each |= {"iou": Value("float32"), "score": Value("float32")}
+    plain = {
+        "key": "string",
+        "prompt": "string",
+        "caption": "string",
+        "width": "int32",
+        "height": "int32",
+        "seed": "int64",
+        "score": "float32",
+    }
+    return Features({"image": Image(), **{name: Value(kind) for name, kind in plain.items()}, "objects": List(each)})
+
+
+def _row(record: Record) -> dict:
+    return {"image": {"bytes": record.path.read_bytes(), "path": record.path.name}, **about(record)}

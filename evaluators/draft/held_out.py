@@ -1,0 +1,223 @@
+"""The held-out layouts that the draft stack is measured on, their composed pictures, and both as a COCO data set."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from instdiff.errors import BadInput
+from instdiff.formats.coco import layouts_to_coco
+from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.layout import Box, Instance, Layout, Mask
+
+if TYPE_CHECKING:
+    from instdiff.training.draft.composer import Composer, Composite
+    from instdiff.training.draft.scenes import StoredInstance, StoredScene
+
+FILE = Path(__file__).with_name("layouts.jsonl")
+FIRST_SEED = 7_000_000
+COUNT = 500
+PLACES = ("box", "mask", "point", "scribble")
+NO_CAPTION = " "  # what the text encoder reads as nothing, and what is no empty name
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A scene and the seed that it was composed with."""
+
+    seed: int
+    scene: StoredScene
+
+    def truth(self, size: tuple[int, int]) -> Layout:
+        """The layout with the boxes and masks of what is seen, on a (width, height) picture."""
+        return self._layout(
+            size, [_instance(one, {"box": one.box, "mask": Mask.from_array(one.mask)}) for one in self.scene.instances]
+        )
+
+    def conditioned(self, place: str, size: tuple[int, int], captions: bool = True) -> Layout:
+        """What the painter is told: the instances by one kind of place alone.
+
+        A point is the middle of the box, as in the published evaluation; a scribble always falls on the same pixels.
+
+        Args:
+            place: one of `PLACES`.
+            captions: False leaves the instances without words; the caption of the whole stays.
+        """
+        rng = np.random.default_rng(self.seed)
+        told = (
+            {"point": one.box.centre} if place == "point" else one.places(place[0], rng) for one in self.scene.instances
+        )
+        instances = [_instance(one, places) for one, places in zip(self.scene.instances, told, strict=True)]
+        if not captions:
+            instances = [one.model_copy(update={"caption": NO_CAPTION, "category": ""}) for one in instances]
+        return self._layout(size, instances)
+
+    def _layout(self, size: tuple[int, int], instances: list[Instance]) -> Layout:
+        return Layout(width=size[0], height=size[1], caption=self.scene.caption, instances=tuple(instances))
+
+
+def _instance(one: StoredInstance, places: dict) -> Instance:
+    return Instance(caption=one.caption, category=one.category, **places)
+
+
+def read_layouts(path: Path = FILE) -> list[HeldOut]:
+    """The layouts in a file of `write_layouts`."""
+    from instdiff.training.draft.scenes import StoredInstance, StoredScene
+
+    layouts = []
+    for line in read_bytes(path).decode().splitlines():
+        record = parse_json(line, str(path))
+        instances = []
+        for category, caption, xyxy, counts, colour, texture in record["instances"]:
+            box = Box(**dict(zip(("x0", "y0", "x1", "y1"), xyxy, strict=True)))
+            mask = Mask(size=(64, 64), counts=counts)
+            instances.append(StoredInstance(category, caption, box, mask.array, colour, texture))
+        layouts.append(HeldOut(record["seed"], StoredScene(record["caption"], instances)))
+    return layouts
+
+
+def write_layouts(sprites: Path, path: Path = FILE, count: int = COUNT, first_seed: int = FIRST_SEED) -> int:
+    """Compose ``count`` scenes that are not empty and write their layouts; returns the number of bytes.
+
+    A line is ``{"seed", "caption", "instances": [[category, caption, box xyxy, run lengths at 64 x 64, colour,
+    texture]]}``.
+    """
+    from instdiff.training.draft.scenes import _small_mask
+
+    composer = make_composer(sprites)
+    lines = []
+    seed = first_seed
+    while len(lines) < count:
+        composite = _compose(composer, seed)
+        if composite.instances:
+            masks = [Mask.from_array(_small_mask(one.mask)).counts for one in composite.instances]
+            things = [
+                [one.category, one.caption, one.box.xyxy, mask, one.colour, one.texture]
+                for one, mask in zip(composite.instances, masks, strict=True)
+            ]
+            record = {"seed": seed, "caption": composite.caption, "instances": things}
+            lines.append(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+        seed += 1
+    content = "".join(f"{line}\n" for line in lines).encode()
+    write_bytes(path, content)
+    return len(content)
+
+
+def make_composer(sprites: Path) -> Composer:
+    """The composer of the training scenes, with the drawings in a folder."""
+    from instdiff.training.draft.composer import Composer
+    from instdiff.training.draft.sprites import load_sprites
+
+    return Composer(load_sprites(sprites))
+
+
+def recompose(layouts: Sequence[HeldOut], composer: Composer) -> Iterator[np.ndarray]:
+    """The composed picture (256, 256, 3) uint8 of each layout; raises as `recomposed`."""
+    return (composite.image for composite in recomposed(layouts, composer))
+
+
+def recomposed(layouts: Sequence[HeldOut], composer: Composer) -> Iterator[Composite]:
+    """The composed scene of each layout.
+
+    Raises:
+        BadInput: a scene comes out differently than it is stored, because the drawings or the composer are others.
+    """
+    for number, held_out in enumerate(layouts):
+        composite = _compose(composer, held_out.seed)
+        stored, now = ([(one.category, one.box) for one in scene.instances] for scene in (held_out.scene, composite))
+        if stored != now:
+            raise BadInput(
+                "sprites",
+                f"layout {number} (seed {held_out.seed}) is composed with other boxes than are stored ({_words(now)};"
+                f" stored: {_words(stored)}): the drawings or the composer have changed; write the layouts anew with"
+                " --write-layouts",
+            )
+        yield composite
+
+
+def _compose(composer: Composer, seed: int) -> Composite:
+    return composer.compose(np.random.default_rng(seed))
+
+
+def _words(things: list[tuple[str, Box]]) -> str:
+    """The first two things and how many there are."""
+    first = [f"{name} at {', '.join(f'{side:.3f}' for side in box.xyxy)}" for name, box in things[:2]]
+    return f"{len(things)}: {'; '.join(first)}"
+
+
+IMAGES = "images"
+ANNOTATIONS = "annotations.json"
+CAPTIONS = "captions.json"
+
+
+def export_coco(
+    held_out: Sequence[HeldOut], composer: Composer, folder: Path, written: Callable[[], None] = lambda: None
+) -> int:
+    """Write the composed pictures, ``annotations.json`` and ``captions.json``; returns the number of annotations.
+
+    Annotations have the box and the mask of what is seen, the caption, the point and the scribble that the benchmark
+    tells of the thing, and ``attributes``: ``{"colour", "texture"}``, each where it has been painted so. Images are
+    numbered from 1.
+
+    Args:
+        written: called after each picture.
+
+    Raises:
+        BadInput: a scene comes out differently than it is stored, or the folder cannot be written to.
+    """
+    try:
+        (folder / IMAGES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(str(folder), f"cannot be written to: {error.strerror or error}") from error
+    layouts = []
+    attributes = []
+    for number, (one, composite) in enumerate(zip(held_out, recomposed(held_out, composer), strict=True), start=1):
+        write_bytes(folder / IMAGES / _file(number), _png(composite))
+        layouts.append(_layout(one, composite))
+        attributes += [_attributes(thing.colour, thing.texture) for thing in composite.instances]
+        written()
+    data = layouts_to_coco(layouts)
+    for record in data["images"]:
+        record["file_name"] = _file(record["id"])
+    for annotation, shown in zip(data["annotations"], attributes, strict=True):
+        annotation["attributes"] = shown
+    captions = [{"id": image["id"], "image_id": image["id"], "caption": image["caption"]} for image in data["images"]]
+    for name, content in ((ANNOTATIONS, data), (CAPTIONS, {"images": data["images"], "annotations": captions})):
+        write_bytes(folder / name, json.dumps(content, ensure_ascii=False).encode())
+    return len(data["annotations"])
+
+
+def _layout(one: HeldOut, composite: Composite) -> Layout:
+    """All places of the things on the picture, at its own size."""
+    height, width = composite.image.shape[:2]
+    point, scribble = (one.conditioned(kind, (width, height)).instances for kind in ("point", "scribble"))
+    instances = [
+        Instance(
+            caption=thing.caption, category=thing.category, box=thing.box, mask=Mask.from_array(thing.mask),
+            point=point[index].point, scribble=scribble[index].scribble,
+        )
+        for index, thing in enumerate(composite.instances)
+    ]  # fmt: skip
+    return Layout(width=width, height=height, caption=composite.caption, instances=tuple(instances))
+
+
+def _attributes(colour: str | None, texture: str | None) -> dict[str, str]:
+    return {name: value for name, value in (("colour", colour), ("texture", texture)) if value}
+
+
+def _file(number: int) -> str:
+    return f"{number:012d}.png"
+
+
+def _png(composite: Composite) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(composite.image).save(buffer, format="PNG")
+    return buffer.getvalue()

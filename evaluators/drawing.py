@@ -1,0 +1,129 @@
+"""Planned and found boxes drawn over a picture, for people to look at."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageDraw, ImageFont
+
+from evaluators.report import Report, Verdict, VerdictKind
+from instdiff.layout import Box, Instance, Layout
+
+MIN_SIDE = 768  # smaller pictures are enlarged, so that labels are legible and hide little
+COLOURS = {
+    VerdictKind.FOUND: (46, 160, 67),
+    VerdictKind.MISPLACED: (230, 126, 0),
+    VerdictKind.MISSING: (215, 40, 40),
+    VerdictKind.WRONG_ATTRIBUTE: (160, 60, 200),
+    VerdictKind.UNCHECKED: (90, 100, 115),
+}
+EXTRA_COLOUR = (0, 130, 200)
+
+Rect = tuple[float, float, float, float]
+
+
+def draw_report(
+    image: Image.Image, layout: Layout, report: Report, planned: bool = True, found: bool = True
+) -> Image.Image:
+    """The picture with its plan and what was found.
+
+    Planned places are solid, found boxes dashed, both in the colour of the verdict: green found, orange misplaced,
+    red missing, grey unchecked; blue dashes are extras. ``planned`` and ``found`` say which of them are drawn. The
+    result is at least 768 pixels on its longer side.
+    """
+    scale = max(MIN_SIDE / max(image.size), 1.0)
+    canvas = image.convert("RGB").resize(
+        (round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS
+    )
+    draw = ImageDraw.Draw(canvas)
+    for verdict in report.verdicts:
+        if planned:
+            _draw_place(draw, layout.instances[verdict.instance], COLOURS[verdict.kind], canvas.size)
+        if found and verdict.detection:
+            _dashed(draw, verdict.detection.box.to_corners(canvas.size), COLOURS[verdict.kind])
+    extras = report.extras if found else ()
+    for extra in extras:
+        _dashed(draw, extra.box.to_corners(canvas.size), EXTRA_COLOUR)
+    verdicts = [verdict for verdict in report.verdicts if planned or verdict.detection]
+    _draw_labels(draw, layout, report.model_copy(update={"verdicts": tuple(verdicts), "extras": extras}), canvas.size)
+    return canvas
+
+
+def label(verdict: Verdict) -> str:
+    """What is written at an instance: "2 dog: found 0.83"."""
+    iou = f" {verdict.iou:.2f}" if verdict.detection else ""
+    name = verdict.name if len(verdict.name) <= 28 else verdict.name[:27] + "…"
+    return f"{verdict.instance + 1} {name}: {verdict.kind.value}{iou}"
+
+
+def _draw_place(
+    draw: ImageDraw.ImageDraw, instance: Instance, colour: tuple[int, int, int], size: tuple[int, int]
+) -> None:
+    width, height = size
+    if instance.extent:
+        corners = instance.extent.to_corners(size)
+        draw.rectangle(corners, outline=(255, 255, 255), width=5)
+        draw.rectangle(corners, outline=colour, width=3)
+    marks = [instance.point] if instance.point else list(instance.scribble.points) if instance.scribble else []
+    if len(marks) > 1:
+        draw.line([(p.x * width, p.y * height) for p in marks], fill=colour, width=3)
+    for p in marks:
+        draw.circle((p.x * width, p.y * height), 5, fill=colour, outline=(255, 255, 255))
+
+
+def _dashed(draw: ImageDraw.ImageDraw, corners: list[float], colour: tuple[int, int, int], dash: int = 10) -> None:
+    """A dashed rectangle: colour over white, so that it is seen on any ground."""
+    x0, y0, x1, y1 = corners
+    for start, stop in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)), ((x1, y1), (x0, y1)), ((x0, y1), (x0, y0))):
+        draw.line([start, stop], fill=(255, 255, 255), width=3)
+        length = abs(stop[0] - start[0]) + abs(stop[1] - start[1])
+        for k in range(0, int(length), 2 * dash):
+            ends = [min(at / length, 1.0) for at in (k, k + dash)]
+            draw.line(
+                [tuple(a + (b - a) * end for a, b in zip(start, stop, strict=True)) for end in ends],
+                fill=colour,
+                width=3,
+            )
+
+
+def _draw_labels(draw: ImageDraw.ImageDraw, layout: Layout, report: Report, size: tuple[int, int]) -> None:
+    font = ImageFont.load_default(size=max(15, round(max(size) / 48)))
+    wanted = [(_anchor(layout.instances[v.instance]), label(v), COLOURS[v.kind]) for v in report.verdicts]
+    wanted += [(extra.box, f"extra {extra.category} {extra.score:.2f}", EXTRA_COLOUR) for extra in report.extras]
+    taken: list[Rect] = []
+    for box, text, colour in wanted:
+        left, top, right, bottom = font.getbbox(text)
+        spot = _free_spot(box, (right - left + 8, bottom - top + 6), size, taken)
+        taken.append(spot)
+        draw.rectangle(spot, fill=colour)
+        draw.text((spot[0] + 4 - left, spot[1] + 3 - top), text, font=font, fill=(255, 255, 255))
+
+
+def _anchor(instance: Instance) -> Box | None:
+    """Where the label belongs: the extent, or a small box around the first point."""
+    if instance.extent:
+        return instance.extent
+    points = [instance.point] if instance.point else list(instance.scribble.points) if instance.scribble else []
+    if not points:
+        return None
+    x = min(max(points[0].x, 0.01), 0.99)
+    y = min(max(points[0].y, 0.01), 0.99)
+    return Box(x0=x - 0.01, y0=y - 0.01, x1=x + 0.01, y1=y + 0.01)
+
+
+def _free_spot(box: Box | None, text_size: tuple[float, float], size: tuple[int, int], taken: list[Rect]) -> Rect:
+    """A rectangle in pixels for a label: above its box, then lower and lower, wholly on the picture and free if
+    possible.
+    """
+    width, height = text_size
+    x0, y0, _, _ = box.to_corners(size) if box else (0.0, 0.0, 0.0, 0.0)
+    left = min(max(x0, 0.0), max(size[0] - width, 0.0))
+    first = min(max(y0 - height, 0.0), max(size[1] - height, 0.0))
+    for k in range(int(size[1] // height)):
+        top = (first + k * height) % max(size[1] - height, 1.0)
+        spot = (left, top, left + width, top + height)
+        if not any(_overlap(spot, other) for other in taken):
+            return spot
+    return (left, first, left + width, first + height)
+
+
+def _overlap(a: Rect, b: Rect) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

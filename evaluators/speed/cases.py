@@ -1,0 +1,118 @@
+"""The benchmark's runs: every mode of one layout in turns, so that a busy minute is shared by all."""
+
+from __future__ import annotations
+
+import platform
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import torch
+
+from evaluators.speed.measure import Calls, Case, Models, Stopwatch, load_models, matmul_speed
+from evaluators.speed.reference_schedule import SAVINGS
+from instdiff.errors import BadInput
+
+
+def rows(options: Namespace) -> Iterator[dict]:
+    """One dictionary per size, number of instances, mis and mode; times in seconds, memory in bytes.
+
+    Raises:
+        BadInput: the device is not there.
+    """
+    device = _device(options.device)
+    dtype = getattr(torch, options.dtype)
+    speed = matmul_speed(device, dtype)
+    for size in options.size:
+        models = load_models(size, device, dtype)
+        for instances in options.instances:
+            for mis in options.mis if instances else [0.0]:  # without instances there is nothing to sample apart
+                for row in _compare(models, instances, mis, _modes(options), options):
+                    named = {
+                        "size": size,
+                        "instances": instances,
+                        "mis": mis,
+                        "dtype": options.dtype,
+                        "device": str(device),
+                    }
+                    of_matmul = row["flops"] / _time(row, device) / speed
+                    yield (
+                        named | row | {"of_matmul": of_matmul, "matmul_flops_per_s": speed, "machine": _machine(device)}
+                    )
+
+
+def _modes(options: Namespace) -> dict[str, frozenset[str]]:
+    """Name of each mode -> the savings that it goes without; the reference first, which the others are compared with."""
+    modes = {"reference": frozenset(SAVINGS)} if "reference" in options.mode else {}
+    modes |= {"engine": frozenset()} if "engine" in options.mode else {}
+    modes |= {f"without {name}": frozenset([name]) for name in SAVINGS} if options.each else {}
+    return modes | ({"autocast": frozenset()} if options.autocast else {})
+
+
+def _compare(models: Models, instances: int, mis: float, modes: dict, options: Namespace) -> list[dict]:
+    device = models.unet.device
+    warm_up = 2
+    cases = {name: Case(models, instances, mis, options.steps, off) for name, off in modes.items()}
+    watches = {name: Stopwatch(device) for name in cases}
+    calls = {}
+    latents = {}
+    precision = {
+        name: torch.autocast(device.type, torch.bfloat16) if name == "autocast" else nullcontext() for name in cases
+    }
+    for name, case in cases.items():
+        with precision[name]:
+            Case(models, instances, mis, warm_up, case.off).paint()
+    for _ in range(1 if options.estimate else options.repeat):
+        for name, case in cases.items():
+            calls[name] = Calls(options.repeat if options.estimate else None)
+            with calls[name].recorded(case), precision[name], watches[name].running():
+                latents[name] = case.paint()
+
+    found = []
+    first = next(iter(cases))
+    for name, case in cases.items():
+        watch = calls[name] if options.estimate else watches[name]
+        row = {
+            "mode": f"{name}, estimated" if options.estimate else name,
+            "steps": case.settings["num_inference_steps"],
+            "seconds": watch.wall,
+            "cpu_seconds": watch.cpu,
+            "unet_calls": calls[name].unet_calls,
+            "evaluations": calls[name].evaluations,
+            "flops": calls[name].flops(case, precision[name]),
+            "peak_bytes": watches[name].peak,
+            "faster": None,
+            "difference": None,
+        }
+        found.append(row)
+        if name != first:
+            gap = (latents[name] - latents[first]).abs().max() / latents[first].std()
+            row |= {
+                "faster": _time(found[0], device) / _time(row, device),
+                "difference": None if options.estimate else gap.item(),
+            }
+    return found
+
+
+def _time(row: dict, device: torch.device) -> float:
+    """What speed is measured by: seconds of all processors together on a CPU, which other work does not stretch."""
+    return row["cpu_seconds"] if device.type == "cpu" else row["seconds"]
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BadInput("--device", f"{name} cannot be used here: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    half = "with" if torch.cpu._is_avx512_bf16_supported() else "without"
+    return (
+        f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {half} bfloat16, {torch.get_num_threads()}"
+        " thread(s)"
+    )

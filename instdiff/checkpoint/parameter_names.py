@@ -1,0 +1,205 @@
+"""Parameter names of the InstanceDiffusion reference, and of Stable Diffusion 1.x checkpoints, <-> ours (those of
+diffusers).
+"""
+
+from __future__ import annotations
+
+import re
+
+_RESNET = {
+    "in_layers.0": "norm1",
+    "in_layers.2": "conv1",
+    "emb_layers.1": "time_emb_proj",
+    "out_layers.0": "norm2",
+    "out_layers.3": "conv2",
+    "skip_connection": "conv_shortcut",
+}
+_KINDS = ("box", "point", "scribble", "polygon", "seg")
+_UNIFUSION = [
+    (r"null_positive_feature", "null_text"),
+    (r"null_position_feature", "null_place.box"),
+    (r"null_(point|scribble|polygon|seg)_feature", r"null_place.\1"),
+    (r"pos_embedding", "seg_positions"),
+    (r"in_conv\.", "seg_conv_in."),
+    (r"linears_list\.(\d)\.", lambda m: f"tokenizers.{_KINDS[int(m[1])]}."),
+    (r"convnext_tiny_backbone\.downsample_layers\.0\.0\.", "convnext.embeddings.patch_embeddings."),
+    (r"convnext_tiny_backbone\.downsample_layers\.0\.1\.", "convnext.embeddings.layernorm."),
+    (r"convnext_tiny_backbone\.downsample_layers\.(\d)\.", r"convnext.encoder.stages.\1.downsampling_layer."),
+    (
+        r"convnext_tiny_backbone\.stages\.(\d)\.(\d)\.gamma",
+        r"convnext.encoder.stages.\1.layers.\2.layer_scale_parameter",
+    ),
+    (r"convnext_tiny_backbone\.stages\.(\d)\.(\d)\.norm\.", r"convnext.encoder.stages.\1.layers.\2.layernorm."),
+    (r"convnext_tiny_backbone\.stages\.(\d)\.(\d)\.", r"convnext.encoder.stages.\1.layers.\2."),
+]
+_UNIFUSION_BACK = [
+    (r"null_text", "null_positive_feature"),
+    (r"null_place\.box", "null_position_feature"),
+    (r"null_place\.(point|scribble|polygon|seg)", r"null_\1_feature"),
+    (r"seg_positions", "pos_embedding"),
+    (r"seg_conv_in\.", "in_conv."),
+    (r"tokenizers\.(\w+)\.", lambda m: f"linears_list.{_KINDS.index(m[1])}."),
+    (r"convnext\.embeddings\.patch_embeddings\.", "convnext_tiny_backbone.downsample_layers.0.0."),
+    (r"convnext\.embeddings\.layernorm\.", "convnext_tiny_backbone.downsample_layers.0.1."),
+    (r"convnext\.encoder\.stages\.(\d)\.downsampling_layer\.", r"convnext_tiny_backbone.downsample_layers.\1."),
+    (
+        r"convnext\.encoder\.stages\.(\d)\.layers\.(\d)\.layer_scale_parameter",
+        r"convnext_tiny_backbone.stages.\1.\2.gamma",
+    ),
+    (r"convnext\.encoder\.stages\.(\d)\.layers\.(\d)\.layernorm\.", r"convnext_tiny_backbone.stages.\1.\2.norm."),
+    (r"convnext\.encoder\.stages\.(\d)\.layers\.(\d)\.", r"convnext_tiny_backbone.stages.\1.\2."),
+]
+_VAE_ENDS = {
+    "norm_out": "conv_norm_out",
+    "mid.block_1": "mid_block.resnets.0",
+    "mid.block_2": "mid_block.resnets.1",
+    "mid.attn_1.norm": "mid_block.attentions.0.group_norm",
+    "mid.attn_1.q": "mid_block.attentions.0.to_q",
+    "mid.attn_1.k": "mid_block.attentions.0.to_k",
+    "mid.attn_1.v": "mid_block.attentions.0.to_v",
+    "mid.attn_1.proj_out": "mid_block.attentions.0.to_out.0",
+}
+
+
+def _renamed(name: str, patterns: list) -> str:
+    """The name with the first pattern that fits its start replaced."""
+    for pattern, replacement in patterns:
+        renamed, count = re.subn(f"^{pattern}", replacement, name)
+        if count:
+            return renamed
+    raise KeyError(name)
+
+
+def _resnet(name: str) -> str:
+    for theirs, ours in _RESNET.items():
+        name = name.replace(f"{theirs}.", f"{ours}.")
+    return name
+
+
+def unifusion_key(name: str) -> str:
+    """Our `UniFusion` name of the reference's ``position_net.*`` name."""
+    return _renamed(name.removeprefix("position_net."), _UNIFUSION)
+
+
+def reference_unifusion_key(name: str) -> str:
+    """The reference's name of our `UniFusion` name."""
+    return f"position_net.{_renamed(name, _UNIFUSION_BACK)}"
+
+
+def unet_key(name: str, levels: int = 4, layers: int = 2) -> str:
+    """Our `InstanceUNet` name of a reference UNet name (everything outside ``position_net.*``).
+
+    Args:
+        levels: number of resolution levels.
+        layers: residual blocks per encoder level.
+    """
+    part, _, rest = name.partition(".")
+    if part.startswith("scaleu_"):
+        _, kind, index = part.split("_")
+        return f"up_blocks.{int(index) // (layers + 1)}.scaleu.{int(index) % (layers + 1)}.{kind}"
+    if part == "time_embed":
+        return f"time_embedding.linear_{1 if rest[0] == '0' else 2}{rest[1:]}"
+    if part == "sd_first_conv":
+        return f"stock_conv_in.{rest}"
+    if part == "out":
+        return f"conv_norm_out{rest[1:]}" if rest[0] == "0" else f"conv_out{rest[1:]}"
+    if part == "middle_block":
+        index, _, rest = rest.partition(".")
+        return (
+            f"mid_block.attentions.0.{rest}" if index == "1" else f"mid_block.resnets.{int(index) // 2}.{_resnet(rest)}"
+        )
+
+    block, index, rest = re.fullmatch(r"(\d+)\.(\d+)\.(.*)", rest).groups()
+    block = int(block)
+    index = int(index)
+    if part == "input_blocks":
+        if block == 0:
+            return f"conv_in.{rest}"
+        level, layer = divmod(block - 1, layers + 1)
+        if layer == layers:
+            return f"down_blocks.{level}.downsamplers.0.conv.{rest.removeprefix('op.')}"
+        return f"down_blocks.{level}." + (f"attentions.{layer}.{rest}" if index else f"resnets.{layer}.{_resnet(rest)}")
+    level, layer = divmod(block, layers + 1)
+    if rest.startswith("conv."):
+        return f"up_blocks.{level}.upsamplers.0.{rest}"
+    return f"up_blocks.{level}." + (f"attentions.{layer}.{rest}" if index else f"resnets.{layer}.{_resnet(rest)}")
+
+
+def reference_unet_key(
+    name: str, attention_levels: tuple[bool, ...] = (True, True, True, False), layers: int = 2
+) -> str:
+    """The reference's name of our `InstanceUNet` name.
+
+    Args:
+        attention_levels: which levels of the encoder have transformers.
+        layers: residual blocks per encoder level.
+    """
+    part, _, rest = name.partition(".")
+    ends = {
+        "conv_in": "input_blocks.0.0",
+        "stock_conv_in": "sd_first_conv",
+        "conv_norm_out": "out.0",
+        "conv_out": "out.2",
+    }
+    if part in ends:
+        return f"{ends[part]}.{rest}"
+    if part == "time_embedding":
+        layer, _, rest = rest.partition(".")
+        return f"time_embed.{0 if layer == 'linear_1' else 2}.{rest}"
+    if part == "mid_block":
+        kind, index, rest = rest.split(".", 2)
+        return (
+            f"middle_block.1.{rest}" if kind == "attentions" else f"middle_block.{2 * int(index)}.{_resnet_back(rest)}"
+        )
+
+    level, kind, index, rest = rest.split(".", 3)
+    level = int(level)
+    index = int(index)
+    block = level * (layers + 1) + index + (part == "down_blocks")
+    if kind == "scaleu":
+        return f"scaleu_{rest}_{block}"
+    side = "input_blocks" if part == "down_blocks" else "output_blocks"
+    if kind == "downsamplers":
+        return f"{side}.{(level + 1) * (layers + 1)}.0.op.{rest.removeprefix('conv.')}"
+    if kind == "upsamplers":
+        slot = 2 if attention_levels[-1 - level] else 1
+        return f"{side}.{block + layers}.{slot}.{rest}"
+    return f"{side}.{block}.1.{rest}" if kind == "attentions" else f"{side}.{block}.0.{_resnet_back(rest)}"
+
+
+def _resnet_back(name: str) -> str:
+    theirs = {ours: theirs for theirs, ours in _RESNET.items()}
+    layer, _, rest = name.partition(".")
+    return f"{theirs[layer]}.{rest}"
+
+
+def vae_key(name: str, levels: int = 4) -> str:
+    """The `AutoencoderKL` name of a checkpoint's autoencoder name, without the prefix ``first_stage_model.``."""
+    side, _, rest = name.partition(".")
+    for theirs, ours in _VAE_ENDS.items():
+        if rest.startswith(f"{theirs}."):
+            return f"{side}.{ours}{rest.removeprefix(theirs)}"
+    place = re.fullmatch(r"(down|up)\.(\d)\.(?:block\.(\d)|(?:down|up)sample)\.(.*)", rest)
+    if not place:
+        return name
+    way, level, block, rest = place.groups()
+    level = int(level) if way == "down" else levels - 1 - int(level)
+    if block is None:
+        return f"{side}.{way}_blocks.{level}.{way}samplers.0.{rest}"
+    return f"{side}.{way}_blocks.{level}.resnets.{block}.{rest.replace('nin_shortcut', 'conv_shortcut')}"
+
+
+def reference_vae_key(name: str, levels: int = 4) -> str:
+    """A checkpoint's autoencoder name of an `AutoencoderKL` name."""
+    side, _, rest = name.partition(".")
+    for theirs, ours in _VAE_ENDS.items():
+        if rest.startswith(f"{ours}."):
+            return f"{side}.{theirs}{rest.removeprefix(ours)}"
+    place = re.fullmatch(r"(down|up)_blocks\.(\d)\.(?:resnets\.(\d)|(?:down|up)samplers\.0)\.(.*)", rest)
+    if not place:
+        return name
+    way, level, block, rest = place.groups()
+    level = int(level) if way == "down" else levels - 1 - int(level)
+    if block is None:
+        return f"{side}.{way}.{level}.{way}sample.{rest}"
+    return f"{side}.{way}.{level}.block.{block}.{rest.replace('conv_shortcut', 'nin_shortcut')}"

@@ -1,0 +1,1 @@
+"""The painter: UNet, grounding, sampler, pipeline, and the small models beside them."""

@@ -1,0 +1,141 @@
+"""The UNet's transformers: self-attention, gated self-attention over grounding tokens, cross-attention to the caption.
+
+What no denoising step changes, the keys and values of the caption and of the grounding tokens, is a `Memory`: made
+once, read at every step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention import Attention, FeedForward
+from torch import nn
+
+KeysValues = tuple[torch.Tensor, torch.Tensor]  # (B, heads, T, D) each
+
+
+class Memory(NamedTuple):
+    """What one transformer reads and no denoising step changes, for B rows.
+
+    ``bias`` (B or 1, 1, HW or 1, HW + T) is added to the scores of the gated self-attention: -inf where a visual token
+    may not look, the logarithm of their number where one key stands for several equal ones; None where there is
+    neither.
+    """
+
+    text: KeysValues
+    tokens: KeysValues | None
+    bias: torch.Tensor | None
+
+    def rows(self, index: torch.Tensor) -> Memory:
+        """The memory of rows ``index`` (B',), which may repeat."""
+
+        def pick(pair):
+            return None if pair is None else tuple(t[index] for t in pair)
+
+        return Memory(
+            pick(self.text),
+            pick(self.tokens),
+            self.bias if self.bias is None or len(self.bias) == 1 else self.bias[index],
+        )
+
+
+def head_width(width: int, device: torch.device) -> int:
+    """Width at which a head is computed: on CPUs a narrow head costs less when zeros fill it up to one vector of 16
+    numbers.
+    """
+    return max(width, 16) if device.type == "cpu" else width
+
+
+def _heads(x: torch.Tensor, attn: Attention) -> torch.Tensor:
+    """(B, T, heads * D) -> (B, heads, T, D'), filled up with zeros to `head_width`, which change no product."""
+    x = x.unflatten(2, (attn.heads, -1))
+    return F.pad(x, (0, head_width(x.shape[-1], x.device) - x.shape[-1])).transpose(1, 2)
+
+
+def keys_values(attn: Attention, x: torch.Tensor) -> KeysValues:
+    return _heads(attn.to_k(x), attn), _heads(attn.to_v(x), attn)
+
+
+def attend(attn: Attention, x: torch.Tensor, read: KeysValues, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """x: (B, Q, C) asks; ``read`` answers; bias: broadcast to (B, heads, Q, T). Returns (B, Q, C)."""
+    query = attn.to_q(x)
+    width = query.shape[-1] // attn.heads
+    found = F.scaled_dot_product_attention(_heads(query, attn), *read, attn_mask=bias, scale=width**-0.5)
+    return attn.to_out[0](found[..., :width].transpose(1, 2).flatten(2))
+
+
+class GatedSelfAttention(nn.Module):
+    """Lets visual tokens look at grounding tokens, through gates that start closed (GLIGEN; InstanceDiffusion, section
+    3.1).
+    """
+
+    def __init__(self, dim: int, token_dim: int, heads: int):
+        super().__init__()
+        self.linear = nn.Linear(token_dim, dim)
+        self.attn = Attention(dim, heads=heads, dim_head=dim // heads)
+        self.ff = FeedForward(dim, activation_fn="geglu")
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.alpha_attn = nn.Parameter(torch.tensor(0.0))
+        self.alpha_dense = nn.Parameter(torch.tensor(0.0))
+
+    def remember(self, tokens: torch.Tensor) -> KeysValues:
+        """tokens: (B, T, D) -> their keys and values. They ask nothing: what grounding tokens become is never read."""
+        return keys_values(self.attn, self.norm1(self.linear(tokens)))
+
+    def forward(self, x: torch.Tensor, tokens: KeysValues, scale: float, bias: torch.Tensor | None) -> torch.Tensor:
+        """x: (B, HW, C) visual tokens; tokens: from `remember`; bias: see `Memory`."""
+        visual = self.norm1(x)
+        both = [
+            torch.cat(pair, dim=2) for pair in zip(keys_values(self.attn, visual), tokens, strict=True)
+        ]  # (B, heads, HW + T, D)
+        x = x + scale * self.alpha_attn.tanh() * attend(self.attn, visual, both, bias)
+        return x + scale * self.alpha_dense.tanh() * self.ff(self.norm2(x))
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, grounding, cross-attention to the caption, feed-forward."""
+
+    def __init__(self, dim: int, text_dim: int, token_dim: int, heads: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.attn1 = Attention(dim, heads=heads, dim_head=dim // heads)
+        self.fuser = GatedSelfAttention(dim, token_dim, heads)
+        self.attn2 = Attention(dim, cross_attention_dim=text_dim, heads=heads, dim_head=dim // heads)
+        self.ff = FeedForward(dim, activation_fn="geglu")
+
+    def forward(self, x: torch.Tensor, memory: Memory, scale: float) -> torch.Tensor:
+        """x: (B, HW, C)."""
+        visual = self.norm1(x)
+        x = x + attend(self.attn1, visual, keys_values(self.attn1, visual))
+        if scale != 0 and memory.tokens is not None:
+            x = self.fuser(x, memory.tokens, scale, memory.bias)
+        x = x + attend(self.attn2, self.norm2(x), memory.text)
+        return x + self.ff(self.norm3(x))
+
+
+class SpatialTransformer(nn.Module):
+    """A transformer block over the positions of a feature map."""
+
+    def __init__(self, dim: int, text_dim: int, token_dim: int, heads: int, groups: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, dim, eps=1e-6)
+        self.proj_in = nn.Conv2d(dim, dim, 1)
+        self.proj_out = nn.Conv2d(dim, dim, 1)
+        self.transformer_blocks = nn.ModuleList([TransformerBlock(dim, text_dim, token_dim, heads)])
+
+    def remember(self, text: torch.Tensor, tokens: torch.Tensor | None, bias: torch.Tensor | None) -> Memory:
+        """text: (B, 77, D) caption features; tokens: (B, T, D); bias: see `Memory`."""
+        block = self.transformer_blocks[0]
+        return Memory(keys_values(block.attn2, text), None if tokens is None else block.fuser.remember(tokens), bias)
+
+    def forward(self, x: torch.Tensor, memory: Memory, scale: float) -> torch.Tensor:
+        """x: (B, C, H, W)."""
+        height, width = x.shape[-2:]
+        h = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)  # (B, HW, C)
+        h = self.transformer_blocks[0](h, memory, scale)
+        return x + self.proj_out(h.transpose(1, 2).unflatten(2, (height, width)))

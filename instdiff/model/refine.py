@@ -1,0 +1,105 @@
+"""The SDXL refiner as a second stage: painted pictures get finer detail and keep what is where (Podell et al., SDXL).
+
+Importing this module costs no torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from instdiff.errors import BadInput, ServiceError
+from instdiff.layout import Layout
+from instdiff.render_settings import REFINER_STEPS
+from instdiff.settings import stored_model
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SDXL_REFINER = "stable-diffusion-xl-refiner-1.0"
+MISSING = (
+    f'needs the SDXL refiner; run `hf download stabilityai/{SDXL_REFINER} --include "*.json" "*.txt"'
+    f' "*.fp16.safetensors"`, put the folder {SDXL_REFINER} under INSTDIFF_MODELS, or name a folder with --refiner'
+)
+NONE_FOR_DRAFT = "the draft engine has no refiner; name the folder of one with --refiner, or drop --refine (--refine 0)"
+
+
+def find_refiner(engine: str, named: str | None = None) -> Path:
+    """Where the refiner of an engine lies: the folder that is named, or the SDXL refiner on this machine.
+
+    Raises:
+        BadInput: there is none; what to fetch is said.
+    """
+    if named is not None:
+        if not (Path(named) / "model_index.json").is_file():
+            raise BadInput("refiner", f"{named} is no folder of an SDXL refiner: it has no model_index.json")
+        return Path(named)
+    if engine == "draft":
+        raise BadInput("refine", NONE_FOR_DRAFT)
+    folder = stored_model(SDXL_REFINER)
+    if folder is None:
+        raise BadInput("refine", MISSING)
+    return folder
+
+
+class Refiner:
+    """A loaded SDXL refiner.
+
+    Args:
+        folder: in diffusers' layout; weights in half precision (``*.fp16.safetensors``) will do.
+
+    Raises:
+        ServiceError: the folder cannot be loaded.
+    """
+
+    def __init__(self, folder: Path):
+        import torch
+        from diffusers import StableDiffusionXLImg2ImgPipeline
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        options = {
+            "dtype": torch.float16 if device == "cuda" else torch.float32,
+            "local_files_only": True,
+            "use_safetensors": True,
+        }
+        if not (folder / "unet" / "diffusion_pytorch_model.safetensors").exists():
+            options["variant"] = "fp16"
+        try:
+            self.pipeline = StableDiffusionXLImg2ImgPipeline.from_pretrained(folder, **options).to(device)
+        except Exception as error:  # of many kinds, where a folder of models is damaged
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ServiceError(f"refiner: {folder} cannot be loaded: {reason}") from error
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.folder = folder
+
+    def refine(self, images: list[Image], layout: Layout, strength: float, seeds: list[int]) -> list[Image]:
+        """Pictures of a layout with finer detail, of the same sizes.
+
+        Each is refined at the size that the refiner knows best, if it is smaller, and on its own, so that a seed means
+        the same picture whatever stands beside it.
+
+        Args:
+            strength: share of the refiner's steps that are done, above 0 to 1; 1 paints anew.
+            seeds: of the noise of each picture, drawn on the CPU.
+        """
+        import torch
+
+        refined = []
+        for image, seed in zip(images, seeds, strict=True):
+            found = self.pipeline(
+                prompt=layout.caption,
+                negative_prompt=layout.negative_caption,
+                image=image.resize(self._canvas(image.size)),
+                strength=strength,
+                num_inference_steps=REFINER_STEPS,
+                generator=torch.Generator().manual_seed(seed),
+            ).images[0]
+            refined.append(found.resize(image.size))
+        return refined
+
+    def _canvas(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size to work at: the longer side at least the refiner's own, both sides whole latents."""
+        step = self.pipeline.vae_scale_factor
+        grow = max(1.0, self.pipeline.unet.config.sample_size * step / max(size))
+        width, height = (max(1, round(side * grow / step)) * step for side in size)
+        return width, height

@@ -1,0 +1,116 @@
+"""How to paint: the settings of one rendering, validated once, and the presets that trade exactness for speed.
+
+Importing this module costs no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, PositiveInt, field_validator
+
+from instdiff.values import Value
+
+REFINER_STEPS = 50  # of the SDXL refiner, of which ``cascade_strength`` is the share that is done
+
+
+class RenderSettings(Value):
+    """Everything besides the layout that changes a picture.
+
+    ``alpha`` is the fraction of steps with grounding, ``mis`` the fraction of steps with the Multi-Instance
+    Sampler (InstanceDiffusion, sections 3.3 and 3.4); None takes the engine's own default. ``preset`` chooses how much
+    exactness is given for speed; the number of steps, ``scheduler``, ``guidance_every`` and ``inner_every`` are its
+    choice where they are None (see `instdiff.render_settings`). ``cascade_strength`` is the strength of the SDXL
+    refiner (see `instdiff.model.refine`), 0 is off.
+    """
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    num_images: int = Field(default=1, ge=1, le=64)
+    num_inference_steps: int | None = Field(default=None, ge=1, le=1000)
+    guidance_scale: float | None = Field(default=None, ge=0.0, le=50.0)
+    alpha: float | None = Field(default=None, ge=0.0, le=1.0)
+    mis: float | None = Field(default=None, ge=0.0, lt=1.0)
+    preset: Literal["exact", "cached", "fast", "turbo"] = "exact"
+    scheduler: Literal["own", "dpm++"] | None = None
+    guidance_every: int | None = Field(default=None, ge=1, le=1000)
+    inner_every: int | None = Field(default=None, ge=1, le=1000)
+    cascade_strength: float = Field(default=0.0, ge=0.0, le=1.0)
+
+    @field_validator("cascade_strength")
+    @classmethod
+    def _does_something(cls, strength: float) -> float:
+        if strength and int(strength * REFINER_STEPS) == 0:
+            raise ValueError(
+                f"less than one of the refiner's {REFINER_STEPS} steps; give {1 / REFINER_STEPS} or more, or 0 for none"
+            )
+        return strength
+
+
+class ModelDefaults(Value):
+    """How a model paints where nothing else is asked for; what a model does not say is as the published one has it.
+
+    A model says it in its ``model_index.json``, as the configuration of `InstanceDiffusionPipeline`.
+    """
+
+    num_inference_steps: int = Field(default=50, ge=1, le=1000)
+    guidance_scale: float = Field(default=7.5, ge=0.0, le=50.0)
+    alpha: float = Field(default=0.8, ge=0.0, le=1.0)
+    mis: float = Field(default=0.36, ge=0.0, lt=1.0)
+    noise_scale: float = Field(default=1.0, gt=0.0)  # the starting noise is multiplied by it
+    native_size: tuple[PositiveInt, PositiveInt] = (512, 512)  # (width, height) in pixels
+    max_side: PositiveInt = 4096  # pixels; an engine paints larger layouts at this side, and enlarges them
+
+    @property
+    def settings(self) -> RenderSettings:
+        """The settings among them."""
+        return RenderSettings(**self.model_dump(include=set(RenderSettings.model_fields)))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a name stands for. ``alpha`` and ``mis`` are fractions of the steps, and keep their share of the time."""
+
+    steps: float  # share of the engine's own number of steps
+    scheduler: str  # see `scheduler_for`
+    guidance_every: int  # the half without grounding is computed in every so many steps
+    inner_every: int = 1  # the inner levels of the UNet likewise
+
+
+PRESETS = {
+    "exact": Preset(1.0, "own", 1),
+    "cached": Preset(1.0, "own", 1, 2),
+    "fast": Preset(0.5, "dpm++", 2),
+    "turbo": Preset(0.25, "dpm++", 2),
+}
+
+
+def resolved(settings: RenderSettings, defaults: RenderSettings) -> RenderSettings:
+    """The settings with nothing None: what is not given is the preset's choice, else the engine's own."""
+    preset = PRESETS[settings.preset]
+    steps = max(1, round(preset.steps * defaults.num_inference_steps))
+    chosen = {name: getattr(preset, name) for name in ("scheduler", "guidance_every", "inner_every")} | {
+        "num_inference_steps": steps
+    }
+    given = {name: value for name, value in settings if value is not None}
+    return RenderSettings.parse({**dict(defaults), **chosen, **given})
+
+
+def scheduler_for(name: str, own):
+    """``own`` is the model's own scheduler; ``dpm++`` is DPM-Solver++ (2M) over the same noise levels (Lu et al.,
+    2022).
+
+    Its steps lie evenly in time, so that a fraction of the steps is a fraction of the time. Solvers that correct a
+    latent once more after the step (UniPC) would undo what the Multi-Instance Sampler merges, and are no choice here.
+    """
+    if name == "own":
+        return own
+    from diffusers import DPMSolverMultistepScheduler
+
+    options = {
+        "algorithm_type": "dpmsolver++",
+        "solver_order": 2,
+        "use_karras_sigmas": False,
+        "timestep_spacing": "trailing",
+    }
+    return DPMSolverMultistepScheduler.from_config(own.config, **options)

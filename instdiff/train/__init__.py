@@ -1,1 +1,0 @@
-"""Training of the draft models: scenes to learn from, losses, loop, launch."""

@@ -1,0 +1,1 @@
+"""Training of the bundled draft models on composed scenes."""

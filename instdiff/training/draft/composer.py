@@ -1,0 +1,291 @@
+"""Composes the pictures that the draft models learn from: known things at known places, with captions.
+
+``python -m instdiff.training.draft.composer --sheet FILE.png --sprites FOLDER`` shows some of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from instdiff.layout import Box
+from instdiff.training.draft.backgrounds import background_of, paint_background, paint_plain
+from instdiff.training.draft.captions import Look, Place, instance_caption, place_of, plain_place, scene_caption
+from instdiff.training.draft.catalogue import ALL, COMMON, THINGS
+from instdiff.training.draft.planned_scenes import (
+    WORLDS,
+    Placed,
+    choose_categories,
+    number_of_instances,
+    place_freely,
+    place_in_world,
+    world,
+)
+from instdiff.training.draft.sprites import Sprite, fetch_sprites, load_sprites
+from instdiff.world import knowledge
+
+IN_FRAME = 0.6
+VISIBLE = 0.45
+MIN_PIXELS = 30
+WORLD_SHARE = 0.5
+PLAIN_SHARE = 0.4
+EMPTY_SHARE = 0.015
+FAVOUR = 20  # with so much, every second thing of a scene without a plan is one of the common ones
+MIRRORED = 0.1  # things that always face the same way are learned from far fewer pictures
+COLOURED = 0.72
+TEXTURED = 0.35
+NAMED_NATURAL = 0.35
+
+
+@dataclass(frozen=True)
+class ComposedInstance:
+    """One thing on the picture; ``mask`` (S, S) bool is what is seen of it, ``box`` the tight box around that.
+
+    ``colour`` and ``texture`` are those it has been painted in, or the natural colour where the caption says it.
+    """
+
+    category: str
+    caption: str
+    colour: str | None
+    texture: str | None
+    box: Box
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A picture (S, S, 3) uint8 and what is on it, nearest last."""
+
+    image: np.ndarray
+    caption: str
+    instances: list[ComposedInstance]
+
+
+@dataclass
+class _Layer:
+    """A thing at its final size: ``rgba`` (h, w, 4) float32 premultiplied 0..1, with its corner in pixels."""
+
+    placed: Placed
+    look: Look
+    rgba: np.ndarray
+    left: int
+    top: int
+    mask: np.ndarray | None = None
+
+
+class Composer:
+    """Paints random scenes from sprites; the same generator state gives the same scene.
+
+    ``second_look`` is how often a thing is drawn in another style than its usual one. In scenes without a plan, each of
+    the common things comes ``favour`` times more than any other; with 0 it is as rare, and has its usual colours.
+    """
+
+    def __init__(self, sprites: dict[str, list[Sprite]], size: int = 256, second_look: float = 0.1, favour: int = 0):
+        self.sprites = sprites
+        self.size = size
+        self.second_look = second_look
+        self.names = tuple(sorted(sprites))
+        self.common = tuple(name for name in COMMON if favour and name in sprites)
+        self.pool = self.names + self.common * favour
+
+    def compose(self, rng: np.random.Generator) -> Composite:
+        """One scene of up to 12 things, now and then empty; what would be hidden for the greater part is left out."""
+        empty = rng.random() < EMPTY_SHARE
+        while True:
+            image, place, placed, chosen = self._plan(rng)
+            layers = (
+                [] if empty else [self._layer(one, sprite, rng) for one, sprite in zip(placed, chosen, strict=True)]
+            )
+            layers = self._visible(sorted(layers, key=lambda layer: layer.placed.depth))
+            if layers or empty:
+                break
+        for layer in layers:
+            self._paint(image, layer)
+        instances = [self._instance(layer, rng) for layer in layers]
+        caption = scene_caption([layer.look for layer in layers], _relation(layers, rng), place, rng)
+        return Composite((image + 0.5).clip(0, 255).astype(np.uint8), caption, instances)
+
+    def _plan(self, rng: np.random.Generator) -> tuple[np.ndarray, Place, list[Placed], list[Sprite]]:
+        """The background, the place in words, and things with their places: half of the scenes are whole worlds."""
+        seen = world(int(rng.integers(WORLDS)), self.names) if rng.random() < WORLD_SHARE else None
+        if seen:
+            setting = knowledge.settings()[seen.setting]
+            kind = background_of(setting)
+            sprites = []
+
+            def ratio_of(name: str) -> float:
+                sprites.append(self._pick(name, rng))
+                return _ratio(sprites[-1])
+
+            placed = place_in_world(seen, self.names, ratio_of, kind.wet, rng)
+            feet = [one.top + one.height for one in placed if one.standing and one.category != "rug"]
+            by_day = any(one.category in ("sun", "rainbow") for one in placed)
+            image, light = paint_background(kind, rng, self.size, min(feet, default=1.0) - 0.02, by_day)
+            return image, place_of(setting, light, rng), placed, sprites
+        names = choose_categories(number_of_instances(rng), self.pool, rng)
+        sprites = [self._pick(name, rng) for name in names]
+        placed = place_freely(names, [_ratio(sprite) for sprite in sprites], rng)
+        if rng.random() < PLAIN_SHARE:
+            image, colour = paint_plain(rng, self.size)
+            return image, plain_place(colour), placed, sprites
+        setting = list(knowledge.settings().values())[rng.integers(len(knowledge.settings()))]
+        image, light = paint_background(background_of(setting), rng, self.size)
+        return image, place_of(setting, light, rng), placed, sprites
+
+    def _pick(self, name: str, rng: np.random.Generator) -> Sprite:
+        """A drawing of a category: its usual style mostly; special kinds as often as the plain one."""
+        sprites = self.sprites[name]
+        kinds = 1 + len(THINGS[name].kinds)
+        usual = sprites[:kinds]
+        others = sprites[kinds:]
+        pool = others if others and rng.random() < self.second_look else usual
+        return pool[rng.integers(len(pool))]
+
+    def _layer(self, placed: Placed, sprite: Sprite, rng: np.random.Generator) -> _Layer:
+        """Paint anew, mirror and scale a sprite for its place."""
+        import cv2
+
+        thing = THINGS[placed.category]
+        texture = (
+            thing.textures[rng.integers(len(thing.textures))] if thing.textures and rng.random() < TEXTURED else None
+        )
+        share = 0.3 if texture in ("wooden", "metal") else COLOURED
+        colours = ALL if placed.category in self.common else thing.colours
+        colour = colours[rng.integers(len(colours))] if colours and rng.random() < share else None
+        rgba = sprite.painted(colour, texture)
+        if thing.mirror and rng.random() < MIRRORED:
+            rgba = rgba[:, ::-1]
+        if not colour and not texture and thing.natural and rng.random() < NAMED_NATURAL:
+            colour = thing.natural
+        width, height = (max(round(side * self.size), 2) for side in (placed.width, placed.height))
+        shrinks = width * height < rgba.shape[0] * rgba.shape[1]
+        rgba = cv2.resize(
+            np.ascontiguousarray(rgba), (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        layer = rgba.astype(np.float32) / 255
+        layer[..., :3] *= layer[..., 3:]
+        look = Look(placed.category, colour, texture, sprite.noun)
+        return _Layer(placed, look, layer, round(placed.left * self.size), round(placed.top * self.size))
+
+    def _visible(self, layers: Sequence[_Layer]) -> list[_Layer]:
+        """Give every layer (far to near) its visible mask, and drop those of which too little is seen."""
+        taken = np.zeros((self.size, self.size), bool)
+        kept = []
+        for layer in reversed(layers):
+            picture, part = self._window(layer)
+            solid = layer.rgba[..., 3] >= 0.5
+            mask = np.zeros_like(taken)
+            mask[picture] = solid[part]
+            inside = int(mask.sum())
+            whole = max(int(solid.sum()), 1)
+            mask &= ~taken
+            seen = int(mask.sum())
+            if inside < IN_FRAME * whole or seen < max(VISIBLE * whole, MIN_PIXELS):
+                continue
+            taken |= mask
+            layer.mask = mask
+            kept.append(layer)
+        return kept[::-1]
+
+    def _window(self, layer: _Layer) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """The part of the picture that a layer covers, and the part of the layer that falls on the picture."""
+        height, width = layer.rgba.shape[:2]
+        y0 = max(layer.top, 0)
+        x0 = max(layer.left, 0)
+        y1 = max(min(layer.top + height, self.size), y0)
+        x1 = max(min(layer.left + width, self.size), x0)
+        part = (slice(y0 - layer.top, y1 - layer.top), slice(x0 - layer.left, x1 - layer.left))
+        return (slice(y0, y1), slice(x0, x1)), part
+
+    def _paint(self, image: np.ndarray, layer: _Layer) -> None:
+        if layer.placed.standing and layer.placed.category != "rug":
+            _shade(image, layer)
+        picture, part = self._window(layer)
+        rgba = layer.rgba[part]
+        image[picture] *= 1 - rgba[..., 3:]
+        image[picture] += 255 * rgba[..., :3]
+
+    def _instance(self, layer: _Layer, rng: np.random.Generator) -> ComposedInstance:
+        rows = np.flatnonzero(layer.mask.any(axis=1))
+        columns = np.flatnonzero(layer.mask.any(axis=0))
+        box = Box.from_corners([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], (self.size, self.size))
+        look = layer.look
+        return ComposedInstance(
+            look.category, instance_caption(look, box.height, rng), look.colour, look.texture, box, layer.mask
+        )
+
+
+def _ratio(sprite: Sprite) -> float:
+    return sprite.rgba.shape[1] / sprite.rgba.shape[0]
+
+
+def _relation(layers: Sequence[_Layer], rng: np.random.Generator) -> tuple[int, str, int] | None:
+    """How two of the things lie to each other: (index, words, index); None if nothing clear can be said."""
+    if len(layers) < 2:
+        return None
+    first, second = (int(i) for i in rng.permutation(len(layers))[:2])
+    depths = [layer.placed.depth for layer in layers]
+    carried = [
+        (i, depths.index(layer.placed.carrier)) for i, layer in enumerate(layers) if layer.placed.carrier in depths
+    ]
+    if carried and rng.random() < 0.7:
+        first, second = carried[rng.integers(len(carried))]
+        return first, "on", second
+    one = layers[first].placed
+    other = layers[second].placed
+    across = (one.left - other.left) + (one.width - other.width) / 2
+    down = (one.top - other.top) + (one.height - other.height) / 2
+    gap = abs(across) - (one.width + other.width) / 2
+    if abs(across) > 0.15 and abs(across) > 1.3 * abs(down):
+        if gap < 0.12 and rng.random() < 0.4:
+            return first, ("next to", "beside", "near")[rng.integers(3)], second
+        side = "left" if across < 0 else "right"
+        return first, (f"to the {side} of", f"{side} of", f"on the {side} of")[rng.integers(3)], second
+    if abs(down) > 0.2 and abs(down) > 1.3 * abs(across) and not (one.standing and other.standing):
+        return first, (("above", "over") if down < 0 else ("below", "under"))[rng.integers(2)], second
+    if one.standing and other.standing and gap < 0:
+        feet = one.top + one.height - other.top - other.height
+        return (first, "in front of" if feet > 0 else "behind", second) if abs(feet) > 0.03 else None
+    return None
+
+
+def _shade(image: np.ndarray, layer: _Layer) -> None:
+    """Darken the ground in a soft ellipse around the foot of a layer, in place."""
+    height, width = layer.rgba.shape[:2]
+    size = image.shape[0]
+    foot = layer.top + height
+    half = 0.55 * width
+    flat = max(0.1 * width, 2.0)
+    y0 = int(max(foot - 2 * flat, 0))
+    y1 = int(min(foot + 2 * flat, size))
+    x0 = int(max(layer.left - 0.3 * width, 0))
+    x1 = int(min(layer.left + 1.3 * width, size))
+    y = (np.arange(y0, y1, dtype=np.float32)[:, None] - foot + 0.3 * flat) / flat
+    x = (np.arange(x0, x1, dtype=np.float32)[None, :] - layer.left - width / 2) / half
+    image[y0:y1, x0:x1] *= 1 - 0.38 * np.exp(-1.6 * (x**2) ** 2 - 1.4 * y**2)[..., None]
+
+
+def main() -> None:
+    """Write a contact sheet."""
+    from instdiff.training.draft.sheets import save_sheet
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--sheet", type=Path, required=True, help="PNG file to write")
+    parser.add_argument("--sprites", type=Path, required=True, help="folder of the emoji sets")
+    parser.add_argument("--fetch", action="store_true", help="download the emoji sets into that folder first")
+    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    if arguments.fetch:
+        fetch_sprites(arguments.sprites)
+    composer = Composer(load_sprites(arguments.sprites))
+    rng = np.random.default_rng(arguments.seed)
+    save_sheet([composer.compose(rng) for _ in range(arguments.count)], arguments.sheet)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""Where the things of a training scene go: freely, or as the planners and their camera lay out a kind of scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+import numpy as np
+
+from instdiff.world import knowledge
+from instdiff.world.camera import projected
+from instdiff.world.scene import Predicate, Relation, Scene, SceneObject
+
+WORLDS = 3000  # how many different layouts there are; each takes the camera 10 to 25 ms, once
+MOST_THINGS = 9
+TABLES = ("table", "dining table", "coffee table", "desk")
+_DRY = {"indoor": ("floor", "table", "wall", "ceiling"), "outdoor": ("ground", "sky", "table")}
+
+Corners = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class WorldThing:
+    """A thing and its box (x0, y0, x1, y1) as fractions; ``carrier`` is the index of what it is on, or None."""
+
+    category: str
+    box: Corners
+    support: str
+    carrier: int | None
+
+
+@dataclass(frozen=True)
+class World:
+    """The things of a scene, far ones first; ``setting`` is a name of `knowledge.settings`."""
+
+    setting: str
+    things: tuple[WorldThing, ...]
+
+
+@cache
+def world(seed: int, names: tuple[str, ...]) -> World | None:
+    """The layout of this seed with things out of ``names``; None where none of them fits."""
+    rng = Random(seed)
+    setting = rng.choice(list(knowledge.settings().values()))
+    chosen = (_anything if rng.random() < 0.35 else _usual)(setting, frozenset(names), rng)[:MOST_THINGS]
+    if not chosen:
+        return None
+    objects = [
+        SceneObject(id=f"{category}-{number}", category=category, support=_support(category, setting))
+        for number, category in enumerate(chosen)
+    ]
+    relations = _relations(objects, rng)
+    projection = projected(
+        Scene(caption="", setting=setting.name, objects=tuple(objects), relations=tuple(relations)), rng=rng
+    )
+    ids = projection.ids
+    supports = {item.id: item.support for item in objects}
+    on = {relation.subject: relation.object for relation in relations if relation.predicate is Predicate.ON}
+    things = tuple(
+        WorldThing(
+            instance.category, tuple(instance.box.xyxy), supports[name], ids.index(on[name]) if name in on else None
+        )
+        for name, instance in zip(ids, projection.layout.instances, strict=True)
+    )
+    return World(setting.name, things)
+
+
+@cache
+def alike(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """For every category those that can take its place: with the same support and about the same size."""
+    known = {name: thing for name, thing in knowledge.things().items() if name in names}
+    return {
+        name: tuple(
+            other
+            for other, twin in known.items()
+            if other != name
+            and twin.on[0] == thing.on[0]
+            and max(twin.width_m / thing.width_m, thing.width_m / twin.width_m) < 1.6
+            and max(twin.height_m / thing.height_m, thing.height_m / twin.height_m) < 1.6
+        )
+        for name, thing in known.items()
+    }
+
+
+def _usual(setting: knowledge.Setting, names: frozenset[str], rng: Random) -> list[str]:
+    """What is found there, each as often as it is; something of it at least. Now and then one thing more."""
+    usual = [option for option in setting.objects if option.category in names]
+    if not usual:
+        return []
+    chosen = [
+        option.category for option in usual if rng.random() < option.chance for _ in range(rng.randint(*option.count))
+    ]
+    rng.shuffle(chosen)
+    chosen = chosen[: rng.randint(2, MOST_THINGS)] or [rng.choice(usual).category]
+    return chosen + (_anything(setting, names, rng)[:1] if rng.random() < 0.25 else [])
+
+
+def _anything(setting: knowledge.Setting, names: frozenset[str], rng: Random) -> list[str]:
+    """One to five things that can be in such a place, some of them twice."""
+    wet = any(option.category in ("boat", "fish") for option in setting.objects)
+    places = _DRY[setting.place] + (("water",) if wet else ())
+    fitting = sorted(
+        name for name, thing in knowledge.things().items() if name in names and set(thing.on) & set(places)
+    )
+    if not fitting:
+        return []
+    chosen = [rng.choice(fitting) for _ in range(rng.randint(1, 4))]
+    return chosen + ([chosen[0]] * rng.randint(1, 2) if rng.random() < 0.25 else [])
+
+
+def _support(category: str, setting: knowledge.Setting) -> str | None:
+    """Where a thing is found in this setting; its usual place otherwise."""
+    thing = knowledge.things().get(category)
+    if thing is None:
+        return None
+    if setting.name == "sky" and "sky" in thing.on:
+        return "sky"
+    return next((place for place in thing.on if place != "sky" or setting.place == "outdoor"), None)
+
+
+def _relations(objects: list[SceneObject], rng: Random) -> list[Relation]:
+    """Small things go on tables; now and then something sits on something, or two things belong together."""
+    relations = []
+    tables = [item for item in objects if item.category in TABLES]
+    room = {item.id: item.width_m for item in tables}
+    for item in objects:
+        needed = max(1.6 * item.width_m, 0.3)
+        table = next((table for table in tables if item.support == "table" and room[table.id] >= needed), None)
+        if table:
+            room[table.id] -= needed
+            relations.append(Relation(subject=item.id, predicate=Predicate.ON, object=table.id))
+    bound = {relation.subject for relation in relations} | {relation.object for relation in relations}
+    free = [item for item in objects if item.id not in bound and item.support in ("floor", "ground")]
+    if len(free) < 2 or rng.random() < 0.4:
+        return relations
+    small, large = sorted(rng.sample(free, 2), key=lambda item: item.longest_m)
+    if large.thing and large.thing.surface and 1.5 * small.width_m < large.width_m and rng.random() < 0.4:
+        return [*relations, Relation(subject=small.id, predicate=Predicate.ON, object=large.id)]
+    beside = rng.choice(
+        [Predicate.NEXT_TO, Predicate.LEFT_OF, Predicate.RIGHT_OF, Predicate.IN_FRONT_OF, Predicate.BEHIND]
+    )
+    return [*relations, Relation(subject=small.id, predicate=beside, object=large.id)]
+
+
+MOST = 12
+SMALLEST = 0.07
+LARGEST = 1.1
+STRETCH = 1.35  # how far from its natural shape a thing is drawn to fill its box
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A thing before it is painted; all lengths are fractions of the picture's side.
+
+    ``depth`` orders the painting: the smallest first. ``standing`` things get a contact shadow, and belong below the
+    horizon. ``carrier`` is the depth of what it is on, or None.
+    """
+
+    category: str
+    left: float
+    top: float
+    width: float
+    height: float
+    depth: float
+    standing: bool
+    carrier: float | None = None
+
+
+def number_of_instances(rng: np.random.Generator) -> int:
+    """1 to 12, about 4 on average; now and then a crowd."""
+    if rng.random() < 0.06:
+        return int(rng.integers(8, MOST + 1))
+    return int(np.clip(rng.poisson(2.8) + 1, 1, MOST))
+
+
+def choose_categories(count: int, names: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """``count`` out of ``names``; a third of them again what is there already."""
+    chosen = [names[rng.integers(len(names))]]
+    while len(chosen) < count:
+        pool = chosen if rng.random() < 0.3 else names
+        chosen.append(pool[rng.integers(len(pool))])
+    return chosen
+
+
+def place_freely(names: Sequence[str], ratios: Sequence[float], rng: np.random.Generator) -> list[Placed]:
+    """Anything anywhere, at any size. ``ratios``: natural width / height of each."""
+    placed = []
+    largest = LARGEST if len(names) < 4 else 0.7 if len(names) < 8 else 0.4
+    for name, ratio in zip(names, ratios, strict=True):
+        side = float(np.exp(rng.uniform(np.log(SMALLEST if rng.random() < 0.3 else 0.16), np.log(largest))))
+        ratio = ratio * float(np.exp(rng.normal(0, 0.15)))
+        width = side * ratio**0.5
+        height = side / ratio**0.5
+        shrink = min(1.0, LARGEST / max(width, height))
+        width = width * shrink
+        height = height * shrink
+        left, top = (_start(length, rng) for length in (width, height))
+        placed.append(Placed(name, left, top, width, height, depth=rng.random() - width * height, standing=False))
+    return placed
+
+
+def _start(length: float, rng: np.random.Generator) -> float:
+    """Left or top of a thing: inside the picture, or (1 in 6, or too large) cut by its border with at least 3/4 left."""
+    if rng.random() < 1 / 6 or length >= 1:
+        return float(rng.choice([-rng.uniform(0, 0.25) * length, 1 - rng.uniform(0.75, 1) * length]))
+    return float(rng.uniform(0, 1 - length))
+
+
+def place_in_world(
+    world: World, names: tuple[str, ...], ratio_of: Callable[[str], float], wet: bool, rng: np.random.Generator
+) -> list[Placed]:
+    """A world's things seen a little differently: mirrored, nearer or farther, some left out, some replaced.
+
+    ``ratio_of`` tells the natural width / height of a category; it is asked once for each thing placed, in order.
+    Things keep their boxes' areas, bottoms and centres.
+    """
+    flip = rng.random() < 0.5
+    zoom = float(np.exp(rng.uniform(-0.12, 0.2)))
+    middle = 0.5 + rng.uniform(-0.06, 0.06)
+    carriers = {thing.carrier for thing in world.things}
+    placed: dict[int, Placed] = {}
+    for index, thing in enumerate(world.things):
+        gone = rng.random() < 0.07 or (thing.carrier is not None and thing.carrier not in placed)
+        twins = alike(names).get(thing.category, ())
+        swapped = rng.random() < 0.2 and index not in carriers and bool(twins)
+        if gone:
+            continue
+        category = twins[rng.integers(len(twins))] if swapped else thing.category
+        x0, y0, x1, y1 = thing.box
+        x0, x1 = (1 - x1, 1 - x0) if flip else (x0, x1)
+        box = (
+            (x0 - middle) * zoom + middle,
+            (y0 - 0.6) * zoom + 0.6,
+            (x1 - middle) * zoom + middle,
+            (y1 - 0.6) * zoom + 0.6,
+        )
+        hangs = thing.support in ("sky", "wall", "ceiling", "air") and thing.carrier is None
+        left, top, width, height = _fitted(box, ratio_of(category), hangs)
+        if thing.carrier is not None:
+            left, top = _on(placed[thing.carrier], world.things[thing.carrier].box, thing.box, flip, width, height)
+        standing = not hangs and thing.carrier is None and not wet
+        placed[index] = Placed(category, left, top, width, height, index, standing, thing.carrier)
+    return list(placed.values())
+
+
+def _fitted(box: Corners, ratio: float, hangs: bool) -> tuple[float, float, float, float]:
+    """(left, top, width, height) of a thing of this natural shape in about this box; it stands on the box's bottom."""
+    width = box[2] - box[0]
+    height = box[3] - box[1]
+    area = width * height
+    shape = float(np.clip(width / height, ratio / STRETCH, ratio * STRETCH))
+    fitted = ((area * shape) ** 0.5, (area / shape) ** 0.5)
+    top = (box[1] + box[3] - fitted[1]) / 2 if hangs else box[3] - fitted[1]
+    return (box[0] + box[2] - fitted[0]) / 2, top, *fitted
+
+
+def _on(carrier: Placed, at: Corners, box: Corners, flip: bool, width: float, height: float) -> tuple[float, float]:
+    """(left, top) of a thing on a carrier that has been moved and reshaped: the same part of it is under its foot.
+
+    A table's top is drawn as seen from above, so what is on it stands a little in front of its far edge.
+    """
+    across = ((box[0] + box[2]) / 2 - at[0]) / (at[2] - at[0])
+    down = (box[3] - at[1]) / (at[3] - at[1])
+    if carrier.category in TABLES:
+        down = max(down, 0.14)
+    foot = carrier.left + (1 - across if flip else across) * carrier.width
+    return foot - width / 2, carrier.top + down * carrier.height - height

@@ -1,0 +1,318 @@
+"""Pictures with COCO annotations as training examples: everything that is drawn depends on the seed and the position
+alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch.utils.data import Dataset
+
+from instdiff.errors import BadInput
+from instdiff.formats.coco import annotations_from_coco, fitted_mask, image_size, instances_from_coco, largest
+from instdiff.formats.fields import text
+from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask, Point, Scribble
+from instdiff.model.grounding import Grounding, Modes, place_grounding
+from instdiff.model.mask_points import points_inside
+from instdiff.training.sd15.recipe import Recipe
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Shares of the published training: each kind is dropped on its own, some pictures keep points alone, some masks without
+# scribbles.
+DROPPED = 0.1
+POINTS_ALONE = 0.1
+MASKS_ALONE = 0.1
+SCRIBBLE_POINTS = 20
+
+
+def draw_modes(instances: list[Instance], rng: np.random.Generator) -> Modes:
+    """Draw what is told of one picture: masks come with boxes and points, boxes with points; something is always told."""
+    box, point, scribble, mask = rng.random(4) >= DROPPED
+    points_alone, masks_alone = rng.random(2) < (POINTS_ALONE, MASKS_ALONE)
+    point = point or box or mask
+    box = box or mask
+    if points_alone:
+        box = False
+        point = True
+        scribble = False
+        mask = False
+    elif masks_alone and mask:
+        scribble = False
+    has_mask = any(instance.mask for instance in instances)
+    box = box and any(instance.box or instance.mask for instance in instances)
+    scribble = scribble and (has_mask or any(instance.scribble for instance in instances))
+    mask = mask and has_mask
+    return Modes(
+        box=bool(box), point=bool(point or not (box or scribble or mask)), scribble=bool(scribble), mask=bool(mask)
+    )
+
+
+def told(instance: Instance, modes: Modes, rng: np.random.Generator) -> Instance:
+    """The instance with the places that are told: what is not told must not be seen in the regions that attention looks
+    at either.
+    """
+    places = {
+        "box": instance.box or (instance.mask and instance.mask.box) if modes.box else None,
+        "point": _middle(instance) if modes.point else None,
+        "scribble": _scribble(instance, rng) if modes.scribble else None,
+        "mask": instance.mask if modes.mask else None,
+    }
+    if not any(places.values()):
+        places["point"] = _middle(instance)
+    return Instance(caption=instance.caption, category=instance.category, **places)
+
+
+def _middle(instance: Instance) -> Point:
+    """The instance's own point, or the middle of its place."""
+    if instance.point:
+        return instance.point
+    return instance.extent.centre if instance.extent else instance.scribble.points[len(instance.scribble.points) // 2]
+
+
+def _scribble(instance: Instance, rng: np.random.Generator) -> Scribble | None:
+    """The instance's own scribble, or random points of its mask."""
+    if instance.scribble or not instance.mask:
+        return instance.scribble
+    height, width = instance.mask.size
+    points = points_inside(instance.mask.array, SCRIBBLE_POINTS, np.random.RandomState(rng.integers(2**32)))
+    return Scribble(points=tuple(Point(x=x / width, y=y / height) for x, y in points.tolist()))
+
+
+SMALLEST = 0.01  # share of the square; the published training leaves out what is smaller
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The square in the middle of a picture of ``size`` (width, height) pixels; mirrored if ``flip``."""
+
+    size: tuple[int, int]
+    flip: bool
+
+    @property
+    def corners(self) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 of the square in whole pixels."""
+        width, height = self.size
+        side = min(self.size)
+        left = (width - side) // 2
+        top = (height - side) // 2
+        return left, top, left + side, top + side
+
+    def image(self, image: Image, side: int) -> Image:
+        """The square of a picture, ``side`` pixels wide."""
+        from PIL.Image import Resampling, Transpose
+
+        square = image.resize((side, side), Resampling.LANCZOS, box=self.corners)
+        return square.transpose(Transpose.FLIP_LEFT_RIGHT) if self.flip else square
+
+    def instances(self, instances: list[Instance]) -> list[Instance]:
+        """The instances that are still there, their places as fractions of the square."""
+        return [moved for instance in instances if (moved := self._instance(instance))]
+
+    def _instance(self, instance: Instance) -> Instance | None:
+        places = {
+            "box": instance.box and self._box(instance.box),
+            "point": instance.point and self._point(instance.point),
+            "scribble": instance.scribble and self._scribble(instance.scribble),
+            "mask": instance.mask and self._mask(instance.mask),
+        }
+        gone = [kind for kind in ("box", "mask") if getattr(instance, kind) and not places[kind]]
+        if gone or not any(places.values()):
+            return None
+        return Instance(caption=instance.caption, category=instance.category, **places)
+
+    def _move(self, x: float, y: float) -> tuple[float, float]:
+        """A place as fractions of the picture -> as fractions of the square, which it may leave."""
+        x0, y0, x1, y1 = self.corners
+        x = (x * self.size[0] - x0) / (x1 - x0)
+        y = (y * self.size[1] - y0) / (y1 - y0)
+        return (1 - x if self.flip else x), y
+
+    def _box(self, box: Box) -> Box | None:
+        (xa, ya) = self._move(box.x0, box.y0)
+        (xb, yb) = self._move(box.x1, box.y1)
+        x0, x1 = (min(max(x, 0.0), 1.0) for x in sorted((xa, xb)))
+        y0, y1 = (min(max(y, 0.0), 1.0) for y in (ya, yb))
+        return Box(x0=x0, y0=y0, x1=x1, y1=y1) if (x1 - x0) * (y1 - y0) >= SMALLEST else None
+
+    def _point(self, point: Point) -> Point | None:
+        x, y = self._move(point.x, point.y)
+        return Point(x=x, y=y) if 0 <= x <= 1 and 0 <= y <= 1 else None
+
+    def _scribble(self, scribble: Scribble) -> Scribble | None:
+        points = tuple(moved for point in scribble.points if (moved := self._point(point)))
+        return Scribble(points=points) if points else None
+
+    def _mask(self, mask: Mask) -> Mask | None:
+        x0, y0, x1, y1 = self.corners
+        square = fitted_mask(mask, self.size).array[y0:y1, x0:x1]
+        return Mask.from_array(square[:, ::-1] if self.flip else square) if square.any() else None
+
+
+ORDER = 0
+DRAWS = 1  # streams of random numbers, which never meet
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What the model asks of an example."""
+
+    side: int  # of the picture, in pixels
+    latents: tuple[int, int, int]  # (C, h, w)
+    seg_size: int
+    timesteps: int
+
+
+@dataclass
+class Batch:
+    """B examples. ``phrases`` are what the instances are called; their features are not yet in the grounding."""
+
+    pixels: torch.Tensor  # (B, 3, S, S) -1..1
+    noise: torch.Tensor  # (B, C, h, w) that the model has to find
+    spread: torch.Tensor  # (B, C, h, w) where in the distribution that the autoencoder gives
+    timesteps: torch.Tensor  # (B,)
+    captions: list[str]
+    phrases: list[list[str]]
+    grounding: Grounding
+
+    def to(self, device) -> Batch:
+        moved = {name: value.to(device) for name, value in vars(self).items() if name not in ("captions", "phrases")}
+        return Batch(**moved, captions=self.captions, phrases=self.phrases)
+
+
+class Refused(NamedTuple):
+    """A picture or its annotations cannot be used: what a `BadInput` says."""
+
+    field: str
+    reason: str
+
+
+class Examples(Dataset):
+    """Examples by position.
+
+    Raises:
+        BadInput: the annotations cannot be read, or pictures that they name are not there.
+    """
+
+    def __init__(self, recipe: Recipe, shapes: Shapes):
+        self.recipe = recipe
+        self.shapes = shapes
+        self.folder = recipe.images
+        self.records = annotations_from_coco(recipe.annotations)
+        if not self.records:
+            raise BadInput(str(recipe.annotations), "holds no images")
+        missing = [path for record, _ in self.records if not (path := self._path(record)).is_file()]
+        if missing:
+            raise BadInput(
+                "images", f"{len(missing)} of {len(self.records)} pictures are not there, such as {missing[0]}"
+            )
+        self._epoch = -1
+        self._order = np.zeros(0, int)
+
+    def __getitem__(self, position: int) -> Batch | Refused:
+        """The example at a position, a batch of one; or why there is none."""
+        try:
+            return self._example(position)
+        except BadInput as error:  # which cannot be carried from one process to another
+            return Refused(error.field, error.reason)
+
+    def _example(self, position: int) -> Batch:
+        rng = np.random.default_rng([self.recipe.seed, DRAWS, position])
+        record, annos = self.records[self._index(position)]
+        caption = text(record, "caption", f"image {record['id']}")
+        flip = bool(rng.random() < 0.5)
+        flip = flip and not {"left", "right"} & set(caption.lower().split())  # what the words say would be wrong
+        crop = Crop(image_size(record), flip)
+        pixels = np.asarray(crop.image(self._opened(record), self.shapes.side), np.float32)
+        instances = crop.instances(
+            instances_from_coco(record, largest([anno for anno in annos if not anno.get("iscrowd")]))
+        )
+        phrases, grounding = self._places(instances, rng)
+        return Batch(
+            pixels=torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1)[None],
+            noise=torch.from_numpy(rng.standard_normal((1, *self.shapes.latents), np.float32)),
+            spread=torch.from_numpy(rng.standard_normal((1, *self.shapes.latents), np.float32)),
+            timesteps=torch.tensor([int(rng.integers(self.shapes.timesteps))]),
+            captions=["" if rng.random() < self.recipe.drop_caption else caption or names(instances)],
+            phrases=[phrases],
+            grounding=grounding,
+        )
+
+    def _places(self, instances: list[Instance], rng: np.random.Generator) -> tuple[list[str], Grounding]:
+        """What the instances are called, and their places, some of which are not told."""
+        if rng.random() < self.recipe.drop_grounding:
+            instances = []
+        modes = draw_modes(instances, rng) if instances else Modes(False, False, False, False)
+        instances = [told(instance, modes, rng) for instance in instances]
+        by_category = rng.random(len(instances)) < self.recipe.category_share
+        phrases = [
+            i.category if i.category and short else i.caption or i.category
+            for i, short in zip(instances, by_category, strict=True)
+        ]
+        seed = int(rng.integers(2**31))
+        grounding = place_grounding(
+            Layout(caption="", instances=instances), seed, self.shapes.seg_size, MAX_INSTANCES, modes
+        )
+        grounding.segs = grounding.segs.bool()  # a quarter of the room on the way from the process that reads
+        return phrases, grounding
+
+    def _opened(self, record: dict) -> Image.Image:
+        """The picture of a record, as it is meant to be seen."""
+        path = self._path(record)
+        size = image_size(record)
+        try:
+            with Image.open(path) as file:
+                image = ImageOps.exif_transpose(file).convert("RGB")
+        except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on damaged files
+            raise BadInput(str(path), f"cannot be read: {error}") from error
+        if image.size != size:
+            raise BadInput(
+                str(path), f"is {image.size[0]} x {image.size[1]}, but the annotations say {size[0]} x {size[1]}"
+            )
+        return image
+
+    def _index(self, position: int) -> int:
+        epoch, place = divmod(position, len(self.records))
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng([self.recipe.seed, ORDER, epoch]).permutation(len(self.records))
+        return int(self._order[place])
+
+    def _path(self, record: dict) -> Path:
+        name = PurePosixPath(text(record, "file_name", f"image {record['id']}"))
+        if not name.name or name.is_absolute() or ".." in name.parts:
+            raise BadInput(f"image {record['id']}.file_name", f'"{name}" is no path inside the folder of images')
+        return self.folder / name
+
+
+def names(instances: list[Instance]) -> str:
+    """What is on a picture that has no caption: "2 cat, 1 car", as the published training says it."""
+    return ", ".join(f"{count} {name}" for name, count in Counter(instance.name for instance in instances).items())
+
+
+def collate(examples: list[Batch | Refused]) -> Batch | Refused:
+    """Batches of one -> one batch, if all can be used."""
+    for example in examples:
+        if isinstance(example, Refused):
+            return example
+    stacked = {
+        name: torch.cat([getattr(e, name) for e in examples]) for name in ("pixels", "noise", "spread", "timesteps")
+    }
+    words = {name: [one for e in examples for one in getattr(e, name)] for name in ("captions", "phrases")}
+    return Batch(**stacked, **words, grounding=Grounding.cat([e.grounding for e in examples]))
+
+
+def positions(first_step: int, recipe: Recipe, processes: int, rank: int) -> Iterator[list[int]]:
+    """The positions of each batch of one process, from a step on; those of all processes and batches make up the step."""
+    for step in range(first_step, recipe.steps):
+        for part in range(recipe.accumulate):
+            start = ((step * recipe.accumulate + part) * processes + rank) * recipe.batch
+            yield list(range(start, start + recipe.batch))

@@ -1,0 +1,146 @@
+"""What learns: UniFusion, the gated self-attention and ScaleU, in a backbone that stays as it is."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import DDPMScheduler
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from transformers import ConvNextModel
+
+from instdiff.errors import BadInput
+from instdiff.model.grounding import Grounding
+from instdiff.model.pipeline import InstanceDiffusionPipeline
+from instdiff.model.unet import InstanceUNet, ScaleU
+from instdiff.model.unifusion import UniFusion
+from instdiff.training.sd15.examples import Batch
+
+
+def is_trained(name: str) -> bool:
+    """Whether the parameter of a `Learner` learns; the rest is the backbone's."""
+    return name.startswith("unifusion.") or ".fuser." in name or ".scaleu." in name
+
+
+class Learner(nn.Module):
+    """The two models that predict together; in a training on many processes, all that they share goes through
+    `forward`.
+    """
+
+    def __init__(self, unet: InstanceUNet, unifusion: UniFusion, gradient_checkpointing: bool = False):
+        super().__init__()
+        self.unet = unet
+        self.unifusion = unifusion
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(is_trained(name))
+        for module in unet.modules():
+            if gradient_checkpointing and type(module).__name__ in unet._repeated_blocks:
+                module.forward = partial(checkpoint, module.forward, use_reentrant=False)
+            if isinstance(module, ScaleU):
+                module.forward = partial(_in_full_precision, module.forward)
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+    def forward(
+        self,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: torch.Tensor,
+        scene: torch.Tensor,
+        grounding: Grounding,
+    ) -> torch.Tensor:
+        """What the model says of noisy latents (B, C, h, w), given caption features (B, 77, D), pooled ones (B, D), and
+        grounding.
+        """
+        place_map = self.unifusion.place_mapper and self.unifusion.place_mapper(grounding, scene, noisy.shape[-2:])
+        return self.unet(noisy, timesteps, text, self.unifusion(grounding), grounding.regions, place_map)
+
+
+def begin_with(unifusion: UniFusion, folder: Path) -> None:
+    """Let the part that reads masks begin with the weights of a ConvNeXt that was trained on pictures.
+
+    Raises:
+        BadInput: the folder holds none, or one of other sizes.
+    """
+    try:
+        weights = ConvNextModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).state_dict()
+        missing, _ = unifusion.convnext.load_state_dict(weights, strict=False)  # the last norm is left over
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            "convnext", f"{folder}: {(str(error).strip().splitlines() or [type(error).__name__])[-1].strip()}"
+        ) from error
+    if missing:
+        raise BadInput("convnext", f"{folder} lacks {missing[0]}")
+
+
+def _in_full_precision(forward, h: torch.Tensor, skip: torch.Tensor):
+    """ScaleU sums over a whole feature map, which can leave the range of float16."""
+    with torch.autocast(h.device.type, enabled=False):
+        return forward(h, skip)
+
+
+class Teacher:
+    """The frozen rest: what the learner is shown of a batch, and what it should say.
+
+    Args:
+        pipeline: its text encoder and autoencoder stay in float32.
+    """
+
+    def __init__(self, pipeline: InstanceDiffusionPipeline):
+        self.pipeline = pipeline
+        self.scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
+        for model in (pipeline.vae, pipeline.text_encoder):
+            model.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def lesson(self, batch: Batch) -> tuple[dict, torch.Tensor]:
+        """The arguments of `Learner.forward`, and the target (B, C, h, w)."""
+        latents = self._latents(batch.pixels, batch.spread)
+        noisy = self.scheduler.add_noise(latents, batch.noise, batch.timesteps)
+        text, scene, batch.grounding.text = self._words(batch)
+        shown = {
+            "noisy": noisy,
+            "timesteps": batch.timesteps,
+            "text": text,
+            "scene": scene,
+            "grounding": batch.grounding,
+        }
+        match self.scheduler.config.prediction_type:
+            case "epsilon":
+                return shown, batch.noise
+            case "sample":
+                return shown, latents
+            case "v_prediction":
+                return shown, self.scheduler.get_velocity(latents, batch.noise, batch.timesteps)
+        raise ValueError(f"no target is known for {self.scheduler.config.prediction_type}")
+
+    def _latents(self, pixels: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """Pictures (B, 3, S, S) -> latents as they are denoised."""
+        encoded = self.pipeline.vae.encode(pixels)
+        if hasattr(encoded, "latent_dist"):
+            latents = encoded.latent_dist.mean + encoded.latent_dist.std * spread
+        else:
+            latents = encoded.latent
+        return latents * self.pipeline.vae.config.scaling_factor
+
+    def _words(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Features (B, 77, D) of the captions, pooled ones (B, D), and pooled ones (B, N, D) of the instances in their
+        slots.
+        """
+        every = list(dict.fromkeys([*batch.captions, *(phrase for some in batch.phrases for phrase in some)]))
+        features, pooled = self.pipeline.encode_captions(every)
+        slots = pooled.new_zeros(*batch.grounding.used.shape, pooled.shape[-1])  # (B, N, D)
+        for row, some in zip(slots, batch.phrases, strict=True):
+            if some:
+                row[: len(some)] = pooled[[every.index(phrase) for phrase in some]]
+        captions = [every.index(caption) for caption in batch.captions]
+        return features[captions], pooled[captions], slots
+
+
+def error(said: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The mean squared error, in float32."""
+    return F.mse_loss(said.float(), target.float())

@@ -1,0 +1,152 @@
+"""What is in the world, before anything is put on a picture: objects with real sizes, distances and relations."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from instdiff.layout import MAX_INSTANCES
+from instdiff.values import Value
+from instdiff.world import knowledge
+
+PICTURE = "picture"
+
+Metres = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+
+
+class Predicate(StrEnum):
+    """How one object lies to another; with `PICTURE` as the object, where it lies on the picture."""
+
+    LEFT_OF = "left of"
+    RIGHT_OF = "right of"
+    ABOVE = "above"
+    BELOW = "below"
+    ON = "on"
+    UNDER = "under"
+    NEXT_TO = "next to"
+    IN_FRONT_OF = "in front of"
+    BEHIND = "behind"
+    LARGER_THAN = "larger than"
+    SMALLER_THAN = "smaller than"
+    LEFT = "on the left"
+    RIGHT = "on the right"
+    TOP = "at the top"
+    BOTTOM = "at the bottom"
+    CENTRE = "in the centre"
+
+    @property
+    def is_place(self) -> bool:
+        """True if it names a part of the picture and not another object."""
+        return self in (Predicate.LEFT, Predicate.RIGHT, Predicate.TOP, Predicate.BOTTOM, Predicate.CENTRE)
+
+
+class Relation(Value):
+    """``subject`` and ``object`` are object ids; ``object`` is `PICTURE` for a part of the picture.
+
+    "between a and b" is two relations: right of the one, left of the other.
+    """
+
+    subject: str
+    predicate: Predicate
+    object: str = PICTURE
+
+
+class SceneObject(Value):
+    """One thing in the world.
+
+    What is left out comes from `instdiff.world.knowledge`: the real size in metres by category, the usual support.
+    Without ``distance_m`` the camera finds a natural distance; ``support`` "air" is for what floats because the words
+    ask for it.
+    """
+
+    id: str = Field(min_length=1, max_length=100)
+    category: str = Field(min_length=1, max_length=200)
+    caption: str = Field(default="", max_length=2000)
+    width_m: Metres
+    height_m: Metres
+    distance_m: Metres | None = None
+    support: Literal["floor", "ground", "water", "table", "wall", "ceiling", "sky", "air"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_knowledge(cls, data: object) -> object:
+        if not isinstance(data, dict) or not isinstance(data.get("category"), str):
+            return data
+        category = data["category"]
+        width_m, height_m = knowledge.size_of(category)
+        thing = knowledge.things().get(category)
+        usual = {
+            "width_m": width_m,
+            "height_m": height_m,
+            "support": thing.on[0] if thing else "ground",
+            "caption": category,
+        }
+        return usual | {key: value for key, value in data.items() if value is not None}
+
+    @property
+    def thing(self) -> knowledge.Thing | None:
+        """What is known of its category."""
+        return knowledge.things().get(self.category)
+
+    @property
+    def longest_m(self) -> float:
+        return max(self.width_m, self.height_m)
+
+    @property
+    def is_backdrop(self) -> bool:
+        """True for what stands on the horizon: a mountain."""
+        thing = self.thing
+        return (
+            thing is not None
+            and thing.apparent is not None
+            and thing.on[0] != "sky"
+            and self.support in ("ground", "floor", "water")
+        )
+
+    @property
+    def is_far(self) -> bool:
+        """True for what is so far away that its real size does not show."""
+        return self.is_backdrop or (
+            self.support == "sky" and self.thing is not None and self.thing.apparent is not None
+        )
+
+    @property
+    def is_flat(self) -> bool:
+        """True for what lies flat on the ground: a rug."""
+        return self.thing is not None and self.thing.depth_m is not None
+
+    @property
+    def size_m(self) -> float:
+        """The side of a square as large as the object is from its usual side; of what lies flat, from above."""
+        thing = self.thing
+        length_m = thing.depth_m * self.width_m / thing.width_m if thing and thing.depth_m else self.height_m
+        return (self.width_m * length_m) ** 0.5
+
+
+class Scene(Value):
+    """Objects, how they lie to each other, and what must not appear.
+
+    ``setting`` is the name of a setting of `instdiff.world.knowledge`, or empty.
+    """
+
+    caption: str = Field(max_length=8000)
+    setting: str = ""
+    objects: tuple[SceneObject, ...] = Field(default=(), max_length=MAX_INSTANCES)
+    relations: tuple[Relation, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Scene:
+        ids = [item.id for item in self.objects]
+        if len(set(ids)) < len(ids) or PICTURE in ids:
+            raise ValueError(f'object ids must differ, and none may be "{PICTURE}"; got {", ".join(ids)}')
+        for relation in self.relations:
+            expected = {PICTURE} if relation.predicate.is_place else set(ids)
+            if relation.subject not in ids or relation.object not in expected or relation.subject == relation.object:
+                raise ValueError(
+                    f'"{relation.subject} {relation.predicate} {relation.object}" does not fit; the objects are'
+                    f" {', '.join(ids)}"
+                )
+        return self

@@ -1,0 +1,56 @@
+"""What a dataset is worth to a detector: with the doubles' pictures, and white rectangles as composites."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2")
+
+from agent.benchmarks.dataset_value import prove
+from agent.dataset import making
+from agent.dataset.__main__ import main
+from agent.dataset.export.card import PROOF
+from instdiff.errors import BadInput
+from instdiff.training.draft.sprites import Sprite
+from tests.agent.doubles_dataset import an_order, placed
+
+THINGS = ("dog", "cat", "car", "tree")
+SPRITES = {name: [Sprite(name, np.full((40, 60, 4), 255, np.uint8))] for name in THINGS}
+QUICK = {"minutes": 0.03, "held_out": 4, "batch": 2, "seed": 0}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    placed(monkeypatch)
+    order = an_order(tmp_path / "dataset")
+    order.folder.open({**order.recipe.fingerprint(), **order.source.about()})
+    making.make(order, lambda usage: None)
+    order.folder.finish(order.count)
+    return order.folder
+
+
+def test_both_learn_for_as_many_steps_and_the_card_says_so(folder):
+    found = prove(folder, SPRITES, 3, **QUICK)
+    assert found == json.loads((folder.path / PROOF).read_text())
+    assert found["pictures"] == 3 and 1 <= found["categories"] <= len(THINGS)
+    assert found["dataset"]["steps"] == found["composites"]["steps"] > 0
+    assert main(["export", str(folder.path), "--format", "coco"]) == 0
+    card = (folder.path / "export" / "README.md").read_text()
+    assert "What a detector learns from it" in card and f'"steps": {found["dataset"]["steps"]}' in card
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"count": 1000}, "count"),
+        ({"count": 0}, "count"),
+        ({"minutes": 0.0}, "minutes"),
+        ({"held_out": 0}, "held_out"),
+        ({"batch": -1}, "batch"),
+    ],
+)
+def test_what_cannot_be_proved_is_refused(folder, asked, field):
+    with pytest.raises(BadInput, match=f"^{field}: "):
+        prove(folder, SPRITES, **{"count": 3, **QUICK, **asked})
+    assert not (folder.path / PROOF).exists()

@@ -1,0 +1,402 @@
+"""The dashboard in a real browser, on a real server; and what of it needs no browser."""
+
+import csv
+import io
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+import run_agent
+from agent.dashboard import datasets_page, evaluations_page, exports, run_index, shots
+from agent.dashboard.navigation import plain
+from agent.dashboard.run_index import Rating, rate, rating_of, ratings_csv
+from agent.dashboard.run_page import changes
+from agent.loop import Agent
+from agent.runs import Run
+from instdiff.errors import BadInput
+from instdiff.layout import Box, Instance, Layout
+from instdiff.render_settings import RenderSettings
+from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
+
+CHROMIUM = shutil.which("chromium")
+MARKUP = "<img src=x onerror=alert(1)> **dog** :red[cat] [car](http://127.0.0.1/x) $tree$ # dog"
+PATIENCE_MS = 250_000  # of a loaded machine
+
+pytestmark = pytest.mark.timeout(900)
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on PATH; apt-get install chromium")
+
+
+def small_run(out, prompt="dog cat", **options) -> Run:
+    parts = {"planner": ListPlanner(), "engine": RectanglePainter({0: {"dog"}}), "verifier": ColourDetector()}
+    return Agent(**{**parts, "out": out, **options}).run(prompt)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """An outputs folder with a few runs; nothing in it took a model."""
+    folder = tmp_path_factory.mktemp("outputs")
+    small_run(folder)
+    small_run(folder, MARKUP)
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "review": True, "rounds": 1}
+    small_run(folder, "a red car", **draft, settings=RenderSettings(num_inference_steps=2))
+    return folder
+
+
+def run_named(out, part):
+    (found,) = (path for path in out.iterdir() if part in path.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(out):
+    with shots.served(out) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with shots.opened() as browser:
+        yield browser
+
+
+@pytest.fixture
+def tab(browser, address):
+    """Opens tabs; a script that a page starts by mistake fails the test."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE_MS)
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=address)
+    context.set_default_timeout(PATIENCE_MS)
+    alerts = []
+
+    def opened(path):
+        page = context.new_page()
+        page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+        page.goto(path)
+        return page
+
+    yield opened
+    context.close()
+    assert alerts == []
+
+
+def see(page, text, exact=False):
+    from playwright.sync_api import expect
+
+    expect(page.get_by_text(text, exact=exact).first).to_be_visible()
+
+
+@needs_browser
+def test_a_picture_is_made_from_words_and_a_reload_does_not_lose_it(tab, out):
+    page = tab("/")
+    page.get_by_label("The scene in words").fill("a blue bus")
+    page.get_by_role("spinbutton", name="Rounds at most").fill("1")
+    page.get_by_text("More settings").click()
+    page.get_by_role("spinbutton", name="Steps").fill("3")
+    page.get_by_role("button", name="Make the picture").click()
+    page.wait_for_url("**run=*a-blue-bus*")
+    page.reload()  # a new session: all that it knows is the address
+    see(page, "What was planned and found in round 0")
+    run = Run.load(run_named(out, "a-blue-bus"))
+    assert run.done and run.request.settings.num_inference_steps == 3 and len(run.rounds) == 1
+    page.get_by_text("Take away").scroll_into_view_if_needed()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Picture", exact=True).click()
+    assert Path(download.value.path()).read_bytes() == run.image.read_bytes()
+
+
+@needs_browser
+def test_a_plan_that_waits_is_approved(tab, out):
+    page = tab(f"/run?run={run_named(out, 'a-red-car').name}")
+    see(page, "This plan waits for you")
+    page.get_by_role("button", name="Paint it").click()
+    see(page, "What was planned and found in round 0")
+    run = Run.load(run_named(out, "a-red-car"))
+    assert (run.review, run.done, len(run.rounds)) == ("approved", True, 1)
+
+
+@needs_browser
+def test_two_tabs_do_not_disturb_each_other(tab, out):
+    one = tab(f"/run?run={run_named(out, 'dog-cat-').name}")
+    other = tab("/runs")
+    see(one, "What was planned and found in round 1")
+    see(other, "3 of" if len(list(out.iterdir())) == 3 else "4 of")
+    other.get_by_label("Search").fill("nothing like it")
+    other.get_by_label("Search").press("Enter")
+    see(other, "0 of")
+    one.get_by_text("Found boxes").click()
+    see(one, "What was planned and found in round 1")
+    assert "run=" in one.url and "run=" not in other.url
+    see(other, "0 of")
+
+
+@needs_browser
+def test_a_rating_is_kept_in_the_folder(tab, out):
+    folder = run_named(out, "dog-cat-")
+    page = tab(f"/run?run={folder.name}")
+    for label, value in (("Fits the words", "5"), ("Is painted well", "2"), ("Is arranged well", "4")):
+        page.get_by_role("radiogroup", name=label).get_by_role("radio", name=value, exact=True).click()
+    page.get_by_role("button", name="Keep the rating").click()
+    see(page, "Kept: fit 5, quality 2, arrangement 4")
+    assert rating_of(folder) == Rating(fit=5, quality=2, arrangement=4)
+
+
+@needs_browser
+def test_markup_stays_text(tab, out):
+    name = run_named(out, "img-src").name
+    for path in (f"/run?run={name}", "/runs", f"/edit?run={name}"):
+        page = tab(path)
+        words = "<img src=x onerror=al" if path == "/runs" else "<img src=x onerror=alert(1)> **dog**"  # a card cuts it
+        if path.startswith("/edit"):
+            see(page, "Or with the mouse")
+        else:
+            page.wait_for_function(
+                "words => document.body.innerText.replaceAll('\u2060', '').includes(words)", arg=words
+            )
+        assert page.locator("img[src='x']").count() == 0
+        assert page.locator("a[href='http://127.0.0.1/x']").count() == 0
+        assert page.locator("strong", has_text="dog").count() == 0
+
+
+@needs_browser
+def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab, out):
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "rounds": 1}
+    before = small_run(out, "a green car", **draft, settings=RenderSettings(num_inference_steps=2, seed=7))
+    planned = Layout.from_file(before.folder / before.best.layout, boxes="xywh")
+    box = planned.instances[0].box
+    page = tab(f"/edit?run={before.folder.name}")
+    area = page.locator(".editor .stage").bounding_box()
+    x = area["x"] + (box.x0 + box.x1) / 2 * area["width"]
+    y = area["y"] + (box.y0 + box.y1) / 2 * area["height"]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 0.2 * area["height"], steps=5)
+    page.mouse.up()
+    page.get_by_role("button", name="Paint again with the same noise").click()
+    page.wait_for_url("**/run?run=*")
+    see(page, "What was planned and found in round 0")
+    (after,) = (run for run in map(Run.load, out.iterdir()) if run.request.edited)
+    moved = Layout.from_file(after.folder / after.best.layout, boxes="xywh").instances[0]
+    wanted = [box.x0, box.y0 - 0.2, box.x1, box.y1 - 0.2]
+    assert moved.caption == planned.instances[0].caption and moved.box.xyxy == pytest.approx(
+        wanted, abs=1.5 / planned.height
+    )
+    assert Path(after.request.edited.run) == before.folder and after.best.seed == before.best.seed == 7
+    assert after.request.settings.num_inference_steps == 2 and after.image.read_bytes() != before.image.read_bytes()
+
+
+def delete(page, what):
+    """Delete an instance in the editor of a page; how many are left."""
+    editor = page.locator(".editor")
+    rows = editor.locator(".row")
+    rows.filter(has_text=what).first.click()
+    editor.get_by_role("button", name="Delete", exact=True).click()
+    return rows.count()
+
+
+def painted(run) -> Layout:
+    return Layout.from_file(run.folder / run.best.layout, boxes="xywh")
+
+
+@needs_browser
+def test_a_plan_that_waits_is_painted_as_it_is_drawn(tab, out):
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "review": True, "rounds": 1}
+    waiting = small_run(out, "a kitchen", **draft, settings=RenderSettings(num_inference_steps=2))
+    planned = Layout.from_file(waiting.folder / "round-0" / "layout.json", boxes="xywh")
+    assert "refrigerator" in [instance.name for instance in planned.instances]
+    page = tab(f"/run?run={waiting.folder.name}")
+    see(page, "This plan waits for you")
+    delete(page, "refrigerator")
+    page.locator(".editor .row").first.click()
+    page.locator(".editor").get_by_label("Caption").fill("made of green glass")  # the focus is still there
+    page.get_by_role("button", name="Paint it").click()
+    see(page, "What was planned and found in round 0")
+    kept = [instance for instance in planned.instances if instance.name != "refrigerator"]
+    kept[0] = kept[0].model_copy(update={"caption": "made of green glass"})
+    assert painted(Run.load(waiting.folder)) == planned.with_instances(kept)
+
+
+@needs_browser
+def test_what_cannot_be_painted_is_not_painted(tab, out):
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "review": True, "rounds": 1}
+    waiting = small_run(out, "a brown horse", **draft, settings=RenderSettings(num_inference_steps=2))
+    page = tab(f"/run?run={waiting.folder.name}")
+    see(page, "This plan waits for you")
+    page.locator(".editor .row").first.click()
+    for label in ("Caption", "Category"):
+        page.locator(".editor").get_by_label(label).fill("")
+    page.get_by_role("button", name="Paint it").click(force=True)  # it is enabled until the words are left
+    see(page, "What is drawn cannot be painted")
+    page.locator("button:disabled", has_text="Paint it").wait_for()
+    assert Run.load(waiting.folder).review == "waiting"
+
+
+@needs_browser
+def test_a_drawing_stays_when_its_page_is_left_and_words_change_what_is_drawn(tab, out):
+    from playwright.sync_api import expect
+
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "rounds": 1}
+    before = small_run(out, "a cozy living room", **draft, settings=RenderSettings(num_inference_steps=2))
+    names = [instance.name for instance in painted(before).instances]
+    page = tab(f"/edit?run={before.folder.name}")
+    left = delete(page, names[0])
+    assert left == len(names) - 1
+    page.get_by_role("link", name="Runs").first.click()
+    see(page, "Ratings as CSV")
+    page.locator(f"a[href*='{before.folder.name}']").first.click()
+    page.get_by_role("link", name="Edit and paint again").click()
+    see(page, f"Changed: {left} things")
+    expect(page.locator(".editor .row")).to_have_count(left)
+    page.locator(".editor").get_by_role("button", name="Undo").click()
+    page.get_by_text("Changed:").wait_for(state="detached")
+    page.locator(".editor").get_by_role("button", name="Redo").click()
+    page.get_by_label("In words").fill("add a cat")
+    page.get_by_label("In words").press("Enter")
+    page.wait_for_url("**/run?run=*add-a-cat*")
+    see(page, "What was planned and found in round 0")
+    after = Run.load(run_named(out, "add-a-cat"))
+    assert [instance.name for instance in painted(after).instances] == [*names[1:], "cat"]
+    assert after.request.edited.notes[0] == "changed by hand"
+    page.get_by_role("link", name="Comes from").click()
+    page.get_by_role("link", name="Edit and paint again").click()
+    expect(page.locator(".editor .row")).to_have_count(len(names))  # what was drawn is painted, and done with
+    assert page.get_by_text("Changed:").count() == 0
+
+
+@needs_browser
+def test_an_address_reaches_nothing_outside(tab):
+    page = tab("/run?run=..%2F..%2Fetc")
+    see(page, "there is no run")
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../x", "/etc", "", ".", "a/b", "a\\b", "x" * 300, "no-such-run", "link", "a\0b"]
+)
+def test_names_that_are_no_run(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("INSTDIFF_OUTPUTS", str(tmp_path / "out"))
+    run = small_run(tmp_path / "elsewhere")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "link").symlink_to(run.folder)
+    with pytest.raises(BadInput, match="^run: there is no run"):
+        run_index.run_folder(name)
+
+
+def test_a_run_folder_cannot_name_files_outside_of_itself(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.png").touch()
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
+    for name in ("../secret.png", "/etc/passwd", "link.png"):
+        with pytest.raises(BadInput, match="outside"):
+            run_index.inside(tmp_path / "in", name)
+    assert run_index.inside(tmp_path / "in", "round-0/image.png") == tmp_path / "in" / "round-0" / "image.png"
+
+
+def test_lists_show_what_runs_say_and_pass_over_what_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("INSTDIFF_OUTPUTS", str(tmp_path))
+    assert run_index.summaries() == []
+    first = small_run(tmp_path)
+    second = small_run(tmp_path, "cat", review=True)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{")
+    found = {run.name: run for run in run_index.summaries()}
+    assert set(found) == {first.folder.name, second.folder.name}
+    assert (found[first.folder.name].state, found[first.folder.name].score) == ("verified", 1.0)
+    assert (found[second.folder.name].state, found[second.folder.name].score) == ("waiting", None)
+    Run.load(first.folder).model_copy(update={"verified": False}).save()
+    assert {run.name: run.state for run in run_index.summaries()}[first.folder.name] == "not verified"
+    filters = {
+        run_index.Filter(): 2,
+        run_index.Filter(words="DOG cat"): 1,
+        run_index.Filter(states=("waiting",)): 1,
+        run_index.Filter(planner="list", engine="rectangles"): 2,
+        run_index.Filter(planner="offline"): 0,
+        run_index.Filter(min_score=0.5): 1,
+    }
+    assert {wanted: sum(map(wanted.passes, run_index.summaries())) for wanted in filters} == filters
+
+
+@pytest.mark.parametrize(
+    "text", ["a_b*c*", "[x](y)", "<b>", "1. a", "# h", "$x$", "a|b", "~~x~~", "`c`", "\\", "- a", "&amp;", ":red[x]"]
+)
+def test_every_sign_of_markdown_is_escaped(text):
+    shown = plain(text).replace("\u2060", "")
+    assert re.sub(r"\\(.)", r"\1", shown) == text
+    assert re.fullmatch(r"(\w|\s|\\.)*", shown)
+
+
+def test_addresses_and_emoji_are_broken():
+    assert "http\\:\u2060" in plain("http://x") and "www\u2060" in plain("www.x.y") and "\\@\u2060" in plain("a@b.c")
+    assert plain("a\n\n# b") == "a \\# b"
+
+
+def test_ratings_come_as_csv(tmp_path):
+    runs = [tmp_path / name for name in ("one", "two", "three")]
+    for run in runs:
+        run.mkdir()
+    rate(runs[0], Rating(fit=1, quality=2, arrangement=3))
+    rate(runs[0], Rating(fit=5, quality=2, arrangement=3))
+    rate(runs[2], Rating(fit=4, quality=4, arrangement=4))
+    rows = list(csv.DictReader(io.StringIO(ratings_csv(runs))))
+    assert rows == [
+        {"picture": "one/best.png", "fit": "5", "quality": "2", "arrangement": "3"},
+        {"picture": "three/best.png", "fit": "4", "quality": "4", "arrangement": "4"},
+    ]
+    (runs[1] / "ratings.json").write_text('{"fit": 9, "quality": 1, "arrangement": 1}')
+    with pytest.raises(BadInput, match="fit"):
+        rating_of(runs[1])
+
+
+def test_what_changed_is_said_in_sentences():
+
+    def box(x):
+        return Box(x0=x, y0=0.25, x1=x + 0.25, y1=0.5)
+
+    def thing(name, x, caption=""):
+        return Instance(caption=caption or name, category=name, box=box(x))
+
+    picture = {"width": 100, "height": 100, "caption": "c"}
+    before = Layout(**picture, instances=(thing("dog", 0), thing("dog", 0.5), thing("cat", 0)))
+    after = Layout(**picture, instances=(thing("dog", 0), thing("dog", 0.25), thing("car", 0)))
+    assert changes(before, after) == ["dog: from 50 25 75 50 to 25 25 50 50", "car: new, at 0 25 25 50", "cat: gone"]
+    assert changes(before, before) == []
+    red = Layout(**picture, instances=(thing("dog", 0, "a red dog"), *before.instances[1:]))
+    assert changes(before, red) == ["dog: described as a red dog, before as dog"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {
+            "rounds": 2,
+            "size": (128, 96),
+            "settings": RenderSettings(seed=3, num_inference_steps=7, mis=0.25, num_images=2),
+        },
+        {"planner": "chat:m@http://127.0.0.1:9/v1", "planning": "boxes", "max_tokens": 500},
+    ],
+)
+def test_the_command_asks_for_the_same_run(tmp_path, options):
+    agent = Agent(**{"planner": "offline", "verifier": "none", **options}, out=tmp_path)
+    request = agent.request.model_copy(update={"prompt": "--a 'dog' and \"$(ls)\""})
+    words = shlex.split(exports.command(request))
+    given = vars(run_agent.build_parser().parse_args(words[2:]))
+    assert run_agent._agent(given, {}).request.model_copy(update={"prompt": given["prompt"]}) == request
+
+
+def test_decisions_on_a_dataset_are_kept_and_taken_back(tmp_path):
+    assert datasets_page.decisions(tmp_path) == {}
+    datasets_page.decide(tmp_path, "b", "accepted")
+    datasets_page.decide(tmp_path, "a", "rejected")
+    datasets_page.decide(tmp_path, "b", None)
+    assert datasets_page.decisions(tmp_path) == {"a": "rejected"}
+    (tmp_path / "review.json").write_text('{"a": "perhaps"}')
+    with pytest.raises(BadInput, match="something else"):
+        datasets_page.decisions(tmp_path)
+
+
+def test_figures_are_the_numbers_of_a_result():
+    result = {"box": {"ap": 0.5, "names": ["a"]}, "count": 3, "done": True, "title": "t", "table": {"rows": 4}}
+    assert evaluations_page.figures(result) == {"box.ap": 0.5, "count": 3.0}

@@ -1,0 +1,198 @@
+"""A dataset of the real painter and verifier, written in every format and read back by the libraries that people use."""
+
+import json
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from agent.dataset.__main__ import main
+from agent.dataset.export.records import categories, read_records
+from agent.dataset.folder import Folder
+
+MAKE = [
+    "--template",
+    "a {colour} {thing} and a {colour} {thing} in a {setting}",
+    "--scenes",
+    "kitchen,street",
+    "--colours",
+    "red,blue",
+]
+MAKE += [
+    "--count",
+    "8",
+    "--batch",
+    "8",
+    "--rounds",
+    "1",
+    "--steps",
+    "6",
+    "--accept",
+    "instance",
+    "--min-iou",
+    "0.3",
+    "--val",
+    "0.4",
+]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset")
+    assert main(["make", str(folder), *MAKE]) == 0
+    assert main(["export", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def records(dataset):
+    records = read_records(Folder(dataset))
+    assert len(records) == 8 and {record.split for record in records} == {"train", "val"}
+    return {record.item.index: record for record in records}
+
+
+def annotations(record):
+    """(name, x, y, width, height) of each, in pixels."""
+    return [(one.name, *one.extent.to_coco(record.size)) for one in record.layout.instances]
+
+
+def test_only_what_was_verified_is_annotated(records):
+    for record in records.values():
+        assert record.layout.instances and all(verdict.kind.value == "found" for verdict in record.verdicts)
+        assert all(verdict.iou >= 0.3 for verdict in record.verdicts)
+        assert [one.name for one in record.layout.instances] == [verdict.name for verdict in record.verdicts]
+
+
+def test_coco_by_pycocotools(dataset, records):
+    from pycocotools.coco import COCO
+
+    seen = 0
+    for split in ("train", "val"):
+        coco = COCO(dataset / f"export/coco/annotations/instances_{split}.json")
+        captions = COCO(dataset / f"export/coco/annotations/captions_{split}.json")
+        assert (
+            set(coco.getImgIds())
+            == set(captions.getImgIds())
+            == {index for index, one in records.items() if one.split == split}
+        )
+        for image in coco.loadImgs(coco.getImgIds()):
+            record = records[image["id"]]
+            with Image.open(dataset / "export/coco/images" / split / image["file_name"]) as picture:
+                assert picture.size == (image["width"], image["height"]) == record.size
+            found = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
+            names = {category["id"]: category["name"] for category in coco.loadCats(coco.getCatIds())}
+            assert [(names[one["category_id"]], *one["bbox"]) for one in found] == [
+                pytest.approx(one) for one in annotations(record)
+            ]
+            assert captions.imgToAnns[image["id"]][0]["caption"] == record.layout.caption
+            for one, instance in zip(found, record.layout.instances, strict=True):
+                assert (
+                    np.array_equal(coco.annToMask(one), instance.mask.array)
+                    and one["area"] == instance.mask.array.sum() > 0
+                )
+                assert 0 < one["score"] <= 1 and one["iou"] >= 0.3 and one["caption"] == instance.caption
+            seen += len(found)
+    assert seen == sum(len(record.layout.instances) for record in records.values())
+
+
+def test_coco_has_what_fiftyone_reads(dataset):
+    """FiftyOne's COCODetectionDataset reads these keys; what else an annotation has becomes an attribute of the label."""
+    data = json.loads((dataset / "export/coco/annotations/instances_train.json").read_text())
+    assert {"info", "licenses", "images", "annotations", "categories"} <= data.keys()
+    assert all({"id", "file_name", "width", "height"} <= image.keys() for image in data["images"])
+    assert all({"id", "name", "supercategory"} <= category.keys() for category in data["categories"])
+    needed = {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation"}
+    assert all(needed <= one.keys() and isinstance(one["segmentation"]["counts"], str) for one in data["annotations"])
+    assert len({one["id"] for one in data["annotations"]}) == len(data["annotations"]) > 0
+
+
+def test_yolo_layout(dataset, records):
+    import yaml
+
+    folder = dataset / "export/yolo"
+    data = yaml.safe_load((folder / "data.yaml").read_text())
+    assert list(data["names"].values()) == categories(list(records.values())) and list(data["names"]) == list(
+        range(len(data["names"]))
+    )
+    for split in ("train", "val"):
+        pictures = sorted((folder / data[split]).glob("*.png"))
+        assert [path.stem for path in pictures] == [record.key for record in records.values() if record.split == split]
+        for picture in pictures:
+            label = folder / "labels" / split / f"{picture.stem}.txt"  # ultralytics puts labels for images in the path
+            assert str(picture).replace("/images/", "/labels/").replace(".png", ".txt") == str(label)
+            record = records[int(picture.stem)]
+            lines = [line.split() for line in label.read_text().splitlines()]
+            width, height = record.size
+            expected = [
+                [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height]
+                for _, x, y, w, h in annotations(record)
+            ]
+            assert [data["names"][int(line[0])] for line in lines] == [name for name, *_ in annotations(record)]
+            assert np.array([line[1:] for line in lines], dtype=float) == pytest.approx(np.array(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo"])
+def test_an_edit_of_an_exported_picture_leaves_the_dataset_whole(dataset, records, name):
+    for record in records.values():
+        exported = dataset / "export" / name / "images" / record.split / record.path.name
+        assert exported.read_bytes() == record.path.read_bytes() and not exported.samefile(record.path)
+        with exported.open("r+b") as file:
+            file.write(b"edited")
+    try:
+        assert main(["check", str(dataset)]) == 0
+    finally:
+        assert main(["export", str(dataset)]) == 0
+
+
+def test_webdataset_by_webdataset(dataset, records):
+    wds = pytest.importorskip("webdataset")
+    shards = sorted(map(str, (dataset / "export/webdataset").glob("*.tar")))
+    samples = list(wds.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("__key__", "png", "json", "txt"))
+    assert sorted(int(key) for key, *_ in samples) == list(records)
+    for key, image, about, caption in samples:
+        record = records[int(key)]
+        assert image.size == record.size and caption == record.layout.caption == about["caption"]
+        assert [(one["category"], *one["bbox"]) for one in about["objects"]] == [
+            pytest.approx(one) for one in annotations(record)
+        ]
+    assert all(member.mtime == 0 for shard in shards for member in tarfile.open(shard))
+
+
+def test_parquet_by_datasets(dataset, records, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    files = {name: str(dataset / f"export/parquet/data/{name}-*.parquet") for name in ("train", "validation")}
+    loaded = datasets.load_dataset("parquet", data_files=files, cache_dir=str(tmp_path))
+    assert isinstance(loaded["train"].features["image"], datasets.Image)
+    names = loaded["train"].features["objects"].feature["category"].names
+    rows = [row for split in loaded.values() for row in split]
+    assert sorted(int(row["key"]) for row in rows) == list(records)
+    for row in rows:
+        record = records[int(row["key"])]
+        assert (
+            row["image"].size == record.size and row["prompt"] == record.item.prompt and row["seed"] == record.item.seed
+        )
+        with Image.open(record.path) as painted:
+            assert np.array_equal(np.asarray(row["image"]), np.asarray(painted))
+        for one, (name, *box) in zip(row["objects"], annotations(record), strict=True):
+            assert names[one["category"]] == name and one["bbox"] == pytest.approx(box, rel=1e-5)
+
+
+def test_the_card(dataset, records):
+    import yaml
+
+    card = (dataset / "export/README.md").read_text()
+    head = yaml.safe_load(card.split("---")[1])
+    assert [one["split"] for one in head["configs"][0]["data_files"]] == ["train", "validation"]
+    assert f"| pictures | 8 ({sum(record.split == 'train' for record in records.values())} train" in card
+    assert "| model_hash |" in card and "Apache-2.0" in card and "| 256 x 256 |" in card and "█" in card
+    with Image.open(dataset / "export/contact_sheet.png") as sheet:
+        assert sheet.size[0] == 6 * 208 and sheet.size[1] > 2 * 208
+
+
+def test_an_export_again_leaves_other_folders_alone(dataset, tmp_path, capsys):
+    assert main(["export", str(dataset), "--format", "yolo"]) == 0
+    assert (dataset / "export/coco").is_dir()
+    (tmp_path / "mine.txt").write_text("mine")
+    assert main(["export", str(dataset), "--out", str(tmp_path)]) == 2 and "earlier export" in capsys.readouterr().err
+    assert main(["export", str(dataset), "--format", "tfrecord"]) == 2 and "choose from coco" in capsys.readouterr().err

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evaluators.detectors import check_detector
+from evaluators.detectors.draft import FOLDERS, WEIGHTS, DraftDetector
+from instdiff.errors import BadInput
+from instdiff.model.detector import DenseDetector
+from instdiff.training.draft.catalogue import THINGS
+
+
+@pytest.fixture(scope="module", params=FOLDERS)
+def bundled(request):
+    return DraftDetector(request.param)
+
+
+@pytest.mark.parametrize(
+    ("words", "category"),
+    [
+        ("cat", "cat"),
+        ("Sofa", "couch"),
+        ("sofas", "couch"),
+        ("kitten", "cat"),
+        ("puppies", "dog"),
+        ("people", "person"),
+        ("potted_plant", "potted plant"),
+        ("teddy bear", "teddy bear"),
+        ("bear", "bear"),
+        ("a plush red couch", "couch"),
+        ("two orange cats", "cat"),
+        ("an orange", "orange"),
+        ("the dog with a red ball", "dog"),
+        ("a bowl of apples", "bowl"),
+        ("street lamp", "street lamp"),
+        ("floor lamp", "lamp"),
+        ("desk calendar", None),  # known, but no desk
+        ("kangaroo", None),
+        ("kitchen", None),
+        ("cat burglar's loot", None),
+        ("", None),
+        ("the", None),
+    ],
+)
+def test_canonical(bundled, words, category):
+    assert bundled.canonical(words) == category
+    assert bundled.knows(words) is (category is not None)
+
+
+def test_every_category_is_its_own_word(bundled):
+    assert bundled.categories == tuple(THINGS) and len(THINGS) >= 150
+    assert [bundled.canonical(name) for name in bundled.categories] == list(bundled.categories)
+
+
+@pytest.mark.parametrize("folder", FOLDERS.values())
+def test_bundled_weights_are_small_and_plain(folder):
+    assert (WEIGHTS / folder / "diffusion_pytorch_model.safetensors").stat().st_size <= 4_500_000
+
+
+def test_the_judge_is_another_model_and_does_not_steer():
+    loop, judge = (DraftDetector(name).model for name in ("draft", "judge"))
+    assert loop.config.channels != judge.config.channels
+    with pytest.raises(BadInput, match="judge scores benchmarks"):
+        check_detector("judge")
+
+
+def red_disc(size=(256, 256), centre=(0.4, 0.6), radius=0.2):
+    """A red ball with a highlight on a pale ground."""
+    width, height = size
+    y, x = np.mgrid[0:height, 0:width]
+    x = (x + 0.5) / width - centre[0]
+    y = (y + 0.5) / height - centre[1]
+    image = np.full((height, width, 3), (205, 222, 235), np.uint8)
+    image[x**2 + y**2 <= radius**2] = (214, 34, 40)
+    image[(x + radius / 3) ** 2 + (y + radius / 3) ** 2 <= (radius / 5) ** 2] = (250, 225, 225)
+    return Image.fromarray(image)
+
+
+def test_pictures_of_any_size_give_fractions(bundled):
+    """What is seen on a picture is seen at the same fractions when it is stretched."""
+    vocabulary = list(bundled.categories)
+    square, wide = bundled.detect([red_disc(), red_disc((640, 320)).convert("RGBA")], vocabulary)
+    assert square and wide and square[0].category == wide[0].category
+    assert square[0].box.iou(wide[0].box) > 0.8
+    assert square[0].box.iou(type(square[0].box)(x0=0.2, y0=0.4, x1=0.6, y1=0.8)) > 0.5
+    assert [one.score for one in square] == sorted((one.score for one in square), reverse=True)
+
+
+def test_only_what_is_asked_for(bundled):
+    seen = bundled.detect([red_disc()], list(bundled.categories))[0]
+    assert seen
+    first = seen[0].category
+    others = [name for name in bundled.categories if name != first]
+    assert bundled.detect([red_disc()], [f"a big {first}"])[0] == [one for one in seen if one.category == first]
+    assert first not in {one.category for one in bundled.detect([red_disc()], others)[0]}
+    assert bundled.detect([red_disc()], []) == [[]]
+    assert bundled.detect([], [first]) == []
+
+
+def test_more_pictures_than_a_batch(tmp_path):
+    DenseDetector(categories=("ball",), channels=(4, 4, 8, 8, 8), head_channels=8, score_threshold=0.0).save_pretrained(
+        tmp_path
+    )
+    detector = DraftDetector(folder=tmp_path)
+    seen = detector.detect([red_disc()] * 17 + [Image.new("RGB", (60, 40))], ["balls"])
+    assert len(seen) == 18 and seen[0]
+    # Arithmetic in batches of other sizes may round differently.
+    first, last = (torch.tensor([[one.score, *one.box.xyxy] for one in found]) for found in (seen[0], seen[16]))
+    assert torch.allclose(first, last, atol=1e-4)

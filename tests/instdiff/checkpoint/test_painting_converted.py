@@ -1,0 +1,55 @@
+"""The engine finds converted models, and reads what they say of themselves."""
+
+import json
+
+import pytest
+from golden_checkpoint import convert, mini_content, save
+
+from instdiff.engine import engine_info
+from instdiff.errors import BadInput
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("converted")
+    save(mini_content(), folder / "mini.pth")
+    return convert(folder / "mini.pth", folder / "mini")
+
+
+def test_sd15_is_found_in_the_models_folder_and_in_the_hugging_face_cache(mini, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(
+        BadInput, match="python -m instdiff.checkpoint instancediffusion_sd15.pth --stock .* --out models/"
+    ):
+        engine_info("sd15")
+    cached = tmp_path / "hub" / "models--someone--instancediffusion-sd15" / "snapshots" / "0"
+    cached.parent.mkdir(parents=True)
+    cached.symlink_to(mini)
+    assert engine_info("sd15").folder == cached
+    monkeypatch.setenv("INSTDIFF_MODELS", str(tmp_path / "own"))
+    assert engine_info("sd15").folder == cached
+    convert(mini, tmp_path / "own" / "instancediffusion-sd15")
+    assert engine_info("sd15").folder == tmp_path / "own" / "instancediffusion-sd15"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("{", "damaged"), ('{"native_size": 3}', "damaged"), ('{"defaults": {"alpha": 9}}', "alpha"), ("[]", "damaged")],
+)
+def test_a_folder_says_its_own_defaults(tmp_path, text, word):
+    (tmp_path / "model_index.json").write_text("{}")
+    assert engine_info(str(tmp_path)).native_size == (512, 512)
+    said = {"native_size": [768, 640], "max_side": 1024, "defaults": {"num_inference_steps": 7}}
+    (tmp_path / "engine.json").write_text(json.dumps(said))
+    info = engine_info(str(tmp_path))
+    assert (info.native_size, info.max_side, info.defaults.num_inference_steps) == ((768, 640), 1024, 7)
+    assert (info.defaults.guidance_scale, info.defaults.mis) == (7.5, 0.36)  # what it does not say
+    (tmp_path / "model_index.json").write_text('{"num_inference_steps": 9}')
+    assert engine_info(str(tmp_path)).defaults.num_inference_steps == 9
+    (tmp_path / "engine.json").write_text(text)
+    with pytest.raises(BadInput, match=word):
+        engine_info(str(tmp_path))
+    (tmp_path / "engine.json").unlink()
+    (tmp_path / "model_index.json").write_text(text.replace('{"defaults": {"alpha": 9}}', '{"alpha": 9}'))
+    with pytest.raises(BadInput, match=word):
+        engine_info(str(tmp_path))

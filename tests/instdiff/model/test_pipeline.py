@@ -1,0 +1,343 @@
+"""The pipeline's promises, on a tiny model with random weights."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    KDPM2AncestralDiscreteScheduler,
+    LCMScheduler,
+    TCDScheduler,
+)
+from golden_figures import plms
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point
+from instdiff.engine import engine_info
+from instdiff.model.unet import InstanceUNet
+from instdiff.model.unifusion import UniFusion
+from instdiff.render_settings import ModelDefaults
+from instdiff.training.draft.captions import train_tokenizer
+
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(["a red cat and two dogs", "a car on a street"] * 20, 700)
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    pipe = InstanceDiffusionPipeline(
+        vae=AutoencoderKL(
+            block_out_channels=(32, 32), down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2
+        ),
+        text_encoder=CLIPTextModel(text).eval(),
+        tokenizer=tokenizer,
+        unet=InstanceUNet(
+            block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, attention_heads=2, cross_attention_dim=32
+        ),
+        unifusion=UniFusion(text_dim=32, out_dim=32, mid_dim=16, seg_size=64, convnext_dims=(8, 8, 8, 8), convnext_depths=(1, 1, 1, 1)),
+        scheduler=plms(),
+    )  # fmt: skip
+    for name, parameter in pipe.unet.named_parameters():
+        if name.endswith(("alpha_attn", "alpha_dense")):
+            parameter.data.fill_(1.0)  # with the gates closed no layout would change anything
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def layout(caption="a red cat", left=0.1, **fields):
+    cat = Instance(caption="a cat", box=Box(x0=left, y0=0.2, x1=left + 0.4, y1=0.7))
+    dog = Instance(caption="a dog", box=Box(x0=0.5, y0=0.5, x1=0.9, y1=0.9))
+    return Layout(width=64, height=64, caption=caption, instances=[cat, dog], **fields)
+
+
+def paint(pipe, layouts, seed=0, **options):
+    options = {"num_inference_steps": STEPS, "output_type": "latent", "mis": 0.5, **options}
+    count = len(layouts) if isinstance(layouts, list) else options.get("num_images_per_layout", 1)
+    generators = [torch.Generator().manual_seed(seed + k) for k in range(count)]
+    return pipe(layouts, generator=generators, **options).images
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_another(pipeline):
+    first = paint(pipeline, layout())
+    assert torch.equal(first, paint(pipeline, layout()))
+    assert not torch.allclose(first, paint(pipeline, layout(), seed=5))
+
+
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        ({"caption": "a car"}, {}),
+        ({"left": 0.3}, {}),
+        ({"negative_caption": "dogs"}, {}),
+        ({}, {"guidance_scale": 2.0}),
+        ({}, {"alpha": 0.25}),
+        ({}, {"mis": 0.0}),
+    ],
+)
+def test_everything_that_is_asked_for_changes_the_picture(pipeline, change, options):
+    assert not torch.allclose(paint(pipeline, layout()), paint(pipeline, layout(**change), **options), atol=1e-5)
+
+
+def test_different_layouts_in_one_batch_are_painted_as_alone(pipeline):
+    layouts = [layout(), layout("a car on a street", left=0.4), Layout(width=64, height=64, caption="a street")]
+    together = paint(pipeline, layouts)
+    for k, one in enumerate(layouts):
+        assert torch.allclose(together[k : k + 1], paint(pipeline, one, seed=k), atol=1e-4)
+
+
+@pytest.mark.parametrize("scheduler", [DDIMScheduler, EulerDiscreteScheduler])
+def test_other_schedulers_work(pipeline, scheduler):
+    before = pipeline.scheduler
+    try:
+        pipeline.scheduler = scheduler.from_config(before.config)
+        found = paint(pipeline, layout())
+    finally:
+        pipeline.scheduler = before
+    assert torch.isfinite(found).all()
+    assert not torch.allclose(found, paint(pipeline, layout()))
+
+
+STOCHASTIC = {
+    "euler ancestral": (EulerAncestralDiscreteScheduler, {}, {}),
+    "ddpm": (DDPMScheduler, {"clip_sample": False}, {}),
+    "lcm": (LCMScheduler, {}, {}),
+    "tcd": (TCDScheduler, {}, {}),
+    "kdpm2 ancestral": (KDPM2AncestralDiscreteScheduler, {}, {}),
+    "sde-dpm++": (DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}, {}),
+    "ddim with eta": (DDIMScheduler, {"clip_sample": False}, {"eta": 1.0}),
+}
+
+
+@pytest.mark.parametrize("name", STOCHASTIC)
+def test_the_noise_of_stochastic_schedulers_is_the_generators_too(pipeline, name):
+    kind, config, options = STOCHASTIC[name]
+    options = {**options, "scheduler": kind.from_config(pipeline.scheduler.config, **config)}
+    start = pipeline.noise((64, 64), torch.Generator().manual_seed(9))  # so that only the noise of the steps differs
+    first = paint(pipeline, layout(), latents=start, **options)
+    torch.rand(3)  # torch's own generator has no say
+    assert torch.equal(first, paint(pipeline, layout(), latents=start, **options))
+    assert not torch.allclose(first, paint(pipeline, layout(), latents=start, seed=5, **options), atol=1e-3)
+
+    layouts = [layout(), layout("a car on a street", left=0.4), Layout(width=64, height=64, caption="a street")]
+    together = paint(pipeline, layouts, **options)
+    for k, one in enumerate(layouts):
+        assert torch.allclose(together[k : k + 1], paint(pipeline, one, seed=k, **options), atol=1e-3)
+
+
+def test_one_generator_gives_each_picture_noise_of_its_own(pipeline):
+    ancestral = EulerAncestralDiscreteScheduler.from_config(pipeline.scheduler.config)
+    options = {"num_inference_steps": STEPS, "mis": 0.5, "output_type": "latent", "scheduler": ancestral}
+    start = pipeline.noise((64, 64), torch.Generator().manual_seed(9))
+
+    def paint_two(generator):
+        return pipeline([layout()] * 2, generator=generator, latents=start, **options).images
+
+    one, other = paint_two(torch.Generator().manual_seed(0))
+    assert not torch.allclose(one, other, atol=1e-3)
+    assert torch.equal(paint_two(torch.Generator().manual_seed(0)), torch.stack([one, other]))
+    torch.manual_seed(0)
+    without = paint_two(None)
+    torch.manual_seed(0)
+    assert torch.equal(paint_two(None), without)
+
+
+DEFAULTS = {
+    "num_inference_steps": 3, "guidance_scale": 2.0, "alpha": 0.5, "mis": 0.4, "noise_scale": 0.5, "native_size": (64, 32), "max_side": 64,
+}  # fmt: skip
+
+
+def save_and_load(pipe, folder):
+    pipe.save_pretrained(folder)
+    return InstanceDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+
+
+def load_what_an_older_version_wrote(pipe, folder):
+    """Its defaults are in a file beside the model, all but the scale of the noise."""
+    InstanceDiffusionPipeline(
+        **pipe.components | {"defaults": {"noise_scale": DEFAULTS["noise_scale"]}}
+    ).save_pretrained(folder)
+    settings = {name: DEFAULTS[name] for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
+    said = {"defaults": settings, "native_size": [64, 32], "max_side": 64}
+    (folder / "engine.json").write_text(json.dumps(said))
+    return InstanceDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda pipe, folder: pipe,
+        lambda pipe, folder: InstanceDiffusionPipeline.from_pipe(pipe),
+        lambda pipe, folder: InstanceDiffusionPipeline(**pipe.components),
+        lambda pipe, folder: InstanceDiffusionPipeline(**pipe.components, **pipe.parameters),
+        save_and_load,
+        load_what_an_older_version_wrote,
+        lambda pipe, folder: save_and_load(load_what_an_older_version_wrote(pipe, folder / "old"), folder / "new"),
+    ],
+    ids=["itself", "from_pipe", "components", "parameters", "saved", "older folder", "older folder, saved"],
+)
+def test_a_model_keeps_its_own_defaults(pipeline, tmp_path, make):
+    found = make(InstanceDiffusionPipeline(**pipeline.components, **DEFAULTS), tmp_path)
+    found.set_progress_bar_config(disable=True)
+    assert found.defaults == ModelDefaults(**DEFAULTS)
+    steps = []
+    options = {
+        "output_type": "latent",
+        "callback_on_step_end": lambda pipe, step, timestep, tensors: steps.append(step),
+    }
+    painted = found(layout(), generator=torch.Generator().manual_seed(0), **options).images
+    assert steps == [0, 1, 2]
+    told = {name: DEFAULTS[name] for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
+    assert torch.equal(paint(found, layout(), **told), painted)
+    for name, value in {"num_inference_steps": 2, "guidance_scale": 1.0, "alpha": 0.0, "mis": 0.0}.items():
+        assert not torch.allclose(
+            paint(found, layout(), **told | {name: value}), painted, atol=1e-5
+        )  # what is asked for wins
+    assert InstanceDiffusionPipeline(**found.components, alpha=0.0).defaults == ModelDefaults(
+        **DEFAULTS | {"alpha": 0.0}
+    )
+    assert found.defaults.alpha == 0.5
+
+
+def test_a_model_that_says_nothing_paints_as_the_published_one(pipeline, tmp_path):
+    published = ModelDefaults(num_inference_steps=50, guidance_scale=7.5, alpha=0.8, mis=0.36)
+    assert pipeline.defaults == published
+    assert save_and_load(pipeline, tmp_path).defaults == published
+    assert engine_info(str(tmp_path)).defaults == published.settings
+    with pytest.raises(BadInput, match="alpha"):
+        InstanceDiffusionPipeline(**pipeline.components, alpha=2.0)
+
+
+def test_saved_and_loaded_it_paints_the_same(pipeline, tmp_path):
+    pipeline.save_pretrained(tmp_path)
+    loaded = InstanceDiffusionPipeline.from_pretrained(tmp_path, local_files_only=True)
+    loaded.set_progress_bar_config(disable=True)
+    # Weights that are mapped from a file lie elsewhere in memory, and vector code may round differently there.
+    assert torch.allclose(paint(loaded, layout()), paint(pipeline, layout()), atol=1e-4)
+    assert not list(tmp_path.rglob("*.bin"))
+
+
+def test_callback_sees_every_step_and_may_change_the_latents(pipeline):
+    steps = []
+
+    def watch(pipe, step, timestep, tensors):
+        steps.append(step)
+        return {"latents": torch.zeros_like(tensors["latents"])} if step == STEPS - 1 else tensors
+
+    assert not paint(pipeline, layout(), callback_on_step_end=watch).any()
+    assert steps == list(range(STEPS))
+
+
+def test_latents_may_be_given(pipeline):
+    latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(paint(pipeline, layout(), latents=latents), paint(pipeline, layout()))
+
+
+def test_layouts_that_start_from_the_same_noise_differ_in_what_was_changed(pipeline):
+    """One call with the noise of one picture: each layout is painted from it, as alone."""
+    noise = pipeline.noise((64, 64), torch.Generator().manual_seed(0))
+    layouts = [layout(), layout(left=0.3), layout()]
+    first, moved, same = paint(pipeline, layouts, latents=noise)
+    assert torch.allclose(first, same, atol=1e-5) and not torch.allclose(first, moved, atol=1e-5)
+    assert torch.allclose(paint(pipeline, layout(left=0.3), latents=noise)[0], moved, atol=1e-4)
+    assert torch.equal(paint(pipeline, layout(), latents=noise), paint(pipeline, layout()))  # what a generator draws
+
+
+def test_a_model_may_start_from_less_noise(pipeline, tmp_path):
+    latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    calmer = InstanceDiffusionPipeline(**pipeline.components, noise_scale=0.5)
+    calmer.set_progress_bar_config(disable=True)
+    assert torch.equal(paint(calmer, layout()), paint(pipeline, layout(), latents=latents / 2))
+    calmer.save_pretrained(tmp_path)
+    assert InstanceDiffusionPipeline.from_pretrained(tmp_path, local_files_only=True).config.noise_scale == 0.5
+    assert pipeline.defaults.noise_scale == 1.0
+
+
+def test_parts_of_things_are_instances_like_any_other(pipeline):
+    """A layout may be painted again from the same noise with parts added, as boxes or points."""
+    whole = layout()
+    latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    parts = [
+        Instance(caption="a red ear", point=Point(x=0.2, y=0.25)),
+        Instance(caption="a nose", box=Box(x0=0.2, y0=0.3, x1=0.3, y1=0.4)),
+    ]
+    with_parts = Layout(width=64, height=64, caption=whole.caption, instances=[*whole.instances, *parts])
+    first, second = (paint(pipeline, each, latents=latents) for each in (whole, with_parts))
+    assert torch.isfinite(second).all()
+    assert not torch.allclose(first, second, atol=1e-5)
+
+
+def test_small_batches_paint_the_same(pipeline):
+    assert torch.allclose(paint(pipeline, layout(), max_batch=2), paint(pipeline, layout()), atol=1e-4)
+
+
+def test_models_are_fetched_before_they_are_used(pipeline):
+    """Under model offload every way into a model goes through its hook."""
+    fetched = []
+
+    class Hook(ModelHook):
+        def pre_forward(self, module, *args, **kwargs):
+            fetched.append(type(module).__name__)
+            return args, kwargs
+
+    models = [pipeline.text_encoder, pipeline.unifusion, pipeline.unet]
+    for model in models:
+        add_hook_to_module(model, Hook())
+    try:
+        paint(pipeline, layout(), num_inference_steps=1, mis=0.0, guidance_scale=1.0, output_type="latent")
+    finally:
+        for model in models:
+            remove_hook_from_module(model)
+    # Two sets of tokens (the layout's and the negative's); the UNet once for its memories, once for the step.
+    assert fetched == ["CLIPTextModel", "UniFusion", "UniFusion", "InstanceUNet", "InstanceUNet"]
+
+
+def test_the_blocks_can_be_compiled(pipeline):
+    expected = paint(pipeline, layout(), num_inference_steps=1)
+    compiled = copy.copy(pipeline)
+    compiled.unet = copy.deepcopy(pipeline.unet)
+    compiled.unet.compile_repeated_blocks(fullgraph=True, backend="aot_eager")
+    assert torch.allclose(paint(compiled, layout(), num_inference_steps=1), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("output_type", "kind", "shape"), [("np", np.ndarray, (2, 64, 64, 3)), ("pt", torch.Tensor, (2, 3, 64, 64))]
+)
+def test_output_types(pipeline, output_type, kind, shape):
+    images = paint(pipeline, layout(), output_type=output_type, num_images_per_layout=2)
+    assert isinstance(images, kind) and images.shape == shape
+
+
+def test_pictures_are_pil_by_default(pipeline):
+    image = pipeline(layout(), num_inference_steps=1).images[0]
+    assert image.size == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("layouts", "options", "field"),
+    [
+        ([layout(), Layout(width=128, height=64, caption="")], {}, "layouts"),
+        ([], {}, "layouts"),
+        (Layout(width=65, height=64, caption=""), {}, "size"),
+        (layout(), {"latents": torch.zeros(1, 4, 8, 8)}, "latents"),
+        ([layout()] * 3, {"latents": torch.zeros(2, 4, 32, 32)}, "latents"),
+        ([layout()] * 3, {"generator": [torch.Generator(), torch.Generator()]}, "generator"),
+    ],
+)
+def test_what_cannot_be_painted_is_refused(pipeline, layouts, options, field):
+    with pytest.raises(BadInput) as error:
+        pipeline(layouts, **options)
+    assert error.value.field == field

@@ -1,0 +1,190 @@
+"""PLMS, the alpha schedule and the Multi-Instance Sampler against the reference's trajectories."""
+
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+)
+from golden_figures import figures, plms, small_grounding, small_models, tensors
+
+from instdiff.model.sampler import Condition, alpha_schedule, sample, step_numbers
+from instdiff.model.unet import InstanceUNet
+
+TOLERANCE = 5e-3
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in figures("alpha_generator")["cases"] if c["type"] and c["type"][1] == 0 and "alphas" in c]
+)
+def test_alpha_schedule_equals_the_reference(case):
+    assert alpha_schedule(case["length"], case["type"][0]) == case["alphas"]
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "steps", "expected"),
+    [(4, 4, [0, 1, 2, 3]), (5, 4, [0, 0, 1, 2, 3]), (6, 3, [0, 0, 1, 1, 2, 2]), (2, 1, [0, 0])],
+)
+def test_step_numbers(evaluations, steps, expected):
+    assert step_numbers(evaluations, steps) == expected
+
+
+class SeededLater(EulerDiscreteScheduler):
+    """Takes no generator but a seed, for noise that it makes at its first step; as `DPMSolverSDEScheduler` does."""
+
+    noise_sampler_seed = None
+
+    def step(self, model_output, timestep, sample, return_dict=True):
+        noise = torch.randn(sample.shape, generator=torch.Generator().manual_seed(self.noise_sampler_seed))
+        return (super().step(model_output, timestep, sample, return_dict=False)[0] + noise,)
+
+
+@torch.no_grad()
+def run(mode="box", steps=10, mis=0.0, guidance=7.5, alpha=0.8):
+    """The trajectory of the golden run: per step, the latents of every branch; and the final latent."""
+    golden = tensors("sampler_small")
+    unet, unifusion = small_models()
+    whole = small_grounding(mode).pick(0)
+
+    def condition(text, grounding):
+        return Condition(text, unifusion(grounding), grounding.regions, None)
+
+    conditions = [condition(golden["context"], whole)]
+    conditions += [condition(golden["instance_contexts"][i], whole.pick(0, i)) for i in range(3)]
+    trajectory = []
+    final = sample(
+        unet, plms(), golden["x_T"], [conditions], [condition(golden["uc"], whole.null())], steps, guidance, alpha, mis,
+        on_step=lambda step, timestep, layouts: trajectory.append([b.latents.clone() for b in layouts[0]]),
+    )  # fmt: skip
+    return trajectory, final
+
+
+def difference(found, name):
+    return (found - tensors("sampler_small")[name]).abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("plain.s10", {}), ("plain_nocfg_noalpha.s10", {"guidance": 1.0, "alpha": 1.0})]
+)
+def test_plms_trajectory_equals_the_reference(name, options):
+    trajectory, final = run(**options)
+    assert difference(torch.cat([branches[0] for branches in trajectory]), f"{name}.x") <= TOLERANCE
+    assert difference(final, f"{name}.final") <= TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "apart"),
+    [
+        ("mis036.s10", {"mis": 0.36}, 3),
+        ("mis020.s10", {"mis": 0.2}, 2),
+        ("mis036_mask.s10", {"mis": 0.36, "mode": "mask"}, 3),
+    ],
+)
+def test_multi_instance_trajectory_equals_the_reference(name, options, apart):
+    trajectory, final = run(**options)
+    for branch in range(4):
+        found = torch.cat([branches[branch] for branches in trajectory[:apart]])
+        assert difference(found, f"{name}.input{branch}.x") <= TOLERANCE
+    assert difference(torch.cat(trajectory[apart - 1]).mean(0, keepdim=True), f"{name}.merged") <= TOLERANCE
+    assert difference(torch.cat([branches[0] for branches in trajectory[apart:]]), f"{name}.x") <= TOLERANCE
+    assert difference(final, f"{name}.final") <= TOLERANCE
+
+
+def test_nearly_all_steps_apart_still_merges():
+    """The reference returned the last instance's latent when no step was left after the first phase."""
+    trajectory, final = run(steps=2, mis=0.99)
+    assert len(trajectory[0]) == 4
+    assert len(trajectory[1]) == 1
+    assert torch.equal(final, trajectory[1][0])
+
+
+@pytest.mark.parametrize("scheduler", [plms, EulerDiscreteScheduler, DPMSolverMultistepScheduler, DDIMScheduler])
+def test_the_loop_never_waits_for_the_device(scheduler):
+    """Tensors on the meta device have no numbers: whatever asks for one fails."""
+    with torch.device("meta"):
+        unet = InstanceUNet(
+            block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, cross_attention_dim=16
+        )
+        text = torch.zeros(1, 77, 16)
+        tokens = torch.zeros(1, 9, 16)
+        regions = torch.zeros(1, 2, 32, 32, dtype=torch.bool)
+        noise = torch.zeros(1, 4, 8, 8)
+    conditions = [[Condition(text, tokens, regions, None) for _ in range(3)]]
+    assert sample(
+        unet, scheduler(), noise, conditions, [Condition(text, tokens, regions, None)], 3, 7.5, 0.5, 0.4
+    ).is_meta
+
+
+@pytest.mark.parametrize("max_batch", [1, 3])
+@torch.no_grad()
+def test_small_batches_and_equal_rows_change_nothing(max_batch):
+    """Two pictures of one layout share their conditions; at the first step the branches of each share their latents
+    too.
+    """
+    torch.manual_seed(0)
+    unet = InstanceUNet(
+        block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, cross_attention_dim=16
+    ).eval()
+
+    def make():
+        return Condition(
+            torch.randn(1, 77, 16), torch.randn(1, 9, 16), torch.zeros(1, 2, 32, 32, dtype=torch.bool), None
+        )
+
+    conditions = [make(), make(), make()]
+    negative = make()
+    noise = torch.randn(2, 4, 8, 8)
+    sizes = []
+    unet.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+
+    def paint(**options):
+        sizes.clear()
+        return sample(unet, plms(), noise, [conditions] * 2, [negative] * 2, 4, 7.5, 0.8, 0.5, **options)
+
+    together = paint()
+    assert sizes == [8, 12, 12, 4, 4]  # 2 (3 + 1) rows, then 2 (3 + 3) while apart, then 2 (1 + 1)
+    assert (paint(max_batch=max_batch) - together).abs().max() <= 1e-4
+    assert max(sizes) == max_batch and sum(sizes) == 40
+    alone = sample(unet, plms(), noise[1:], [conditions], [negative], 4, 7.5, 0.8, 0.5)
+    assert (alone - together[1:]).abs().max() <= 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "scheduler", [EulerAncestralDiscreteScheduler, SeededLater], ids=["generator", "noise sampler"]
+)
+def test_all_branches_of_a_picture_get_the_same_noise(scheduler):
+    """Noise of its own for each branch would be weaker in the mean that they are merged to."""
+    unet = InstanceUNet(
+        block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, cross_attention_dim=16
+    ).eval()
+    text = torch.randn(1, 77, 16)
+    tokens = torch.randn(1, 9, 16)
+    regions = torch.zeros(1, 2, 32, 32, dtype=torch.bool)
+    condition = Condition(text, tokens, regions, None)
+    trajectory = []
+
+    def paint(seed):
+        trajectory.clear()
+        sample(
+            unet, scheduler(), torch.ones(2, 4, 8, 8), [[condition] * 3] * 2, [condition] * 2, 4, 7.5, 0.8, 0.8,
+            generators=[torch.Generator().manual_seed(seed + k) for k in range(2)],
+            on_step=lambda step, timestep, layouts: trajectory.append([[b.latents for b in branches] for branches in layouts]),
+        )  # fmt: skip
+        return trajectory[2]
+
+    (first, *others), (other_picture, *_) = paint(0)
+    assert len(others) == 2 and all(torch.allclose(first, other, atol=1e-5) for other in others)
+    assert not torch.allclose(first, other_picture, atol=1e-2)
+    assert torch.allclose(paint(1)[0][0], other_picture, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "mis"), [("plain.s50", 0.0), ("mis036.s50", 0.36), ("mis020.s50", 0.2)])
+def test_fifty_steps_equal_the_reference(name, mis):
+    trajectory, final = run(steps=50, mis=mis)
+    if mis:
+        assert difference(torch.cat(trajectory[int(50 * mis) - 1]).mean(0, keepdim=True), f"{name}.merged") <= TOLERANCE
+    assert difference(final, f"{name}.final") <= TOLERANCE

@@ -1,0 +1,44 @@
+"""Latents that are noised and painted again: what a perfect painter gives back, and what guidance does to others."""
+
+import torch
+
+from instdiff.layout import Box, Instance, Layout
+from instdiff.model.grounding import Grounding, place_grounding
+from instdiff.training.draft.autoencoder import GUIDANCE, STEPS, paint
+from instdiff.training.draft.painter import noise_scheduler
+
+CLEAN = torch.linspace(-1, 1, 2 * 4 * 16 * 16).view(2, 4, 16, 16)
+DOG = Instance(caption="a dog", box=Box(x0=0.1, y0=0.1, x1=0.6, y1=0.6))
+LAYOUTS = [Layout(width=256, height=256, caption=words, instances=(DOG,)) for words in ("a dog", "a dog in a park")]
+
+
+class PainterDouble:
+    """Gives back ``told`` where it is told something, and ``free`` where not; keeps what it was asked."""
+
+    def __init__(self, told: torch.Tensor, free: torch.Tensor):
+        self.told = told
+        self.free = free
+        self.asked = []
+
+    def __call__(self, noisy, timesteps, captions, grounding, phrases):
+        assert bool(grounding.used.any()) == any(captions) == any(phrases)
+        self.asked.append((int(timesteps[0]), any(captions)))
+        return (self.told if any(captions) else self.free), None
+
+
+def painted(painter):
+    grounding = Grounding.cat([place_grounding(layout, 0, 128, 12) for layout in LAYOUTS])
+    noise = torch.randn(CLEAN.shape, generator=torch.Generator().manual_seed(0))
+    return paint(painter, noise_scheduler(), CLEAN, LAYOUTS, grounding, 600, noise)
+
+
+def test_a_perfect_painter_gives_the_picture_back():
+    painter = PainterDouble(CLEAN, CLEAN)
+    assert torch.equal(painted(painter), CLEAN)
+    assert [time for time, told in painter.asked if told] == [600, 500, 400, 300, 200, 100] and len(
+        painter.asked
+    ) == 2 * STEPS
+
+
+def test_guidance_leads_away_from_what_is_untold():
+    assert torch.allclose(painted(PainterDouble(CLEAN, 0 * CLEAN)), GUIDANCE * CLEAN)

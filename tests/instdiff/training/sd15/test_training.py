@@ -1,0 +1,341 @@
+"""Training on pictures of one's own, in this process: examples, what is dropped, what learns, what goes on."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from PIL import Image
+from scale_inputs import COLOURS, make_model, make_pictures, recipe_fields
+from transformers import ConvNextConfig, ConvNextModel
+
+from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point
+from instdiff.engine import engine_info, load_engine
+from instdiff.layout import Mask, Scribble
+from instdiff.model.grounding import Modes
+from instdiff.render_settings import RenderSettings
+from instdiff.train import main
+from instdiff.training.sd15.examples import Crop, Examples, Shapes, collate, draw_modes, positions, told
+from instdiff.training.sd15.model import Learner, Teacher, begin_with, error
+from instdiff.training.sd15.recipe import Recipe
+from instdiff.training.sd15.training import Training, train
+
+SHAPES = Shapes(side=64, latents=(4, 16, 16), seg_size=64, timesteps=1000)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """A folder with a tiny model and six pictures."""
+    folder = make_pictures(tmp_path_factory.mktemp("scale") / "all")
+    make_model(folder / "start")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def alone():
+    """Each test begins without the state that accelerate keeps in a process."""
+    AcceleratorState._reset_state(True)
+
+
+def recipe(inputs, **changes):
+    return Recipe.parse(recipe_fields(inputs, **changes))
+
+
+def log(out):
+    return {line["step"]: line["loss"] for line in map(json.loads, (out / "log.jsonl").read_text().splitlines())}
+
+
+# A picture of 200 x 100 pixels: the square in its middle begins at x = 50.
+MASK = np.zeros((100, 200), bool)
+MASK[10:60, 60:90] = True
+
+
+@pytest.mark.parametrize(
+    ("place", "flip", "expected"),
+    [
+        ({"box": Box(x0=0.3, y0=0.1, x1=0.45, y1=0.6)}, False, {"box": (0.1, 0.1, 0.4, 0.6)}),
+        ({"box": Box(x0=0.3, y0=0.1, x1=0.45, y1=0.6)}, True, {"box": (0.6, 0.1, 0.9, 0.6)}),
+        ({"box": Box(x0=0.0, y0=0.0, x1=0.5, y1=1.0)}, False, {"box": (0.0, 0.0, 0.5, 1.0)}),
+        ({"box": Box(x0=0.0, y0=0.0, x1=0.25, y1=1.0)}, False, None),
+        ({"box": Box(x0=0.3, y0=0.1, x1=0.34, y1=0.2)}, False, None),  # less than a hundredth of the square
+        ({"point": Point(x=0.35, y=0.5)}, False, {"point": (0.2, 0.5)}),
+        ({"point": Point(x=0.35, y=0.5)}, True, {"point": (0.8, 0.5)}),
+        ({"point": Point(x=0.1, y=0.5)}, False, None),
+        (
+            {"scribble": Scribble(points=(Point(x=0.1, y=0.5), Point(x=0.5, y=0.25)))},
+            False,
+            {"scribble": [(0.5, 0.25)]},
+        ),
+        ({"mask": Mask.from_array(MASK)}, False, {"mask": (0.1, 0.1, 0.4, 0.6)}),
+        ({"mask": Mask.from_array(MASK)}, True, {"mask": (0.6, 0.1, 0.9, 0.6)}),
+        ({"mask": Mask.from_array(MASK[::2, ::2])}, False, {"mask": (0.1, 0.1, 0.4, 0.6)}),  # stored at half the size
+    ],
+)
+def test_places_move_with_the_square(place, flip, expected):
+    found = Crop((200, 100), flip).instances([Instance(caption="a ball", **place)])
+    if expected is None:
+        assert found == []
+        return
+    [(kind, where)] = expected.items()
+    [one] = found
+    moved = getattr(one, kind)
+    if kind == "point":
+        assert (moved.x, moved.y) == pytest.approx(where)
+    elif kind == "scribble":
+        assert np.allclose([(p.x, p.y) for p in moved.points], where)
+    else:
+        assert (moved.box if kind == "mask" else moved).xyxy == pytest.approx(where)
+
+
+def test_what_is_in_the_box_is_still_in_the_box(inputs):
+    """The colour under the moved box, in the picture as the model sees it, is that of the caption."""
+    examples = Examples(recipe(inputs, drop_caption=0, drop_grounding=0), SHAPES)
+    seen = 0
+    for position in range(24):
+        one = examples[position]
+        if not one.grounding.has_box[0, 0]:
+            continue
+        x0, y0, x1, y1 = (one.grounding.box_xy[0, 0] * 64).tolist()
+        middle = one.pixels[0, :, int((y0 + y1) / 2), int((x0 + x1) / 2)]
+        corner = one.pixels[0, :, int(min(y1 + 3, 63)), int(max(x0 - 3, 0))]
+        colour = one.captions[0].split()[1]
+        assert middle.argmax() == COLOURS.index(colour) and middle.max() - middle.min() > 0.9 and corner.min() > 0.9
+        if one.grounding.segs[0, 0].any():
+            rows, columns = one.grounding.segs[0, 0].nonzero(as_tuple=True)
+            assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == pytest.approx(
+                [x0, y0, x1, y1], abs=1.5
+            )
+            seen += 1
+    assert seen
+
+
+def test_an_example_depends_on_its_position_alone(inputs):
+    forwards = Examples(recipe(inputs), SHAPES)
+    backwards = Examples(recipe(inputs), SHAPES)
+    first = [forwards[p] for p in range(12)]
+    second = [backwards[p] for p in reversed(range(12))][::-1]
+    for one, other in zip(first, second, strict=True):
+        assert (
+            torch.equal(one.noise, other.noise)
+            and torch.equal(one.pixels, other.pixels)
+            and one.captions == other.captions
+        )
+        assert torch.equal(one.grounding.segs, other.grounding.segs) and torch.equal(one.timesteps, other.timesteps)
+    assert not torch.equal(first[0].noise, Examples(recipe(inputs, seed=1), SHAPES)[0].noise)
+    assert len({int(e._index(p)) for e in [forwards] for p in range(6)}) == 6  # an epoch holds each picture once
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_processes_share_what_one_would_do(inputs, first):
+    alone = list(positions(first, recipe(inputs, batch=8), 1, 0))
+    parts = [list(positions(first, recipe(inputs, batch=2, accumulate=2), 2, rank)) for rank in (0, 1)]
+    steps = [sorted(sum(parts[0][i : i + 2] + parts[1][i : i + 2], [])) for i in range(0, len(parts[0]), 2)]
+    assert steps == alone and alone[0][0] == 8 * first
+
+
+def instance(**places):
+    return Instance(caption="a red ball", category="ball", **places)
+
+
+BOXED = instance(box=Box(x0=0.2, y0=0.2, x1=0.6, y1=0.6))
+MASKED = instance(mask=Mask.from_array(MASK[:, 50:150]))
+
+
+def test_kinds_of_place_are_dropped_as_published():
+    """Shares over many draws; the expected ones follow from 10% for each kind, 10% points alone, 10% masks without
+    scribbles.
+    """
+    rng = np.random.default_rng(0)
+    count = 4000
+    drawn = [draw_modes([BOXED, MASKED], rng) for _ in range(count)]
+    share = {
+        kind: sum(getattr(modes, kind) for modes in drawn) / count for kind in ("box", "point", "scribble", "mask")
+    }
+    expected = {
+        "mask": 0.9 * 0.9,
+        "box": 0.9 * (1 - 0.1 * 0.1),
+        "scribble": 0.9 * 0.9 * (1 - 0.1 * 0.9),
+        "point": 1 - 0.9 * 0.1**3,
+    }
+    assert share == pytest.approx(expected, abs=0.025)
+    assert all(modes.box and modes.point for modes in drawn if modes.mask)
+    assert all(any((m.box, m.point, m.scribble, m.mask)) for m in (draw_modes([BOXED], rng) for _ in range(count)))
+    assert not any(m.mask or m.scribble for m in (draw_modes([BOXED], rng) for _ in range(100)))
+
+
+def test_what_is_not_told_is_not_seen():
+    rng = np.random.default_rng(0)
+    points = told(MASKED, Modes(False, True, False, False), rng)
+    assert points.mask is points.box is points.scribble is None and points.point == MASKED.mask.box.centre
+    drawn = told(MASKED, Modes(False, False, True, False), rng)
+    assert drawn.mask is None and len(drawn.scribble.points) == 20
+    assert all(MASK[int(p.y * 100 + 0.5), int(p.x * 100 + 50.5)] for p in drawn.scribble.points)
+    dot = Point(x=0.1, y=0.1)
+    assert told(instance(scribble=Scribble(points=(dot,))), Modes(True, False, False, False), rng).point == dot
+
+
+@pytest.fixture(scope="module")
+def pipeline(inputs):
+    return InstanceDiffusionPipeline.from_pretrained(inputs / "start")
+
+
+def batch_of(inputs, **changes):
+    examples = Examples(recipe(inputs, drop_grounding=0, drop_caption=0, **changes), SHAPES)
+    return collate([examples[p] for p in range(6)])
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction"])
+def test_the_target_is_the_schedulers(inputs, pipeline, kind):
+    """From noisy latents and the right answer, the scheduler finds the clean latents."""
+    teacher = Teacher(pipeline)
+    teacher.scheduler.register_to_config(prediction_type=kind)
+    shown, target = teacher.lesson(batch := batch_of(inputs))
+    clean = pipeline.vae.encode(batch.pixels).latent_dist
+    clean = (clean.mean + clean.std * batch.spread) * pipeline.vae.config.scaling_factor
+    for row in range(6):
+        t = int(batch.timesteps[row])
+        found = teacher.scheduler.step(target[row : row + 1], t, shown["noisy"][row : row + 1]).pred_original_sample
+        assert torch.allclose(found, clean[row : row + 1], atol=1e-4 / float(teacher.scheduler.alphas_cumprod[t]))
+
+
+def test_only_the_added_blocks_learn(inputs, tmp_path):
+    train(recipe(inputs, out=tmp_path, steps=3, ema=0))
+    before, after = (
+        InstanceDiffusionPipeline.from_pretrained(folder) for folder in (inputs / "start", tmp_path / "model")
+    )
+    changed = {"unet": set(), "unifusion": set(), "vae": set(), "text_encoder": set()}
+    for part, names in changed.items():
+        old = getattr(before, part).state_dict()
+        new = getattr(after, part).state_dict()
+        names |= {name for name in old if not torch.equal(old[name], new[name])}
+    assert not changed["vae"] | changed["text_encoder"]
+    assert changed["unet"] and all(".fuser." in name or ".scaleu." in name for name in changed["unet"])
+    assert (
+        any("scaleu" in name for name in changed["unet"])
+        and {"tokenizers.box.0.weight", "null_place.box"} <= changed["unifusion"]
+    )
+    box = Instance(caption="a red box", box=Box(x0=0.2, y0=0.2, x1=0.6, y1=0.8))
+    painted = load_engine(str(tmp_path / "model")).render(
+        Layout(width=64, height=64, caption="a box", instances=[box]), RenderSettings()
+    )
+    assert isinstance(painted.images[0], Image.Image)
+
+
+def test_the_bundled_model_trains_on(inputs, tmp_path):
+    """Another autoencoder, a scheduler of clean latents, a place map, and attention by instance."""
+    draft = engine_info("draft").folder
+    train(recipe(inputs, model=draft, out=tmp_path, steps=2, size=64, ema=0))
+    assert all(0 < loss < 3 for loss in log(tmp_path).values())
+    before, after = (
+        InstanceDiffusionPipeline.from_pretrained(folder).unifusion.place_mapper
+        for folder in (draft, tmp_path / "model")
+    )
+    assert not torch.equal(before.out.weight, after.out.weight)
+    assert engine_info(str(tmp_path / "model")).defaults == engine_info("draft").defaults
+
+
+def test_it_learns(inputs, tmp_path):
+    """The error on noise it has seen often falls: 25 steps over the same six pictures."""
+    training = Training(recipe(inputs, out=tmp_path, batch=6, rate=5e-3, warmup=0, drop_caption=0, drop_grounding=0))
+    shown, target = training.teacher.lesson(batch_of(inputs))
+    losses = []
+    for _ in range(25):
+        training.optimizer.zero_grad()
+        loss = error(training.learner(**shown), target)
+        training.accelerator.backward(loss)
+        training.update()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_checkpointed_blocks_give_the_same_gradients_and_keep_less(inputs):
+    found = []
+    kept = []
+    for checkpointing in (False, True):
+        pipeline = InstanceDiffusionPipeline.from_pretrained(inputs / "start")
+        shown, target = Teacher(pipeline).lesson(batch_of(inputs))
+        learner = Learner(pipeline.unet, pipeline.unifusion, checkpointing)
+        held = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, held=held: held.append(t.numel()) or t, lambda t: t):
+            loss = error(learner(**shown), target)
+        kept.append(sum(held))
+        loss.backward()
+        found.append({name: p.grad for name, p in learner.trained().items()})
+    assert kept[1] < 0.5 * kept[0]
+    for name, gradient in found[0].items():
+        assert torch.allclose(gradient, found[1][name], atol=1e-7), name
+
+
+def test_reading_masks_begins_with_a_trained_convnext(inputs, tmp_path):
+    for name, width in (("fits", 8), ("other", 16)):
+        ConvNextModel(ConvNextConfig(hidden_sizes=[width, 8, 8, 8], depths=[1, 1, 1, 1])).save_pretrained(
+            tmp_path / name
+        )
+    wanted = ConvNextModel.from_pretrained(tmp_path / "fits").embeddings.patch_embeddings.weight
+    unifusion = InstanceDiffusionPipeline.from_pretrained(inputs / "start").unifusion
+    begin_with(unifusion, tmp_path / "fits")
+    assert torch.equal(unifusion.convnext.embeddings.patch_embeddings.weight, wanted)
+    for folder in ("other", "nowhere"):
+        with pytest.raises(BadInput) as caught:
+            begin_with(unifusion, tmp_path / folder)
+        assert caught.value.field == "convnext" and "\n" not in str(caught.value)
+
+
+def test_half_precision_trains(inputs, tmp_path):
+    train(recipe(inputs, out=tmp_path, steps=2, precision="bf16", gradient_checkpointing=True))
+    AcceleratorState._reset_state(True)
+    exact = Training(recipe(inputs, out=tmp_path / "exact"))
+    first = exact.gradients(exact.batches()).item()
+    assert log(tmp_path)[1] != first and log(tmp_path)[1] == pytest.approx(first, rel=0.02)
+
+
+def test_readers_beside_the_training_change_nothing(inputs, tmp_path):
+    for workers in (0, 2):
+        train(recipe(inputs, out=tmp_path / str(workers), steps=3, workers=workers))
+    assert log(tmp_path / "0") == pytest.approx(log(tmp_path / "2"), abs=1e-6)
+
+
+def test_goes_on_only_with_the_same_training(inputs, tmp_path):
+    train(recipe(inputs, out=tmp_path, steps=2))
+    for changes, field in [
+        ({}, "out"),
+        ({"resume": True, "seed": 3}, "resume"),
+        ({"resume": True, "batch": 4}, "resume"),
+    ]:
+        with pytest.raises(BadInput) as caught:
+            train(recipe(inputs, out=tmp_path, **changes))
+        assert caught.value.field == field
+    train(recipe(inputs, out=tmp_path, resume=True, batch=1, accumulate=2))  # as many pictures a step
+    assert sorted(log(tmp_path)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_picture_is_named(inputs, tmp_path, workers):
+    shutil.copytree(inputs / "pictures", tmp_path / "pictures")
+    (tmp_path / "pictures" / "3.png").write_bytes(b"no picture")
+    with pytest.raises(BadInput) as caught:
+        train(recipe(inputs, images=tmp_path / "pictures", out=tmp_path, workers=workers))
+    assert caught.value.field.endswith("3.png")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "field"),
+    [
+        ("--batch", "0", "batch"),
+        ("--batch", "many", "batch"),
+        ("--precision", "int8", "precision"),
+        ("--precision", "fp16", "precision"),  # which processors have not
+        ("--size", "65", "size"),
+        ("--model", "nowhere", "model"),
+        ("--annotations", "nowhere.json", "annotations"),
+        ("--images", ".", "images"),
+    ],
+)
+def test_bad_options_are_one_line(inputs, tmp_path, capsys, option, value, field):
+    fields = recipe_fields(inputs, out=tmp_path, resume=None, workers=0)
+    given = {f"--{name.replace('_', '-')}": str(v) for name, v in fields.items() if v is not None}
+    assert main(["sd15", *(word for pair in (given | {option: value}).items() for word in pair)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {field}: ") and said.count("\n") == 1

@@ -1,0 +1,137 @@
+import pytest
+
+from instdiff.world import knowledge
+from instdiff.world.knowledge import Setting, Thing
+
+COCO = (
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking"
+    " meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports"
+    " ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine"
+    " glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,hot"
+    " dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell"
+    " phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
+).split(",")
+
+
+def test_enough_is_known():
+    assert len(knowledge.things()) >= 400
+    assert len(knowledge.settings()) >= 60
+    assert len(COCO) == 80
+    assert set(COCO) <= set(knowledge.things())
+
+
+def test_tables_carry_things():
+    assert all(knowledge.things()[name].surface == 1 for name in knowledge.TABLES)
+
+
+def test_each_word_means_one_thing():
+    owner = {}
+    for thing in knowledge.things().values():
+        for word in (thing.name, *thing.synonyms, *thing.kinds):
+            assert word == word.lower().strip()
+            assert owner.setdefault(word, thing.name) == thing.name, word
+    for setting in knowledge.settings().values():
+        for word in (setting.name, *setting.synonyms):
+            assert owner.setdefault(word, setting.name) == setting.name, word
+            assert knowledge.nouns()[word].meaning is setting, word
+
+
+def test_each_setting_can_be_filled():
+    for setting in knowledge.settings().values():
+        categories = [option.category for option in setting.objects]
+        assert len(set(categories)) == len(categories), setting.name
+        assert set(categories) <= set(knowledge.things()), setting.name
+        assert all(1 <= option.count[0] <= option.count[1] for option in setting.objects)
+        assert sum(option.count[1] for option in setting.objects) >= 5 or setting.name == "aquarium", setting.name
+        assert setting.phrase.split()[0] in ("in", "on", "at", "by", "under"), setting.phrase
+
+
+@pytest.mark.parametrize(
+    ("smaller", "larger", "at_least", "at_most"),
+    [
+        ("mouse", "cat", 3, 8),
+        ("cat", "horse", 3, 6),
+        ("person", "giraffe", 2, 5),
+        ("cup", "table", 5, 15),
+        ("apple", "watermelon", 2, 5),
+        ("person", "bus", 3, 8),
+        ("ladybug", "butterfly", 5, 20),
+        ("book", "bookshelf", 4, 10),
+        ("car", "house", 2, 5),
+        ("house", "skyscraper", 5, 20),
+        ("violin", "piano", 2, 5),
+        ("tennis ball", "tennis racket", 4, 10),
+    ],
+)
+def test_real_sizes(smaller, larger, at_least, at_most):
+    small, large = ((w * h) ** 0.5 for w, h in map(knowledge.size_of, (smaller, larger)))
+    assert at_least <= large / small <= at_most
+
+
+@pytest.mark.parametrize(
+    ("word", "category", "plural"),
+    [
+        ("sofa", "couch", False),
+        ("mug", "cup", False),
+        ("mice", "mouse", True),
+        ("people", "person", True),
+        ("women", "person", True),
+        ("wolves", "wolf", True),
+        ("butterflies", "butterfly", True),
+        ("houseplants", "potted plant", True),
+        ("bookcases", "bookshelf", True),
+        ("smartphone", "cell phone", False),
+        ("puppies", "dog", True),
+        ("knives", "knife", True),
+        ("geese", "goose", True),
+        ("cacti", "cactus", True),
+        ("cactuses", "cactus", True),
+        ("leaves", "leaf", True),
+        ("policemen", "person", True),
+        ("chef", "person", False),
+        ("children", "person", True),
+        ("scarves", "scarf", True),
+        ("tomatoes", "tomato", True),
+        ("goldfish", "fish", False),
+        ("christmas trees", "tree", True),
+        ("desks", "desk", True),
+        ("hamburgers", "hamburger", True),
+        ("bookshelves", "bookshelf", True),
+    ],
+)
+def test_words(word, category, plural):
+    noun = knowledge.nouns()[word]
+    assert isinstance(noun.meaning, Thing)
+    assert (noun.meaning.name, noun.plural) == (category, plural)
+
+
+@pytest.mark.parametrize(
+    ("word", "setting"),
+    [
+        ("ocean", "sea"),
+        ("rainforest", "jungle"),
+        ("hospital room", "hospital"),
+        ("ski slope", "ski resort"),
+        ("pub", "bar"),
+    ],
+)
+def test_words_of_settings(word, setting):
+    meaning = knowledge.nouns()[word].meaning
+    assert isinstance(meaning, Setting)
+    assert meaning.name == setting
+
+
+@pytest.mark.parametrize(
+    ("singular", "plural"),
+    [
+        ("child", "children"),
+        ("postman", "postmen"),
+        ("human", "humans"),
+        ("grizzly wolf", "grizzly wolves"),
+        ("fox", "foxes"),
+        ("berry", "berries"),
+    ],
+)
+def test_plurals_and_back(singular, plural):
+    assert knowledge.plural_of(singular) == plural
+    assert knowledge.singular_of(plural) == singular
