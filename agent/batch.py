@@ -34,7 +34,7 @@ In the folder --out are then
 Evaluations read the manifests. The n-th prompt is painted with seed --seed + n. The same command goes on with what was stopped."""
 EXAMPLES = """examples:
   python -m agent.batch prompts.txt --rounds 3 --out outputs/batch
-  python -m evaluators gain outputs/batch"""
+  python -m agent.benchmarks gain --pictures outputs/batch"""
 
 
 def keep_runs(folder: Path, asked: Request) -> dict[str, Run]:
@@ -170,26 +170,59 @@ def run(args: argparse.Namespace) -> int:
     prompts = read_prompts(args.file)
     settings = RenderSettings.parse({"seed": args.seed, "num_images": args.images})
     from agent.benchmarks.showcase import shares
+
+    runs, failed = run_prompts(
+        prompts,
+        settings,
+        args.out,
+        planner=args.planner,
+        planner_url=args.planner_url,
+        engine=args.engine,
+        verifier=args.verifier,
+        rounds=args.rounds,
+    )
+    summary = {"out": str(args.out), "prompts": len(prompts), "failed": failed, **shares(runs)}
+    print(json.dumps(summary, indent=1, ensure_ascii=False))
+    return 0
+
+
+def run_prompts(
+    prompts: list[str],
+    settings: RenderSettings,
+    out: Path,
+    *,
+    planner: str,
+    planner_url: str | None,
+    engine: str,
+    verifier: str,
+    rounds: int,
+) -> tuple[list[Run], list[str]]:
+    """`run_all` with an agent of these names, which are checked before anything is loaded.
+
+    Raises:
+        BadInput: one of the names is not known, or none of the prompts can be planned.
+        ServiceError: a service that is needed failed; what is done stays.
+    """
     from agent.loop import Agent
     from evaluators.detectors import check_detector
     from instdiff.engine import engine_info, load_engine
 
-    engine_info(args.engine)
-    if args.verifier != "none":
-        check_detector(args.verifier)
-    names = {"planner": args.planner, "planner_url": args.planner_url, "verifier": args.verifier}
-    agent = Agent(engine=load_engine(args.engine), rounds=args.rounds, settings=settings, out=args.out / RUNS, **names)
-    runs, failed = run_all(agent, prompts, settings, args.out)
-    if not runs:
-        raise BadInput(str(args.file), "none of its prompts can be planned")
-    print(
-        json.dumps(
-            {"out": str(args.out), "prompts": len(prompts), "failed": failed, **shares(runs)},
-            indent=1,
-            ensure_ascii=False,
-        )
+    engine_info(engine)
+    if verifier != "none":
+        check_detector(verifier)
+    agent = Agent(
+        planner=planner,
+        planner_url=planner_url,
+        engine=load_engine(engine),
+        verifier=verifier,
+        rounds=rounds,
+        settings=settings,
+        out=out / RUNS,
     )
-    return 0
+    runs, failed = run_all(agent, prompts, settings, out)
+    if not runs:
+        raise BadInput("prompts", "none of them can be planned")
+    return runs, failed
 
 
 if __name__ == "__main__":

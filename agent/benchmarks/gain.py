@@ -8,13 +8,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.benchmarks import planned_layouts
+from agent import batch
 from evaluators.gallery import Gallery, add_detector_arguments, check_apart, check_scorer, load_scorer
 from evaluators.matching import match
 from evaluators.report import Report, VerdictKind
 from evaluators.reporting import add_output_arguments, percent, progress_bar, write_results
 from instdiff.errors import BadInput
 from instdiff.formats.files import read_bytes
+from instdiff.render_settings import RenderSettings
 
 if TYPE_CHECKING:
     from evaluators.detectors import Detector
@@ -38,7 +39,7 @@ python -m agent.batch, of which nothing more is painted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``python -m evaluators gain``."""
+    """The options of ``python -m agent.benchmarks gain``."""
     parser.add_argument(
         "--prompts", type=Path, default=PROMPTS, metavar="FILE", help="one prompt a line (default: 100 of our own)"
     )
@@ -84,9 +85,17 @@ def _painted(args: argparse.Namespace) -> Path:
     prompts = list(dict.fromkeys(line.strip() for line in prompts if line.strip()))[: args.count]
     if not prompts:
         raise BadInput("prompts", f"{args.prompts} holds none")
-    options = ("--rounds", str(args.rounds), "--verifier", args.verifier, "--engine", args.engine)
     folder = args.folder / "batch"
-    planned_layouts.run_agent("agent.batch", prompts, args.planner, args.planner_url, args.seed, folder, *options)
+    batch.run_prompts(
+        prompts,
+        RenderSettings.parse({"seed": args.seed}),
+        folder,
+        planner=args.planner,
+        planner_url=args.planner_url,
+        engine=args.engine,
+        verifier=args.verifier,
+        rounds=args.rounds,
+    )
     return folder
 
 

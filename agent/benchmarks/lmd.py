@@ -13,7 +13,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import batch
 from agent.benchmarks import planned_layouts
+from agent.benchmarks.plan import share
 from agent.benchmarks.plan_checks import Case, Check, holds
 from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.gallery import Gallery, Painted, add_detector_arguments, check_apart, check_scorer, load_scorer
@@ -23,6 +25,7 @@ from evaluators.report import Detection
 from evaluators.reporting import percent, progress_bar, write_results
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout
+from instdiff.render_settings import RenderSettings
 from instdiff.world.scene import Predicate
 
 if TYPE_CHECKING:
@@ -118,6 +121,15 @@ BATCH = 8
 SHEET = "failures.png"
 MOST_ON_SHEET = 60
 SIDE = 320
+HELP = """The LMD benchmark: 250 prompts that count 400 times. Stage "layout" asks of each layout:
+
+  negation     no instance of the object
+  numeracy     exactly the number
+  attribution  an instance with each colour and object together
+  spatial      the box centres lie as the words say
+
+The layouts that GPT-4 wrote for the benchmark are scored beside. Stage "image" asks the same of what a detector sees on the
+pictures that are painted from the plans."""
 PUBLISHED = {  # percent; Lian et al., 2024, table 1: photographs, looked at by OWL-ViT
     "SD 1.5, published": {"negation": 28, "numeracy": 39, "attribution": 52, "spatial": 28},
     "LMD+, published": {"negation": 100, "numeracy": 86, "attribution": 69, "spatial": 67},
@@ -133,7 +145,7 @@ class Looked:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``python -m evaluators lmd`` that its sibling stage does not share."""
+    """The options of ``python -m agent.benchmarks lmd``."""
     parser.add_argument("--stage", choices=("layout", "image"), default="layout", help="what is judged")
     images = parser.add_argument_group("stage image")
     images.add_argument(
@@ -154,10 +166,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep", type=Path, default=KEEP, metavar="FOLDER", help="where pictures and figures go (default: %(default)s)"
     )
     add_detector_arguments(images)
+    planned_layouts.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> dict:
-    """The command: paint what is missing, look at everything, score.
+    """The command.
+
+    Raises:
+        BadInput: the detector steered the painting, or a file or folder holds something else.
+        ServiceError: something that is needed cannot be loaded or reached.
+    """
+    return run_images(args) if args.stage == "image" else run_layouts(args)
+
+
+def run_layouts(args: argparse.Namespace) -> dict:
+    """Plan, and score the plans beside those of GPT-4."""
+    name, layouts = planned_layouts.layouts_for(args, [case.prompt for case in cases()])
+    ours = score(layouts)
+    theirs = score(recorded())
+    rows = [[task, share(ours["tasks"][task]), share(theirs["tasks"][task])] for task in TASKS]
+    rows.append(["all", share(ours["all"]), share(theirs["all"])])
+    table = {"title": "LMD benchmark, layouts", "columns": ["task", name, "GPT-4, recorded"], "rows": rows}
+    return {"evaluation": "lmd", "stage": args.stage, "planner": name, **ours, "gpt4_recorded": theirs, "table": table}
+
+
+def run_images(args: argparse.Namespace) -> dict:
+    """Paint what is missing, look at everything, score.
 
     Raises:
         BadInput: the detector steered the painting, or a folder holds pictures of other settings.
@@ -222,10 +256,15 @@ def _paint_rounds(args: argparse.Namespace, chosen: Sequence[Case]) -> dict[str,
     if args.layouts:
         raise BadInput("layouts", "are painted once; with --rounds and --images the planner plans")
     folder = args.keep / f"rounds-{args.rounds}-images-{args.images}"
-    options = {"rounds": args.rounds, "images": args.images, "verifier": args.verifier, "engine": args.engine}
-    more = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    planned_layouts.run_agent(
-        "agent.batch", [case.prompt for case in chosen], args.planner, args.planner_url, args.seed, folder, *more
+    batch.run_prompts(
+        [case.prompt for case in chosen],
+        RenderSettings.parse({"seed": args.seed, "num_images": args.images}),
+        folder,
+        planner=args.planner,
+        planner_url=args.planner_url,
+        engine=args.engine,
+        verifier=args.verifier,
+        rounds=args.rounds,
     )
     return given(folder)
 

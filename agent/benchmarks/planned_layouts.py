@@ -1,22 +1,35 @@
-"""The layouts that an evaluation of plans looks at: read from a file, or planned for it in a process of their own."""
+"""The layouts that a benchmark of plans looks at: read from a file, or planned for it."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 import warnings
 from pathlib import Path
 
-from instdiff.errors import BadInput, ServiceError
+from agent.planners import load_planner
+from agent.plans import write_plans
+from instdiff.errors import BadInput
 from instdiff.formats import BoxFormatWarning, layout_from_json, load_layout
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import Layout
 
-BAD_INPUT = 2  # exit code of the agent's commands
+SIZE = (512, 512)  # of plans, in pixels
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of who plans, and where the figures go."""
+    parser.add_argument(
+        "--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help"
+    )
+    parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
+    parser.add_argument(
+        "--layouts", type=Path, metavar="FILE", help="score these, written by python -m agent.plans; plan nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON here too")
 
 
 def read_lines(path: str | Path) -> list[object]:
@@ -83,53 +96,13 @@ def layouts_for(args: argparse.Namespace, prompts: list[str]) -> tuple[str, dict
 
 
 def plan_prompts(prompts: list[str], planner: str, planner_url: str | None, seed: int) -> dict[str, Layout]:
-    """Plan every prompt with ``python -m agent.plans``, which shows its progress on stderr.
+    """Plan every prompt, with the progress on stderr; prompts that cannot be planned have no layout.
 
     Raises:
         BadInput: the planner has no such name, or cannot be used so.
         ServiceError: the planner cannot be reached.
     """
     with tempfile.TemporaryDirectory() as folder:
-        answered = Path(folder, "plans.jsonl")
-        run_agent("agent.plans", prompts, planner, planner_url, seed, answered)
-        return layouts_by_prompt(answered)
-
-
-def run_agent(
-    module: str, prompts: list[str], planner: str, planner_url: str | None, seed: int, out: Path, *options: str
-) -> None:
-    """Run a command of the agent over prompts, in a process of its own, with its progress on stderr.
-
-    Args:
-        module: ``agent.plans`` or ``agent.batch``.
-        options: more of its options.
-
-    Raises:
-        BadInput: it refused.
-        ServiceError: a service that it needs failed.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        asked = Path(folder, "prompts.jsonl")
-        asked.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts), encoding="utf-8")
-        command = [
-            sys.executable,
-            "-m",
-            module,
-            str(asked),
-            "--planner",
-            planner,
-            "--seed",
-            str(seed),
-            "--out",
-            str(out),
-            *options,
-        ]
-        command += ["--planner-url", planner_url] if planner_url else []
-        # The agent is found beside this package, wherever the command was called.
-        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, "PYTHONPATH": path}
-        code = subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode
-    if code == BAD_INPUT:
-        raise BadInput("planner", f"python -m {module} refused; see its message above")
-    if code:
-        raise ServiceError(f"python -m {module} ended with exit code {code}; see its message above")
+        plans = Path(folder, "plans.jsonl")
+        write_plans(load_planner(planner, base_url=planner_url), prompts, SIZE, seed, plans)
+        return layouts_by_prompt(plans)

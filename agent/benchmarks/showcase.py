@@ -1,20 +1,21 @@
-"""``python -m agent.benchmarks.showcase``: a fixed list of prompts through the whole agent, as a contact sheet and a
-table.
-"""
+"""A fixed list of prompts through the whole agent, as a contact sheet and a table."""
 
 from __future__ import annotations
 
-import json
+import argparse
 import sys
 from pathlib import Path
 
 import prompts
-from agent.loop import Agent
 from agent.runs import Run
 from evaluators.contact_sheet import Tile, contact_sheet
-from instdiff.cli import Parser
-from instdiff.errors import InstDiffError, ServiceError, printable
+from instdiff.errors import BadInput, printable
+from instdiff.formats.files import read_bytes
 from instdiff.render_settings import RenderSettings
+
+PROMPTS = "showcase.txt"
+HELP = """Prompts through the whole agent: a contact sheet of the best pictures, and how much was verified in round 0 and in the best
+round."""
 
 
 def shares(runs: list[Run]) -> dict:
@@ -40,9 +41,8 @@ def tile(run: Run) -> Tile:
         return Tile(image.convert("RGB"), (run.request.prompt, found), "darkgreen" if run.verified else "dimgray")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run all prompts; returns the exit code."""
-    parser = Parser(prog="python -m agent.benchmarks.showcase", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``python -m agent.benchmarks showcase``."""
     parser.add_argument("--prompts", type=Path, help="a text file with one prompt a line (default: 24 of our own)")
     parser.add_argument("--sheet", type=Path, default=Path("outputs/showcase.png"), help="where the contact sheet goes")
     parser.add_argument("--rounds", type=int, default=3)
@@ -50,31 +50,32 @@ def main(argv: list[str] | None = None) -> int:
         "--seed", type=int, default=0, help="of the first prompt; each next one takes the next seed (0)"
     )
     parser.add_argument("--planner", default="offline")
-    parser.add_argument("--out", type=Path, default=Path("outputs"), help="where the runs go")
-    try:
-        args = parser.parse_args(argv)
-        lines = (args.prompts.read_text() if args.prompts else prompts.read("showcase.txt")).splitlines()
-        agent = Agent(planner=args.planner, rounds=args.rounds, out=args.out)
-        runs = []
-        for number, prompt in enumerate(filter(None, map(str.strip, lines))):
-            agent.request = agent.request.model_copy(update={"settings": RenderSettings(seed=args.seed + number)})
-            runs.append(agent.run(prompt))
-            best = runs[-1].best
-            print(
-                printable(f"{best.score[0]:4.0%} found, round {runs[-1].best_round}: {prompt}"),
-                file=sys.stderr,
-                flush=True,
-            )
-        contact_sheet([tile(run) for run in runs], args.sheet)
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    except InstDiffError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 4 if isinstance(error, ServiceError) else 2
-    print(json.dumps({"sheet": str(args.sheet), "prompts": len(runs), **shares(runs)}, indent=1))
-    return 0
+    parser.add_argument("--out", type=Path, dest="runs", default=Path("outputs"), help="where the runs go")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def run(args: argparse.Namespace) -> dict:
+    """Run all prompts.
+
+    Raises:
+        BadInput: the file of prompts cannot be read, or a prompt cannot be planned.
+        ServiceError: a service that is needed failed.
+    """
+    from agent.loop import Agent
+
+    text = read_bytes(args.prompts).decode("utf-8-sig", errors="replace") if args.prompts else prompts.read(PROMPTS)
+    agent = Agent(planner=args.planner, rounds=args.rounds, out=args.runs)
+    runs = []
+    for number, prompt in enumerate(filter(None, map(str.strip, text.splitlines()))):
+        agent.request = agent.request.model_copy(update={"settings": RenderSettings(seed=args.seed + number)})
+        runs.append(agent.run(prompt))
+        best = runs[-1].best
+        line = f"{best.score[0]:4.0%} found, round {runs[-1].best_round}: {prompt}"
+        print(printable(line), file=sys.stderr, flush=True)
+    if not runs:
+        raise BadInput("prompts", f"{args.prompts} holds none")
+    contact_sheet([tile(run) for run in runs], args.sheet)
+    measured = shares(runs)
+    rows = [[name, *(f"{value:.3f}" for value in figures.values())] for name, figures in measured.items()]
+    table = {"title": f"{len(runs)} prompts", "columns": ["of the", *measured["round_0"]], "rows": rows}
+    return {"evaluation": "showcase", "sheet": str(args.sheet), "prompts": len(runs), **measured, "table": table}

@@ -92,7 +92,7 @@ def fill(store: Path, count: int) -> None:
 def _make(store: Path) -> list[Path]:
     """The folders of a few real runs; a dataset and evaluations beside them."""
     from agent.loop import Agent
-    from evaluators.__main__ import main as evaluate
+    from agent.benchmarks.__main__ import main as evaluate
 
     agent = Agent(planner="offline", rounds=2, settings=RenderSettings(num_inference_steps=STEPS), out=store)
     made = [agent.run(prompt).folder for prompt in PROMPTS]

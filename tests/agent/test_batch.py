@@ -7,7 +7,7 @@ import pytest
 from agent import batch
 from agent.benchmarks import gain
 from agent.loop import Agent
-from evaluators.__main__ import main
+from agent.benchmarks.__main__ import main
 from evaluators.gallery import Gallery
 from evaluators.manifest import prompt_key, read_manifest, read_pictures
 from instdiff.errors import BadInput

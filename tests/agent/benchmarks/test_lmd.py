@@ -5,7 +5,7 @@ import pytest
 
 from agent.benchmarks import lmd
 from agent.benchmarks.lmd import Looked
-from evaluators.__main__ import main
+from agent.benchmarks.__main__ import main
 from evaluators.gallery import Painted, check_apart
 from evaluators.report import Detection
 from instdiff.errors import BadInput

@@ -1,0 +1,37 @@
+"""``python -m agent.benchmarks``: measure what the agent plans and paints. (What a dataset is worth measures
+``python -m agent.dataset prove``.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from evaluators import commands
+from evaluators.commands import Evaluation
+from instdiff.cli import exit_code
+
+BENCHMARKS = {
+    "lmd": Evaluation("agent.benchmarks.lmd", "the 400 prompts of the LMD benchmark"),
+    "plan": Evaluation("agent.benchmarks.plan", "your own prompts with checks"),
+    "gain": Evaluation("agent.benchmarks.gain", "what the rounds of the loop gain"),
+    "showcase": Evaluation("agent.benchmarks.showcase", "some prompts through the whole agent, as a contact sheet"),
+}
+EXAMPLES = """examples:
+  python -m agent.benchmarks lmd --stage layout
+  python -m agent.benchmarks lmd --stage layout --planner ollama:llama3.1 --json
+  python -m agent.benchmarks plan prompts.jsonl --compare layouts/"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line: one sub-command for each benchmark."""
+    return commands.build_parser("python -m agent.benchmarks", str(__doc__), EXAMPLES, BENCHMARKS)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run, score and print; returns the exit code."""
+    return exit_code(lambda: commands.run_evaluation(build_parser(), argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""The door of evaluations that are found by name: the command line, what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from typing import NamedTuple
+
+from instdiff.cli import Parser
+from instdiff.errors import printable
+from instdiff.formats.files import write_bytes
+
+EXIT_CODES = "exit codes: 0 done, 2 bad input, 4 a service that is needed failed"
+
+
+class Evaluation(NamedTuple):
+    """Where an evaluation is: its module has ``HELP``, ``add_arguments(parser)`` and ``run(args)``."""
+
+    module: str
+    summary: str
+
+
+class EvaluationParser(Parser):
+    """The options of one evaluation, which are asked of its module when the evaluation is named."""
+
+    module: str | None = None
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As `argparse.ArgumentParser.parse_known_args`; the result's ``run`` is that of the module."""
+        if self.module:
+            evaluation = import_module(self.module)
+            self.module = None
+            self.description = evaluation.HELP
+            self.set_defaults(run=evaluation.run, out=None)
+            evaluation.add_arguments(self)
+        return super().parse_known_args(args, namespace)
+
+
+def build_parser(
+    prog: str, description: str, examples: str, evaluations: Mapping[str, Evaluation]
+) -> argparse.ArgumentParser:
+    """The command line: one sub-command for each evaluation, none of which is imported before it is named."""
+    raw = argparse.RawDescriptionHelpFormatter
+    epilog = f"{examples}\n\n{EXIT_CODES}"
+    parser = Parser(prog=prog, description=description, epilog=epilog, formatter_class=raw)
+    commands = parser.add_subparsers(
+        dest="evaluation", required=True, metavar="EVALUATION", parser_class=EvaluationParser
+    )
+    for name, evaluation in evaluations.items():
+        commands.add_parser(name, help=evaluation.summary, formatter_class=raw).module = evaluation.module
+    return parser
+
+
+def run_evaluation(parser: argparse.ArgumentParser, argv: list[str] | None) -> int:
+    """Run the evaluation that is named, and print its tables, or JSON with ``--json``; returns the exit code."""
+    args = parser.parse_args(argv)
+    result = args.run(args)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    if args.out:
+        write_bytes(args.out, (text + "\n").encode())
+    if args.json:
+        print(text)
+    else:
+        show(result)
+    return 0
+
+
+def show(result: dict) -> None:
+    """The tables, then what is to be said about them, and what failed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True, markup=False)
+    for data in (result[key] for key in ("table", "statistics_table", "presets_table") if key in result):
+        table = Table(title=data["title"], title_justify="left")
+        for index, column in enumerate(data["columns"]):
+            table.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
+        for row in data["rows"]:
+            table.add_row(*row)
+        needed_width = console.measure(table, options=console.options.update(max_width=1000)).maximum
+        console.width = max(console.width, needed_width)
+        console.print(table)  # a table that is cut says nothing: rather let a narrow terminal wrap it
+    for note in result.get("notes", ()):
+        console.print(note)
+    for failure in result.get("failures", ()):
+        failed = failure["failed"] if isinstance(failure["failed"], str) else ", ".join(failure["failed"])
+        console.print(printable(f"failed: {failed}{'' if failure['planned'] else ' (no plan)'}: {failure['prompt']}"))

@@ -1,0 +1,43 @@
+"""``python -m agent.benchmarks``: the door of what runs the agent."""
+
+import subprocess
+import sys
+
+import pytest
+
+from agent.benchmarks.__main__ import BENCHMARKS, main
+
+
+CHECK = """
+import sys
+from agent.benchmarks.__main__ import main
+try:
+    main(sys.argv[1:])
+finally:
+    assert "torch" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in BENCHMARKS)])
+def test_help_needs_no_torch(arguments):
+    subprocess.run([sys.executable, "-c", CHECK, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_every_benchmark_has_a_line_of_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("lmd", "plan", "gain", "showcase")) and "agent.dataset prove" in shown
+
+
+def test_what_is_no_benchmark_is_one_line_and_exit_code_2(capsys):
+    assert main(["nothing"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: evaluation: ") and "\n" not in error
+
+
+def test_the_showcase_is_a_sheet_and_shares(tmp_path, capsys):
+    (tmp_path / "prompts.txt").write_text("")
+    command = ["showcase", "--prompts", str(tmp_path / "prompts.txt"), "--sheet", str(tmp_path / "sheet.png")]
+    assert main([*command, "--out", str(tmp_path)]) == 2
+    assert "holds none" in capsys.readouterr().err
