@@ -94,7 +94,7 @@ def out_of_frame(plan: Plan) -> Iterator[Fault]:
             FindingKind.OUT_OF_FRAME,
             index,
             sentence,
-            lambda index=index, whole=whole: placement.with_box(plan, index, whole),
+            lambda index=index, whole=whole: plan.with_box(index, whole),
         )
 
 
@@ -110,7 +110,7 @@ def slivers(plan: Plan) -> Iterator[Fault]:
             FindingKind.SLIVER,
             index,
             sentence,
-            lambda index=index, larger=larger: placement.with_box(plan, index, larger),
+            lambda index=index, larger=larger: plan.with_box(index, larger),
         )
 
 
@@ -137,8 +137,8 @@ def _mend_relation(plan: Plan, predicate: Predicate, index: int, target: int | N
     box = plan.layout.instances[index].extent
     other = plan.layout.instances[target].extent
     if predicate in (Predicate.LEFT_OF, Predicate.RIGHT_OF):
-        mended = placement.with_box(plan, index, placement.framed(other.centre.x, box.y1, box.width, box.height))
-        mended = placement.with_box(mended, target, placement.framed(box.centre.x, other.y1, other.width, other.height))
+        mended = plan.with_box(index, placement.framed(other.centre.x, box.y1, box.width, box.height))
+        mended = mended.with_box(target, placement.framed(box.centre.x, other.y1, other.width, other.height))
     elif predicate is Predicate.ON:
         mended = _put_on(plan, index, target)
     else:
@@ -153,9 +153,7 @@ def _put_on(plan: Plan, index: int, target: int) -> Plan:
     other = plan.layout.instances[target].extent
     slack = max(other.width - box.width, 0.0) / 2
     centre = min(max(box.centre.x, other.centre.x - slack), other.centre.x + slack)
-    return placement.with_box(
-        plan, index, placement.framed(centre, placement.surface(plan, target), box.width, box.height)
-    )
+    return plan.with_box(index, placement.framed(centre, placement.surface(plan, target), box.width, box.height))
 
 
 def floating(plan: Plan) -> Iterator[Fault]:
@@ -184,7 +182,7 @@ def _landed(plan: Plan, index: int, small: bool) -> Plan:
             if other != index and straight and placement.carrier(dropped, index) == other:
                 return dropped
     foot = placement.foot_at(plan, placement.scale(plan, index))
-    return placement.with_box(plan, index, placement.framed(box.centre.x, foot, box.width, box.height))
+    return plan.with_box(index, placement.framed(box.centre.x, foot, box.width, box.height))
 
 
 def sizes(plan: Plan) -> Iterator[Fault]:
@@ -224,7 +222,7 @@ def sizes(plan: Plan) -> Iterator[Fault]:
         height = box.height * factor
         fit = max(1.0, SMALLEST / min(width, height)) * min(1.0, 0.9 / max(width, height))
         better = placement.framed(box.centre.x, box.y1, width * fit, height * fit)
-        mend = (lambda index=index, better=better: placement.with_box(plan, index, better)) if len(blamed) > 1 else None
+        mend = (lambda index=index, better=better: plan.with_box(index, better)) if len(blamed) > 1 else None
         yield Fault(FindingKind.SIZE, index, sentence, mend)
 
 

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import re
 from statistics import median
+from typing import Protocol
 
-from agent.planners.plan import Plan
-from instdiff.layout import Box, Instance
+from instdiff.layout import Box, Instance, Layout
 from instdiff.world import knowledge
 from instdiff.world.relations import broken
-from instdiff.world.scene import Predicate, SceneObject
+from instdiff.world.scene import Predicate, Relation, Scene, SceneObject
 
 HANGING = ("sky", "wall", "ceiling", "air")
 HORIZON = 0.42  # where the ground ends in the layouts of `instdiff.world.camera`, give or take
 TOUCH = 0.03  # a foot this far past a surface still rests on it
+
+
+class PlacedScene(Protocol):
+    """A layout and, where it was projected from one, its scene: ``ids`` names the object behind each instance."""
+
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def scene(self) -> Scene | None: ...
+    @property
+    def ids(self) -> tuple[str, ...]: ...
 
 
 def noun_of(name: str) -> knowledge.Noun | None:
@@ -43,14 +54,14 @@ def thing_of(instance: Instance) -> knowledge.Thing | None:
     return noun.meaning if noun else None
 
 
-def object_of(plan: Plan, index: int) -> SceneObject | None:
+def object_of(plan: PlacedScene, index: int) -> SceneObject | None:
     """The scene's object behind an instance."""
     if plan.scene is None or index >= len(plan.ids):
         return None
     return next((item for item in plan.scene.objects if item.id == plan.ids[index]), None)
 
 
-def metres(plan: Plan, index: int) -> tuple[float, float]:
+def metres(plan: PlacedScene, index: int) -> tuple[float, float]:
     """Real (width, height) of an instance: from the scene, or by its category and the noun of its caption."""
     if item := object_of(plan, index):
         return item.width_m, item.height_m
@@ -59,7 +70,7 @@ def metres(plan: Plan, index: int) -> tuple[float, float]:
     return knowledge.size_of(category_of(instance.name), noun.singular if noun else "")
 
 
-def scale(plan: Plan, index: int) -> float | None:
+def scale(plan: PlacedScene, index: int) -> float | None:
     """Picture heights per metre of an instance; None if it has no extent."""
     box = plan.layout.instances[index].extent
     thing = thing_of(plan.layout.instances[index])
@@ -70,7 +81,7 @@ def scale(plan: Plan, index: int) -> float | None:
     return across if thing and thing.depth_m else (across * box.height / height_m) ** 0.5
 
 
-def hangs(plan: Plan, index: int) -> bool:
+def hangs(plan: PlacedScene, index: int) -> bool:
     """True if the instance may be up in the air, on a wall or under a ceiling, or if nobody knows."""
     item = object_of(plan, index)
     thing = thing_of(plan.layout.instances[index])
@@ -86,7 +97,7 @@ def hangs(plan: Plan, index: int) -> bool:
     return thing is None or any(place in HANGING for place in thing.on)
 
 
-def carrier(plan: Plan, index: int) -> int | None:
+def carrier(plan: PlacedScene, index: int) -> int | None:
     """The instance that this one rests on: the one the scene says, or the smallest that can carry it where its foot is."""
     asked = asked_carrier(plan, index)
     box = plan.layout.instances[index].extent
@@ -101,7 +112,7 @@ def carrier(plan: Plan, index: int) -> int | None:
     return min(found, key=lambda other: plan.layout.instances[other].extent.area, default=None)
 
 
-def asked_carrier(plan: Plan, index: int) -> int | None:
+def asked_carrier(plan: PlacedScene, index: int) -> int | None:
     """The instance that the scene says this one is on."""
     if plan.scene is None or index >= len(plan.ids):
         return None
@@ -110,7 +121,7 @@ def asked_carrier(plan: Plan, index: int) -> int | None:
     return next((plan.ids.index(target) for target in wanted if target in plan.ids), None)
 
 
-def base(plan: Plan, index: int) -> float:
+def base(plan: PlacedScene, index: int) -> float:
     """Where the instance, or what it rests on in the end, has its foot: what is nearer has it lower."""
     below = index
     seen = set()
@@ -121,7 +132,7 @@ def base(plan: Plan, index: int) -> float:
     return foot
 
 
-def carried(plan: Plan, index: int) -> list[int]:
+def carried(plan: PlacedScene, index: int) -> list[int]:
     """The instances that rest on this one, and what rests on them."""
     found: list[int] = []
     frontier = [index]
@@ -141,7 +152,7 @@ def rests(box: Box, other: Box | None) -> bool:
     return over and other.y0 - TOUCH <= box.y1 <= other.y1 + TOUCH and box.centre.y < other.centre.y
 
 
-def surface(plan: Plan, index: int) -> float:
+def surface(plan: PlacedScene, index: int) -> float:
     """Where things rest on an instance, 0 = top and 1 = bottom of the picture."""
     box = plan.layout.instances[index].extent
     thing = thing_of(plan.layout.instances[index])
@@ -151,7 +162,7 @@ def surface(plan: Plan, index: int) -> float:
     return box.y1 - share * box.height + 0.4 * TOUCH
 
 
-def _could_carry(plan: Plan, index: int, load: int) -> bool:
+def _could_carry(plan: PlacedScene, index: int, load: int) -> bool:
     """True if the one is known to carry things, and is not much smaller than the other."""
     thing = thing_of(plan.layout.instances[index])
     if thing is None or plan.layout.instances[index].extent is None or thing.surface is None and thing.depth_m is None:
@@ -159,7 +170,7 @@ def _could_carry(plan: Plan, index: int, load: int) -> bool:
     return metres(plan, load)[0] < 1.3 * metres(plan, index)[0]
 
 
-def stands(plan: Plan, index: int) -> bool:
+def stands(plan: PlacedScene, index: int) -> bool:
     """True for a known thing that stands on the ground itself, so that its foot tells how far away it is."""
     instance = plan.layout.instances[index]
     return (
@@ -170,18 +181,18 @@ def stands(plan: Plan, index: int) -> bool:
     )
 
 
-def foot_at(plan: Plan, scale_there: float) -> float:
+def foot_at(plan: PlacedScene, scale_there: float) -> float:
     """Where the foot of a thing of this scale is on the ground, as the things that stand there say: 0.5..0.96."""
     rise = _rise(plan)
     return min(max(HORIZON + rise * scale_there, 0.5), 0.96)
 
 
-def scale_at(plan: Plan, foot: float) -> float:
+def scale_at(plan: PlacedScene, foot: float) -> float:
     """The scale of what stands with its foot here, as the things that stand there say."""
     return max(foot - HORIZON, 0.06) / _rise(plan)
 
 
-def _rise(plan: Plan) -> float:
+def _rise(plan: PlacedScene) -> float:
     """How far below the horizon the ground is where the scale is 1: the camera's height in metres."""
     found = [
         i
@@ -192,14 +203,7 @@ def _rise(plan: Plan) -> float:
     return median(rises) if rises else 1.6
 
 
-def with_box(plan: Plan, index: int, box: Box) -> Plan:
-    """The plan with one instance in another box; a mask or scribble of the old place is dropped."""
-    instances = list(plan.layout.instances)
-    instances[index] = Instance(caption=instances[index].caption, category=instances[index].category, box=box)
-    return plan.model_copy(update={"layout": plan.layout.with_instances(instances)})
-
-
-def broken_in(plan: Plan) -> list:
+def broken_in(plan: PlacedScene) -> list[Relation]:
     """The relations of the plan's scene that do not hold on its layout; none without a scene."""
     return (
         broken(plan.scene, plan.layout, plan.ids) if plan.scene and len(plan.ids) == len(plan.layout.instances) else []
