@@ -67,6 +67,9 @@ def _around(point: Point, shape: float) -> Box:
     return Box(x0=x0, y0=y0, x1=min(x0 + width, 1.0), y1=min(y0 + height, 1.0))
 
 
+MOVED = {f"instdiff.{name}": f"instdiff.model.{name}" for name in ("autoencoder", "unet", "unifusion")}
+
+
 class InstanceDiffusionOutput(BaseOutput):
     """``images``: PIL pictures, (n, H, W, 3) numpy in 0..1, (n, 3, H, W) tensors, or latents, by ``output_type``."""
 
@@ -138,6 +141,18 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         folder = Path(pretrained_model_name_or_path)
         stated = stated_defaults(folder) if folder.is_dir() else {}
         return super().from_pretrained(pretrained_model_name_or_path, **(stated | kwargs))
+
+    @classmethod
+    def load_config(cls, *args, **kwargs) -> dict[str, Any] | tuple:
+        """Read a model's index, as diffusers does; the modules that an older version names in it lie in
+        `instdiff.model` now.
+        """
+        read = super().load_config(*args, **kwargs)
+        config = read[0] if isinstance(read, tuple) else read
+        for component in config.values():
+            if isinstance(component, list) and component and component[0] in MOVED:
+                component[0] = MOVED[component[0]]
+        return read
 
     @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs) -> InstanceDiffusionPipeline:

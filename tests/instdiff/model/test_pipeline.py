@@ -127,15 +127,14 @@ def test_the_noise_of_stochastic_schedulers_is_the_generators_too(pipeline, name
     kind, config, options = STOCHASTIC[name]
     options = {**options, "scheduler": kind.from_config(pipeline.scheduler.config, **config)}
     start = pipeline.noise((64, 64), torch.Generator().manual_seed(9))  # so that only the noise of the steps differs
-    first = paint(pipeline, layout(), latents=start, **options)
+    layouts = [layout(), Layout(width=64, height=64, caption="a street")]
+    first, second = paint(pipeline, layouts, latents=start, **options)
     torch.rand(3)  # torch's own generator has no say
-    assert torch.equal(first, paint(pipeline, layout(), latents=start, **options))
-    assert not torch.allclose(first, paint(pipeline, layout(), latents=start, seed=5, **options), atol=1e-3)
-
-    layouts = [layout(), layout("a car on a street", left=0.4), Layout(width=64, height=64, caption="a street")]
-    together = paint(pipeline, layouts, **options)
-    for k, one in enumerate(layouts):
-        assert torch.allclose(together[k : k + 1], paint(pipeline, one, seed=k, **options), atol=1e-3)
+    assert torch.equal(paint(pipeline, layouts, latents=start, **options), torch.stack([first, second]))
+    alone = paint(pipeline, layouts[1], latents=start, seed=1, **options)[0]
+    assert torch.allclose(alone, second, atol=1e-3)
+    other_seed = paint(pipeline, layouts[0], latents=start, seed=5, **options)[0]
+    assert not torch.allclose(other_seed, first, atol=1e-3)
 
 
 def test_one_generator_gives_each_picture_noise_of_its_own(pipeline):
@@ -156,8 +155,11 @@ def test_one_generator_gives_each_picture_noise_of_its_own(pipeline):
 
 
 DEFAULTS = {
-    "num_inference_steps": 3, "guidance_scale": 2.0, "alpha": 0.5, "mis": 0.4, "noise_scale": 0.5, "native_size": (64, 32), "max_side": 64,
+    "num_inference_steps": 3, "guidance_scale": 2.0, "alpha": 0.5, "mis": 0.4,
+    "noise_scale": 0.5, "native_size": (64, 32), "max_side": 64,
 }  # fmt: skip
+
+SETTINGS = {name: DEFAULTS[name] for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
 
 
 def save_and_load(pipe, folder):
@@ -166,12 +168,12 @@ def save_and_load(pipe, folder):
 
 
 def load_what_an_older_version_wrote(pipe, folder):
-    """Its defaults are in a file beside the model, all but the scale of the noise."""
-    InstanceDiffusionPipeline(
-        **pipe.components | {"defaults": {"noise_scale": DEFAULTS["noise_scale"]}}
-    ).save_pretrained(folder)
-    settings = {name: DEFAULTS[name] for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
-    said = {"defaults": settings, "native_size": [64, 32], "max_side": 64}
+    """Its defaults are in a file beside the model, all but the scale of the noise; its modules lie elsewhere."""
+    defaults = {"noise_scale": DEFAULTS["noise_scale"]}
+    InstanceDiffusionPipeline(**pipe.components | {"defaults": defaults}).save_pretrained(folder)
+    index = folder / "model_index.json"
+    index.write_text(index.read_text().replace("instdiff.model.", "instdiff."))
+    said = {"defaults": SETTINGS, "native_size": [64, 32], "max_side": 64}
     (folder / "engine.json").write_text(json.dumps(said))
     return InstanceDiffusionPipeline.from_pretrained(folder, local_files_only=True)
 
@@ -200,16 +202,19 @@ def test_a_model_keeps_its_own_defaults(pipeline, tmp_path, make):
     }
     painted = found(layout(), generator=torch.Generator().manual_seed(0), **options).images
     assert steps == [0, 1, 2]
-    told = {name: DEFAULTS[name] for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
-    assert torch.equal(paint(found, layout(), **told), painted)
-    for name, value in {"num_inference_steps": 2, "guidance_scale": 1.0, "alpha": 0.0, "mis": 0.0}.items():
-        assert not torch.allclose(
-            paint(found, layout(), **told | {name: value}), painted, atol=1e-5
-        )  # what is asked for wins
-    assert InstanceDiffusionPipeline(**found.components, alpha=0.0).defaults == ModelDefaults(
-        **DEFAULTS | {"alpha": 0.0}
-    )
-    assert found.defaults.alpha == 0.5
+    assert torch.equal(paint(found, layout(), **SETTINGS), painted)
+
+
+def test_what_is_asked_for_wins_over_the_models_own_defaults(pipeline):
+    own = InstanceDiffusionPipeline(**pipeline.components, **DEFAULTS)
+    own.set_progress_bar_config(disable=True)
+    painted = paint(own, layout(), **SETTINGS)
+    for name, value in {"num_inference_steps": 2, "guidance_scale": 0.0, "alpha": 0.0, "mis": 0.0}.items():
+        changed = paint(own, layout(), **SETTINGS | {name: value})
+        assert not torch.allclose(changed, painted, atol=1e-5)
+    changed = InstanceDiffusionPipeline(**own.components, alpha=0.0)
+    assert changed.defaults == ModelDefaults(**DEFAULTS | {"alpha": 0.0})
+    assert own.defaults.alpha == 0.5
 
 
 def test_a_model_that_says_nothing_paints_as_the_published_one(pipeline, tmp_path):

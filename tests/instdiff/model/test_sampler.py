@@ -166,12 +166,15 @@ def test_all_branches_of_a_picture_get_the_same_noise(scheduler):
     condition = Condition(text, tokens, regions, None)
     trajectory = []
 
+    def watch(step, timestep, layouts):
+        trajectory.append([[branch.latents for branch in branches] for branches in layouts])
+
     def paint(seed):
         trajectory.clear()
         sample(
             unet, scheduler(), torch.ones(2, 4, 8, 8), [[condition] * 3] * 2, [condition] * 2, 4, 7.5, 0.8, 0.8,
             generators=[torch.Generator().manual_seed(seed + k) for k in range(2)],
-            on_step=lambda step, timestep, layouts: trajectory.append([[b.latents for b in branches] for branches in layouts]),
+            on_step=watch,
         )  # fmt: skip
         return trajectory[2]
 
