@@ -5,33 +5,34 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from instdiff.cli import Parser
-from instdiff.errors import BadInput, InstDiffError, ServiceError, printable
-from instdiff.render_settings import PRESETS
+from agent.request import CHAT, OUTCOME, PROGRAM, WORKERS, Request
+from instdiff.cli import (
+    DONE,
+    NOT_VERIFIED,
+    Parser,
+    add_options,
+    exit_code,
+    given_values,
+    options,
+    parse_values,
+)
+from instdiff.errors import BadInput, printable
+from instdiff.render_settings import RenderSettings
 
-DONE = 0
-BAD_INPUT = 2
-NOT_VERIFIED = 3
-SERVICE_FAILED = 4
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from agent.events import Event
+    from agent.loop import Agent
+    from agent.runs import Run
+    from instdiff.layout import Layout
 
-# Flag and the field of RenderSettings that it sets.
-SETTINGS = {
-    "seed": "seed",
-    "steps": "num_inference_steps",
-    "guidance": "guidance_scale",
-    "alpha": "alpha",
-    "mis": "mis",
-    "images": "num_images",
-    "preset": "preset",
-    "refine": "cascade_strength",
-}
 SET_BY_PRESET = ("num_inference_steps", "scheduler", "guidance_every", "inner_every")
-
 DECISIONS = ("approve", "replan", "reject")  # flags that answer a run that waits
-LOOKS = ("verifier_url", "verifier_dialect")  # flags that are options of the verifier
+CHAT_FLAGS = {option.key for option in options(Request) if option.flag.group == CHAT}
+PLANNER_FLAGS = {"planner", "planner_url"} | CHAT_FLAGS
 
 EXAMPLES = """\
 examples:
@@ -71,116 +72,46 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="the scene in words")
-    what = parser.add_argument_group("instead of a prompt")
-    what.add_argument(
+    start = parser.add_argument_group("instead of a prompt")
+    start.add_argument(
         "--layout", metavar="FILE", help="paint this layout: InstanceDiffusion JSON, or a picture painted here"
     )
     boxes = "what bbox holds in the JSON file (default: auto, which tells both apart or refuses)"
-    what.add_argument("--box-format", choices=("auto", "xywh", "corners"), help=boxes)
-    what.add_argument(
+    start.add_argument("--box-format", choices=("auto", "xywh", "corners"), help=boxes)
+    start.add_argument(
         "--resume", metavar="RUN", help="go on with a run that was stopped; takes everything from its folder"
     )
-    what.add_argument("--approve", metavar="RUN", help="paint the plan of a run that --review left waiting")
-    what.add_argument("--replan", metavar="RUN", help="have that plan made again, with another seed; it waits again")
-    what.add_argument("--reject", metavar="RUN", help="end that run; nothing is painted")
+    start.add_argument("--approve", metavar="RUN", help="paint the plan of a run that --review left waiting")
+    start.add_argument("--replan", metavar="RUN", help="have that plan made again, with another seed; it waits again")
+    start.add_argument("--reject", metavar="RUN", help="end that run; nothing is painted")
     edits = "the prompt says what to change in the best picture of this run, or of the latest one"
-    what.add_argument(
+    start.add_argument(
         "--edit", metavar="RUN|latest", help=f"{edits}; layout, noise and settings are taken from its folder"
     )
-    who = parser.add_argument_group("who does it")
-    planners = (
-        "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL or llama:FILE.gguf (default: auto: openai:gpt-4o if"
-        " there is a"
-    )
-    who.add_argument("--planner", metavar="NAME", help=f"{planners} key, and offline where there is none or it fails)")
-    who.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
-    who.add_argument("--engine", metavar="NAME", help="what paints (default: draft, the bundled model)")
-    verifiers = (
-        "the detector that looks at the picture: draft, yolo[:FILE.pt], owlv2[:MODEL], grounding-dino[:MODEL],"
-        " vlm:MODEL,"
-    )
-    default = (
-        "(default: draft for pictures of the draft engine, else owlv2 or grounding-dino if its weights are on this"
-        " machine)"
-    )
-    who.add_argument("--verifier", metavar="NAME", help=f"{verifiers} cogvlm:MODEL@COMMIT, or none {default}")
-    who.add_argument(
-        "--verifier-url", metavar="URL", help="an OpenAI-compatible endpoint for vlm:MODEL; key: INSTDIFF_VERIFIER_KEY"
-    )
-    who.add_argument(
-        "--verifier-dialect",
-        metavar="D",
-        help="how that model writes boxes, if its name does not tell: json, qwen-1000, ...",
-    )
-    who.add_argument("--trust-remote-code", action="store_true", help="let the code run that comes with cogvlm")
-    who.add_argument(
-        "--rounds", type=int, metavar="N", help="paint at most so often (default: 3; 1 for --layout PICTURE and --edit)"
-    )
-    _add_chat_flags(parser.add_argument_group("how a chat model plans"))
-    how = parser.add_argument_group("how to paint")
-    how.add_argument("--size", metavar="WxH", help="pixels, or one number for a square (default: the engine's own)")
-    how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same picture (default: 0)")
-    how.add_argument("--steps", type=int, metavar="N", help="denoising steps")
-    how.add_argument("--guidance", type=float, metavar="X", help="strength of classifier-free guidance")
-    how.add_argument("--alpha", type=float, metavar="0..1", help="fraction of steps with grounding")
-    how.add_argument("--mis", type=float, metavar="0..1", help="fraction of steps with the Multi-Instance Sampler")
-    how.add_argument("--images", type=int, metavar="N", help="pictures per round; the best is kept (default: 1)")
-    presets = "exact, or faster and less exact: cached, fast, turbo (default: exact)"
-    how.add_argument("--preset", choices=tuple(PRESETS), help=presets)
-    how.add_argument(
-        "--refine",
-        type=float,
-        metavar="0..1",
-        help="refine each picture with the SDXL refiner, so strongly (0.3 is usual)",
-    )
-    how.add_argument(
-        "--refiner", metavar="FOLDER", help="the refiner's folder (default: the SDXL refiner, if it is on this machine)"
-    )
-    shown = parser.add_argument_group("what comes out")
-    shown.add_argument(
-        "--review", action="store_true", help="stop after the plan and wait for --approve, --replan or --reject"
-    )
-    shown.add_argument("--out", metavar="FOLDER", help="gets a new folder for the run (default: outputs)")
-    shown.add_argument("--plan-only", action="store_true", help="print the layout as JSON and paint nothing")
-    shown.add_argument("--json", action="store_true", help="print one JSON object on stdout, progress on stderr")
-    shown.add_argument("--strict", action="store_true", help="exit with 3 if the picture is not verified")
+    groups = add_options(parser, Request)
+    trust = groups[WORKERS]
+    trust.add_argument("--trust-remote-code", action="store_true", help="let the code run that comes with cogvlm")
+    outcome = groups[OUTCOME]
+    outcome.add_argument("--out", metavar="FOLDER", help="gets a new folder for the run (default: outputs)")
+    outcome.add_argument("--plan-only", action="store_true", help="print the layout as JSON and paint nothing")
+    outcome.add_argument("--json", action="store_true", help="print one JSON object on stdout, progress on stderr")
+    outcome.add_argument("--strict", action="store_true", help="exit with 3 if the picture is not verified")
     return parser
-
-
-def _add_chat_flags(chat: argparse._ArgumentGroup) -> None:
-    ways = "scene: things in metres, which our camera places (default); boxes: the model places them"
-    chat.add_argument("--planning", choices=("scene", "boxes"), help=ways)
-    chat.add_argument(
-        "--no-cache", action="store_true", help="ask anew; answers are kept in ~/.cache/instdiff, or in INSTDIFF_CACHE"
-    )
-    chat.add_argument(
-        "--max-tokens", type=int, metavar="N", help="stop before a run takes more tokens, prompts and answers together"
-    )
-    chat.add_argument(
-        "--max-usd", type=float, metavar="X", help="stop before a run costs more dollars; for models of known price"
-    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, call, show; the exit code is returned."""
-    folder: list[Path] = []
-    try:
+    folders: list[Path] = []  # of the run, as soon as there is one
+
+    def work() -> int:
         given = vars(build_parser().parse_args(argv))
         _check_combination(given)
-        return _plan_only(given) if given.get("plan_only") else _run(given, folder)
-    except ServiceError as error:
-        return _fail(f"error: {error}{_how_to_go_on(folder)}", SERVICE_FAILED)
-    except InstDiffError as error:
-        return _fail(f"error: {error}", BAD_INPUT)
-    except OSError as error:  # a full disk, a folder that may not be written, a file of the run that is gone
-        return _fail(
-            f"error: {error.filename or 'output'}: {error.strerror or error}{_how_to_go_on(folder)}", BAD_INPUT
-        )
-    except KeyboardInterrupt:
-        return _fail(f"stopped{_how_to_go_on(folder)}", INTERRUPTED)
+        return _plan_only(given) if given.get("plan_only") else _run(given, folders)
+
+    return exit_code(work, lambda: f"; go on with: {PROGRAM} --resume {folders[0]}" if folders else "")
 
 
-def _check_combination(given: dict) -> None:
+def _check_combination(given: Mapping[str, Any]) -> None:
     """Refuse flags that would be ignored."""
     if "edit" in given:
         _check_edit(given)
@@ -198,8 +129,8 @@ def _check_combination(given: dict) -> None:
     if goes_on and not given.keys() <= alone | {goes_on}:
         flag = sorted(given.keys() - alone - {goes_on})[0]
         raise BadInput(flag, f"cannot be used together with --{goes_on}, which takes everything from the run's folder")
-    chat = {"planning", "no_cache", "max_tokens", "max_usd"} & given.keys()
-    if "layout" in given and (flags := {"planner", "planner_url"} & given.keys() | chat):
+    chat = CHAT_FLAGS & given.keys()
+    if "layout" in given and (flags := PLANNER_FLAGS & given.keys()):
         raise BadInput(min(flags), "cannot be used together with --layout, which needs no planner")
     if chat and given.get("planner") == "offline":
         raise BadInput(min(chat), "is about chat models, and the offline planner asks none; drop one of them")
@@ -223,13 +154,13 @@ def _check_combination(given: dict) -> None:
         raise BadInput("strict", "nothing is verified with --verifier none; drop one of them")
 
 
-def _check_edit(given: dict) -> None:
+def _check_edit(given: Mapping[str, Any]) -> None:
     """Refuse what makes no sense with --edit."""
     if others := {"layout", "box_format", "resume"} & given.keys():
         raise BadInput(min(others), "cannot be used together with --edit, which takes its layout from a run")
     if "prompt" not in given:
         raise BadInput("edit", 'needs words that say what to change, such as --edit RUN "add a cat on the sofa"')
-    if flags := {"planner", "planner_url", "planning", "no_cache", "max_tokens", "max_usd"} & given.keys():
+    if flags := PLANNER_FLAGS & given.keys():
         raise BadInput(min(flags), "cannot be used together with --edit, which needs no planner")
     if "review" in given:
         raise BadInput("review", "cannot be used together with --edit; look at the change with --plan-only")
@@ -237,8 +168,8 @@ def _check_edit(given: dict) -> None:
         raise BadInput("size", "cannot be used together with --edit: noise of another size is another picture")
 
 
-def _run(given: dict, folder: list[Path]) -> int:
-    """Run or resume. ``folder`` gets the run's folder as soon as there is one."""
+def _run(given: Mapping[str, Any], folders: list[Path]) -> int:
+    """Run or resume. ``folders`` gets the run's folder as soon as there is one."""
     from rich.console import Console
 
     from agent.console import Display
@@ -247,9 +178,9 @@ def _run(given: dict, folder: list[Path]) -> int:
     as_json = given.get("json", False)
     with Display(Console(stderr=as_json)) as display:
 
-        def on_event(event) -> None:
+        def on_event(event: Event) -> None:
             if isinstance(event, Started):
-                folder.append(event.folder)
+                folders.append(event.folder)
             display(event)
 
         run = _start(given, on_event)
@@ -258,56 +189,42 @@ def _run(given: dict, folder: list[Path]) -> int:
     return NOT_VERIFIED if given.get("strict") and not run.verified else DONE
 
 
-def _start(given: dict, on_event):
+def _start(given: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
     """Hand what was given to the agent, and return the finished run."""
-    from agent.loop import Agent
+    from agent.runs import Answer
 
     if "resume" in given:
-        return Agent(on_event=on_event, trust_remote_code=given.get("trust_remote_code", False)).resume(given["resume"])
+        return _agent(given, on_event=on_event).resume(given["resume"])
     for decision in DECISIONS:
         if decision in given:
-            return _answer(given, decision, on_event)
+            return _agent(given, on_event=on_event).resume(given[decision], Answer.parse({"decision": decision}))
     if "edit" in given:
         return _edit(given, on_event)
     layout, stored = _read_layout(given)
-    agent = _agent(given, stored, on_event)
+    agent = _agent(given, build_request(given, stored), on_event)
     if agent.verifier_note:
         print(f"note: {agent.verifier_note}", file=sys.stderr)
-    run = agent.run(prompt=given.get("prompt"), layout=layout)
+    run = agent.run(given.get("prompt"), layout)
     if stored and stored.get("model_hash") != run.model_hash:
-        print(
-            f"note: {given['layout']} was painted by another version of the model; the new picture differs",
-            file=sys.stderr,
-        )
+        note = f"note: {given['layout']} was painted by another version of the model; the new picture differs"
+        print(note, file=sys.stderr)
     return run
 
 
-def _answer(given: dict, decision: str, on_event):
-    """Go on with a run that waits."""
-    from agent.loop import Agent
-    from agent.runs import Answer
-
-    agent = Agent(on_event=on_event, trust_remote_code=given.get("trust_remote_code", False))
-    return agent.resume(given[decision], Answer(decision=decision))
-
-
-def _edit(given: dict, on_event):
+def _edit(given: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
     """Paint what the words make of an earlier run; flags that are given replace what that run had."""
     from agent.edit import source
-    from agent.loop import Agent
 
     start = source(given["edit"], given.get("out", "outputs"))
-    looks = (
-        {"verifier_url": None, "verifier_dialect": None} if "verifier" in given else {}
-    )  # those of the other verifier
-    changes = looks | {
-        name: given[name] for name in ("engine", "refiner", "verifier", *LOOKS, "rounds") if name in given
-    }
-    agent = Agent(on_event=on_event, **{name: given[name] for name in ("out", "trust_remote_code") if name in given})
-    return agent.edit(start, given["prompt"], settings=_settings(given, dict(start.settings)), **changes)
+    changes = given_values(Request, given)
+    if "verifier" in changes:  # the other verifier had these
+        changes = {"verifier_url": None, "verifier_dialect": None, **changes}
+    asked = {"settings": _settings(changes.get("settings", {}), dict(start.settings))}
+    changes["settings"] = parse_values(Request, asked).settings
+    return _agent(given, on_event=on_event).edit(start, given["prompt"], **changes)
 
 
-def _plan_only(given: dict) -> int:
+def _plan_only(given: Mapping[str, Any]) -> int:
     from instdiff.formats import layout_to_json
 
     if "edit" in given:
@@ -316,15 +233,15 @@ def _plan_only(given: dict) -> int:
         plan = edited(source(given["edit"], given.get("out", "outputs")).plan, given["prompt"])
     else:
         layout, stored = _read_layout(given)
-        plan = _agent(given, stored).plan(prompt=given.get("prompt"), layout=layout)
+        plan = _agent(given, build_request(given, stored)).plan(given.get("prompt"), layout)
     print(json.dumps(layout_to_json(plan.layout), indent=2, ensure_ascii=False))
     for note in (f"planner: {plan.planner}", *plan.notes):
         print(printable(note), file=sys.stderr)
     return DONE
 
 
-def _read_layout(given: dict) -> tuple:
-    """The layout that was given and, if it came with a picture, the settings of that picture: (None, {}) without one."""
+def _read_layout(given: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any]]:
+    """The layout that was given, or None, and the settings of the picture that it came with, if it did."""
     if "layout" not in given:
         return None, {}
     from instdiff.formats import read_png
@@ -336,57 +253,31 @@ def _read_layout(given: dict) -> tuple:
     return Layout.from_file(path, given.get("box_format", "auto")), {}
 
 
-def _agent(given: dict, stored: dict, on_event=None):
-    """The agent for what was given; a picture's stored settings fill in what was not."""
+def _agent(
+    given: Mapping[str, Any], request: Request | None = None, on_event: Callable[[Event], None] | None = None
+) -> Agent:
     from agent.loop import Agent
-    from agent.runs import parse_size
 
-    names = (
-        "planner",
-        "planner_url",
-        "planning",
-        "max_tokens",
-        "max_usd",
-        "engine",
-        "refiner",
-        "verifier",
-        *LOOKS,
-        "rounds",
-        "out",
-    )
-    options = {name: given[name] for name in (*names, "trust_remote_code", "review") if name in given} | {
-        "cache": not given.get("no_cache", False)
-    }
+    trust = given.get("trust_remote_code", False)
+    return Agent(request, out=given.get("out", "outputs"), on_event=on_event, trust_remote_code=trust)
+
+
+def build_request(given: Mapping[str, Any], stored: Mapping[str, Any]) -> Request:
+    """What is asked for; the stored settings of a picture fill in what was not given."""
+    values = given_values(Request, given)
     if stored:
-        options = {"engine": str(stored.get("engine", "draft")), "rounds": 1, **options}
-    if "size" in given:
-        options["size"] = parse_size(given["size"])
-    return Agent(**options, settings=_settings(given, stored), on_event=on_event)
+        values = {"engine": str(stored.get("engine", "draft")), "rounds": 1, **values}
+    values["settings"] = _settings(values.get("settings", {}), stored)
+    return parse_values(Request, values)
 
 
-def _settings(given: dict, stored: dict):
-    """Validated render settings; errors speak of flags."""
-    from instdiff.render_settings import RenderSettings
-
-    values = {field: stored[field] for field in RenderSettings.model_fields if field in stored}
-    before = values.get("preset", "exact")
-    if given.get("preset", before) != before:  # another preset chooses anew
-        values = {field: value for field, value in values.items() if field not in SET_BY_PRESET}
-    values |= {field: given[flag] for flag, field in SETTINGS.items() if flag in given}
-    try:
-        return RenderSettings.parse(values)
-    except BadInput as error:
-        flag = next((flag for flag, field in SETTINGS.items() if field == error.field), error.field)
-        raise BadInput(flag, f"{error.reason}, and it is {str(values.get(error.field))[:100]}") from error
-
-
-def _how_to_go_on(folder: list[Path]) -> str:
-    return f"; go on with: python run_agent.py --resume {folder[0]}" if folder else ""
-
-
-def _fail(message: str, code: int) -> int:
-    print(printable(message), file=sys.stderr)
-    return code
+def _settings(asked: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `RenderSettings`: what is asked for, and else what is stored."""
+    before = {field: stored[field] for field in RenderSettings.model_fields if field in stored}
+    preset = before.get("preset", "exact")
+    if asked.get("preset", preset) != preset:  # another preset chooses anew
+        before = {field: value for field, value in before.items() if field not in SET_BY_PRESET}
+    return {**before, **asked}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from agent.planners import server_of
-from agent.runs import Request
+from agent.request import Request
 from instdiff.errors import BadInput
 from instdiff.settings import openai_base_url, openai_key, verifier_key, verifier_url
 

@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.plans import read_prompts
-from instdiff.cli import Parser, exit_code
+from agent.request import Request
+from instdiff.cli import DONE, Parser, add_options, exit_code, given_values, parse_values
 from instdiff.errors import BadInput, printable
 from instdiff.render_settings import RenderSettings
 
 if TYPE_CHECKING:
     from agent.loop import Agent
-    from agent.runs import Request, Run
+    from agent.runs import Run
     from evaluators.manifest import Manifest
-    from instdiff.engine import Engine
 
 RUNS = "runs"
 FIRST = "first"
 BEST = "best"
 FREE = {"prompt", "settings"}  # fields of a request that differ from run to run
-DESCRIPTION = """Run the whole agent for every prompt of a file. FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
+RUN_FLAGS = ("planner", "planner_url", "engine", "verifier", "rounds", "seed", "images")
+DESCRIPTION = """Run the whole agent for every prompt of a file. FILE holds one prompt a line, or one JSON object
+{"prompt": "..."} a line.
 
 In the folder --out are then
 
@@ -31,7 +33,8 @@ In the folder --out are then
   first/  the picture of each first round, with a manifest
   best/   the picture of each best round, with a manifest
 
-Evaluations read the manifests. The n-th prompt is painted with seed --seed + n. The same command goes on with what was stopped."""
+Evaluations read the manifests. The n-th prompt is painted with seed --seed + n. The same command goes on with what was
+stopped."""
 EXAMPLES = """examples:
   python -m agent.batch prompts.txt --rounds 3 --out outputs/batch
   python -m agent.benchmarks gain --pictures outputs/batch"""
@@ -54,21 +57,39 @@ def keep_runs(folder: Path, asked: Request) -> dict[str, Run]:
             if name not in FREE and getattr(run.request, name) != getattr(asked, name)
         ]
         if different:
-            there = getattr(run.request, different[0])
+            before = getattr(run.request, different[0])
             now = getattr(asked, different[0])
-            raise BadInput(
-                different[0], f"{folder} holds runs with {there}, not {now}; give the same again, or another --out"
-            )
+            cure = "give the same again, or another --out"
+            raise BadInput(different[0], f"{folder} holds runs with {before}, not {now}; {cure}")
         runs[run.request.prompt] = run
     return runs
 
 
-def run_all(agent: Agent, prompts: list[str], settings: RenderSettings, out: Path) -> tuple[list[Run], list[str]]:
-    """Every prompt through the agent, and its pictures into the manifests; returns the runs, and the prompts that
-    cannot be planned.
+def build_request(args: argparse.Namespace) -> Request:
+    """What each run is asked for, as `RUN_FLAGS` say."""
+    return parse_values(Request, given_values(Request, vars(args), RUN_FLAGS))
 
-    Args:
-        settings: of the first prompt; each next one takes the next seed.
+
+def run_prompts(prompts: list[str], request: Request, out: Path) -> tuple[list[Run], list[str]]:
+    """`run_all` with an agent for what is asked for; names are checked before anything is loaded.
+
+    Raises:
+        BadInput: a name is not known, or none of the prompts can be planned.
+        ServiceError: a service that is needed failed; what is done stays.
+    """
+    from agent.loop import Agent
+    from instdiff.engine import load_engine
+
+    request = Agent(request).request
+    runs, failed = run_all(Agent(request, engine=load_engine(request.engine), out=out / RUNS), prompts, out)
+    if not runs:
+        raise BadInput("prompts", "none of them can be planned")
+    return runs, failed
+
+
+def run_all(agent: Agent, prompts: list[str], out: Path) -> tuple[list[Run], list[str]]:
+    """Every prompt through the agent, and its pictures into the manifests; returns the runs, and the prompts that
+    cannot be planned. The first prompt has the seed of the agent's settings, each next one the next seed.
 
     Raises:
         BadInput: the folder holds runs or pictures of other settings.
@@ -77,32 +98,28 @@ def run_all(agent: Agent, prompts: list[str], settings: RenderSettings, out: Pat
     from rich.console import Console
     from rich.progress import track
 
-    manifests = open_manifests(agent.engine, agent.request, settings, out)
+    settings = agent.request.settings
+    manifests = open_manifests(agent, out)
     done = keep_runs(out / RUNS, agent.request)
     runs = []
     failed = []
     console = Console(stderr=True)
-    for number, prompt in enumerate(track(prompts, "running", console=console)):
-        own = settings.model_copy(update={"seed": settings.seed + number})
-        agent.request = agent.request.model_copy(update={"settings": own})
+    for seed, prompt in enumerate(track(prompts, "running", console=console), settings.seed):
         try:
-            run = agent.resume(done[prompt].folder) if prompt in done else agent.run(prompt)
+            run = agent.resume(done[prompt].folder) if prompt in done else agent.run(prompt, seed=seed)
         except BadInput as error:
             console.print(printable(f"failed: {error}: {prompt}"), markup=False, highlight=False)
             failed.append(prompt)
             continue
-        if run.request.settings != own:
-            raise BadInput(
-                "seed",
-                f"{run.folder} has seed {run.request.settings.seed}, not {own.seed}; give the same prompts and"
-                " settings",
-            )
+        if run.request.settings != settings.model_copy(update={"seed": seed}):
+            before = f"{run.folder} has seed {run.request.settings.seed}, not {seed}"
+            raise BadInput("seed", f"{before}; give the same prompts and settings")
         runs.append(run)
         manifests = keep_pictures(run, manifests, out)
     return runs, failed
 
 
-def open_manifests(engine: Engine, asked: Request, settings: RenderSettings, out: Path) -> dict[str, Manifest]:
+def open_manifests(agent: Agent, out: Path) -> dict[str, Manifest]:
     """The manifests of the first and the best pictures, as far as they are.
 
     Raises:
@@ -110,13 +127,23 @@ def open_manifests(engine: Engine, asked: Request, settings: RenderSettings, out
     """
     from evaluators.manifest import open_manifest, painted_with
 
-    chosen = {key: value for key, value in settings if value is not None}
-    whole = RenderSettings.parse({**dict(engine.defaults), **chosen})
-    about = {"planner": asked.planner, "verifier": asked.verifier, "images": settings.num_images, "seed": settings.seed}
-    rounds = {FIRST: 1, BEST: asked.rounds}
-    return {
-        name: open_manifest(out / name, painted_with(engine, whole, **about, rounds=rounds[name])) for name in rounds
-    }
+    request = agent.request
+    settings = request.settings
+    chosen = {name: value for name, value in settings if value is not None}
+    complete = RenderSettings.parse({**dict(agent.engine.defaults), **chosen})
+    manifests = {}
+    for name, rounds in ((FIRST, 1), (BEST, request.rounds)):
+        expected = painted_with(
+            agent.engine,
+            complete,
+            planner=request.planner,
+            verifier=request.verifier,
+            images=settings.num_images,
+            seed=settings.seed,
+            rounds=rounds,
+        )
+        manifests[name] = open_manifest(out / name, expected)
+    return manifests
 
 
 def keep_pictures(run: Run, manifests: dict[str, Manifest], out: Path) -> dict[str, Manifest]:
@@ -125,16 +152,17 @@ def keep_pictures(run: Run, manifests: dict[str, Manifest], out: Path) -> dict[s
     from evaluators.manifest import Job, prompt_key, with_pictures
     from instdiff.formats.png import read_png
 
+    if run.best is None:
+        return manifests
     key = prompt_key(run.request.prompt)
-    kept = {}
-    for name, one in ((FIRST, run.rounds[0]), (BEST, run.best)):
-        kept[name] = manifests[name]
-        if key not in kept[name].keys:
+    extended = dict(manifests)
+    for name, chosen in ((FIRST, run.rounds[0]), (BEST, run.best)):
+        if key not in manifests[name].keys:
             (out / name).mkdir(parents=True, exist_ok=True)
-            copy_whole(run.folder / one.image, out / name / f"{key}.png")
-            layout, painted = read_png(run.folder / one.image)
-            kept[name] = with_pictures(kept[name], out / name, [Job(key, layout, painted["seed"])])
-    return kept
+            copy_whole(run.folder / chosen.image, out / name / f"{key}.png")
+            layout, painted = read_png(run.folder / chosen.image)
+            extended[name] = with_pictures(manifests[name], out / name, [Job(key, layout, painted["seed"])])
+    return extended
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -142,87 +170,22 @@ def main(argv: list[str] | None = None) -> int:
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="python -m agent.batch", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw)
     parser.add_argument("file", metavar="FILE", type=Path, help="the prompts")
-    parser.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="paint each prompt at most so often (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--images", type=int, default=1, metavar="N", help="pictures per round, of which the best is kept (default: 1)"
-    )
-    parser.add_argument(
-        "--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help"
-    )
-    parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
-    parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints (default: draft)")
-    parser.add_argument("--verifier", default="draft", metavar="NAME", help="the detector in the loop (default: draft)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first prompt (default: 0)")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("outputs/batch"),
-        metavar="FOLDER",
-        help="where all goes (default: %(default)s)",
-    )
+    add_options(parser, Request, RUN_FLAGS)
+    parser.set_defaults(planner="offline")
+    folder = "where all goes (default: %(default)s)"
+    parser.add_argument("--out", type=Path, default=Path("outputs/batch"), metavar="FOLDER", help=folder)
     return exit_code(lambda: run(parser.parse_args(argv)))
 
 
 def run(args: argparse.Namespace) -> int:
     """The command; what came of it is printed as JSON."""
-    prompts = read_prompts(args.file)
-    settings = RenderSettings.parse({"seed": args.seed, "num_images": args.images})
     from agent.benchmarks.showcase import shares
 
-    runs, failed = run_prompts(
-        prompts,
-        settings,
-        args.out,
-        planner=args.planner,
-        planner_url=args.planner_url,
-        engine=args.engine,
-        verifier=args.verifier,
-        rounds=args.rounds,
-    )
+    prompts = read_prompts(args.file)
+    runs, failed = run_prompts(prompts, build_request(args), args.out)
     summary = {"out": str(args.out), "prompts": len(prompts), "failed": failed, **shares(runs)}
     print(json.dumps(summary, indent=1, ensure_ascii=False))
-    return 0
-
-
-def run_prompts(
-    prompts: list[str],
-    settings: RenderSettings,
-    out: Path,
-    *,
-    planner: str,
-    planner_url: str | None,
-    engine: str,
-    verifier: str,
-    rounds: int,
-) -> tuple[list[Run], list[str]]:
-    """`run_all` with an agent of these names, which are checked before anything is loaded.
-
-    Raises:
-        BadInput: one of the names is not known, or none of the prompts can be planned.
-        ServiceError: a service that is needed failed; what is done stays.
-    """
-    from agent.loop import Agent
-    from evaluators.detectors import check_detector
-    from instdiff.engine import engine_info, load_engine
-
-    engine_info(engine)
-    if verifier != "none":
-        check_detector(verifier)
-    agent = Agent(
-        planner=planner,
-        planner_url=planner_url,
-        engine=load_engine(engine),
-        verifier=verifier,
-        rounds=rounds,
-        settings=settings,
-        out=out / RUNS,
-    )
-    runs, failed = run_all(agent, prompts, settings, out)
-    if not runs:
-        raise BadInput("prompts", "none of them can be planned")
-    return runs, failed
+    return DONE
 
 
 if __name__ == "__main__":

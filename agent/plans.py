@@ -9,21 +9,19 @@ import time
 from pathlib import Path
 
 from agent.planners import Planner, load_planner
-from instdiff.cli import Parser
+from agent.request import Request, parse_size
+from instdiff.cli import DONE, Parser, add_options, exit_code
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json
 from instdiff.formats.fields import text
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 
-BAD_INPUT = 2
-SERVICE_FAILED = 4
-INTERRUPTED = 130
 MAX_FAILURES = 3  # so many failures of a service in a row end the work: it can be gone on with later
 DESCRIPTION = """Plan every prompt of a file. FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
 
-Written is one JSON object a line: {"prompt", "layout", "planner", "notes", "seed", "seconds"} with the layout in the JSON
-of InstanceDiffusion, or {"prompt", "error", ...} where no plan could be made. With --out, prompts that have a
-plan in that file are not planned again, so that the same command goes on with what was stopped."""
+Written is one JSON object a line: {"prompt", "layout", "planner", "notes", "seed", "seconds"} with the layout in the
+JSON of InstanceDiffusion, or {"prompt", "error", ...} where no plan could be made. With --out, prompts that have a plan
+in that file are not planned again, so that the same command goes on with what was stopped."""
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -113,26 +111,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help"
     )
-    parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
+    add_options(parser, Request, ("planner_url",))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
-    parser.add_argument("--size", default="512x512", metavar="WxH", help="pixels (default: 512x512)")
+    parser.add_argument("--size", type=parse_size, default="512x512", metavar="WxH", help="pixels (default: 512x512)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the lines go (default: stdout)")
-    try:
-        args = parser.parse_args(argv)
-        from agent.runs import parse_size
+    return exit_code(lambda: run(parser.parse_args(argv)))
 
-        prompts = read_prompts(args.file)
-        planner = load_planner(args.planner, base_url=args.planner_url)
-        write_plans(planner, prompts, parse_size(args.size), args.seed, args.out)
-    except OSError as error:
-        print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
-        return BAD_INPUT
-    except InstDiffError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return SERVICE_FAILED if isinstance(error, ServiceError) else BAD_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
+
+def run(args: argparse.Namespace) -> int:
+    """The command."""
+    prompts = read_prompts(args.file)
+    planner = load_planner(args.planner, base_url=args.planner_url)
+    write_plans(planner, prompts, args.size, args.seed, args.out)
+    return DONE
 
 
 if __name__ == "__main__":

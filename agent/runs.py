@@ -15,53 +15,19 @@ from pydantic import Field, model_validator
 
 from agent.critic import Finding
 from agent.planners.plan import Plan
+from agent.request import Request
 from evaluators.report import Report
 from instdiff.errors import BadInput
 from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
-from instdiff.layout import MAX_SIDE, Layout
-from instdiff.render_settings import RenderSettings
-from instdiff.values import Fraction, Value
+from instdiff.layout import Layout
+from instdiff.values import Value
 from instdiff.world.scene import Scene
 from prompts.usage import Usage
 
 GIVEN = "given.json"
 GIVEN_SCENE = "given-scene.json"
 BEFORE = "before.png"  # what a run was handed, in its folder
-MAX_ROUNDS = 20
-MAX_PROMPT = 8000
-
-
-class Edited(Value):
-    """Where an edited run comes from: the folder and round of the other run, the words, and what they changed."""
-
-    run: str
-    round: int
-    words: str = Field(max_length=MAX_PROMPT)
-    notes: tuple[str, ...] = ()
-
-
-class Request(Value):
-    """What was asked for: all that is needed to go on with a run after its process is gone."""
-
-    prompt: str = Field(max_length=MAX_PROMPT)
-    planner: str
-    planner_url: str | None = None
-    planning: Literal["scene", "boxes"] = "scene"
-    cache: bool = True
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    engine: str
-    refiner: str | None = None
-    verifier: str
-    verifier_url: str | None = None
-    verifier_dialect: str | None = None
-    rounds: int = Field(default=3, ge=1, le=MAX_ROUNDS)
-    size: tuple[int, int] | None = None
-    settings: RenderSettings = RenderSettings()
-    iou_threshold: Fraction = 0.5
-    review: bool = Field(default=False, description="a person says whether the first plan is painted")
-    edited: Edited | None = None
 
 
 class Answer(Value):
@@ -219,24 +185,6 @@ def new_folder(out: str | Path, prompt: str) -> Path:
         except OSError as error:
             raise BadInput("out", f"{out} cannot be written to: {error.strerror}") from error
     raise BadInput("out", f"{out} holds too many runs named {start}")
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """``"640x384"`` or ``"512"`` as (width, height) in pixels.
-
-    Raises:
-        BadInput: it is neither, or a side is outside 64..4096.
-    """
-    numbers = re.fullmatch(r"([0-9]{1,5})(?:[xX]([0-9]{1,5}))?", text.strip())
-    if not numbers:
-        raise BadInput(
-            "size", f'"{text}" is no size; give WIDTHxHEIGHT in pixels, such as 640x384, or one number for a square'
-        )
-    width = int(numbers[1])
-    height = int(numbers[2] or numbers[1])
-    if not all(64 <= side <= MAX_SIDE for side in (width, height)):
-        raise BadInput("size", f"{width}x{height} is outside 64..{MAX_SIDE} pixels a side")
-    return width, height
 
 
 def write_scene(path: Path, plan: Plan) -> None:

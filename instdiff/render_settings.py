@@ -6,12 +6,14 @@ Importing this module costs no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
+from instdiff.cli import Flag
 from instdiff.values import Value
 
+PAINTING = "how to paint"  # heading of the flags in helps
 REFINER_STEPS = 50  # of the SDXL refiner, of which ``cascade_strength`` is the share that is done
 
 
@@ -25,17 +27,36 @@ class RenderSettings(Value):
     refiner (see `instdiff.model.refine`), 0 is off.
     """
 
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    num_images: int = Field(default=1, ge=1, le=64)
-    num_inference_steps: int | None = Field(default=None, ge=1, le=1000)
-    guidance_scale: float | None = Field(default=None, ge=0.0, le=50.0)
-    alpha: float | None = Field(default=None, ge=0.0, le=1.0)
-    mis: float | None = Field(default=None, ge=0.0, lt=1.0)
-    preset: Literal["exact", "cached", "fast", "turbo"] = "exact"
+    seed: Annotated[int, Flag("N", group=PAINTING, label="Seed")] = Field(
+        default=0, ge=0, lt=2**63, description="the same seed gives the same picture (default: 0)"
+    )
+    num_images: Annotated[int, Flag("N", "images", PAINTING, label="Pictures per round")] = Field(
+        default=1, ge=1, le=64, description="pictures per round; the best is kept (default: 1)"
+    )
+    num_inference_steps: Annotated[int | None, Flag("N", "steps", PAINTING, label="Steps")] = Field(
+        default=None, ge=1, le=1000, description="denoising steps"
+    )
+    guidance_scale: Annotated[float | None, Flag("X", "guidance", PAINTING, label="Guidance")] = Field(
+        default=None, ge=0.0, le=50.0, description="strength of classifier-free guidance"
+    )
+    alpha: Annotated[float | None, Flag("0..1", group=PAINTING, label="Alpha")] = Field(
+        default=None, ge=0.0, le=1.0, description="fraction of steps with grounding"
+    )
+    mis: Annotated[float | None, Flag("0..1", group=PAINTING, label="MIS")] = Field(
+        default=None, ge=0.0, lt=1.0, description="fraction of steps with the Multi-Instance Sampler"
+    )
+    preset: Annotated[Literal["exact", "cached", "fast", "turbo"], Flag(group=PAINTING, label="Preset")] = Field(
+        default="exact", description="exact, or faster and less exact: cached, fast, turbo (default: exact)"
+    )
     scheduler: Literal["own", "dpm++"] | None = None
     guidance_every: int | None = Field(default=None, ge=1, le=1000)
     inner_every: int | None = Field(default=None, ge=1, le=1000)
-    cascade_strength: float = Field(default=0.0, ge=0.0, le=1.0)
+    cascade_strength: Annotated[float, Flag("0..1", "refine", PAINTING)] = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="refine each picture with the SDXL refiner, so strongly (0.3 is usual)",
+    )
 
     @field_validator("cascade_strength")
     @classmethod

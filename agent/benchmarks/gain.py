@@ -15,7 +15,6 @@ from evaluators.report import Report, VerdictKind
 from evaluators.reporting import add_output_arguments, percent, progress_bar, write_results
 from instdiff.errors import BadInput
 from instdiff.formats.files import read_bytes
-from instdiff.render_settings import RenderSettings
 
 if TYPE_CHECKING:
     from evaluators.detectors import Detector
@@ -71,8 +70,8 @@ def run(args: argparse.Namespace) -> dict:
     place = args.pictures or _painted(args)
     galleries = {name: Gallery.open(place / name) for name in (FIRST, BEST)}
     for gallery in galleries.values():
-        check_scorer(args.detector, gallery.manifest)
-    keys = [key for key in galleries[FIRST].keys if key in galleries[BEST].manifest.keys]
+        check_scorer(args.detector, gallery)
+    keys = [key for key in galleries[FIRST].keys if key in galleries[BEST].keys]
     detector = load_scorer(args)
     reports = {name: look(detector, gallery, keys) for name, gallery in galleries.items()}
     return _result(args, galleries[BEST], reports)
@@ -86,16 +85,7 @@ def _painted(args: argparse.Namespace) -> Path:
     if not prompts:
         raise BadInput("prompts", f"{args.prompts} holds none")
     folder = args.folder / "batch"
-    batch.run_prompts(
-        prompts,
-        RenderSettings.parse({"seed": args.seed}),
-        folder,
-        planner=args.planner,
-        planner_url=args.planner_url,
-        engine=args.engine,
-        verifier=args.verifier,
-        rounds=args.rounds,
-    )
+    batch.run_prompts(prompts, batch.build_request(args), folder)
     return folder
 
 
@@ -133,8 +123,8 @@ def _result(args: argparse.Namespace, gallery: Gallery, reports: dict[str, dict[
     first, best = ({key for key, report in reports[name].items() if report.verified} for name in (FIRST, BEST))
     count = len(reports[BEST])
     rows = [[label, percent(shares[FIRST][name]), percent(shares[BEST][name])] for label, name in FIGURES.items()]
-    rounds = gallery.manifest.painted_with.get("rounds")
-    verifier = gallery.manifest.painted_with.get("verifier")
+    rounds = gallery.painted_with.get("rounds")
+    verifier = gallery.painted_with.get("verifier")
     notes = [f"{count} prompts, at most {rounds} rounds steered by {verifier}; {args.detector} looked at the pictures"]
     notes.append(f"{len(best - first)} pictures became fully verified, {len(first - best)} no longer are")
     table = {
@@ -152,7 +142,7 @@ def _result(args: argparse.Namespace, gallery: Gallery, reports: dict[str, dict[
     result |= {
         "gained": sorted(best - first),
         "lost": sorted(first - best),
-        "painted_with": gallery.manifest.painted_with,
+        "painted_with": gallery.painted_with,
     }
     result |= {"notes": notes, "table": table}
     write_results(args.folder, result)

@@ -18,14 +18,13 @@ from agent.benchmarks import planned_layouts
 from agent.benchmarks.plan import share
 from agent.benchmarks.plan_checks import Case, Check, holds
 from evaluators.contact_sheet import Tile, contact_sheet
-from evaluators.gallery import Gallery, Painted, add_detector_arguments, check_apart, check_scorer, load_scorer
+from evaluators.gallery import Gallery, PaintedPicture, add_detector_arguments, check_apart, check_scorer, load_scorer
 from evaluators.manifest import FILE, Job, open_manifest, paint, painted_with, prompt_key
 from evaluators.matching import match
 from evaluators.report import Detection
 from evaluators.reporting import percent, progress_bar, write_results
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout
-from instdiff.render_settings import RenderSettings
 from instdiff.world.scene import Predicate
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ PUBLISHED = {  # percent; Lian et al., 2024, table 1: photographs, looked at by 
 class Looked:
     """One picture and what the detector saw on it, surest first."""
 
-    painted: Painted
+    painted: PaintedPicture
     seen: tuple[Detection, ...]
 
 
@@ -207,7 +206,7 @@ def run_images(args: argparse.Namespace) -> dict:
         check_apart(args.detector, args.verifier if loops else "none")
         galleries = _paint_rounds(args, chosen) if loops else {"pictures": _paint_once(args, chosen)}
     for gallery in galleries.values():
-        check_scorer(args.detector, gallery.manifest)
+        check_scorer(args.detector, gallery)
     detector = load_scorer(args)
     columns = {}
     looked = {}
@@ -256,16 +255,7 @@ def _paint_rounds(args: argparse.Namespace, chosen: Sequence[Case]) -> dict[str,
     if args.layouts:
         raise BadInput("layouts", "are painted once; with --rounds and --images the planner plans")
     folder = args.keep / f"rounds-{args.rounds}-images-{args.images}"
-    batch.run_prompts(
-        [case.prompt for case in chosen],
-        RenderSettings.parse({"seed": args.seed, "num_images": args.images}),
-        folder,
-        planner=args.planner,
-        planner_url=args.planner_url,
-        engine=args.engine,
-        verifier=args.verifier,
-        rounds=args.rounds,
-    )
+    batch.run_prompts([case.prompt for case in chosen], batch.build_request(args), folder)
     return given(folder)
 
 
@@ -278,7 +268,7 @@ def look(detector: Detector, gallery: Gallery, chosen: Sequence[Case]) -> dict[s
     """
     if unknown := [name for case in chosen for name in names_of(case) if not detector.knows(name)]:
         raise BadInput("detector", f'{detector.name} does not know "{unknown[0]}"')
-    there = {prompt_key(case.prompt): case for case in chosen if prompt_key(case.prompt) in gallery.manifest.keys}
+    there = {prompt_key(case.prompt): case for case in chosen if prompt_key(case.prompt) in gallery.keys}
     looked = {}
     with progress_bar() as progress:
         task = progress.add_task(f"looking, {gallery.folder.name}", total=len(there))
@@ -365,7 +355,7 @@ def _result(args: argparse.Namespace, gallery: Gallery, columns: dict[str, dict]
     result = {
         "evaluation": "lmd-image",
         "detector": args.detector,
-        "painted_with": gallery.manifest.painted_with,
+        "painted_with": gallery.painted_with,
         "columns": columns,
         **{key: final[key] for key in ("tasks", "all", "failures")},
         "notes": notes,

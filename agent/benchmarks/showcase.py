@@ -11,7 +11,6 @@ from agent.runs import Run
 from evaluators.contact_sheet import Tile, contact_sheet
 from instdiff.errors import BadInput, printable
 from instdiff.formats.files import read_bytes
-from instdiff.render_settings import RenderSettings
 
 PROMPTS = "showcase.txt"
 HELP = """Prompts through the whole agent: a contact sheet of the best pictures, and how much was verified in round 0 and in the best
@@ -67,8 +66,7 @@ def run(args: argparse.Namespace) -> dict:
     agent = Agent(planner=args.planner, rounds=args.rounds, out=args.runs)
     runs = []
     for number, prompt in enumerate(filter(None, map(str.strip, text.splitlines()))):
-        agent.request = agent.request.model_copy(update={"settings": RenderSettings(seed=args.seed + number)})
-        runs.append(agent.run(prompt))
+        runs.append(agent.run(prompt, seed=args.seed + number))
         best = runs[-1].best
         line = f"{best.score[0]:4.0%} found, round {runs[-1].best_round}: {prompt}"
         print(printable(line), file=sys.stderr, flush=True)

@@ -8,7 +8,8 @@ import shlex
 import streamlit as st
 
 from agent.dashboard.run_index import inside
-from agent.runs import GIVEN, Request, Run
+from agent.request import Request
+from agent.runs import GIVEN, Run
 from instdiff.formats import layout_to_json, layouts_to_coco
 from instdiff.layout import Layout
 

@@ -9,7 +9,7 @@ from agent.dashboard import live_view, navigation
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import run_folder, summaries
 from agent.loop import Agent
-from agent.runs import MAX_PROMPT, parse_size
+from agent.request import MAX_PROMPT, parse_size
 from instdiff.errors import InstDiffError
 from instdiff.render_settings import PRESETS, RenderSettings
 from instdiff.settings import outputs_folder

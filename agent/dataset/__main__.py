@@ -12,7 +12,7 @@ from agent.dataset.folder import ITEMS, Folder
 from agent.dataset.making import Order
 from agent.dataset.recipe import BUNDLED, Recipe
 from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template
-from agent.runs import parse_size
+from agent.request import parse_size
 from evaluators.detectors import default_verifier
 from instdiff.cli import Parser, exit_code
 from instdiff.engine import engine_info

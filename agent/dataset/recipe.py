@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from agent.planners import check_planner
-from agent.runs import MAX_ROUNDS
+from agent.request import MAX_ROUNDS
 from evaluators.detectors import check_detector
 from instdiff.engine import engine_info, hash_weights
 from instdiff.errors import BadInput

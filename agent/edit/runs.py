@@ -8,7 +8,8 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 
 from agent.planners.plan import Plan
-from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Edited, Request, Run, copy_whole, new_folder, read_scene, write_scene
+from agent.request import Edited, Request
+from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Run, copy_whole, new_folder, read_scene, write_scene
 from instdiff.errors import BadInput
 from instdiff.formats import read_png, whole_file
 from instdiff.render_settings import RenderSettings
@@ -60,7 +61,7 @@ def new_run(start: Source, plan: Plan, words: str, out: str | Path, **changes) -
     """A folder for an edited plan, ready to be painted: all as in the run before, in one round.
 
     Args:
-        changes: fields of `agent.runs.Request` that are asked for otherwise.
+        changes: fields of `agent.request.Request` that are asked for otherwise.
 
     Raises:
         BadInput: a field cannot be used, or nothing can be written there.

@@ -30,7 +30,7 @@ def run_all(folder, painter, prompts=PROMPTS, rounds=3, seed=10):
     settings = RenderSettings(seed=seed)
     parts = {"planner": ListPlanner(), "engine": painter, "verifier": ColourDetector()}
     agent = Agent(**parts, rounds=rounds, settings=settings, out=folder / batch.RUNS)
-    return batch.run_all(agent, prompts, settings, folder)
+    return batch.run_all(agent, prompts, folder)
 
 
 def test_first_and_best_pictures_lie_under_manifests(tmp_path):
@@ -111,7 +111,7 @@ def test_the_gain_is_scored_by_what_did_not_steer(tmp_path, capsys):
         (["missing.txt"], "missing.txt"),
         (["prompts.txt", "--verifier", "judge"], "what scores must not steer"),
         (["prompts.txt", "--engine", "nothing"], "engine"),
-        (["prompts.txt", "--images", "0"], "num_images"),
+        (["prompts.txt", "--images", "0"], "images"),
         (["prompts.txt", "--rounds", "x"], "rounds"),
     ],
 )

@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from agent.runs import Request, Round, Run, clear_unfinished, copy_whole, new_folder, parse_size, slug, write_json
+from agent.request import Request, parse_size
+from agent.runs import Round, Run, clear_unfinished, copy_whole, new_folder, slug, write_json
 from instdiff.errors import BadInput
 
 
