@@ -60,9 +60,9 @@ def planner_of(recipe: Recipe) -> Planner:
     return load_planner(recipe.planner, base_url=recipe.planner_url, cached=True, **options)
 
 
-def used(planner: Planner) -> Usage:
+def used(planner: Planner | None) -> Usage:
     """What a planner was asked for so far."""
-    return getattr(planner, "used", None) or Usage()
+    return planner.usage if planner else Usage()
 
 
 def spent(after: Usage, before: Usage = Usage()) -> Usage:  # noqa: B008 (immutable)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from agent.planners.chat.planner import ChatPlanner
+from agent.planners.offline import OfflinePlanner
+from agent.planners.plan import Plan, Planner
 from instdiff import settings
 from instdiff.errors import BadInput, ServiceError
+from prompts.usage import Usage
 
 if TYPE_CHECKING:
-    from agent.planners.plan import Plan
     from evaluators.report import Report
-    from prompts.usage import Usage
 
 CHAT_NAME = re.compile(r"(?P<provider>openai|ollama|chat):(?P<model>[^\s@]+)(?:@(?P<url>\S+))?")
 LLAMA_NAME = re.compile(r"llama:(?P<path>.+)")
@@ -22,53 +24,46 @@ NAMES = (
 )
 
 
-class Planner(Protocol):
-    """Anything that plans. ``size`` is (width, height) in pixels."""
-
-    def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan: ...
-
-    def revise(self, prompt: str, plan: Plan, report: Report, seed: int) -> Plan: ...
-
-
-class _Auto:
+class AutoPlanner(Planner):
     """The automatic choice: a chat model whose failures the offline planner makes up for, and says so."""
+
+    name = "auto"
 
     def __init__(self, planner: Planner, note: str):
         self.planner = planner
         self.note = note
 
     @property
-    def used(self) -> Usage | None:
-        """What the chat model was asked for, see `agent.planners.chat.ChatPlanner`; None without one."""
-        return getattr(self.planner, "used", None)
+    def usage(self) -> Usage:
+        return self.planner.usage
 
-    @used.setter
-    def used(self, used: Usage) -> None:
-        self.planner.used = used
+    def start(self, usage: Usage) -> None:
+        self.planner.start(usage)
 
     def check(self, prompt: str) -> None:
-        check_prompt(self.planner, prompt)
+        self.planner.check(prompt)
 
     def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan:
         return self._ask(self.planner, lambda planner: planner.plan(prompt, size, seed))
 
     def revise(self, prompt: str, plan: Plan, report: Report, seed: int) -> Plan:
         # a run that fell back once stays with the offline planner
-        chosen = _offline({}) if plan.planner == "offline" else self.planner
+        chosen = OfflinePlanner() if plan.planner == "offline" else self.planner
         return self._ask(chosen, lambda planner: planner.revise(prompt, plan, report, seed))
 
     def _ask(self, planner: Planner, ask: Callable[[Planner], Plan]) -> Plan:
         try:
-            return _noted(ask(planner), self.note)
+            return _with_notes(ask(planner), self.note)
         except ServiceError as error:
             failure = error
         try:
-            return _noted(ask(_offline({})), self.note, f"{failure}; the offline planner plans instead.")
+            note = f"{failure}; the offline planner plans instead."
+            return _with_notes(ask(OfflinePlanner()), self.note, note)
         except BadInput as error:
             raise ServiceError(f"{failure}; nor can the offline planner: {error}") from error
 
 
-def _noted(plan: Plan, *notes: str) -> Plan:
+def _with_notes(plan: Plan, *notes: str) -> Plan:
     return plan.model_copy(update={"notes": (*notes, *(note for note in plan.notes if note not in notes))})
 
 
@@ -82,12 +77,6 @@ def server_of(name: str) -> str:
     """The address in a planner's name such as ``chat:MODEL@URL``, empty if there is none."""
     match = CHAT_NAME.fullmatch(name)
     return (match and match["url"]) or ""
-
-
-def check_prompt(planner: Planner, prompt: str) -> None:
-    """Raise BadInput for a prompt that the planner can tell at once it will not understand; chat models take any."""
-    if check := getattr(planner, "check", None):
-        check(prompt)
 
 
 def load_planner(name: str, cached: bool = False, **options) -> Planner:
@@ -123,10 +112,12 @@ def load_planner(name: str, cached: bool = False, **options) -> Planner:
 
 def _auto(options: dict) -> Planner:
     if options.get("api_key") or settings.openai_key():
-        return _Auto(
+        return AutoPlanner(
             _chat("openai", "gpt-4o", options), "The automatic choice is openai:gpt-4o, because OPENAI_API_KEY is set."
         )
-    return _Auto(_offline(options), "The automatic choice is the offline planner, because OPENAI_API_KEY is not set.")
+    return AutoPlanner(
+        _offline(options), "The automatic choice is the offline planner, because OPENAI_API_KEY is not set."
+    )
 
 
 def _offline(options: dict) -> Planner:
@@ -134,8 +125,6 @@ def _offline(options: dict) -> Planner:
         raise BadInput(
             "planner_url", "the offline planner asks no server; name a model with --planner chat:MODEL, or leave it out"
         )
-    from agent.planners.offline import OfflinePlanner
-
     return OfflinePlanner()
 
 
@@ -144,14 +133,10 @@ def _llama(name: str, options: dict) -> Planner:
         raise BadInput(
             "planner_url", "a model from a file asks no server; name a model with --planner chat:MODEL, or leave it out"
         )
-    from agent.planners.chat import ChatPlanner
-
     return ChatPlanner(name, **options)
 
 
 def _chat(provider: str, model: str, options: dict) -> Planner:
-    from agent.planners.chat import ChatPlanner
-
     name = f"{provider}:{model}"
     if provider != "ollama":
         options = {"api_key": settings.openai_key(), "base_url": settings.openai_base_url(), **options}

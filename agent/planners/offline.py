@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from agent.planners.grammar.parts import Group, Reading
 from agent.planners.grammar.reader import Reader
-from agent.planners.grammar.vocabulary import ARTICLES, ASKING, BE, FUNCTION, META, STYLE
-from agent.planners.plan import Plan
+from agent.planners.grammar.vocabulary import ASKING, BE, FUNCTION, META, STYLE
+from agent.planners.plan import Plan, Planner
 from agent.planners.scene_builder import any_setting, cap, natural, objects_of, relations_of, settle
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES
-from instdiff.world import knowledge
+from instdiff.world import knowledge, nouns
 from instdiff.world.camera import projected
 from instdiff.world.scene import Scene, SceneObject
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_PROMPT = 2000
 
 
-class OfflinePlanner:
+class OfflinePlanner(Planner):
     """Reads a prompt with `agent.planners.grammar` and lays it out with `instdiff.world.camera`; the same seed, the
     same plan.
     """
@@ -125,6 +125,6 @@ def _guesses(reading: Reading, objects: list[SceneObject]) -> list[str]:
 def _content(caption: str) -> str:
     """The words of a caption that could name something, at most 60 characters."""
     words = [word.strip(".,;:!?\"'()-") for word in caption.split()]
-    words = [word for word in words if any(map(str.isalnum, word)) and word.lower() not in FUNCTION | ARTICLES | BE]
+    words = [word for word in words if any(map(str.isalnum, word)) and word.lower() not in FUNCTION | nouns.ARTICLES | BE]
     telling = [word for word in words if word.lower() not in ASKING | META | STYLE]
     return " ".join(telling or words)[:60].strip()

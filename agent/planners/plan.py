@@ -1,12 +1,18 @@
-"""What a planner gives back."""
+"""What a planner is, and what it gives back."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 from pydantic import Field
 
-from instdiff.layout import Box, Instance, Layout
+from instdiff.layout import Layout
 from instdiff.values import Fraction, Value
 from instdiff.world.scene import Scene
+from prompts.usage import Usage
+
+if TYPE_CHECKING:
+    from evaluators.report import Report
 
 
 class Plan(Value):
@@ -27,8 +33,29 @@ class Plan(Value):
     scene: Scene | None = None
     ids: tuple[str, ...] = ()
 
-    def with_box(self, index: int, box: Box) -> Plan:
-        """The plan with one instance in another box; a mask or scribble of the old place is dropped."""
-        instances = list(self.layout.instances)
-        instances[index] = Instance(caption=instances[index].caption, category=instances[index].category, box=box)
-        return self.model_copy(update={"layout": self.layout.with_instances(instances)})
+
+class Planner(Protocol):
+    """Anything that plans. A planner that asks no model inherits all but `plan` and `revise`."""
+
+    name: str
+    _usage: Usage = Usage()
+
+    @property
+    def usage(self) -> Usage:
+        """What the run took: what `start` was given, and what a model was asked for since."""
+        return self._usage
+
+    def start(self, usage: Usage) -> None:
+        """Begin a run, or go on with one that took this much before: limits are for one run."""
+        self._usage = usage
+
+    def check(self, prompt: str) -> None:
+        """Raise BadInput for a prompt that is known at once not to be understood; chat models take any."""
+
+    def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan:
+        """A layout of (width, height) pixels for a scene in words; the same seed, the same places."""
+        ...
+
+    def revise(self, prompt: str, plan: Plan, report: Report, seed: int) -> Plan:
+        """A better plan, after a report on the picture of ``plan``."""
+        ...

@@ -12,7 +12,7 @@ from agent.planners.plan import Plan
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Layout
-from instdiff.world import knowledge
+from instdiff.world import nouns
 from instdiff.world.scene import Scene
 
 MAX_ANSWER_CHARS = 60_000
@@ -178,5 +178,5 @@ def _known(category: str, plan: Plan) -> str | None:
     never passed on.
     """
     ours = {name for instance in plan.layout.instances for name in (instance.category, instance.name)}
-    noun = knowledge.nouns().get(category.lower())
+    noun = nouns.known(category.lower())
     return category if category in ours else noun.meaning.name if noun else None

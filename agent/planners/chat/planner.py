@@ -17,7 +17,7 @@ from agent.planners.chat.cache import AnswerCache
 from agent.planners.chat.reply import Reply, ServiceFailure
 from agent.planners.chat.scene import SceneForm
 from agent.planners.chat.service import ChatService
-from agent.planners.plan import Plan
+from agent.planners.plan import Plan, Planner
 from evaluators.report import Report, VerdictKind
 from instdiff.errors import BadInput, ServiceError, printable
 from instdiff.layout import Layout
@@ -53,7 +53,7 @@ class _Question:
         return self.form.read(answer, self.prompt, self.size, self.places_seed)
 
 
-class ChatPlanner:
+class ChatPlanner(Planner):
     """Plans with a chat model: OpenAI, any server that speaks as OpenAI does, Ollama, or a GGUF file in this process.
 
     Args:
@@ -68,7 +68,7 @@ class ChatPlanner:
         cache: the folder of earlier answers; None asks anew each time.
         max_tokens, max_usd: at most so much is spent, counted in ``used``; looked at before each request.
 
-    ``used`` is what was spent so far. Who goes on with a run, or begins one, sets it to what that run has spent.
+    ``used`` is what was spent so far, counted from what `count_from` was given.
 
     Raises:
         BadInput: a value makes no sense, or dollars are to be bounded for a model whose price is not known.
@@ -96,7 +96,7 @@ class ChatPlanner:
         self.name = name
         self.max_attempts = max_attempts
         self.form = FORMS[planning]()
-        self.used = Usage()
+        self._usage = Usage()
         self.ceiling = Ceiling(name, max_tokens, max_usd)
         self.cache = AnswerCache(cache) if cache else None
         if provider == "llama":
@@ -164,7 +164,7 @@ class ChatPlanner:
         source = "The answer was kept from an earlier run."
         if drawn is None:
             drawn, answer = self._ask(question)
-            source = in_words(self.name, self.used)
+            source = in_words(self.name, self._usage)
             if self.cache:
                 self.cache.put(key, answer)
         return Plan(**{**drawn._asdict(), "notes": (*drawn.notes, source)}, planner=self.name, **fields)
@@ -209,12 +209,12 @@ class ChatPlanner:
     def _answer(self, messages: list[tuple[str, str]], question: _Question) -> str:
         """The answer to one request, if there is room for it; what it takes is counted, whatever becomes of it."""
         prompt_tokens = estimated_tokens(messages, question.form.schema)
-        room = self.ceiling.room(self.used, prompt_tokens)
+        room = self.ceiling.room(self._usage, prompt_tokens)
         try:
             reply = self._service.ask(messages, question.form.schema, question.seed, room)
         except ServiceFailure as error:
             reply = Reply(trouble=error) if error.worked else Reply("", 0, 0, error)
-        self.used = self.ceiling.after(self.used, reply, prompt_tokens, room)
+        self._usage = self.ceiling.after(self._usage, reply, prompt_tokens, room)
         if reply.trouble:
             raise reply.trouble
         return reply.text

@@ -16,7 +16,7 @@ import prompts
 from agent.planners.chat.answer import Answer, BadAnswer, Drawn, first_reason, read_as, text
 from agent.planners.plan import Plan
 from instdiff.layout import MAX_INSTANCES
-from instdiff.world import knowledge
+from instdiff.world import knowledge, nouns
 from instdiff.world.camera import projected
 from instdiff.world.scene import PICTURE, Predicate, Scene
 
@@ -37,10 +37,10 @@ def named(category: str) -> tuple[str, tuple[float, float] | None]:
     """The name that `instdiff.world.knowledge` has for a category, and its (width, height) in metres; unknown ones keep
     their name.
     """
-    noun = knowledge.nouns().get(category.lower())
-    if noun is None or not isinstance(noun.meaning, knowledge.Thing):
+    noun = nouns.known(" ".join(nouns.phrase_words(category)))
+    if noun is None or noun.thing is None:
         return category, None
-    return noun.meaning.name, knowledge.size_of(noun.meaning.name, noun.singular)
+    return noun.thing.name, knowledge.size_of(noun.thing.name, noun.singular)
 
 
 def believed(
@@ -74,9 +74,9 @@ def believed(
 def asks_for_size(prompt: str, category: str) -> bool:
     """True if a word or a measure near the thing says that it is no thing of the usual size."""
     words = re.findall(r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:-[^\W\d_]+)*", prompt.lower())
-    noun = knowledge.nouns().get(category.lower())
+    noun = nouns.known(category.lower())
     names = {category.lower(), *((noun.meaning.name, *noun.meaning.synonyms) if noun else ())}
-    last = {form.split()[-1] for name in names if name for form in (name, knowledge.plural_of(name))}
+    last = {form.split()[-1] for name in names if name for form in (name, nouns.plural_of(name))}
     for place in (i for i, word in enumerate(words) if word in last):
         around = words[max(place - NEAR, 0) : place + NEAR + 1]
         measured = any(a[0].isdigit() and UNIT.fullmatch(b) for a, b in zip(around, around[1:], strict=False))
@@ -128,9 +128,9 @@ def _words(text: str) -> Counter[str]:
     """The telling words of a text: in the singular, by the names that `instdiff.world.knowledge` has for them."""
     words = Counter()
     for word in re.findall(r"[^\W\d_]+", text.lower()):
-        noun = knowledge.nouns().get(word)
+        noun = nouns.known(word)
         if word not in FILLERS:
-            words[noun.meaning.name if noun else knowledge.singular_of(word)] += 1
+            words[noun.meaning.name if noun else nouns.singular_of(word)] += 1
     return words
 
 
@@ -309,5 +309,5 @@ def _line(value: object) -> str:
 
 def _setting(words: str) -> str:
     """The setting that `instdiff.world.knowledge` has under this name, or empty."""
-    noun = knowledge.nouns().get(words.lower())
+    noun = nouns.known(words.lower())
     return noun.meaning.name if noun and isinstance(noun.meaning, knowledge.Setting) else ""

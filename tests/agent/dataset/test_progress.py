@@ -19,14 +19,10 @@ from tests.agent.doubles_dataset import COUNT, RECIPE, an_order, placed
 class PaidPlanner(ListPlanner):
     """Takes 100 tokens and a cent for a plan, and twice that for a revision."""
 
-    def __init__(self):
-        super().__init__()
-        self.used = Usage()
-
     def _called(self, what):
         times = {"plan": 1, "revise": 2}[what]
         more = Usage(requests=1, prompt_tokens=80 * times, answer_tokens=20 * times, usd=0.01 * times)
-        self.used = together([self.used, more])
+        self.start(self.usage + more)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import pytest
 from agent.planners import load_planner
 from evaluators.report import Report, Verdict, VerdictKind
 from instdiff.errors import ServiceError
+from prompts.usage import Usage
 from tests.agent.openai_server import GOOD, ChatServer, Reply, failed, said
 
 KEY = "sk-secret-0123456789"
@@ -29,7 +30,7 @@ def test_auto_says_what_it_took(monkeypatch):
 def test_auto_without_a_key_plans_offline():
     planner = load_planner("auto")
     plan = planner.plan("a dog beside a red ball", (512, 512), 0)
-    assert plan.planner == "offline" and plan.layout.instances and planner.used is None
+    assert plan.planner == "offline" and plan.layout.instances and planner.usage == Usage()
     assert plan.notes[0] == "The automatic choice is the offline planner, because OPENAI_API_KEY is not set."
 
 
@@ -43,7 +44,7 @@ def test_auto_falls_back_and_says_so(trouble, monkeypatch):
         revised = auto.revise("a dog beside a red ball", plan, nothing_found(plan), 1)
         with pytest.raises(ServiceError, match="openai:gpt-4o: .*; nor can the offline planner: prompt: "):
             auto.plan("no", (512, 512), 0)
-    assert (plan.planner, revised.planner) == ("offline", "offline") and auto.used.requests == len(
+    assert (plan.planner, revised.planner) == ("offline", "offline") and auto.usage.requests == len(
         server.requests
     ) == 2 * asked
     assert plan.notes[1].startswith("openai:gpt-4o: ") and plan.notes[1].endswith(

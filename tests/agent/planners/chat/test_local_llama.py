@@ -114,7 +114,7 @@ def test_the_planner_ends(prompt_files, monkeypatch):
     except ServiceError as error:
         assert "the answer is no usable layout" in str(error) and "\n" not in str(error)
     assert (
-        planner.used.requests == 1 and planner.used.tokens > 20 and planner.used.usd == 0 and not planner.used.estimated
+        planner.usage.requests == 1 and planner.usage.tokens > 20 and planner.usage.usd == 0 and not planner.usage.estimated
     )
 
 

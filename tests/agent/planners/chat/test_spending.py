@@ -71,7 +71,7 @@ def test_what_is_used_is_counted(case):
     with ChatServer(*replies) as server:
         asker = planner(server)
         plan = asker.plan(PROMPT, SIZE, 0)
-    used = asker.used
+    used = asker.usage
     assert (used.requests, used.prompt_tokens, used.answer_tokens) == tokens and used.estimated is estimated
     assert used.usd == pytest.approx(usd)
     assert (
@@ -89,7 +89,7 @@ def test_what_is_not_said_is_estimated_upwards(reply):
             plan = asker.plan(PROMPT, SIZE, 0)
         except ServiceError:
             plan = None
-    assert asker.used.estimated and 20_000 >= asker.used.tokens > asker.used.answer_tokens == MAX_ANSWER_TOKENS
+    assert asker.usage.estimated and 20_000 >= asker.usage.tokens > asker.usage.answer_tokens == MAX_ANSWER_TOKENS
     assert plan is None or "at most" in plan.notes[-1]
 
 
@@ -113,7 +113,7 @@ def test_the_ceiling_holds_over_retries(ceiling):
         asker = planner(server, max_attempts=10, **ceiling)
         with pytest.raises(ServiceError, match="no usable layout: .*; the ceiling of") as caught:
             asker.plan(PROMPT, SIZE, 0)
-    assert 1 <= len(server.requests) < 10 and asker.used.requests == len(server.requests)
+    assert 1 <= len(server.requests) < 10 and asker.usage.requests == len(server.requests)
     assert f"(after {len(server.requests)} request" in str(caught.value)
     assert all(request["max_completion_tokens"] >= LEAST_ANSWER_TOKENS for request in server.requests)
 
@@ -139,7 +139,7 @@ def test_a_revision_that_does_not_fit_keeps_the_plan():
 def test_who_goes_on_with_a_run_says_what_it_has_spent():
     with ChatServer(said(GOOD)) as server, pytest.raises(ServiceError, match="9000 are used"):
         asker = planner(server, max_tokens=10_000)
-        asker.used = Usage(requests=2, prompt_tokens=8000, answer_tokens=1000)
+        asker.start(Usage(requests=2, prompt_tokens=8000, answer_tokens=1000))
         asker.plan(PROMPT, SIZE, 0)
     assert server.requests == []
 
@@ -195,7 +195,7 @@ def test_the_same_question_is_paid_once(tmp_path):
         first = planner(server, cache=tmp_path / "plans").plan(PROMPT, SIZE, 0)
         again = planner(server, cache=tmp_path / "plans")
         second = again.plan(PROMPT, SIZE, 0)
-    assert len(server.requests) == 1 and again.used == Usage()
+    assert len(server.requests) == 1 and again.usage == Usage()
     assert (second.layout, second.scene, second.ids) == (first.layout, first.scene, first.ids)
     assert second.notes == ("The answer was kept from an earlier run.",)
     (entry,) = (tmp_path / "plans").iterdir()
