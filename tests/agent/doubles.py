@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from agent.planners.plan import Plan
+from agent.planners.plan import Plan, Planner
 from evaluators.report import Detection, Report
 from instdiff.errors import ServiceError
 from instdiff.layout import Box, Instance, Layout
@@ -95,7 +95,7 @@ class ColourDetector:
         return [Detection(category=name, score=0.9, box=Box.from_corners(corners, image.size))]
 
 
-class ListPlanner:
+class ListPlanner(Planner):
     """Plans the known words of a prompt side by side. Each call adds a line to ``log``; ``fails`` names calls that
     fail.
     """
@@ -144,5 +144,5 @@ def install() -> None:
     planner.name = "offline"
     painter.name = "draft"
     loop.load_planner = lambda name, **options: planner
-    loop.load_engine = lambda name: painter
-    loop.load_detector = lambda name: ColourDetector()
+    loop.load_engine = lambda name, refiner=None: painter
+    loop.load_detector = lambda name, *options: ColourDetector()

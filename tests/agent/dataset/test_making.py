@@ -12,6 +12,7 @@ from agent.dataset.making import make
 from agent.dataset.planning import Planning
 from agent.dataset.sources import Layouts, Prompts, Scenes, Template
 from agent.planners.offline import OfflinePlanner
+from agent.planners.plan import Planner
 from evaluators.manifest import read_manifest, read_pictures
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats import layouts_to_coco, read_png
@@ -254,7 +255,7 @@ def test_failures_are_bounded_listed_and_tried_again(tmp_path, doubles):
     assert listed < {item.key for item in items}  # what had taken the place of the failures stays
 
 
-class Flaky:
+class Flaky(Planner):
     """A planner whose service answers every third time."""
 
     name = "flaky"
