@@ -244,13 +244,12 @@ def _read_layout(given: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any
     """The layout that was given, or None, and the settings of the picture that it came with, if it did."""
     if "layout" not in given:
         return None, {}
-    from instdiff.formats import read_png
-    from instdiff.layout import Layout
+    from instdiff.formats import load_layout, read_png
 
     path = Path(given["layout"])
     if path.suffix.lower() == ".png":
         return read_png(path)
-    return Layout.from_file(path, given.get("box_format", "auto")), {}
+    return load_layout(path, given.get("box_format", "auto")), {}
 
 
 def _agent(

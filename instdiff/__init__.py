@@ -1,6 +1,6 @@
-"""InstanceDiffusion: layouts, and the model that paints them.
+"""InstanceDiffusion: layouts, their files, and the model that paints them.
 
-Importing this package costs nothing; the pipeline (and with it torch) loads on first use.
+Importing this package costs little: the pipeline (and with it torch) loads on first use.
 """
 
 from importlib import import_module
@@ -10,6 +10,7 @@ from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 
 if TYPE_CHECKING:
+    from instdiff.formats import load_layout, save_layout
     from instdiff.model.autoencoder import PatchAutoencoder
     from instdiff.model.pipeline import InstanceDiffusionPipeline
     from instdiff.model.unet import InstanceUNet
@@ -21,6 +22,8 @@ _LAZY = {
     "InstanceUNet": "instdiff.model.unet",
     "PatchAutoencoder": "instdiff.model.autoencoder",
     "UniFusion": "instdiff.model.unifusion",
+    "load_layout": "instdiff.formats",
+    "save_layout": "instdiff.formats",
 }
 
 __all__ = [
@@ -37,10 +40,12 @@ __all__ = [
     "Scribble",
     "ServiceError",
     "UniFusion",
+    "load_layout",
+    "save_layout",
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'instdiff' has no attribute {name!r}")

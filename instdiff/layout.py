@@ -7,7 +7,6 @@ Inside, every coordinate is a fraction of the picture's width (x) or height (y),
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -217,24 +216,3 @@ class Layout(Value):
     def with_instances(self, instances: list[Instance]) -> Layout:
         """The same layout with other instances."""
         return Layout.parse({**dict(self), "instances": tuple(instances)})
-
-    @classmethod
-    def from_file(cls, path: str | Path, boxes: str = "auto") -> Layout:
-        """Read a layout: InstanceDiffusion JSON, or a PNG that this project painted.
-
-        Args:
-            path: a ``.json`` or ``.png`` file.
-            boxes: what ``bbox`` holds, ``xywh``, ``corners``, or ``auto`` (see `instdiff.formats.box_format`).
-
-        Raises:
-            BadInput: the file cannot be read, is no layout, or does not fit its own canvas.
-        """
-        from instdiff import formats  # formats builds on this module
-
-        return formats.load_layout(path, boxes)
-
-    def to_file(self, path: str | Path) -> None:
-        """Write the layout as InstanceDiffusion JSON."""
-        from instdiff import formats
-
-        formats.save_layout(self, path)

@@ -12,16 +12,31 @@ from agent import job
 from agent.console import place
 from agent.dashboard.pictures import boxed
 from agent.dashboard.run_index import run_folder
-from instdiff.formats import layout_from_json
+from agent.events import (
+    Criticised,
+    Done,
+    Event,
+    Failed,
+    Judged,
+    Loading,
+    PlanReady,
+    Preview,
+    Started,
+    Starting,
+    Step,
+    Stopped,
+    Waiting,
+)
+from instdiff.formats import load_layout
 from instdiff.layout import Layout
 
 WORDS = {
-    "starting": "starting",
-    "started": "starting",
-    "waiting": "waiting for your answer",
-    "stopped": "stopped",
-    "done": "done",
-    "failed": "failed",
+    Starting: "starting",
+    Started: "starting",
+    Waiting: "waiting for your answer",
+    Stopped: "stopped",
+    Done: "done",
+    Failed: "failed",
 }
 
 
@@ -32,40 +47,48 @@ class Progress:
     status: str = "starting"
     share: float = 0.0
     round: int = 0
-    layout: dict | None = None  # JSON of InstanceDiffusion
+    layout: Layout | None = None
     notes: list[str] = field(default_factory=list)
-    judged: list[dict] = field(default_factory=list)  # the events of rounds that are looked at
+    judged: list[Judged] = field(default_factory=list)  # the rounds that are looked at
     preview: bool = False  # the picture of this round can be seen
     failure: str = ""
 
 
-def progress(events: list[dict]) -> Progress:
+def progress(events: list[Event]) -> Progress:
     """Read the events from the oldest to the newest."""
     now = Progress()
     for event in events:
-        kind = event["kind"]
-        if kind in WORDS:
-            now.status = WORDS[kind]
-            now.share = 0.0
-            now.failure = event.get("reason", "")
-        elif kind == "loading":
-            now.status = f"loading the {event['what']} {event['name']}"
-        elif kind in ("planned", "criticised"):
-            now.round = event["round"]
-            now.layout = event["layout"]
-            now.preview = False
-            now.notes = [*event["notes"]] if kind == "planned" else [*now.notes, *event["notes"]]
-            now.status = f"round {now.round} is planned"
-        elif kind == "step":
-            now.share = event["step"] / event["steps"]
-            number = f", picture {event['image'] + 1} of {event['images']}" if event["images"] > 1 else ""
-            now.status = f"painting round {event['round']}{number}: step {event['step']} of {event['steps']}"
-        elif kind == "preview":
-            now.preview = True
-        elif kind == "judged":
-            now.judged = [done for done in now.judged if done["round"] != event["round"]] + [event]
-            now.status = f"round {event['round']}: {event['found']} of {event['planned']} found"
+        match event:
+            case Loading():
+                now.status = f"loading the {event.part} {event.name}"
+            case PlanReady():
+                _plan(now, event, [*event.plan.notes])
+            case Criticised():
+                _plan(now, event, [*now.notes, *(finding.sentence for finding in event.findings)])
+            case Step():
+                now.share = min(event.step / event.steps, 1.0)
+                number = f", picture {event.image + 1} of {event.images}" if event.images > 1 else ""
+                now.status = f"painting round {event.round}{number}: step {event.step} of {event.steps}"
+            case Preview():
+                now.preview = True
+            case Judged():
+                now.judged = [done for done in now.judged if done.round != event.round] + [event]
+                report = event.report
+                now.status = f"round {event.round}: {report.found} of {len(report.verdicts)} found"
+            case _:
+                now.status = WORDS[type(event)]
+                now.share = 0.0
+                now.failure = event.reason if isinstance(event, Failed) else ""
     return now
+
+
+def _plan(now: Progress, event: PlanReady | Criticised, notes: list[str]) -> None:
+    """Show the plan of a round."""
+    now.round = event.round
+    now.layout = event.plan.layout
+    now.preview = False
+    now.notes = notes
+    now.status = f"round {event.round} is planned"
 
 
 EVERY_S = 1.0
@@ -77,26 +100,23 @@ def watch(name: str) -> None:
     folder = run_folder(name)
     if not job.is_running(folder):
         st.rerun()
-    told = job.events(folder)
-    now = progress(told)
+    events = job.events(folder)
+    now = progress(events)
     left, right = st.columns([3, 2])
-    layout = layout_from_json(now.layout, boxes="xywh") if now.layout else _kept(folder)
+    layout = now.layout or _kept(folder)
     with left:
         _picture(folder, now, layout)
     with right:
-        seconds = time.time() - next(
-            (event["time"] for event in reversed(told) if event["kind"] == "starting"), time.time()
-        )
+        begun = [event.time for event in events if isinstance(event, Starting)]
+        seconds = time.time() - begun[-1] if begun else 0.0
         st.text(f"{now.status} ({seconds:.0f} s)")
         st.progress(now.share, text="denoised")
         if st.button("Stop", key=f"stop-{name}", icon=":material/stop:", help="The run can be gone on with."):
             job.stop(folder)
         for done in now.judged:
-            verified = ", verified" if done["verified"] else ""
-            st.text(
-                f"round {done['round']}: {done['found']} of {done['planned']} found, mean IoU"
-                f" {done['mean_iou']:.2f}{verified}"
-            )
+            verified = ", verified" if done.result.verified else ""
+            found = f"{done.report.found} of {len(done.report.verdicts)} found"
+            st.text(f"round {done.round}: {found}, mean IoU {done.report.mean_iou:.2f}{verified}")
         if layout:
             plan_table(layout)
         for note in now.notes:
@@ -106,7 +126,7 @@ def watch(name: str) -> None:
 def _kept(folder: Path) -> Layout | None:
     """The first plan, where another process made it."""
     path = folder / "round-0" / "layout.json"
-    return Layout.from_file(path, boxes="xywh") if path.exists() else None
+    return load_layout(path, boxes="xywh") if path.exists() else None
 
 
 def _picture(folder: Path, now: Progress, layout: Layout | None) -> None:

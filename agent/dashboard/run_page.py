@@ -14,9 +14,11 @@ from agent.dashboard import live_view, navigation, pictures
 from agent.dashboard.exports import take_away
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import Rating, inside, rate, rating_of, run_folder, state_of
+from agent.events import Failed
 from agent.runs import BEFORE, Answer, Round, Run
 from evaluators.report import Report
 from instdiff.errors import BadInput
+from instdiff.formats import load_layout
 from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import Instance, Layout
@@ -107,8 +109,8 @@ def _origin(run: Run) -> None:
 
 def _unfinished(run: Run) -> None:
     """Why the run is not over, and a way to go on."""
-    told = job.events(run.folder)
-    reason = told[-1].get("reason", "") if told else ""
+    events = job.events(run.folder)
+    reason = events[-1].reason if events and isinstance(events[-1], Failed) else ""
     st.warning(
         plain(f"Not finished. {reason}" if reason else "Not finished: its process is gone, or is not one of this page.")
     )
@@ -122,7 +124,7 @@ def _ask(run: Run) -> None:
 
     name = run.folder.name
     st.subheader("This plan waits for you")
-    layout = Layout.from_file(run.folder / "round-0" / "layout.json", boxes="xywh")
+    layout = load_layout(run.folder / "round-0" / "layout.json", boxes="xywh")
     drawn = edit_layout(None, layout, key=f"plan-{name}")
     st.text("What is painted is the plan as it is drawn.")
     buttons = st.container(horizontal=True)
@@ -253,7 +255,7 @@ def _rate(run: Run) -> None:
 
 
 def _layout(run: Run, done: Round) -> Layout:
-    return Layout.from_file(inside(run.folder, done.layout), boxes="xywh")
+    return load_layout(inside(run.folder, done.layout), boxes="xywh")
 
 
 def _report(run: Run, done: Round) -> Report:

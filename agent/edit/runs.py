@@ -11,7 +11,7 @@ from agent.planners.plan import Plan
 from agent.request import Edited, Request
 from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Run, copy_whole, new_folder, read_scene, write_scene
 from instdiff.errors import BadInput
-from instdiff.formats import read_png, whole_file
+from instdiff.formats import read_png, save_layout, whole_file
 from instdiff.render_settings import RenderSettings
 
 GAP = 8
@@ -78,7 +78,7 @@ def new_run(start: Source, plan: Plan, words: str, out: str | Path, **changes) -
     }
     request = Request.parse({**dict(start.run.request), **values, **changes})
     folder = new_folder(out, words)
-    plan.layout.to_file(folder / GIVEN)
+    save_layout(plan.layout, folder / GIVEN)
     write_scene(folder / GIVEN_SCENE, plan)
     copy_whole(start.run.folder / start.run.best.image, folder / BEFORE)
     run = Run(folder=folder, request=request)

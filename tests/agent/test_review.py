@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import Done, Planned, Step, Waiting
+from agent.events import Done, PlanReady, Step, Waiting
 from agent.loop import Agent
 from agent.runs import Answer, Run
 from instdiff.errors import BadInput
+from instdiff.formats import load_layout
 from instdiff.layout import Box, Layout
 from instdiff.render_settings import RenderSettings
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
@@ -48,7 +49,7 @@ def test_the_run_stops_after_the_plan_and_says_so(tmp_path):
     assert (run.review, run.done, run.rounds, painter.painted) == ("waiting", False, (), [])
     assert Run.load(run.folder) == run and run.summary()["review"] == "waiting"
     assert isinstance(events[-1], Waiting)
-    assert len(Layout.from_file(run.folder / "round-0/layout.json", boxes="xywh").instances) == 2
+    assert len(load_layout(run.folder / "round-0/layout.json", boxes="xywh").instances) == 2
     assert agent(tmp_path, painter).resume(run.folder).review == "waiting"  # without an answer it goes on waiting
     assert painter.painted == []
 
@@ -64,7 +65,7 @@ def test_what_is_approved_is_painted_and_further_rounds_ask_no_more(tmp_path):
 def test_the_plan_can_be_changed_before_it_is_approved(tmp_path):
     painter = RectanglePainter()
     waiting = agent(tmp_path, painter).run("dog cat")
-    layout = Layout.from_file(waiting.folder / "round-0/layout.json", boxes="xywh")
+    layout = load_layout(waiting.folder / "round-0/layout.json", boxes="xywh")
     dog = layout.instances[0].model_copy(update={"box": Box(x0=0.0, y0=0.0, x1=0.25, y1=0.5)})
     run = agent(tmp_path, painter).resume(
         waiting.folder, Answer(decision="approve", layout=layout.with_instances([dog]))
@@ -82,7 +83,7 @@ def test_plan_again_takes_another_seed_and_asks_again(tmp_path):
             agent(tmp_path, painter, on_event=events.append).resume(waiting.folder, Answer(decision="replan")).review
             == "waiting"
         )
-    assert [event.plan.notes for event in events if isinstance(event, Planned)] == [("seed 6",), ("seed 7",)]
+    assert [event.plan.notes for event in events if isinstance(event, PlanReady)] == [("seed 6",), ("seed 7",)]
     agent(tmp_path, painter).resume(waiting.folder, Answer(decision="approve"))
     assert [settings.seed for _, settings in painter.painted] == [5]  # the noise is the one that was asked for
 

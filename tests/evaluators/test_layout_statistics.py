@@ -7,6 +7,7 @@ import pytest
 from agent.planners.offline import OfflinePlanner
 from evaluators.layout_statistics import statistics
 from instdiff.errors import BadInput
+from instdiff.formats import load_layout
 from instdiff.layout import Box, Instance, Layout
 from instdiff.world import knowledge
 
@@ -77,7 +78,7 @@ def test_layouts_without_boxes():
 
 def test_habits_of_a_language_model():
     files = sorted(RECORDED.glob("*.json"))
-    layouts = [Layout.from_file(path, boxes="corners") for path in files]
+    layouts = [load_layout(path, boxes="corners") for path in files]
     raw = [[tuple(anno["bbox"]) for anno in json.loads(path.read_text())["annos"]] for path in files]
     figures = statistics(layouts, raw)
     assert figures.layouts >= 8

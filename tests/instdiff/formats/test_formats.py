@@ -71,7 +71,7 @@ def test_demo_files_load_and_write_back_equal_in_meaning(golden, tmp_path, name,
     source = json.loads((golden / "demos" / f"{name}.json").read_text())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LayoutWarning)
-        layout = Layout.from_file(golden / "demos" / f"{name}.json")
+        layout = load_layout(golden / "demos" / f"{name}.json")
     assert len(layout.instances) == count == len(source["annos"])
     save_layout(layout, tmp_path / "again.json")
     with warnings.catch_warnings():
@@ -100,7 +100,7 @@ def test_the_wide_box_of_the_kitchen_is_cut_and_said(golden):
     with pytest.warns(
         BoxFormatWarning, match=r'annos\[6\] "kitchen counter" \[0, 228, 763, 125\] is cut .* cannot be corners'
     ):
-        layout = Layout.from_file(golden / "demos" / "demo_corgi_kitchen.json")
+        layout = load_layout(golden / "demos" / "demo_corgi_kitchen.json")
     assert layout.instances[6].box == Box.from_coco([0, 228, 512, 125], (512, 512))
     assert sum(instance.mask is not None for instance in layout.instances) == 8
 
@@ -109,7 +109,7 @@ def test_the_wide_box_of_the_kitchen_is_cut_and_said(golden):
 def test_corner_boxes_of_gpt4o_are_recognised(golden, name):
     source = json.loads((golden / "gpt4o" / f"{name}.json").read_text())
     with pytest.warns(BoxFormatWarning, match="read as corners: .* leave the 512 x 512 canvas"):
-        layout = Layout.from_file(golden / "gpt4o" / f"{name}.json")
+        layout = load_layout(golden / "gpt4o" / f"{name}.json")
     assert [instance.box.to_corners(layout.size) for instance in layout.instances] == [
         anno["bbox"] for anno in source["annos"]
     ]
@@ -118,7 +118,7 @@ def test_corner_boxes_of_gpt4o_are_recognised(golden, name):
 @pytest.mark.parametrize("name", GPT4O)
 def test_known_failure_corners_read_as_width_and_height(golden, name):
     with pytest.raises(BadInput, match="past the canvas .* say --box-format corners"):
-        Layout.from_file(golden / "gpt4o" / f"{name}.json", boxes="xywh")
+        load_layout(golden / "gpt4o" / f"{name}.json", boxes="xywh")
 
 
 @pytest.mark.parametrize(
@@ -246,8 +246,8 @@ def test_masks_and_boxes_of_nothing():
 
 
 def test_every_kind_of_place_both_ways(full_layout, tmp_path):
-    full_layout.to_file(tmp_path / "layout.json")
-    again = Layout.from_file(tmp_path / "layout.json")
+    save_layout(full_layout, tmp_path / "layout.json")
+    again = load_layout(tmp_path / "layout.json")
     assert [instance.mask for instance in again.instances] == [instance.mask for instance in full_layout.instances]
     assert again.instances[1].caption == "“größer”\nals 犬" and again.negative_caption == "blurry"
     assert [path.name for path in tmp_path.iterdir()] == ["layout.json"]
@@ -348,7 +348,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name):
     content, problem = BAD_CONTENT[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadInput) as caught:
-        Layout.from_file(tmp_path / name)
+        load_layout(tmp_path / name)
     assert problem in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -357,16 +357,16 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name):
 )
 def test_paths_that_are_no_files(tmp_path, name, problem):
     with pytest.raises(BadInput, match=problem):
-        Layout.from_file(tmp_path / name)
+        load_layout(tmp_path / name)
     with pytest.raises(BadInput, match="cannot be written"):
-        Layout(caption="x").to_file(tmp_path / "no folder" / "x.json")
+        save_layout(Layout(caption="x"), tmp_path / "no folder" / "x.json")
 
 
 def test_png_carries_layout_and_settings(full_layout, tmp_path):
     settings = {"seed": 7, "guidance_scale": 7.5, "model": "größe"}
     write_png(Image.new("RGB", (64, 48), "red"), tmp_path / "picture.png", full_layout, settings)
     layout, found = read_png(tmp_path / "picture.png")
-    assert found == settings and layout == layout_from_json(layout_to_json(full_layout)) == Layout.from_file(
+    assert found == settings and layout == layout_from_json(layout_to_json(full_layout)) == load_layout(
         tmp_path / "picture.png"
     )
     with Image.open(tmp_path / "picture.png") as image:
@@ -467,7 +467,7 @@ def test_coco_files_that_are_none(tmp_path, data, message):
 
 def test_reading_layouts_imports_neither_torch_nor_pillow(golden):
     code = (
-        "import sys, instdiff; instdiff.Layout.from_file(sys.argv[1]); print(sorted({'torch', 'PIL', 'diffusers'} &"
+        "import sys, instdiff; instdiff.load_layout(sys.argv[1]); print(sorted({'torch', 'PIL', 'diffusers'} &"
         " set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, str(golden / "demos" / "demo_eagle_left.json")]

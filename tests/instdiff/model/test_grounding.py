@@ -10,6 +10,7 @@ import torch
 from golden_figures import FOLDER, figures
 
 from instdiff import rle
+from instdiff.formats import load_layout
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 from instdiff.model.grounding import Modes, covered_cells, place_grounding, resample_scribble
 from instdiff.model.mask_points import by_norm, outline, points_along, points_inside
@@ -22,7 +23,7 @@ CUT = {("demo_corgi_kitchen.json", 6), ("demo_rose_garden_painting.json", 27)}
 def demo(name: str) -> Layout:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Layout.from_file(FOLDER / "demos" / name)
+        return load_layout(FOLDER / "demos" / name)
 
 
 @pytest.mark.parametrize("name", DEMOS)
