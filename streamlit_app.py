@@ -1,5 +1,5 @@
 """``streamlit run streamlit_app.py``: the review dashboard, see `agent.dashboard`."""
 
-from agent.dashboard.app import main
+from agent.dashboard.navigation import main
 
 main()

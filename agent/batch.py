@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.loop import Agent
     from agent.runs import Run
     from evaluators.manifest import Manifest
+    from instdiff.engine import Engine
 
 RUNS = "runs"
 FIRST = "first"
@@ -40,7 +41,7 @@ EXAMPLES = """examples:
   python -m agent.benchmarks gain --pictures outputs/batch"""
 
 
-def keep_runs(folder: Path, asked: Request) -> dict[str, Run]:
+def keep_runs(folder: Path, request: Request) -> dict[str, Run]:
     """The runs of an earlier start of this command, by prompt.
 
     Raises:
@@ -53,12 +54,12 @@ def keep_runs(folder: Path, asked: Request) -> dict[str, Run]:
         run = Run.load(path.parent)
         different = [
             name
-            for name in type(asked).model_fields
-            if name not in FREE and getattr(run.request, name) != getattr(asked, name)
+            for name in Request.model_fields
+            if name not in FREE and getattr(run.request, name) != getattr(request, name)
         ]
         if different:
             before = getattr(run.request, different[0])
-            now = getattr(asked, different[0])
+            now = getattr(request, different[0])
             cure = "give the same again, or another --out"
             raise BadInput(different[0], f"{folder} holds runs with {before}, not {now}; {cure}")
         runs[run.request.prompt] = run
@@ -81,13 +82,14 @@ def run_prompts(prompts: list[str], request: Request, out: Path) -> tuple[list[R
     from instdiff.engine import load_engine
 
     request = Agent(request).request
-    runs, failed = run_all(Agent(request, engine=load_engine(request.engine), out=out / RUNS), prompts, out)
+    engine = load_engine(request.engine)
+    runs, failed = run_all(Agent(request, engine=engine, out=out / RUNS), engine, prompts, out)
     if not runs:
         raise BadInput("prompts", "none of them can be planned")
     return runs, failed
 
 
-def run_all(agent: Agent, prompts: list[str], out: Path) -> tuple[list[Run], list[str]]:
+def run_all(agent: Agent, engine: Engine, prompts: list[str], out: Path) -> tuple[list[Run], list[str]]:
     """Every prompt through the agent, and its pictures into the manifests; returns the runs, and the prompts that
     cannot be planned. The first prompt has the seed of the agent's settings, each next one the next seed.
 
@@ -99,7 +101,7 @@ def run_all(agent: Agent, prompts: list[str], out: Path) -> tuple[list[Run], lis
     from rich.progress import track
 
     settings = agent.request.settings
-    manifests = open_manifests(agent, out)
+    manifests = open_manifests(engine, agent.request, out)
     done = keep_runs(out / RUNS, agent.request)
     runs = []
     failed = []
@@ -119,7 +121,7 @@ def run_all(agent: Agent, prompts: list[str], out: Path) -> tuple[list[Run], lis
     return runs, failed
 
 
-def open_manifests(agent: Agent, out: Path) -> dict[str, Manifest]:
+def open_manifests(engine: Engine, request: Request, out: Path) -> dict[str, Manifest]:
     """The manifests of the first and the best pictures, as far as they are.
 
     Raises:
@@ -127,14 +129,13 @@ def open_manifests(agent: Agent, out: Path) -> dict[str, Manifest]:
     """
     from evaluators.manifest import open_manifest, painted_with
 
-    request = agent.request
     settings = request.settings
     chosen = {name: value for name, value in settings if value is not None}
-    complete = RenderSettings.parse({**dict(agent.engine.defaults), **chosen})
+    complete = RenderSettings.parse({**dict(engine.defaults), **chosen})
     manifests = {}
     for name, rounds in ((FIRST, 1), (BEST, request.rounds)):
         expected = painted_with(
-            agent.engine,
+            engine,
             complete,
             planner=request.planner,
             verifier=request.verifier,

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from agent.events import Criticised, Done, Event, Judged, Loading, Planned, Started, Step, Waiting
+from agent.events import Criticised, Done, Event, Judged, Loading, PlanReady, Started, Step, Waiting
 from evaluators.report import Report, VerdictKind
 from instdiff.errors import printable
 
@@ -25,6 +25,7 @@ STYLES = {
     VerdictKind.WRONG_ATTRIBUTE: "magenta",
     VerdictKind.UNCHECKED: "dim",
 }
+PLAN_COLUMNS = ("#", "what", "described as", "where")
 
 
 class Display:
@@ -45,9 +46,9 @@ class Display:
         match event:
             case Started(folder=folder, resumed=resumed):
                 self._say("going on with" if resumed else "run", str(folder))
-            case Loading(what=what, name=name):
-                self._say(f"loading the {what}", name)
-            case Planned(round=index, plan=plan):
+            case Loading(part=part, name=name):
+                self._say(f"loading the {part}", name)
+            case PlanReady(round=index, plan=plan):
                 self.console.print(plan_table(index, plan))
                 for note in plan.notes:
                     self.console.print(words(f"  {note}", "dim"))
@@ -125,13 +126,19 @@ def plan_table(index: int, plan: Plan) -> Table:
     """The plan of a round, one line per instance, boxes as x0 y0 x1 y1 in pixels."""
     size = f"{plan.layout.width} x {plan.layout.height}"
     table = Table(title=words(f"plan of round {index} by {plan.planner}, {size} pixels"), title_justify="left")
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("what")
-    table.add_column("described as")
-    table.add_column("where", style="cyan")
-    for number, instance in enumerate(plan.layout.instances, 1):
-        table.add_row(str(number), words(instance.name), words(instance.caption), place(instance, plan.layout))
+    for column, style in zip(PLAN_COLUMNS, ("dim", "", "", "cyan"), strict=True):
+        table.add_column(column, justify="right" if column == "#" else "left", style=style)
+    for row in plan_rows(plan.layout):
+        table.add_row(*map(words, row))
     return table
+
+
+def plan_rows(layout: Layout) -> list[tuple[str, str, str, str]]:
+    """A plan as text: the cells under `PLAN_COLUMNS`, one row for each instance."""
+    return [
+        (str(number), instance.name, instance.caption, place(instance, layout))
+        for number, instance in enumerate(layout.instances, 1)
+    ]
 
 
 def place(instance: Instance, layout: Layout) -> str:

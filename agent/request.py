@@ -57,6 +57,7 @@ VerifierName = Annotated[
     ),
 ]
 Rounds = Annotated[int, Field(ge=1, le=MAX_ROUNDS), Flag("N", group=WORKERS, label="Rounds at most")]
+Size = Annotated[tuple[int, int] | None, Flag("WxH", group=PAINTING, read=parse_size, label="Size in pixels")]
 
 
 class Options(Value):
@@ -93,9 +94,7 @@ class Options(Value):
         default="scene",
         description="scene: things in metres, which our camera places (default); boxes: the model places them",
     )
-    size: Annotated[tuple[int, int] | None, Flag("WxH", group=PAINTING, read=parse_size, label="Size in pixels")] = (
-        Field(default=None, description="pixels, or one number for a square (default: the engine's own)")
-    )
+    size: Size = Field(default=None, description="pixels, or one number for a square (default: the engine's own)")
     settings: RenderSettings = RenderSettings()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, field_validator
 
 from instdiff.cli import Flag
 from instdiff.values import Value
@@ -68,26 +68,6 @@ class RenderSettings(Value):
         return strength
 
 
-class ModelDefaults(Value):
-    """How a model paints where nothing else is asked for; what a model does not say is as the published one has it.
-
-    A model says it in its ``model_index.json``, as the configuration of `InstanceDiffusionPipeline`.
-    """
-
-    num_inference_steps: int = Field(default=50, ge=1, le=1000)
-    guidance_scale: float = Field(default=7.5, ge=0.0, le=50.0)
-    alpha: float = Field(default=0.8, ge=0.0, le=1.0)
-    mis: float = Field(default=0.36, ge=0.0, lt=1.0)
-    noise_scale: float = Field(default=1.0, gt=0.0)  # the starting noise is multiplied by it
-    native_size: tuple[PositiveInt, PositiveInt] = (512, 512)  # (width, height) in pixels
-    max_side: PositiveInt = 4096  # pixels; an engine paints larger layouts at this side, and enlarges them
-
-    @property
-    def settings(self) -> RenderSettings:
-        """The settings among them."""
-        return RenderSettings(**self.model_dump(include=set(RenderSettings.model_fields)))
-
-
 @dataclass(frozen=True)
 class Preset:
     """What a name stands for. ``alpha`` and ``mis`` are fractions of the steps, and keep their share of the time."""
@@ -109,7 +89,8 @@ PRESETS = {
 def resolved(settings: RenderSettings, defaults: RenderSettings) -> RenderSettings:
     """The settings with nothing None: what is not given is the preset's choice, else the engine's own."""
     preset = PRESETS[settings.preset]
-    steps = max(1, round(preset.steps * defaults.num_inference_steps))
+    own_steps = defaults.num_inference_steps or ModelDefaults().num_inference_steps
+    steps = max(1, round(preset.steps * own_steps))
     chosen = {name: getattr(preset, name) for name in ("scheduler", "guidance_every", "inner_every")} | {
         "num_inference_steps": steps
     }

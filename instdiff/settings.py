@@ -55,6 +55,11 @@ def cache_folder() -> Path:
     return (Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache") / "instdiff"
 
 
+def environment(**changes: str) -> dict[str, str]:
+    """The environment of a process that is started from this one: this one's, with these variables."""
+    return {**os.environ, **changes}
+
+
 def outputs_folder() -> Path:
     """Where runs lie that the dashboard shows and makes: ``INSTDIFF_OUTPUTS``, or ``outputs`` in the current folder."""
     return Path(os.environ.get("INSTDIFF_OUTPUTS") or "outputs").expanduser()

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from agent import job
-from agent.console import place
+from agent.console import PLAN_COLUMNS, plan_rows
 from agent.dashboard.pictures import boxed
 from agent.dashboard.run_index import run_folder
 from agent.events import (
@@ -118,7 +118,7 @@ def watch(name: str) -> None:
             found = f"{done.report.found} of {len(done.report.verdicts)} found"
             st.text(f"round {done.round}: {found}, mean IoU {done.report.mean_iou:.2f}{verified}")
         if layout:
-            plan_table(layout)
+            show_plan(layout)
         for note in now.notes:
             st.text(note)
 
@@ -145,10 +145,6 @@ def _picture(folder: Path, now: Progress, layout: Layout | None) -> None:
         st.text("The plan is being made.")
 
 
-def plan_table(layout: Layout) -> None:
+def show_plan(layout: Layout) -> None:
     """What is planned, one line for each instance, places in pixels."""
-    rows = [
-        {"#": number, "what": instance.name, "described as": instance.caption, "where": place(instance, layout)}
-        for number, instance in enumerate(layout.instances, 1)
-    ]
-    st.dataframe(rows, hide_index=True)
+    st.dataframe([dict(zip(PLAN_COLUMNS, row, strict=True)) for row in plan_rows(layout)], hide_index=True)

@@ -2,96 +2,103 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
+from annotated_types import Ge, Le, Lt
 
 from agent import job
 from agent.dashboard import live_view, navigation
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import run_folder, summaries
 from agent.loop import Agent
-from agent.request import MAX_PROMPT, parse_size
+from agent.request import MAX_PROMPT, OUTCOME, WORKERS, Request
+from instdiff.cli import Option, given_values, options, parse_values
 from instdiff.errors import InstDiffError
-from instdiff.render_settings import PRESETS, RenderSettings
+from instdiff.render_settings import PAINTING
 from instdiff.settings import outputs_folder
 
-PLANNERS = ("auto", "offline", "openai:gpt-4o", "ollama:llama3.1")
-ENGINES = ("draft", "sd15")
-DEFAULT = "as fits the engine"
-VERIFIERS = (DEFAULT, "draft", "owlv2", "grounding-dino", "yolo", "none")
+PER_ROW = 4
+MAX_WHOLE = 2**53 - 1  # the browser's numbers are exact so far
 
 
 def show() -> None:
     """The form, and the run that was started from it."""
     st.header("Make a picture")
-    wanted = _form()
-    if wanted:
-        _start(wanted)
+    values = _form()
+    if values:
+        _start(values)
     name = st.query_params.get("run")
     if name:
         _made(name)
     _others(name)
 
 
-def _form() -> dict | None:
-    """What was asked for with this press of the button."""
+def _form() -> dict[str, Any] | None:
+    """What was asked for with this press of the button: the prompt, and values by the keys of their options."""
     with st.form("make", border=False):
         prompt = st.text_area(
             "The scene in words", max_chars=MAX_PROMPT, placeholder="a cozy living room with two cats", height=80
         )
-        columns = st.columns(4)
-        new = {"accept_new_options": True}
-        planner = columns[0].selectbox(
-            "Planner", PLANNERS, **new, help="Makes the plan. Other names can be typed, such as chat:MODEL@URL."
-        )
-        engine = columns[1].selectbox("Engine", ENGINES, **new, help="Paints. Other model folders can be typed.")
-        verifier = columns[2].selectbox(
-            "Verifier", VERIFIERS, **new, help="Looks at the picture. Others can be typed, such as vlm:MODEL."
-        )
-        rounds = columns[3].number_input(
-            "Rounds at most", 1, 20, 3, help="What is not found is planned and painted again."
-        )
-        review = st.checkbox("Show me the plan before it is painted")
+        values = {"prompt": prompt, **_fields(WORKERS), **_fields(OUTCOME)}
         with st.expander("More settings"):
-            settings = _settings()
-            size = st.text_input("Size in pixels", placeholder="the engine's own, or such as 640x384")
+            values |= _fields(PAINTING)
         pressed = st.form_submit_button("Make the picture", type="primary", icon=":material/brush:")
-    options = {"planner": planner, "engine": engine, "rounds": rounds, "review": review, "size": size.strip()}
-    options["verifier"] = None if verifier == DEFAULT else verifier
-    return {"prompt": prompt, "settings": settings, **options} if pressed else None
+    return values if pressed else None
 
 
-def _settings() -> dict:
-    """Fields of `RenderSettings`; what is left empty is the engine's choice."""
-    first = st.columns(4)
-    second = st.columns(4)
-    own = {"value": None, "placeholder": "the engine's own"}
-    values = {
-        "seed": first[0].number_input(
-            "Seed", 0, 2**53 - 1, 0, help="The same seed gives the same picture on the same machine."
-        ),
-        "num_inference_steps": first[1].number_input("Steps", 1, 1000, **own),
-        "guidance_scale": first[2].number_input(
-            "Guidance", 0.0, 50.0, **own, help="Strength of classifier-free guidance."
-        ),
-        "num_images": first[3].number_input("Pictures per round", 1, 64, 1, help="The best is kept."),
-        "alpha": second[0].number_input("Alpha", 0.0, 1.0, **own, help="Fraction of the steps with grounding."),
-        "mis": second[1].number_input(
-            "MIS", 0.0, 0.99, **own, help="Fraction of the steps with the Multi-Instance Sampler."
-        ),
-    }
-    if "preset" in RenderSettings.model_fields:
-        values["preset"] = second[2].selectbox("Preset", tuple(PRESETS), help="How much exactness is given for speed.")
+def _fields(group: str) -> dict[str, Any]:
+    """The fields of a group of options, some in each row; their values by the options' keys."""
+    fields = [option for option in options(Request) if option.flag.group == group and option.flag.label]
+    values: dict[str, Any] = {}
+    for first in range(0, len(fields), PER_ROW):
+        row = fields[first : first + PER_ROW]
+        columns = st.columns(PER_ROW) if len(fields) > 1 else [st]
+        values |= {option.key: _field(column, option) for option, column in zip(row, columns, strict=False)}
     return values
 
 
-def _start(wanted: dict) -> None:
+def _field(column: Any, option: Option) -> Any:
+    """The field of an option, as its type asks for; what is left empty is None or empty."""
+    label = option.flag.label
+    default = option.field.default
+    help_text = plain(option.field.description or "")
+    if option.flag.examples:
+        return column.selectbox(label, option.flag.examples, accept_new_options=True, help=help_text)
+    if option.choices:
+        return column.selectbox(label, option.choices, index=option.choices.index(default), help=help_text)
+    if option.type is bool:
+        return column.checkbox(label, value=default)
+    if option.type is str:
+        return column.text_input(label, placeholder="the engine's own", help=help_text)
+    least, most = _bounds(option)
+    return column.number_input(label, least, most, default, placeholder="the engine's own", help=help_text)
+
+
+def _bounds(option: Option) -> tuple[float, float]:
+    """The smallest and the largest number that an option takes."""
+    least: Any = 0
+    limit: Any = MAX_WHOLE
+    for mark in option.field.metadata:
+        if isinstance(mark, Ge):
+            least = mark.ge
+        elif isinstance(mark, Le):
+            limit = mark.le
+        elif isinstance(mark, Lt):
+            limit = mark.lt
+            limit -= 1 if option.type is int else 0.01
+    return least, min(limit, MAX_WHOLE)
+
+
+def _start(values: dict[str, Any]) -> None:
     """Make the folder of the run and start its job; the address then names the run."""
-    prompt = wanted.pop("prompt")
-    settings = RenderSettings.parse(wanted.pop("settings"))
     try:
-        wanted["size"] = parse_size(wanted["size"]) if wanted["size"] else None
-        agent = Agent(**wanted, settings=settings, out=outputs_folder())
-        run = agent.prepare(prompt)
+        for option in options(Request):
+            if option.flag.read and values.get(option.key) is not None:
+                text = values[option.key].strip()
+                values[option.key] = option.flag.read(text) if text else None
+        agent = Agent(parse_values(Request, given_values(Request, values)), out=outputs_folder())
+        run = agent.prepare(values["prompt"])
         job.start(run.folder)
     except InstDiffError as error:
         st.error(plain(str(error)))

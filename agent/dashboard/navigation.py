@@ -1,4 +1,4 @@
-"""The pages, the ways between them, and the words that they show."""
+"""The frame around the pages, the ways between them, and how they show words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from importlib import import_module
 
 import streamlit as st
 
+from instdiff.errors import InstDiffError
+
+# Streamlit leaves much room above a page.
+STYLE = "<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem; }</style>"
 JOINER = "\u2060"  # takes no room, and breaks what would become a link or an emoji after all escapes are read
 
 
@@ -30,6 +34,20 @@ PAGES = {  # the module of each page, which is imported when it is first opened:
     "datasets": ("Datasets", ":material/database:"),
     "evaluations": ("Evaluations", ":material/bar_chart:"),
 }
+
+
+def main() -> None:
+    """Show the page that the address names; ``/?run=NAME`` opens that run."""
+    st.set_page_config(page_title="From a sentence to a verified picture", page_icon=":material/brush:", layout="wide")
+    st.html(STYLE)
+    chosen = st.navigation([page(name) for name in PAGES], position="top")
+    run = st.query_params.get("run")
+    if chosen.url_path == "" and run and not st.session_state.get("made"):
+        go("run", run=run)
+    try:
+        chosen.run()
+    except (InstDiffError, OSError) as error:  # OSError: a file that is gone or damaged
+        st.error(plain(str(error)))
 
 
 def page(name: str) -> st.Page:

@@ -20,13 +20,15 @@ EMPTY = (236, 236, 236)  # the ground of a plan that is not painted yet
 HTML = """<div class="both">
 <img class="after" alt="the picture after"><img class="before" alt="the picture before"><div class="line"></div>
 </div>
-<label><span class="left"></span><input type="range" min="0" max="100" value="50" aria-label="where the two pictures meet">
+<label><span class="left"></span>
+<input type="range" min="0" max="100" value="50" aria-label="where the two pictures meet">
 <span class="right"></span></label>"""
 CSS = """.both { position: relative; max-width: 640px; }
 .both img { display: block; width: 100%; }
 .both .before { position: absolute; inset: 0; }
 .line { position: absolute; top: 0; bottom: 0; width: 2px; background: white; box-shadow: 0 0 3px black; }
-label { display: flex; gap: 0.75rem; align-items: center; max-width: 640px; color: var(--st-text-color); font-family: var(--st-font); }
+label { display: flex; gap: 0.75rem; align-items: center; max-width: 640px; }
+label { color: var(--st-text-color); font-family: var(--st-font); }
 input { flex: 1; accent-color: var(--st-primary-color); }"""
 JS = """export default function ({ parentElement, data }) {
   const find = (name) => parentElement.querySelector(name);

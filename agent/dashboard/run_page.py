@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +13,14 @@ import streamlit as st
 from agent import job
 from agent.console import place
 from agent.dashboard import live_view, navigation, pictures
-from agent.dashboard.exports import take_away
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import Rating, inside, rate, rating_of, run_folder, state_of
 from agent.events import Failed
-from agent.runs import BEFORE, Answer, Round, Run
+from agent.request import PROGRAM
+from agent.runs import BEFORE, GIVEN, Answer, Round, Run
 from evaluators.report import Report
 from instdiff.errors import BadInput
-from instdiff.formats import load_layout
+from instdiff.formats import layout_to_json, layouts_to_coco, load_layout
 from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import Instance, Layout
@@ -135,7 +137,7 @@ def _ask(run: Run) -> None:
         _go_on(run, Answer(decision="replan"))
     if buttons.button("Drop it", icon=":material/close:", key=f"reject-{name}"):
         _go_on(run, Answer(decision="reject"))
-    live_view.plan_table(drawn or layout)
+    live_view.show_plan(drawn or layout)
 
 
 def _go_on(run: Run, answer: Answer | None = None) -> None:
@@ -262,3 +264,22 @@ def _report(run: Run, done: Round) -> Report:
     path = inside(run.folder, done.report)
     kept = mapping(parse_json(read_bytes(path), str(path)), str(path))
     return Report.parse({key: kept[key] for key in Report.model_fields if key in kept}, "report")
+
+
+def take_away(run: Run, index: int, layout: Layout) -> None:
+    """Buttons for the files of a round, and the commands that make it again."""
+    picture = inside(run.folder, run.rounds[index].image)
+    file = f"{run.folder.name}-round-{index}"
+    st.subheader("Take away")
+    buttons = st.container(horizontal=True)
+    buttons.download_button("Picture", picture.read_bytes, f"{file}.png", "image/png", on_click="ignore")
+    annotations = layouts_to_coco([layout])
+    annotations["images"][0]["file_name"] = f"{file}.png"
+    for label, data, name in (("Layout", layout_to_json(layout), file), ("COCO", annotations, f"{file}-coco")):
+        text = json.dumps(data, indent=2, ensure_ascii=False)
+        buttons.download_button(label, text, f"{name}.json", "application/json", on_click="ignore")
+    st.text("The same picture again:")
+    st.code(f"{PROGRAM} --layout {shlex.quote(str(picture))}", language=None, wrap_lines=True)
+    if not run.request.edited and not (run.folder / GIVEN).exists():
+        st.text("The whole run again:")
+        st.code(run.request.command(), language=None, wrap_lines=True)

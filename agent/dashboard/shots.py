@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import re
 import shutil
 import socket
@@ -22,12 +21,19 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from agent import job
 from agent.runs import Run
-from instdiff.cli import Parser
-from instdiff.errors import BadInput, InstDiffError, ServiceError
+from instdiff.cli import DONE, Parser, exit_code
+from instdiff.errors import BadInput, ServiceError
 from instdiff.render_settings import RenderSettings
+from instdiff.settings import environment
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from agent.loop import Agent
 
 ROOT = Path(__file__).parents[2]
 PROMPTS = ("a cozy living room", "two dogs to the left of a red car", "a kitchen", "a harbour with three boats")
@@ -63,49 +69,47 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--store", type=Path, metavar="FOLDER", help="keep the outputs folder here, and take what is there already"
     )
-    try:
-        args = parser.parse_args(argv)
-        with contextlib.nullcontext(args.store) if args.store else tempfile.TemporaryDirectory() as folder:
-            store = Path(folder)
-            fill(store, args.runs)
-            with served(store) as address, opened() as browser:
-                if args.shots:
-                    picture_all(browser, address, store, args.shots)
-                print(json.dumps(measure(browser, address, store, args.times), indent=1))
-    except InstDiffError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 4 if isinstance(error, ServiceError) else 2
-    return 0
+    return exit_code(lambda: run(parser.parse_args(argv)))
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command; the figures are printed as JSON."""
+    with contextlib.nullcontext(args.store) if args.store else tempfile.TemporaryDirectory() as folder:
+        store = Path(folder)
+        fill(store, args.runs)
+        with serve(store) as address, open_browser() as browser:
+            if args.shots:
+                picture_all(browser, address, store, args.shots)
+            print(json.dumps(measure(browser, address, store, args.times), indent=1))
+    return DONE
 
 
 def fill(store: Path, count: int) -> None:
-    """An outputs folder with so many runs, a small dataset and two evaluations; of one that has runs, these are copied."""
-    made = sorted(path.parent for path in store.glob("*/run.json"))
-    if not made:
-        made = _make(store)
-    for number in range(count - len(made)):  # as if they had been made one each hour before
-        source = made[number % len(made)]
+    """An outputs folder with so many runs, a small dataset and two evaluations; runs that are there are copied."""
+    runs = sorted(path.parent for path in store.glob("*/run.json")) or _make(store)
+    for number in range(count - len(runs)):  # as if they had been made one each hour before
+        source = runs[number % len(runs)]
         stamp = datetime.now() - timedelta(hours=number + 1)
         shutil.copytree(source, store / f"{stamp:%Y%m%d-%H%M%S}-{source.name.split('-', 2)[2]}-{number}")
 
 
 def _make(store: Path) -> list[Path]:
     """The folders of a few real runs; a dataset and evaluations beside them."""
-    from agent.loop import Agent
     from agent.benchmarks.__main__ import main as evaluate
+    from agent.loop import Agent
 
     agent = Agent(planner="offline", rounds=2, settings=RenderSettings(num_inference_steps=STEPS), out=store)
-    made = [agent.run(prompt).folder for prompt in PROMPTS]
+    runs = [agent.run(prompt).folder for prompt in PROMPTS]
     _dataset(store / "datasets" / "small", agent)
     for seed in (0, 1):
         results = store / "evaluations" / f"lmd-seed-{seed}" / "results.json"
         results.parent.mkdir(parents=True)
         with contextlib.redirect_stdout(io.StringIO()):
             evaluate(["lmd", "--seed", str(seed), "--out", str(results)])
-    return made
+    return runs
 
 
-def _dataset(folder: Path, agent) -> None:
+def _dataset(folder: Path, agent: Agent) -> None:
     """A few pictures with a manifest."""
     from evaluators.manifest import Job, open_manifest, paint, painted_with
     from instdiff.engine import load_engine
@@ -117,7 +121,7 @@ def _dataset(folder: Path, agent) -> None:
 
 
 @contextmanager
-def served(store: Path, patience_s: float = 300) -> Iterator[str]:
+def serve(store: Path, patience_s: float = 300) -> Iterator[str]:
     """A dashboard over an outputs folder, on a free port of this machine; its address.
 
     Raises:
@@ -126,9 +130,13 @@ def served(store: Path, patience_s: float = 300) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "INSTDIFF_OUTPUTS": str(store.resolve())}, **quiet)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
+        cwd=ROOT,
+        env=environment(INSTDIFF_OUTPUTS=str(store.resolve())),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         deadline = time.monotonic() + patience_s
         while not _answers(f"http://127.0.0.1:{port}/_stcore/health"):
@@ -151,7 +159,7 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def opened() -> Iterator[object]:
+def open_browser() -> Iterator[Browser]:
     """A chromium without a window.
 
     Raises:
@@ -172,20 +180,25 @@ def opened() -> Iterator[object]:
             browser.close()
 
 
-def measure(browser, address: str, store: Path, times: int) -> dict:
-    """Median seconds to the last text of a page being seen, the first visit apart: from its address being entered,
-    which starts the
-    dashboard anew in the browser, and for runs also from a click in a dashboard that is open."""
-    names = _names(store)
-    figures = {"runs": names["count"], "first_visit_s": round(_visit(browser, address, "make", names), 2)}
+def measure(browser: Browser, address: str, store: Path, times: int) -> dict[str, float]:
+    """Median seconds to the last text of a page being seen, the first visit apart.
+
+    They count from the page's address being entered, which starts the dashboard anew in the browser, and for runs also
+    from a click in a dashboard that is open.
+    """
+    name = _newest(store)
+    figures: dict[str, float] = {
+        "runs": len(list(store.glob("*/run.json"))),
+        "first_visit_s": round(_visit(browser, address, "make", name), 2),
+    }
     for page in READY:
-        _visit(browser, address, page, names)  # what is imported or read once is not what is measured
-        figures[f"{page}_s"] = round(median(_visit(browser, address, page, names) for _ in range(times)), 2)
-    to_runs, to_run = zip(*(_click(browser, address, names["name"]) for _ in range(times)), strict=True)
+        _visit(browser, address, page, name)  # what is imported or read once is not what is measured
+        figures[f"{page}_s"] = round(median(_visit(browser, address, page, name) for _ in range(times)), 2)
+    to_runs, to_run = zip(*(_click(browser, address, name) for _ in range(times)), strict=True)
     return figures | {"runs_by_click_s": round(median(to_runs), 2), "run_by_click_s": round(median(to_run), 2)}
 
 
-def _click(browser, address: str, run: str) -> tuple[float, float]:
+def _click(browser: Browser, address: str, run: str) -> tuple[float, float]:
     """Seconds from the menu to the list of runs, and from this run there to its page."""
     context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
     tab = context.new_page()
@@ -194,42 +207,42 @@ def _click(browser, address: str, run: str) -> tuple[float, float]:
     seconds = []
     menu = tab.get_by_role("link", name="Runs").first
     card = tab.locator(f"a[href*='{run}']").first
-    for way, page in ((menu, "runs"), (card, "run")):
+    for button, page in ((menu, "runs"), (card, "run")):
         started = time.monotonic()
-        way.click()
+        button.click()
         tab.get_by_text(READY[page][1]).first.wait_for(timeout=120_000)
         seconds.append(time.monotonic() - started)
         tab.wait_for_timeout(1000)  # until all of it stands still, as it does when a person reads
     context.close()
-    return tuple(seconds)
+    return seconds[0], seconds[1]
 
 
-def _names(store: Path) -> dict:
-    """How many runs there are, and the newest that is finished."""
+def _newest(store: Path) -> str:
+    """The name of the newest run that is finished."""
     runs = [Run.load(path.parent) for path in store.glob("*/run.json")]
-    return {"count": len(runs), "name": max(run.folder.name for run in runs if run.done and run.best)}
+    return max(run.folder.name for run in runs if run.done and run.best)
 
 
-def _visit(browser, address: str, page: str, names: dict) -> float:
+def _visit(browser: Browser, address: str, page: str, run: str) -> float:
     path, text = READY[page]
     context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
     tab = context.new_page()
     started = time.monotonic()
-    tab.goto(address + path.format(**names))
+    tab.goto(address + path.format(name=run))
     tab.get_by_text(text).first.wait_for(timeout=120_000)
     seconds = time.monotonic() - started
     context.close()
     return seconds
 
 
-def picture_all(browser, address: str, store: Path, folder: Path) -> None:
+def picture_all(browser: Browser, address: str, store: Path, folder: Path) -> None:
     """A picture of each page; the Make page is caught while it paints."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = _names(store)
+    run = _newest(store)
     for page, (path, text) in reversed(READY.items()):  # Make is the last, as its job slows down what comes after it
         context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
         tab = context.new_page()
-        tab.goto(address + path.format(**names))
+        tab.goto(address + path.format(name=run))
         tab.get_by_text(text).first.wait_for(timeout=120_000)
         if page == "make":
             _paint(tab)
@@ -241,7 +254,7 @@ def picture_all(browser, address: str, store: Path, folder: Path) -> None:
         context.close()
 
 
-def _paint(tab) -> None:
+def _paint(tab: Page) -> None:
     """Start a picture and wait until something of it can be recognised."""
     tab.get_by_label("The scene in words").fill("two dogs to the left of a red car")
     tab.get_by_text("More settings").click()

@@ -12,110 +12,79 @@ from agent.dataset.folder import ITEMS, Folder
 from agent.dataset.making import Order
 from agent.dataset.recipe import BUNDLED, Recipe
 from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template
-from agent.request import parse_size
+from agent.request import AUTO
 from evaluators.detectors import default_verifier
-from instdiff.cli import Parser, exit_code
+from instdiff.cli import (
+    BAD_INPUT,
+    DONE,
+    FAILED_PARTLY,
+    NOT_VERIFIED,
+    Parser,
+    add_options,
+    exit_code,
+    given_values,
+    parse_values,
+)
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput
-from instdiff.render_settings import RenderSettings
 from instdiff.world import knowledge
 
-NOTHING_WRONG = 0
-SOME_FAILED = 1
-WRONG = 2
-TOO_FEW = 3
 COUNT = 100
 MANY_TRIES = 4.0
 FORMATS = ("coco", "yolo", "webdataset", "parquet")
-PROVE_HELP = """Train the small detector from nothing on N pictures of the dataset, and once more on N composites of the same
-categories, for the same time; score both on composites that neither has seen. The ratio goes into the dataset card.
-Composites are made of drawings: python -m instdiff.train draft --stage sprites --out training"""
+PROVE_HELP = """Train the small detector from nothing on N pictures of the dataset, and once more on N composites of the
+same categories, for the same time; score both on composites that neither has seen. The ratio goes into the dataset
+card. Composites are made of drawings: python -m instdiff.train draft --stage sprites --out training"""
 
 
 def add_make(parser: argparse.ArgumentParser) -> None:
     """The options of `make`."""
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the dataset")
-    of = parser.add_argument_group("what the pictures are of (one of the first four)")
-    of.add_argument("--prompts", type=Path, metavar="FILE", help="one a line")
-    of.add_argument("--layouts", type=Path, metavar="PATH", help="a folder, JSON lines, or COCO annotations")
-    of.add_argument("--template", metavar="TEXT", help="a prompt with gaps")
-    of.add_argument(
+    source = parser.add_argument_group("what the pictures are of (one of the first four)")
+    source.add_argument("--prompts", type=Path, metavar="FILE", help="one a line")
+    source.add_argument("--layouts", type=Path, metavar="PATH", help="a folder, JSON lines, or COCO annotations")
+    source.add_argument("--template", metavar="TEXT", help="a prompt with gaps")
+    source.add_argument(
         "--scenes",
         type=names,
         default=(),
         metavar="A,B",
         help="kinds of scenes; with --template, what {setting} may be",
     )
-    of.add_argument("--per-picture", default="2-5", metavar="N-M", help="so many things a picture, with --scenes (2-5)")
-    of.add_argument(
+    source.add_argument(
+        "--per-picture", default="2-5", metavar="N-M", help="so many things a picture, with --scenes (2-5)"
+    )
+    source.add_argument(
         "--things",
         type=names,
         default=(),
         metavar="A,B",
         help="only these things (default: those that the verifier knows)",
     )
-    of.add_argument("--colours", type=names, default=(), metavar="A,B", help="a colour of these for each thing")
-    at_least = f"one for each prompt or layout, else {COUNT}; as many as before, if that is more"
-    of.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: {at_least})")
-    of.add_argument(
+    source.add_argument("--colours", type=names, default=(), metavar="A,B", help="a colour of these for each thing")
+    default_count = f"one for each prompt or layout, else {COUNT}; as many as before, if that is more"
+    source.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: {default_count})")
+    source.add_argument(
         "--tries", type=float, default=MANY_TRIES, metavar="X", help="candidates for each of them, at most (4)"
     )
-    keep = parser.add_argument_group("what is kept")
-    keep.add_argument("--verifier", metavar="NAME", help="see run_agent.py --help (default: the engine's own)")
-    keep.add_argument("--verifier-url", metavar="URL", help="the service of the verifier vlm:MODEL")
-    keep.add_argument(
-        "--verifier-dialect", metavar="NAME", help="how that model writes boxes, if its name does not tell"
-    )
-    keep.add_argument(
-        "--accept",
-        choices=("picture", "instance", "all"),
-        help=(
-            "pictures on which everything was found; pictures with what was found; or everything as planned (default:"
-            " picture)"
-        ),
-    )
-    keep.add_argument(
-        "--min-iou", type=float, default=0.5, metavar="X", help="from this IoU with its place on a thing is found (0.5)"
-    )
-    keep.add_argument(
-        "--rounds", type=int, default=2, metavar="N", help="paint at most so often; only what failed goes on (2)"
-    )
-    keep.add_argument(
-        "--val", type=float, default=0.1, metavar="X", help="share of prompts that is for validation (0.1)"
-    )
-    how = parser.add_argument_group("how it is painted")
-    how.add_argument(
-        "--planner", default="offline", metavar="NAME", help="who plans (offline); see run_agent.py --help"
-    )
-    how.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
-    how.add_argument("--planning", choices=("scene", "boxes"), default="scene", help="what a chat model gives (scene)")
-    how.add_argument("--engine", default="draft", metavar="NAME", help="what paints (draft)")
-    how.add_argument("--size", metavar="WxH", help="pixels (default: the engine's own, or as the layouts say)")
-    how.add_argument("--seed", type=int, default=0, metavar="N", help="of everything (0)")
-    how.add_argument(
-        "--steps", type=int, metavar="N", help="denoising steps; without it and the next three, the engine's own"
-    )
-    how.add_argument("--guidance", type=float, metavar="X", help="strength of classifier-free guidance")
-    how.add_argument("--alpha", type=float, metavar="X", help="fraction of the steps with grounding")
-    how.add_argument("--mis", type=float, metavar="X", help="fraction of the steps with the Multi-Instance Sampler")
-    how.add_argument("--batch", type=int, default=8, metavar="N", help="pictures painted at once (8)")
-    where = parser.add_argument_group("where it runs (default: in this process)")
-    where.add_argument("--ray", type=int, metavar="N", help='on Ray, with N workers: pip install -e ".[ray]"')
-    where.add_argument(
+    add_options(parser, Recipe)
+    place = parser.add_argument_group("where it runs (default: in this process)")
+    place.add_argument("--ray", type=int, metavar="N", help='on Ray, with N workers: pip install -e ".[ray]"')
+    place.add_argument(
         "--address", metavar="A", help="of a Ray cluster, such as auto; without it Ray is started on this machine"
     )
-    where.add_argument("--slurm", type=int, metavar="N", help='in N SLURM jobs: pip install -e ".[slurm]"')
-    where.add_argument(
+    place.add_argument("--slurm", type=int, metavar="N", help='in N SLURM jobs: pip install -e ".[slurm]"')
+    place.add_argument(
         "--slurm-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="such as partition=gpu, timeout_min=60",
     )
-    where.add_argument(
+    place.add_argument(
         "--slurm-cluster", choices=("slurm", "local", "debug"), help="local: the jobs are processes on this machine"
     )
-    where.add_argument(
+    place.add_argument(
         "--retries", type=int, default=2, metavar="N", help="new tries where a service fails or a worker dies (2)"
     )
 
@@ -128,7 +97,7 @@ def names(text: str) -> tuple[str, ...]:
 def make(args: argparse.Namespace) -> tuple[dict, int]:
     """Make a dataset, or go on with one."""
     recipe = recipe_of(args)
-    source = source_of(args)
+    source = source_of(args, recipe.verifier)
     if not isinstance(source, Layouts) and recipe.size is None:
         recipe = recipe.model_copy(update={"size": engine_info(recipe.engine).native_size})
     recipe.check()
@@ -137,8 +106,6 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
             raise BadInput(name, f"{getattr(args, name)} is less than {least}")
     if args.ray and args.slurm:
         raise BadInput("slurm", "give either --ray or --slurm")
-    if not args.verifier and (note := default_verifier(recipe.engine)[1]):
-        print(f"note: {note}", file=sys.stderr)
     folder = Folder(args.folder.resolve())
     with folder.locked():
         folder.open({**recipe.fingerprint(), **source.about()})
@@ -151,7 +118,7 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
         manifest = folder.finish(count)
     decided = folder.decided()
     failures = folder.failures()
-    code = SOME_FAILED if failures else TOO_FEW if len(manifest.pictures) < count else NOTHING_WRONG
+    code = FAILED_PARTLY if failures else NOT_VERIFIED if len(manifest.pictures) < count else DONE
     kept = len(manifest.pictures)
     result = {"folder": str(args.folder), "kept": kept, "asked": count, "candidates": len(decided)}
     result["failed"] = len(failures)
@@ -163,68 +130,49 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
 def _make_all(order: Order, args: argparse.Namespace) -> None:
     """Make what is missing, where it is asked for; nothing is loaded or started where nothing is missing."""
     from agent.dataset import making, on_ray, on_slurm
-    from agent.dataset.progress import shown
 
     if order.is_done():
         return
-    with shown(order.folder, order.count) as told:
+    with making.show_progress(order.folder, order.count) as on_usage:
         if args.ray:
-            on_ray.make_on_ray(order, told, args.ray, args.address)
+            on_ray.make_on_ray(order, on_usage, args.ray, args.address)
         elif args.slurm:
             options = on_slurm.parse_options(args.slurm_option)
-            on_slurm.make_on_slurm(order, told, args.slurm, options, args.slurm_cluster)
+            on_slurm.make_on_slurm(order, on_usage, args.slurm, options, args.slurm_cluster)
         else:
-            making.make(order, told)
+            making.make(order, on_usage)
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """The recipe that the options ask for."""
-    verifier = args.verifier or default_verifier(args.engine)[0]
-    given = {"num_inference_steps": args.steps, "guidance_scale": args.guidance, "alpha": args.alpha, "mis": args.mis}
-    same = (
-        "planner",
-        "planner_url",
-        "planning",
-        "engine",
-        "verifier_url",
-        "verifier_dialect",
-        "rounds",
-        "min_iou",
-        "seed",
-        "batch",
-        "val",
-    )
-    values = {name: getattr(args, name) for name in same}
-    return Recipe.parse(
-        {
-            **values,
-            "verifier": verifier,
-            "accept": args.accept or ("picture" if verifier != "none" else "all"),
-            "size": parse_size(args.size) if args.size else None,
-            "settings": RenderSettings.parse(given),
-        }
-    )
+    values = given_values(Recipe, vars(args))
+    if values.get("verifier", AUTO) == AUTO:
+        values["verifier"], note = default_verifier(values.get("engine", "draft"))
+        if note:
+            print(f"note: {note}", file=sys.stderr)
+    accept = "all" if values["verifier"] == "none" else "picture"
+    return parse_values(Recipe, {"accept": accept, **values})
 
 
-def source_of(args: argparse.Namespace) -> Source:
-    """What the pictures are of.
+def source_of(args: argparse.Namespace, verifier: str) -> Source:
+    """What the pictures are of; without ``--things``, only what a bundled verifier knows.
 
     Raises:
         BadInput: none or several are given, or one cannot be used.
     """
-    given = [name for name in ("prompts", "layouts", "template", "scenes") if getattr(args, name)]
-    if given == ["template", "scenes"]:
-        given.remove("scenes")  # there they are what {setting} may be
-    if len(given) != 1:
+    kinds = [name for name in ("prompts", "layouts", "template", "scenes") if getattr(args, name)]
+    if kinds == ["template", "scenes"]:
+        kinds.remove("scenes")  # there they are what {setting} may be
+    if len(kinds) != 1:
         raise BadInput(
-            "source", f"give one of --prompts, --layouts, --template and --scenes, not {', '.join(given) or 'none'}"
+            "source", f"give one of --prompts, --layouts, --template and --scenes, not {', '.join(kinds) or 'none'}"
         )
-    if given == ["prompts"]:
+    if kinds == ["prompts"]:
         return Prompts.read(args.prompts)
-    if given == ["layouts"]:
+    if kinds == ["layouts"]:
         return Layouts.read(args.layouts)
-    things = args.things or known_things(args.verifier or ("draft" if args.engine == "draft" else ""))
-    if given == ["template"]:
+    things = args.things or known_things(verifier)
+    if kinds == ["template"]:
         return Template(args.template, args.colours, things, args.scenes)
     numbers = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", args.per_picture)
     if not numbers:
@@ -257,7 +205,7 @@ def export(args: argparse.Namespace) -> tuple[dict, int]:
         if name not in FORMATS:
             raise BadInput("format", f'"{name}" is not known; choose from {", ".join(FORMATS)}')
     out = args.out or args.folder / "export"
-    return {"out": str(out), **export_all(Folder(args.folder), out, args.format)}, NOTHING_WRONG
+    return {"out": str(out), **export_all(Folder(args.folder), out, args.format)}, DONE
 
 
 def add_prove(parser: argparse.ArgumentParser) -> None:
@@ -283,10 +231,9 @@ def prove(args: argparse.Namespace) -> tuple[dict, int]:
     from agent.benchmarks.dataset_value import prove as run
     from instdiff.training.draft.sprites import load_sprites
 
-    found = run(
-        Folder(args.folder), load_sprites(args.sprites), args.count, args.minutes, args.held_out, args.batch, args.seed
-    )
-    return found, NOTHING_WRONG
+    sprites = load_sprites(args.sprites)
+    shares = (args.count, args.minutes, args.held_out, args.batch, args.seed)
+    return run(Folder(args.folder), sprites, *shares), DONE
 
 
 def check(args: argparse.Namespace) -> tuple[dict, int]:
@@ -294,7 +241,7 @@ def check(args: argparse.Namespace) -> tuple[dict, int]:
     folder = Folder(args.folder)
     wrong = folder.check()
     kept = list(folder.decided().values()).count(ITEMS)
-    return {"folder": str(args.folder), "items": kept, "wrong": wrong}, WRONG if wrong else NOTHING_WRONG
+    return {"folder": str(args.folder), "items": kept, "wrong": wrong}, BAD_INPUT if wrong else DONE
 
 
 def in_words(result: dict) -> str:
@@ -318,10 +265,10 @@ What the pictures are of is one of
   --prompts FILE     one prompt a line, or {"prompt": "..."} a line; over and over, with another seed each time
   --scenes A,B       prompts made of what is usually found in these kinds of scenes
   --template TEXT    a prompt with gaps: {colour}, {thing}, {things}, {number}, {setting}
-  --layouts PATH     a folder of layouts, the lines of python -m agent.plans, or COCO annotations; they keep their places
+  --layouts PATH     a folder of layouts, the lines of python -m agent.plans, or COCO annotations; places are kept
 
-Candidate number i has a prompt and a seed that depend on i alone. The same command goes on with what was stopped or killed,
-and leaves the same files as if it had not been; a larger --count adds to it, a smaller one removes nothing.
+Candidate number i has a prompt and a seed that depend on i alone. The same command goes on with what was stopped or
+killed, and leaves the same files as if it had not been; a larger --count adds to it, a smaller one removes nothing.
 FOLDER then holds
 
   items/     one PNG and one JSON for each picture that is kept, and manifest.json
@@ -333,8 +280,8 @@ MAKE_EXAMPLES = """examples:
   python -m agent.dataset make outputs/street --scenes street --count 500 --accept instance --min-iou 0.6 --ray 4
   python -m agent.dataset make outputs/street --scenes street --count 500 --slurm 8 --slurm-option partition=gpu
 
-exit codes: 0 done, 1 done, but something could not be made (failed.jsonl), 2 bad input, 3 done, but fewer than --count passed,
-4 a service that is needed failed"""
+exit codes: 0 done, 1 done, but something could not be made (failed.jsonl), 2 bad input, 3 done, but fewer than --count
+passed, 4 a service that is needed failed"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -342,8 +289,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="python -m agent.dataset", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
-    every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    make = every.add_parser(
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    make = commands.add_parser(
         "make",
         help="make a dataset, or go on with one",
         description=MAKE_HELP,
@@ -351,27 +298,26 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     add_make(make)
-    add_export(every.add_parser("export", help="write it as others read it", formatter_class=raw))
-    add_prove(every.add_parser("prove", help="train a detector on it, and one on composites", formatter_class=raw))
-    check = every.add_parser("check", help="look for torn or missing files")
+    add_export(commands.add_parser("export", help="write it as others read it", formatter_class=raw))
+    add_prove(commands.add_parser("prove", help="train a detector on it, and one on composites", formatter_class=raw))
+    check = commands.add_parser("check", help="look for torn or missing files")
     check.add_argument("folder", metavar="FOLDER", type=Path, help="what make made")
-    for command in every.choices.values():
+    for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Do what is asked for; returns the exit code."""
-    return exit_code(lambda: _run(argv))
 
+    def work() -> int:
+        args = build_parser().parse_args(argv)
+        command = {"make": make, "export": export, "prove": prove, "check": check}[args.command]
+        result, code = command(args)
+        print(json.dumps(result) if args.json else in_words(result))
+        return code
 
-def _run(argv: list[str] | None) -> int:
-
-    args = build_parser().parse_args(argv)
-    work = {"make": make, "export": export, "prove": prove, "check": check}[args.command]
-    result, code = work(args)
-    print(json.dumps(result) if args.json else in_words(result))
-    return code
+    return exit_code(work)
 
 
 if __name__ == "__main__":

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from importlib.metadata import version
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from agent.planners import check_planner
-from agent.request import MAX_ROUNDS
+from agent.request import Options, PlannerName, Rounds, Size, VerifierName
 from evaluators.detectors import check_detector
+from instdiff.cli import Flag, Only
 from instdiff.engine import engine_info, hash_weights
 from instdiff.errors import BadInput
-from instdiff.render_settings import RenderSettings, resolved
-from instdiff.values import Fraction, Value
+from instdiff.render_settings import PAINTING, RenderSettings, resolved
+from instdiff.values import Fraction
 
+KEPT = "what is kept"  # heading of the flags in helps
 BUNDLED = {"draft": "detector"}  # verifiers with weights of ours, and their folder beside the engine's
 
 
-class Recipe(Value):
+class Recipe(Options):
     """How pictures are made and what is kept of them.
 
     ``accept``: ``picture`` keeps pictures on which every instance was checked and found; ``instance`` keeps pictures on
@@ -28,21 +30,30 @@ class Recipe(Value):
     as they are.
     """
 
-    planner: str = "offline"
-    planner_url: str | None = None
-    planning: Literal["scene", "boxes"] = "scene"
-    engine: str = "draft"
-    verifier: str = "draft"
-    verifier_url: str | None = None
-    verifier_dialect: str | None = None
-    rounds: int = Field(default=2, ge=1, le=MAX_ROUNDS)
-    accept: Literal["picture", "instance", "all"] = "picture"
-    min_iou: Fraction = 0.5
-    size: tuple[int, int] | None = None
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    batch: int = Field(default=8, ge=1, le=256)
-    val: Fraction = 0.1
-    settings: RenderSettings = RenderSettings()
+    planner: PlannerName = Field(default="offline", description="who plans (default: offline); see run_agent.py --help")
+    verifier: VerifierName = Field(default="draft", description="see run_agent.py --help (default: the engine's own)")
+    size: Size = Field(default=None, description="pixels (default: the engine's own, or as the layouts say)")
+    settings: Annotated[RenderSettings, Only(("steps", "guidance", "alpha", "mis"))] = RenderSettings()
+    rounds: Rounds = Field(default=2, description="paint at most so often; only what failed goes on (default: 2)")
+    accept: Annotated[Literal["picture", "instance", "all"], Flag(group=KEPT)] = Field(
+        default="picture",
+        description=(
+            "pictures on which everything was found; pictures with what was found; or everything as planned (default:"
+            " picture)"
+        ),
+    )
+    min_iou: Annotated[Fraction, Flag("X", group=KEPT)] = Field(
+        default=0.5, description="from this IoU with its place on a thing is found (default: 0.5)"
+    )
+    val: Annotated[Fraction, Flag("X", group=KEPT)] = Field(
+        default=0.1, description="share of prompts that is for validation (default: 0.1)"
+    )
+    seed: Annotated[int, Flag("N", group=PAINTING)] = Field(
+        default=0, ge=0, lt=2**31, description="of everything (default: 0)"
+    )
+    batch: Annotated[int, Flag("N", group=PAINTING)] = Field(
+        default=8, ge=1, le=256, description="pictures painted at once (default: 8)"
+    )
 
     def check(self) -> None:
         """Refuse unknown names before anything heavy is loaded.
@@ -53,17 +64,11 @@ class Recipe(Value):
         engine_info(self.engine)
         check_planner(self.planner)
         if self.verifier != "none":
-            check_detector(self.verifier, **self.looks)
+            check_detector(self.verifier, self.verifier_url, self.verifier_dialect)
         elif self.accept != "all":
             raise BadInput(
                 "accept", f"without a verifier nothing can pass {self.accept}; give --accept all, or a --verifier"
             )
-
-    @property
-    def looks(self) -> dict:
-        """The options of the verifier that are given."""
-        options = {"url": self.verifier_url, "dialect": self.verifier_dialect}
-        return {name: value for name, value in options.items() if value}
 
     @property
     def resolved_settings(self) -> RenderSettings:
@@ -75,14 +80,14 @@ class Recipe(Value):
         paints.
         """
         info = engine_info(self.engine)
-        said = self.model_dump(mode="json", exclude={"settings", "size"})
+        fields = self.model_dump(mode="json", exclude={"settings", "size"})
         painting = self.resolved_settings.model_dump(exclude={"seed", "num_images"})
         weights = {"model_hash": hash_weights(info.folder), "torch": version("torch")}
         if folder := BUNDLED.get(self.verifier):
             weights["verifier_hash"] = hash_weights(engine_info("draft").folder / folder)
         free = {f"{name}_given": getattr(self.settings, name) is not None for name in ("mis", "alpha")}
         every = {
-            **said,
+            **fields,
             **painting,
             **weights,
             **free,

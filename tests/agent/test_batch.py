@@ -30,7 +30,7 @@ def run_all(folder, painter, prompts=PROMPTS, rounds=3, seed=10):
     settings = RenderSettings(seed=seed)
     parts = {"planner": ListPlanner(), "engine": painter, "verifier": ColourDetector()}
     agent = Agent(**parts, rounds=rounds, settings=settings, out=folder / batch.RUNS)
-    return batch.run_all(agent, prompts, folder)
+    return batch.run_all(agent, painter, prompts, folder)
 
 
 def test_first_and_best_pictures_lie_under_manifests(tmp_path):

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 import run_agent
-from agent.dashboard import datasets_page, evaluations_page, exports, run_index, shots
+from agent.dashboard import datasets_page, evaluations_page, run_index, shots
 from agent.dashboard.navigation import plain
 from agent.dashboard.run_index import Rating, rate, rating_of, ratings_csv
 from agent.dashboard.run_page import changes
 from agent.loop import Agent
 from agent.runs import Run
 from instdiff.errors import BadInput
+from instdiff.formats import load_layout
 from instdiff.layout import Box, Instance, Layout
 from instdiff.render_settings import RenderSettings
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
@@ -52,13 +53,13 @@ def run_named(out, part):
 
 @pytest.fixture(scope="module")
 def address(out):
-    with shots.served(out) as place:
+    with shots.serve(out) as place:
         yield place
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with shots.opened() as browser:
+    with shots.open_browser() as browser:
         yield browser
 
 
@@ -165,7 +166,7 @@ def test_markup_stays_text(tab, out):
 def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab, out):
     draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "rounds": 1}
     before = small_run(out, "a green car", **draft, settings=RenderSettings(num_inference_steps=2, seed=7))
-    planned = Layout.from_file(before.folder / before.best.layout, boxes="xywh")
+    planned = load_layout(before.folder / before.best.layout, boxes="xywh")
     box = planned.instances[0].box
     page = tab(f"/edit?run={before.folder.name}")
     area = page.locator(".editor .stage").bounding_box()
@@ -179,7 +180,7 @@ def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab
     page.wait_for_url("**/run?run=*")
     see(page, "What was planned and found in round 0")
     (after,) = (run for run in map(Run.load, out.iterdir()) if run.request.edited)
-    moved = Layout.from_file(after.folder / after.best.layout, boxes="xywh").instances[0]
+    moved = load_layout(after.folder / after.best.layout, boxes="xywh").instances[0]
     wanted = [box.x0, box.y0 - 0.2, box.x1, box.y1 - 0.2]
     assert moved.caption == planned.instances[0].caption and moved.box.xyxy == pytest.approx(
         wanted, abs=1.5 / planned.height
@@ -198,14 +199,14 @@ def delete(page, what):
 
 
 def painted(run) -> Layout:
-    return Layout.from_file(run.folder / run.best.layout, boxes="xywh")
+    return load_layout(run.folder / run.best.layout, boxes="xywh")
 
 
 @needs_browser
 def test_a_plan_that_waits_is_painted_as_it_is_drawn(tab, out):
     draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "review": True, "rounds": 1}
     waiting = small_run(out, "a kitchen", **draft, settings=RenderSettings(num_inference_steps=2))
-    planned = Layout.from_file(waiting.folder / "round-0" / "layout.json", boxes="xywh")
+    planned = load_layout(waiting.folder / "round-0" / "layout.json", boxes="xywh")
     assert "refrigerator" in [instance.name for instance in planned.instances]
     page = tab(f"/run?run={waiting.folder.name}")
     see(page, "This plan waits for you")
@@ -381,9 +382,9 @@ def test_what_changed_is_said_in_sentences():
 def test_the_command_asks_for_the_same_run(tmp_path, options):
     agent = Agent(**{"planner": "offline", "verifier": "none", **options}, out=tmp_path)
     request = agent.request.model_copy(update={"prompt": "--a 'dog' and \"$(ls)\""})
-    words = shlex.split(exports.command(request))
+    words = shlex.split(request.command())
     given = vars(run_agent.build_parser().parse_args(words[2:]))
-    assert run_agent._agent(given, {}).request.model_copy(update={"prompt": given["prompt"]}) == request
+    assert run_agent.build_request(given, {}).model_copy(update={"prompt": given["prompt"]}) == request
 
 
 def test_decisions_on_a_dataset_are_kept_and_taken_back(tmp_path):
