@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import Field
 
-from instdiff.layout import Layout
+from instdiff.layout import Box, Instance, Layout
 from instdiff.values import Fraction, Value
 from instdiff.world.scene import Scene
 from prompts.usage import Usage
@@ -32,6 +32,13 @@ class Plan(Value):
     alpha: Fraction | None = None
     scene: Scene | None = None
     ids: tuple[str, ...] = ()
+
+    def with_box(self, index: int, box: Box) -> Plan:
+        """The plan with one instance in another box; a mask or scribble of the old place is dropped."""
+        instances = list(self.layout.instances)
+        instances[index] = Instance(caption=instances[index].caption, category=instances[index].category, box=box)
+        return self.model_copy(update={"layout": self.layout.with_instances(instances)})
+
 
 
 class Planner(Protocol):
