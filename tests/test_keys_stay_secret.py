@@ -54,14 +54,14 @@ def keys(monkeypatch, tmp_path):
     }
     for name, value in {**values, "HOME": str(tmp_path / "home")}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("agent.planners.chat.planner.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("prompts.client.FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr("agent.planners.chat.planner.TIMEOUT_S", 0.4)
     painter = RectanglePainter()
     painter.name = "draft"
-    monkeypatch.setattr(loop, "load_engine", lambda name: painter)
+    monkeypatch.setattr(loop, "load_engine", lambda name, refiner=None: painter)
     looks = {"timeout_s": 0.4, "pause_s": 0.01}
     monkeypatch.setattr(
-        loop, "load_detector", lambda name, url=None, **_: VlmDetector(name.removeprefix("vlm:"), url, **looks)
+        loop, "load_detector", lambda name, url=None, *_: VlmDetector(name.removeprefix("vlm:"), url, **looks)
     )
 
 

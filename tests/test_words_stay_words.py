@@ -11,8 +11,8 @@ import run_agent
 from agent import Agent
 from agent.console import Display
 from agent.critic import Finding, FindingKind
-from agent.events import Criticised, Planned
-from agent.planners.chat import ChatPlanner
+from agent.events import Criticised, PlanReady
+from agent.planners.chat import ChatOptions, ChatPlanner
 from agent.planners.plan import Plan
 from evaluators.detectors.dialects import DIALECTS
 from evaluators.detectors.vlm import VlmDetector
@@ -38,7 +38,7 @@ PLAIN = "a dog beside a red ball"
 def asked(prompt: str, planning: str) -> dict:
     """The request that a chat planner sends for a prompt."""
     with ChatServer(said(BOXES if planning == "boxes" else GOOD)) as server:
-        ChatPlanner("openai:m", server.url, "sk-0123456789", timeout_s=20, planning=planning).plan(
+        ChatPlanner("openai:m", ChatOptions(base_url=server.url, api_key="sk-0123456789", timeout_s=20, planning=planning)).plan(
             prompt, (512, 384), 0
         )
     (request,) = server.requests
@@ -65,7 +65,7 @@ def test_an_answer_that_orders_is_sent_back_as_data(words):
     """A scene whose captions hold orders is planned, and its revision shows them as JSON strings."""
     answer = {**GOOD, "caption": words, "objects": [{**thing, "caption": words} for thing in GOOD["objects"]]}
     with ChatServer(said(answer)) as server:
-        planner = ChatPlanner("openai:m", server.url, "sk-0123456789", timeout_s=20)
+        planner = ChatPlanner("openai:m", ChatOptions(base_url=server.url, api_key="sk-0123456789", timeout_s=20))
         plan = planner.plan(PLAIN, SIZE, 0)
         report = Agent(
             planner=ListPlanner(), engine=RectanglePainter(), verifier=ColourDetector()
@@ -107,8 +107,8 @@ def shown(words: str) -> str:
     plan = Plan(layout=layout, planner=words, notes=(words,))
     finding = Finding.model_construct(kind=next(iter(FindingKind)), sentence=words, repaired=True, instances=(0,))
     with Display(Console(file=out, force_terminal=True, width=200)) as display:
-        display(Planned(0, plan))
-        display(Criticised(0, plan, (finding,)))
+        display(PlanReady(round=0, plan=plan))
+        display(Criticised(round=0, plan=plan, findings=(finding,)))
     return out.getvalue()
 
 

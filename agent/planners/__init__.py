@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agent.planners.chat.planner import ChatPlanner
+from pydantic import SecretStr
+
+from agent.planners.chat.planner import ChatOptions, ChatPlanner
 from agent.planners.offline import OfflinePlanner
 from agent.planners.plan import Plan, Planner
 from instdiff import settings
@@ -79,7 +81,7 @@ def server_of(name: str) -> str:
     return (match and match["url"]) or ""
 
 
-def load_planner(name: str, cached: bool = False, **options) -> Planner:
+def load_planner(name: str, cached: bool = False, **options: Any) -> Planner:
     """The planner of this name.
 
     Args:
@@ -88,66 +90,62 @@ def load_planner(name: str, cached: bool = False, **options) -> Planner:
             process; ``auto`` takes ``openai:gpt-4o`` if ``OPENAI_API_KEY`` is set, with the offline planner where that
             fails, and ``offline`` otherwise.
         cached: keep the answers of chat models in the user's cache folder, and take them from there.
-        options: of the chat planner, see `agent.planners.chat.ChatPlanner`; None means its default. The offline planner
-            has no use for them.
+        options: of `ChatOptions`; None means the default. The offline planner has no use for them.
 
     Raises:
         BadInput: no planner has this name, the server's address is not one, or an option makes no sense.
         ServiceError: the official OpenAI service is named and there is no key for it, or a package is missing.
     """
-    options = {key: value for key, value in options.items() if value is not None}
+    chat: ChatOptions = ChatOptions.parse({key: value for key, value in options.items() if value is not None})
+    if cached:
+        chat = chat.model_copy(update={"cache": settings.cache_folder() / "plans"})
     if name == "offline":
-        return _offline(options)
-    options |= {"cache": settings.cache_folder() / "plans"} if cached else {}
+        return _offline(chat)
     if name == "auto":
-        return _auto(options)
+        return _auto(chat)
     check_planner(name)
-    if LLAMA_NAME.fullmatch(name):
-        return _llama(name, options)
     match = CHAT_NAME.fullmatch(name)
+    if not match:
+        _refuse_address(chat, "a model from a file")
+        return ChatPlanner(name, chat)
     if match["url"]:
-        options["base_url"] = match["url"]
-    return _chat(match["provider"], match["model"], options)
+        chat = chat.model_copy(update={"base_url": match["url"]})
+    return _chat(match["provider"], match["model"], chat)
 
 
-def _auto(options: dict) -> Planner:
-    if options.get("api_key") or settings.openai_key():
-        return AutoPlanner(
-            _chat("openai", "gpt-4o", options), "The automatic choice is openai:gpt-4o, because OPENAI_API_KEY is set."
-        )
-    return AutoPlanner(
-        _offline(options), "The automatic choice is the offline planner, because OPENAI_API_KEY is not set."
-    )
+def _auto(options: ChatOptions) -> Planner:
+    choice = "The automatic choice is"
+    if options.api_key or settings.openai_key():
+        note = f"{choice} openai:gpt-4o, because OPENAI_API_KEY is set."
+        return AutoPlanner(_chat("openai", "gpt-4o", options), note)
+    return AutoPlanner(_offline(options), f"{choice} the offline planner, because OPENAI_API_KEY is not set.")
 
 
-def _offline(options: dict) -> Planner:
-    if "base_url" in options:
-        raise BadInput(
-            "planner_url", "the offline planner asks no server; name a model with --planner chat:MODEL, or leave it out"
-        )
+def _offline(options: ChatOptions) -> Planner:
+    _refuse_address(options, "the offline planner")
     return OfflinePlanner()
 
 
-def _llama(name: str, options: dict) -> Planner:
-    if "base_url" in options:
-        raise BadInput(
-            "planner_url", "a model from a file asks no server; name a model with --planner chat:MODEL, or leave it out"
-        )
-    return ChatPlanner(name, **options)
+def _refuse_address(options: ChatOptions, planner: str) -> None:
+    if options.base_url:
+        cure = "name a model with --planner chat:MODEL, or leave it out"
+        raise BadInput("planner_url", f"{planner} asks no server; {cure}")
 
 
-def _chat(provider: str, model: str, options: dict) -> Planner:
+def _chat(provider: str, model: str, options: ChatOptions) -> Planner:
     name = f"{provider}:{model}"
-    if provider != "ollama":
-        options = {"api_key": settings.openai_key(), "base_url": settings.openai_base_url(), **options}
-        if provider == "chat" and not options["base_url"]:
-            raise BadInput(
-                "planner",
-                f"{name} needs the address of its server: give --planner-url, or write {name}@http://HOST:PORT/v1",
-            )
-        if not (options["api_key"] or options["base_url"]):
-            raise ServiceError(
-                f"{name} needs an API key: set OPENAI_API_KEY, or name a server of your own with --planner-url, "
-                "or plan without any service with --planner offline"
-            )
-    return ChatPlanner(name, **options)
+    if provider == "ollama":
+        return ChatPlanner(name, options)
+    key = options.api_key or SecretStr(settings.openai_key() or "")
+    url = options.base_url or settings.openai_base_url()
+    if provider == "chat" and not url:
+        raise BadInput(
+            "planner",
+            f"{name} needs the address of its server: give --planner-url, or write {name}@http://HOST:PORT/v1",
+        )
+    if not (key or url):
+        raise ServiceError(
+            f"{name} needs an API key: set OPENAI_API_KEY, or name a server of your own with --planner-url, "
+            "or plan without any service with --planner offline"
+        )
+    return ChatPlanner(name, options.model_copy(update={"api_key": key, "base_url": url}))

@@ -1,5 +1,5 @@
 """The planner that asks a chat model."""
 
-from agent.planners.chat.planner import ChatPlanner
+from agent.planners.chat.planner import ChatOptions, ChatPlanner
 
-__all__ = ["ChatPlanner"]
+__all__ = ["ChatOptions", "ChatPlanner"]

@@ -14,19 +14,17 @@ from instdiff.errors import BadInput
 from instdiff.layout import Box, Layout
 from instdiff.world import nouns
 from instdiff.world.scene import Scene
+from prompts.client import AnswerError
 
 MAX_ANSWER_CHARS = 60_000
+CUT_OFF = "truncated: the answer was cut off before its end; plan fewer objects and use shorter captions"
 MAX_OBJECT_STARTS = 40  # places of a "{" that are tried when JSON stands inside other text
 FAILED = (VerdictKind.MISPLACED, VerdictKind.MISSING, VerdictKind.WRONG_ATTRIBUTE)
 INSTEAD_IOU = 0.3  # from this IoU on, what was seen in a missing object's place stands there instead of it
 
 
-class BadAnswer(Exception):
-    """The model's answer is no layout; the message is one line that the model can act on."""
-
-
-class Drawn(NamedTuple):
-    """What an answer comes to: fields of a `Plan`."""
+class PlanParts(NamedTuple):
+    """What an answer comes to: the fields of a `Plan` that it decides."""
 
     layout: Layout
     notes: tuple[str, ...] = ()
@@ -43,13 +41,13 @@ class Form(Protocol):
     def examples(self, prompt: str) -> str:
         """Worked examples, as text for the model."""
 
-    def read(self, text: str, prompt: str, size: tuple[int, int], seed: int) -> Drawn:
-        """The answer on a picture of (width, height) pixels; raises `BadAnswer`. The same seed, the same places."""
+    def read(self, text: str, prompt: str, size: tuple[int, int], seed: int) -> PlanParts:
+        """The answer on a picture of (width, height) pixels; raises `AnswerError`. The same seed, the same places."""
 
     def as_json(self, plan: Plan) -> str:
         """A plan in the words of the schema."""
 
-    def called(self, plan: Plan) -> list[str | int]:
+    def labels(self, plan: Plan) -> list[str | int]:
         """What each instance of the plan is called in those words."""
 
 
@@ -87,12 +85,12 @@ def read_as(model: type[Answer], answer: str):
     The text is data: JSON, possibly inside a fence or between sentences, and nothing in it is ever run.
 
     Raises:
-        BadAnswer: there is no such JSON in it, with the first reason.
+        AnswerError: there is no such JSON in it, with the first reason.
     """
     try:
         return model.model_validate(_json_object(answer))
     except ValidationError as error:
-        raise BadAnswer(first_reason(error)) from error
+        raise AnswerError(first_reason(error)) from error
 
 
 def first_reason(error: ValidationError) -> str:
@@ -106,9 +104,9 @@ def first_reason(error: ValidationError) -> str:
 def _json_object(answer: str) -> dict:
     """The JSON object in a text; prose around it and commas before a closing bracket are forgiven."""
     if not answer.strip():
-        raise BadAnswer("the answer is empty")
+        raise AnswerError("the answer is empty")
     if len(answer) > MAX_ANSWER_CHARS:
-        raise BadAnswer(f"the answer has {len(answer)} characters; at most {MAX_ANSWER_CHARS} are allowed")
+        raise AnswerError(f"the answer has {len(answer)} characters; at most {MAX_ANSWER_CHARS} are allowed")
     for candidate in (answer, re.sub(r",(\s*[}\]])", r"\1", answer)):
         for start in [match.start() for match in re.finditer(r"\{", candidate)][:MAX_OBJECT_STARTS]:
             try:
@@ -117,15 +115,15 @@ def _json_object(answer: str) -> dict:
                 continue
             if isinstance(value, dict) and "objects" in value:
                 return value
-    raise BadAnswer('the answer holds no complete JSON object with "objects"')
+    raise AnswerError('the answer holds no complete JSON object with "objects"')
 
 
-def laid_out(**fields) -> Layout:
-    """A `Layout`; what it refuses is the answer's fault."""
+def layout_of(fields: dict) -> Layout:
+    """The `Layout` with these fields; what it refuses is the answer's fault."""
     try:
         return Layout.parse(fields)
     except BadInput as error:
-        raise BadAnswer(str(error)) from error
+        raise AnswerError(str(error)) from error
 
 
 def edges(box: Box) -> dict[str, int]:
@@ -140,7 +138,7 @@ def edges(box: Box) -> dict[str, int]:
     }
 
 
-def verdicts_as_json(plan: Plan, report: Report, called: list[str | int]) -> str:
+def verdicts_as_json(plan: Plan, report: Report, labels: list[str | int]) -> str:
     """The verdicts on what failed, one a line: object, category as planned, kind, IoU, where it was planned and what
     was found.
 
@@ -155,7 +153,7 @@ def verdicts_as_json(plan: Plan, report: Report, called: list[str | int]) -> str
         instance = instances[verdict.instance]
         seen = verdict.detection or _instead(verdict, plan, report)
         entry = {
-            "object": called[verdict.instance],
+            "object": labels[verdict.instance],
             "category": instance.name,
             "verdict": verdict.kind.value,
             "iou": round(verdict.iou, 2),

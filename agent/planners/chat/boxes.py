@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 import prompts
-from agent.planners.chat.answer import Answer, Drawn, edges, laid_out, read_as, text
+from agent.planners.chat.answer import Answer, PlanParts, edges, layout_of, read_as, text
 from agent.planners.plan import Plan
 from instdiff.layout import MAX_INSTANCES, Box, Instance
 
@@ -90,14 +90,14 @@ class BoxesForm:
         """The same two for every prompt: they show the form."""
         return prompts.read("plan_boxes_examples.md")
 
-    def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> Drawn:
-        """The boxes of an answer on a picture of (width, height) pixels; raises `BadAnswer`."""
+    def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> PlanParts:
+        """The boxes of an answer on a picture of (width, height) pixels; raises `AnswerError`."""
         planned = read_as(PlannedLayout, answer)
         instances = tuple(
             {"caption": thing.caption, "category": thing.category, "box": thing.box} for thing in planned.objects
         )
         head = {"caption": planned.caption, "negative_caption": planned.negative_caption}
-        return Drawn(laid_out(width=size[0], height=size[1], **head, instances=instances))
+        return PlanParts(layout_of({"width": size[0], "height": size[1], **head, "instances": instances}))
 
     def as_json(self, plan: Plan) -> str:
         """The plan's layout, one object a line."""
@@ -108,7 +108,7 @@ class BoxesForm:
         head += f'  "negative_caption": {json.dumps(layout.negative_caption, ensure_ascii=False)},\n'
         return "{\n" + head + '  "objects": [\n' + lines + "\n  ]\n}"
 
-    def called(self, plan: Plan) -> list[str | int]:
+    def labels(self, plan: Plan) -> list[str | int]:
         """Numbers, from 0."""
         return list(range(len(plan.layout.instances)))
 

@@ -13,12 +13,13 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 import prompts
-from agent.planners.chat.answer import Answer, BadAnswer, Drawn, first_reason, read_as, text
+from agent.planners.chat.answer import Answer, PlanParts, first_reason, read_as, text
 from agent.planners.plan import Plan
 from instdiff.layout import MAX_INSTANCES
 from instdiff.world import knowledge, nouns
 from instdiff.world.camera import projected
 from instdiff.world.scene import PICTURE, Predicate, Scene
+from prompts.client import AnswerError
 
 MOST = 4.0  # a known thing is believed to be up to so many times larger or smaller than usual
 RANGE_M = (0.01, 200.0)  # what is believed of a thing that is not known, or whose size the words set
@@ -233,17 +234,17 @@ class SceneForm:
             for example in nearest(prompt)
         )
 
-    def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> Drawn:
-        """The scene of an answer on a picture of (width, height) pixels; raises `BadAnswer`."""
+    def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> PlanParts:
+        """The scene of an answer on a picture of (width, height) pixels; raises `AnswerError`."""
         scene, notes = read_scene(answer, prompt)
         projection = projected(scene, size, Random(seed))
-        return Drawn(projection.layout, (*notes, *projection.gave_way), scene, projection.ids)
+        return PlanParts(projection.layout, (*notes, *projection.gave_way), scene, projection.ids)
 
     def as_json(self, plan: Plan) -> str:
         """The plan's scene, one thing a line."""
         return scene_as_json(plan.scene)
 
-    def called(self, plan: Plan) -> list[str | int]:
+    def labels(self, plan: Plan) -> list[str | int]:
         """The ids of the scene's things."""
         return list(plan.ids)
 
@@ -254,7 +255,7 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
     Categories get the names of `instdiff.world.knowledge` where it knows them; sizes are held against it.
 
     Raises:
-        BadAnswer: there is no usable scene in it, with the first reason.
+        AnswerError: there is no usable scene in it, with the first reason.
     """
     planned = read_as(PlannedScene, answer)
     distances = [thing.distance_m for thing in planned.objects]
@@ -283,7 +284,7 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
     try:
         return Scene.model_validate({**head, "objects": objects, "relations": relations}), notes
     except ValidationError as error:
-        raise BadAnswer(first_reason(error)) from error
+        raise AnswerError(first_reason(error)) from error
 
 
 def scene_as_json(scene: Scene) -> str:

@@ -16,7 +16,7 @@ PROMPT = "a dog beside a red ball, no people"
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr("agent.planners.chat.planner.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("prompts.client.FIRST_PAUSE_S", 0.01)
 
 
 def test_auto_says_what_it_took(monkeypatch):

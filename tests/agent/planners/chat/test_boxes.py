@@ -6,20 +6,23 @@ import re
 import pytest
 
 import prompts
-from agent.planners.chat import ChatPlanner
-from agent.planners.chat.answer import BadAnswer
+from agent.planners.chat import ChatOptions, ChatPlanner
 from agent.planners.chat.boxes import BoxesForm
 from agent.planners.plan import Plan
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.errors import ServiceError
 from instdiff.layout import Box, Instance, Layout, Point
+from prompts.client import AnswerError
 from tests.agent.openai_server import BOXES, ChatServer, failed, said
 
 PROMPT = "a dog beside a red ball, no people"
 
 
 def planner(server: ChatServer) -> ChatPlanner:
-    return ChatPlanner("openai:test-model", server.url, "sk-secret-0123456789", timeout_s=5, planning="boxes")
+    return ChatPlanner(
+        "openai:test-model",
+        ChatOptions(base_url=server.url, api_key="sk-secret-0123456789", timeout_s=5, planning="boxes"),
+    )
 
 
 def one_object(**changes) -> dict:
@@ -169,7 +172,7 @@ def test_revise_sends_typed_verdicts(verdicts, extra, told, seed):
     ],
 )
 def test_answers_that_are_no_layout(answer, reason):
-    with pytest.raises(BadAnswer, match=reason) as caught:
+    with pytest.raises(AnswerError, match=reason) as caught:
         read(answer)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
 

@@ -40,7 +40,7 @@ ANSWER = said(SCENE, usage=(3000, 400))
 def _key_and_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("INSTDIFF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("agent.planners.chat.planner.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("prompts.client.FIRST_PAUSE_S", 0.01)
 
 
 def agent(server: ChatServer, tmp_path, forgets=None, **options) -> Agent:

@@ -13,8 +13,7 @@ import traceback
 import pytest
 
 from agent.planners import load_planner
-from agent.planners.chat import ChatPlanner
-from agent.planners.chat.http import retry_after
+from agent.planners.chat import ChatOptions, ChatPlanner
 from instdiff.errors import BadInput, ServiceError
 from tests.agent.openai_server import GOOD, ChatServer, Reply, failed, said
 
@@ -23,7 +22,9 @@ PROMPT = "a dog beside a red ball, no people"
 
 
 def planner(server: ChatServer, **options) -> ChatPlanner:
-    return ChatPlanner("openai:test-model", server.url, KEY, **{"timeout_s": 5, **options})
+    return ChatPlanner(
+        "openai:test-model", ChatOptions(base_url=server.url, api_key=KEY, **{"timeout_s": 5, **options})
+    )
 
 
 MOON = {"subject": "dog-1", "predicate": "on", "object": "moon"}
@@ -81,13 +82,13 @@ ERRORS = {
     "not JSON at all": ([Reply(body=b"<html>hello</html>")], 3, "no chat completion"),
     "no choices": ([Reply(body=b'{"id": "x"}')], 3, "no chat completion"),
     "empty choices": ([Reply(body=b'{"choices": []}')], 3, "no chat completion"),
-    "compressed": ([Reply(body=b"x", headers={"Content-Encoding": "gzip"})], 3, "sends compressed answers"),
+    "compressed": ([Reply(body=b"x", headers={"Content-Encoding": "gzip"})], 1, "sends compressed answers"),
 }
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr("agent.planners.chat.planner.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("prompts.client.FIRST_PAUSE_S", 0.01)
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -158,7 +159,9 @@ def test_the_ways_of_asking():
 
 def test_other_servers_are_told_the_limit_under_its_old_name():
     with ChatServer(failed(400), failed(400), said(GOOD)) as server:
-        ChatPlanner("chat:m", server.url, timeout_s=5, max_tokens=9000).plan(PROMPT, (512, 512), 7)
+        ChatPlanner("chat:m", ChatOptions(base_url=server.url, timeout_s=5, max_tokens=9000)).plan(
+            PROMPT, (512, 512), 7
+        )
     assert all(
         200 <= request["max_tokens"] < 9000 and "max_completion_tokens" not in request for request in server.requests
     )
@@ -284,27 +287,10 @@ def test_bad_input_costs_no_request(prompt, size, field):
 )
 def test_an_address_with_a_secret_is_refused(address):
     with pytest.raises(
-        BadInput, match="planner_url: the address at http://127.0.0.1:9 holds a user, password or query"
+        BadInput, match="planner_url: the address at http://127.0.0.1:9 holds a user name, password or query"
     ) as caught:
         load_planner(f"chat:m@{address}")
     assert "hush" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("3", 3),
-        ("0.5", 0.5),
-        ("-4", 0),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
-        ("soon", None),
-        ("nan", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after(header, seconds):
-    assert retry_after(header) == seconds
 
 
 def test_importing_the_planners_is_light():

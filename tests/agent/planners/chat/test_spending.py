@@ -6,15 +6,12 @@ import logging
 import pytest
 
 from agent.planners import load_planner
-from agent.planners.chat import ChatPlanner
-from agent.planners.chat.boxes import BoxesForm
-from agent.planners.chat.budget import LEAST_ANSWER_TOKENS, MAX_ANSWER_TOKENS, Ceiling, estimated_tokens, price_of
-from agent.planners.chat.cache import AnswerCache
-from agent.planners.chat.reply import Reply as Answer
+from agent.planners.chat import ChatOptions, ChatPlanner
 from agent.planners.plan import Plan
 from evaluators.report import Report, Verdict, VerdictKind
 from instdiff import settings
 from instdiff.errors import BadInput, ServiceError
+from prompts.budget import LEAST_ANSWER_TOKENS, MAX_ANSWER_TOKENS
 from prompts.usage import Usage
 from tests.agent.openai_server import GOOD, ChatServer, Reply, failed, said
 
@@ -25,11 +22,11 @@ SIZE = (512, 512)
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr("agent.planners.chat.planner.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("prompts.client.FIRST_PAUSE_S", 0.01)
 
 
 def planner(server: ChatServer, name: str = "openai:gpt-4o", **options) -> ChatPlanner:
-    return ChatPlanner(name, server.url, KEY, **{"timeout_s": 5, **options})
+    return ChatPlanner(name, ChatOptions(base_url=server.url, api_key=KEY, **{"timeout_s": 5, **options}))
 
 
 def nothing_found(plan: Plan) -> Report:
@@ -145,22 +142,6 @@ def test_who_goes_on_with_a_run_says_what_it_has_spent():
 
 
 @pytest.mark.parametrize(
-    ("name", "price"),
-    [
-        ("openai:gpt-4o", (2.5, 10.0)),
-        ("openai:gpt-4o-2024-08-06", (2.5, 10.0)),
-        ("openai:gpt-4o-2024-05-13", (5.0, 15.0)),
-        ("openai:gpt-7", None),
-        ("chat:gpt-4o", None),
-        ("ollama:llama3.1", (0.0, 0.0)),
-        ("llama:/m.gguf", (0.0, 0.0)),
-    ],
-)
-def test_prices(name, price):
-    assert price_of(name) == price
-
-
-@pytest.mark.parametrize(
     ("options", "field"),
     [
         ({"max_usd": 1}, "max_usd: the price of chat:m is not known"),
@@ -172,22 +153,6 @@ def test_prices(name, price):
 def test_ceilings_that_are_refused(options, field):
     with pytest.raises(BadInput, match=field):
         load_planner("chat:m@http://x", **options)
-
-
-def test_the_estimate_is_above_the_truth():
-    """Texts whose number of tokens is known to be below: English words, numbers and Chinese characters take few tokens
-    each.
-    """
-    assert estimated_tokens([("system", "word " * 300)], {}) > 300
-    assert estimated_tokens([("system", "12 " * 300)], {}) >= 300
-    assert estimated_tokens([("human", "漢" * 300)], {}) >= 900
-    assert estimated_tokens([], BoxesForm.schema) > 100
-
-
-def test_an_unknown_price_stays_unknown():
-    used = Ceiling("chat:m").after(Usage(), Answer("x", 5, 6), 100, 100)
-    assert (used.tokens, used.usd, used.requests) == (11, None, 1)
-    assert Ceiling("chat:m").after(used, Answer("x", 5, 6), 100, 100).usd is None
 
 
 def test_the_same_question_is_paid_once(tmp_path):
@@ -248,13 +213,6 @@ def test_only_usable_answers_are_kept(tmp_path):
     with ChatServer(Reply("A dog.")) as server, pytest.raises(ServiceError):
         planner(server, cache=tmp_path).plan(PROMPT, SIZE, 0)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_cache_that_cannot_be_written_to_does_not_matter(tmp_path):
-    (tmp_path / "file").write_text("")
-    cache = AnswerCache(tmp_path / "file" / "plans")
-    cache.put(["question"], "answer")
-    assert cache.get(["question"]) is None
 
 
 def test_the_key_is_nowhere(tmp_path, caplog):

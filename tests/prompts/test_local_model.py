@@ -16,15 +16,16 @@ import pytest
 
 import prompts
 from agent.planners import load_planner
-from agent.planners.chat.answer import BadAnswer, read_as
+from agent.planners.chat.answer import read_as
 from agent.planners.chat.boxes import BoxesForm
-from agent.planners.chat.llama import LlamaService
-from agent.planners.chat.reply import CUT_OFF, ServiceFailure
 from agent.planners.chat.scene import PlannedScene, SceneForm
-from agent.planners.chat.service import ChatService
 from instdiff.errors import BadInput, ServiceError
+from prompts.budget import Budget
+from prompts.client import AnswerError, Message, RequestError
+from prompts.local_model import LocalModel
+from prompts.service import ChatService
 
-ASK = [("system", "You plan pictures as JSON with one short object."), ("human", "a cat")]
+ASK = [Message("system", "You plan pictures as JSON with one short object."), Message("human", "a cat")]
 ANSWER_TOKENS = 50
 
 
@@ -42,8 +43,8 @@ needs_model = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def llama() -> LlamaService:
-    return LlamaService(str(model_file()), temperature=0.2, timeout_s=60)
+def llama() -> LocalModel:
+    return LocalModel(str(model_file()), temperature=0.2, timeout_s=60)
 
 
 def looks_like(schema: dict, text: str) -> bool:
@@ -56,10 +57,10 @@ def looks_like(schema: dict, text: str) -> bool:
 @needs_model
 @pytest.mark.parametrize("form", [SceneForm(), BoxesForm()], ids=["scene", "boxes"])
 def test_the_grammar_holds_in_process(form, llama):
-    reply = llama.ask(ASK, form.schema, seed=1, max_tokens=ANSWER_TOKENS)
+    reply = llama.send(ASK, form.schema, seed=1, max_tokens=ANSWER_TOKENS)
     assert looks_like(form.schema, reply.text)
     assert 10 < reply.prompt_tokens < 100 and 0 < reply.answer_tokens <= ANSWER_TOKENS
-    assert reply.trouble is None or str(reply.trouble) == CUT_OFF
+    assert reply.is_cut_off or json.loads(reply.text)
 
 
 @needs_model
@@ -74,22 +75,22 @@ def test_a_whole_answer_has_the_form(llama):
         "required": ["caption", "width_m"],
         "additionalProperties": False,
     }
-    reply = llama.ask(ASK, schema, seed=1, max_tokens=60)
+    reply = llama.send(ASK, schema, seed=1, max_tokens=60)
     answer = json.loads(reply.text)
-    assert reply.trouble is None and list(answer) == ["caption", "width_m"]
+    assert not reply.is_cut_off and list(answer) == ["caption", "width_m"]
     assert answer["caption"] in ("a cat", "a dog") and answer["width_m"] in (None, 1, 2)
 
 
 @needs_model
 def test_the_same_seed_says_the_same(llama):
-    texts = [llama.ask(ASK, SceneForm.schema, seed, max_tokens=20).text for seed in (5, 5)]
+    texts = [llama.send(ASK, SceneForm.schema, seed, max_tokens=20).text for seed in (5, 5)]
     assert texts[0] == texts[1]
 
 
 @needs_model
 def test_a_question_that_is_too_long(llama):
-    with pytest.raises(ServiceFailure, match="the model cannot answer: Requested tokens"):
-        llama.ask([("human", "word " * 9000)], SceneForm.schema, seed=1, max_tokens=10)
+    with pytest.raises(RequestError, match="the model cannot answer: Requested tokens"):
+        llama.send([Message("human", "word " * 9000)], SceneForm.schema, seed=1, max_tokens=10)
 
 
 @needs_model
@@ -103,25 +104,28 @@ def test_no_model_in_the_file(tmp_path):
 @pytest.mark.parametrize("prompt_files", ["short", pytest.param("whole", marks=pytest.mark.slow)])
 def test_the_planner_ends(prompt_files, monkeypatch):
     """The whole planner with a real model: a plan, or one line about what was wrong with the answer."""
-    monkeypatch.setattr("agent.planners.chat.budget.MAX_ANSWER_TOKENS", ANSWER_TOKENS)
     if prompt_files == "short":  # reading thousands of tokens takes even this model a while
         read = prompts.read
         monkeypatch.setattr(SceneForm, "examples", lambda self, prompt: "")
         monkeypatch.setattr(prompts, "read", lambda name: ASK[0][1] if "system" in name else read(name))
     planner = load_planner(f"llama:{model_file()}", max_attempts=1)
+    planner.client.budget = Budget(planner.name, max_answer_tokens=ANSWER_TOKENS)
     try:
         assert planner.plan("a cat", (512, 512), 0).layout.instances
     except ServiceError as error:
         assert "the answer is no usable layout" in str(error) and "\n" not in str(error)
     assert (
-        planner.usage.requests == 1 and planner.usage.tokens > 20 and planner.usage.usd == 0 and not planner.usage.estimated
+        planner.usage.requests == 1
+        and planner.usage.tokens > 20
+        and planner.usage.usd == 0
+        and not planner.usage.estimated
     )
 
 
 class LlamaServer:
-    """The real model behind OpenAI's wire format: JSON schemas bound what it says, and the form of requests is checked."""
+    """The real model behind OpenAI's wire format: JSON schemas bound what it says, and requests are checked."""
 
-    def __init__(self, llama: LlamaService):
+    def __init__(self, llama: LocalModel):
         self.requests = []
         server = self
 
@@ -130,10 +134,13 @@ class LlamaServer:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.requests.append(body)
                 about = body["response_format"]["json_schema"]
-                talk = [({"user": "human"}.get(m["role"], m["role"]), m["content"]) for m in body["messages"]]
-                reply = llama.ask(talk, about["schema"], body["seed"], body["max_tokens"])
+                talk = [
+                    Message({"user": "human"}.get(said["role"], said["role"]), said["content"])
+                    for said in body["messages"]
+                ]
+                reply = llama.send(talk, about["schema"], body["seed"], body["max_tokens"])
                 message = {"role": "assistant", "content": reply.text}
-                choice = {"index": 0, "message": message, "finish_reason": "length" if reply.trouble else "stop"}
+                choice = {"index": 0, "message": message, "finish_reason": "length" if reply.is_cut_off else "stop"}
                 usage = {
                     "prompt_tokens": reply.prompt_tokens,
                     "completion_tokens": reply.answer_tokens,
@@ -173,22 +180,20 @@ class LlamaServer:
 def test_a_real_model_behind_a_server(llama):
     with LlamaServer(llama) as server:
         service = ChatService("chat", "smollm2", server.url, None, 0.2, 60)
-        reply = service.ask(ASK, SceneForm.schema, seed=1, max_tokens=ANSWER_TOKENS)
+        reply = service.send(ASK, SceneForm.schema, seed=1, max_tokens=ANSWER_TOKENS)
     (request,) = server.requests
     assert request["response_format"]["json_schema"]["strict"] is True
     assert reply.prompt_tokens > 10 and 0 < reply.answer_tokens <= ANSWER_TOKENS
-    if reply.trouble:
-        assert str(reply.trouble) == CUT_OFF
-    else:
+    if not reply.is_cut_off:
         try:
             read_as(PlannedScene, reply.text)
-        except BadAnswer as error:
+        except AnswerError as error:
             assert "\n" not in str(error)
 
 
 def test_the_package_is_named_where_it_is_missing(tmp_path, monkeypatch):
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
-    monkeypatch.setattr("agent.planners.chat.llama.find_spec", lambda name: None)
+    monkeypatch.setattr("prompts.local_model.find_spec", lambda name: None)
     with pytest.raises(ServiceError, match=r'needs the package llama-cpp-python: pip install -e "\.\[llama\]"'):
         load_planner(f"llama:{tmp_path / 'model.gguf'}")
 

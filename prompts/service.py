@@ -1,0 +1,317 @@
+"""One request to a chat model of a service: ways of asking, bounded bodies, hidden keys, every failure in one line.
+
+LangChain speaks to the services. Its own retries are off, so that one call here is one request there.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import importlib
+import json
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from instdiff.errors import BadInput, ServiceError
+from prompts.client import REFUSAL, Message, Reply, RequestError
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage
+
+OPENAI_URL = "https://api.openai.com/v1"
+OLLAMA_URL = "http://127.0.0.1:11434"
+MAX_WAIT_S = 20.0
+MAX_BODY_BYTES = 1_000_000
+PLAIN_BODY = {"Accept-Encoding": "identity"}  # a compressed body can be a thousand times its size
+WAYS = ("json_schema", "function_calling", "plain")  # how an answer with a schema is asked for, in this order
+REFUSES_THE_FORM = (400, 422, 501)
+ABOUT_THE_FORM = re.compile(r"response_format|json_schema|tool_choice|\btools\b")  # llama_cpp.server says so with a 500
+CAN_PASS = (408, 409, 425, 429)
+Asker = Literal["planner", "verifier"]
+KEYS: dict[Asker, str] = {"planner": "OPENAI_API_KEY", "verifier": "INSTDIFF_VERIFIER_KEY or OPENAI_API_KEY"}
+
+
+class BodyTooLongError(Exception):
+    """A service's answer does not end in time or in size."""
+
+
+class CompressedBodyError(Exception):
+    """A service compresses its answer although it was asked not to; its true size cannot be bounded."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a service is asked. The plain way sends as little as it can, which is what every service understands."""
+
+    way: str = WAYS[0]
+    with_temperature: bool = True
+
+    def weaker(self, status: int, reason: str, with_schema: bool) -> Terms | None:
+        """Terms without what a service refused with this HTTP status and reason; None if nothing can be left out."""
+        is_plain = with_schema and self.way == "plain"
+        if status == 400 and self.with_temperature and not is_plain and "temperature" in reason:
+            return replace(self, with_temperature=False)  # models that reason take none
+        refuses_the_form = status in REFUSES_THE_FORM or (status == 500 and ABOUT_THE_FORM.search(reason))
+        if with_schema and refuses_the_form and not is_plain:
+            return replace(self, way=WAYS[WAYS.index(self.way) + 1])
+        return None
+
+
+class ChatService:
+    """One chat model of one service. Threads may share it.
+
+    Args:
+        provider: ``ollama``, or anything else for a service that speaks as OpenAI does.
+        base_url: where it is; None for the provider's own place.
+        api_key: sent to the service, and never shown, logged or put into an error.
+        always_limit: send the limit of an answer in every way of asking, even to a service that may refuse to hear of
+            it.
+        asker: whose option names the address, and whose key it is.
+
+    ``terms`` begin with all that can be asked for; what the service once refused is left out of them from then on.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        model: str,
+        base_url: str | None,
+        api_key: SecretStr | None,
+        temperature: float,
+        timeout_s: float,
+        always_limit: bool = False,
+        asker: Asker = "planner",
+    ):
+        self.provider = provider
+        self.model = model
+        self.temperature = temperature
+        self.timeout_s = timeout_s
+        self.base_url = base_url or (OLLAMA_URL if provider == "ollama" else OPENAI_URL)
+        self.api_key = api_key
+        self.always_limit = always_limit
+        self.asker = asker
+        self.place = place_of(self.base_url, asker)
+        self.terms = Terms()
+
+    @property
+    def identity(self) -> list:
+        """What distinguishes this model from others, as JSON without secrets."""
+        path = urlsplit(self.base_url).path.rstrip("/")
+        return [self.provider, self.model, self.place + path, self.temperature]
+
+    def send(self, messages: Sequence[Message], schema: dict | None, seed: int | None, max_tokens: int) -> Reply:
+        """The reply to one request, of at most so many tokens.
+
+        Raises:
+            RequestError: the service gave no answer.
+            ServiceError: a package is missing.
+        """
+        terms = self.terms
+        is_plain = schema is not None and terms.way == "plain"
+        temperature = self.temperature if terms.with_temperature and not is_plain else None
+        limit = max_tokens if self.always_limit or not is_plain or self.provider == "ollama" else None
+        model = self._chat_model(temperature, None if is_plain else seed, limit)
+        content = [(message.role, message.content) for message in messages]
+        try:
+            if schema is None or is_plain:
+                return self._reply(model.invoke(content))
+            strict = {"strict": True} if terms.way == "json_schema" and self.provider != "ollama" else {}
+            structured = model.with_structured_output(schema, method=terms.way, include_raw=True, **strict)
+            return self._reply(structured.invoke(content)["raw"])
+        # whatever a service does ends here: beside errors of its own a client raises KeyError, TypeError and more on
+        # odd bodies
+        except Exception as error:
+            if _is_named(error, "LengthFinishReason"):
+                usage = getattr(getattr(error, "completion", None), "usage", None)
+                tokens = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
+                return Reply("", tokens[0], tokens[1], is_cut_off=True)
+            raise self._failure(error, terms, schema is not None) from error
+
+    def _chat_model(self, temperature: float | None, seed: int | None, max_tokens: int | None) -> BaseChatModel:
+        """The LangChain model that sends these settings; None is not sent."""
+        try:
+            return (self._ollama if self.provider == "ollama" else self._openai)(temperature, seed, max_tokens)
+        except ImportError as error:
+            package = "langchain-ollama" if self.provider == "ollama" else "langchain-openai"
+            raise ServiceError(
+                f"{self.provider}:{self.model} needs the package {package}: pip install {package}"
+            ) from error
+
+    def _openai(self, temperature: float | None, seed: int | None, max_tokens: int | None) -> BaseChatModel:
+        from langchain_openai import ChatOpenAI
+        from openai import DefaultHttpxClient
+
+        # OpenAI's newer models know the limit under a newer name alone, other servers often under the old one alone
+        is_official = self.provider == "openai"
+        client = DefaultHttpxClient(timeout=self.timeout_s, **self._http_options())
+        return ChatOpenAI(
+            model=self.model,
+            base_url=self.base_url,
+            api_key=self.api_key or SecretStr("none"),  # the client insists on one; servers without keys do not read it
+            openai_proxy=None,  # proxies are the http client's, which reads the usual variables
+            use_responses_api=False,
+            max_retries=0,
+            timeout=self.timeout_s,
+            http_client=client,
+            temperature=temperature,
+            seed=seed,
+            max_tokens=max_tokens if is_official else None,
+            extra_body=None if is_official or max_tokens is None else {"max_tokens": max_tokens},
+        )
+
+    def _ollama(self, temperature: float | None, seed: int | None, max_tokens: int | None) -> BaseChatModel:
+        from langchain_ollama import ChatOllama
+
+        return ChatOllama(
+            model=self.model,
+            base_url=self.base_url,
+            temperature=temperature,
+            seed=None if seed is None else seed % 2**31,
+            num_predict=max_tokens,
+            client_kwargs={"timeout": self.timeout_s, **self._http_options()},
+        )
+
+    def _http_options(self) -> dict[str, Any]:
+        # a redirect would send the question to a place that nobody named
+        return {"headers": PLAIN_BODY, "event_hooks": {"response": [self._bound]}, "follow_redirects": False}
+
+    def _bound(self, response) -> None:
+        """Let a response's body end, by size and by time, whatever its sender does."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise CompressedBodyError
+        response.stream = _bounded(response.stream, type(response), time.monotonic() + self.timeout_s)
+
+    def _reply(self, message: AIMessage) -> Reply:
+        """What a message says: its tool call, or else its content."""
+        if message.tool_calls:
+            text = json.dumps(message.tool_calls[0]["args"])
+        elif message.invalid_tool_calls:
+            text = message.invalid_tool_calls[0]["args"] or ""
+        else:
+            text = str(message.text)
+        usage = message.usage_metadata or {}
+        finish = message.response_metadata.get("finish_reason") or message.response_metadata.get("done_reason")
+        return Reply(
+            self._without_key(text),
+            usage.get("input_tokens"),
+            usage.get("output_tokens"),
+            is_cut_off=finish == "length",
+            is_refusal=finish == "content_filter" or bool(message.additional_kwargs.get("refusal")),
+        )
+
+    def _failure(self, error: Exception, terms: Terms, with_schema: bool) -> RequestError:
+        """What went wrong, in one line without the key, and what can be done about it."""
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int) and status > 0:
+            headers = getattr(getattr(error, "response", None), "headers", {})
+            reason = self._without_key(" ".join(str(error).split()))[:200]
+            return self._refusal(status, headers, reason, terms.weaker(status, reason, with_schema))
+        within = f"within {self.timeout_s:g} s"
+        for class_name, reason, can_pass, worked in (
+            ("BodyTooLong", f"the answer does not end {within} and {MAX_BODY_BYTES} bytes", True, True),
+            ("CompressedBody", "the service sends compressed answers although it is asked for plain ones", False, True),
+            ("ContentFilter", REFUSAL, False, True),
+            ("ConnectTimeout", f"timeout: no connection to {self.place} {within}", True, False),
+            ("Timeout", f"timeout: no answer from {self.place} {within}", True, True),
+            ("Connect", f"no connection to {self.place}; is the server running there?", True, False),
+        ):
+            if _is_named(error, class_name):
+                return RequestError(reason, can_pass, worked=worked)
+        reason = f"the service answers with something that is no chat completion ({type(error).__name__})"
+        return RequestError(reason, can_pass=True, worked=True)
+
+    def _refusal(self, status: int, headers: Mapping[str, str], reason: str, weaker: Terms | None) -> RequestError:
+        """An HTTP status other than success; with weaker terms the service is asked again at once."""
+        if weaker:
+            self.terms = weaker
+            return RequestError(f"the service refused the request ({status}): {reason}", can_pass=True, wait_s=0.0)
+        if status in (401, 403):
+            return RequestError(f"the service refused the key ({status}); check {KEYS[self.asker]}")
+        if status == 429 and "insufficient_quota" in reason:
+            return RequestError("the account has no quota left (429)")
+        if status in CAN_PASS or status >= 500:
+            wait_s = retry_after(headers.get("retry-after"))
+            state = "is rate limited (429)" if status == 429 else f"failed ({status})"
+            if wait_s is not None and wait_s > MAX_WAIT_S:
+                return RequestError(f"the service {state} and asks to wait {wait_s:.0f} s; try again then")
+            return RequestError(f"the service {state}", can_pass=True, wait_s=wait_s)
+        return RequestError(f"the service refused the request ({status}): {reason}")
+
+    def _without_key(self, text: str) -> str:
+        """A service's text without the key, should it repeat it."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        return text.replace(key, "***") if len(key) > 5 else text
+
+
+def place_of(url: str, asker: Asker = "planner") -> str:
+    """The address for messages: scheme, host and port.
+
+    Raises:
+        BadInput: it is no address, or holds a secret, which HTTP clients would write into their logs.
+    """
+    field = f"{asker}_url"
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise BadInput(field, f"this is no address ({error})") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInput(field, "an address looks like http://127.0.0.1:8000/v1 or https://HOST/v1")
+    place = f"{parts.scheme}://{parts.hostname}{port}"
+    if parts.username or parts.password or parts.query:
+        secret = f"the address at {place} holds a user name, password or query"
+        raise BadInput(field, f"{secret}; leave it out and set {KEYS[asker]}")
+    return place
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait according to a Retry-After header (seconds or a date), None if it says nothing usable."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (email.utils.parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):  # TypeError: a date without a time zone
+            return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _bounded(stream, response_type: type, deadline: float):
+    """The same stream, which raises `BodyTooLongError` past ``deadline`` (monotonic seconds) or `MAX_BODY_BYTES`."""
+    # the openai and ollama clients come with different httpx packages; each checks for its own base class
+    base = importlib.import_module(response_type.__module__.partition(".")[0]).SyncByteStream
+
+    class Bounded(base):
+        def __iter__(self) -> Iterator[bytes]:
+            total = 0
+            for chunk in stream:
+                total += len(chunk)
+                if total > MAX_BODY_BYTES or time.monotonic() > deadline:
+                    raise BodyTooLongError
+                yield chunk
+
+        def close(self) -> None:
+            stream.close()
+
+    return Bounded()
+
+
+def _is_named(error: BaseException | None, part: str) -> bool:
+    """Whether the error, or one that caused it, has ``part`` in its class name (each client has classes of its own)."""
+    for _ in range(10):
+        if error is None:
+            return False
+        if part in type(error).__name__:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
