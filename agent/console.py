@@ -16,7 +16,7 @@ from instdiff.errors import printable
 if TYPE_CHECKING:
     from agent.planners.plan import Plan
     from agent.runs import Run
-    from instdiff.layout import Instance, Layout
+    from instdiff.layout import Box, Instance, Layout
 
 STYLES = {
     VerdictKind.FOUND: "green",
@@ -112,8 +112,8 @@ class Display:
             self._say("before and after", str(run.before_after))
         self._say("picture", str(run.image))
 
-    def _say(self, what: str, value: str) -> None:
-        self.console.print(Text.assemble((f"{what}: ", "bold"), words(value)), soft_wrap=True)
+    def _say(self, label: str, value: str) -> None:
+        self.console.print(Text.assemble((f"{label}: ", "bold"), words(value)), soft_wrap=True)
 
 
 def words(text: str, style: str = "") -> Text:
@@ -145,10 +145,15 @@ def place(instance: Instance, layout: Layout) -> str:
     """Where an instance is, in pixels, in few words."""
     if instance.extent:
         kind = "" if instance.box else " mask" if instance.mask else " scribble"
-        return " ".join(f"{value:.0f}" for value in instance.extent.to_corners(layout.size)) + kind
+        return corners(instance.extent, layout) + kind
     if instance.point:
         return f"{instance.point.x * layout.width:.0f} {instance.point.y * layout.height:.0f} point"
     return "scribble" if instance.scribble else "empty mask"
+
+
+def corners(box: Box, layout: Layout) -> str:
+    """A box as x0 y0 x1 y1 in pixels."""
+    return " ".join(f"{value:.0f}" for value in box.to_corners(layout.size))
 
 
 def verdict_table(index: int, layout: Layout, report: Report) -> Table:

@@ -1,98 +1,155 @@
-"""What a run tells while it works. The loop hands each event to ``on_event``; doors show them."""
+"""What happens while a run works: the loop hands each event to ``on_event``, and a job writes them as lines of JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated, Literal
+
+from PIL import Image
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_serializer
 
 from agent.critic import Finding
 from agent.planners.plan import Plan
 from agent.runs import Round, Run
 from evaluators.report import Report
+from instdiff.errors import BadInput
+from instdiff.formats.files import parse_json
 from instdiff.layout import Layout
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from instdiff.values import Value
 
 
-@dataclass(frozen=True)
-class Started:
+class _Event(Value):
+    """``time`` is when it happened, in seconds since 1970."""
+
+    time: float = Field(default_factory=lambda: round(time.time(), 2))
+
+
+class Starting(_Event):
+    """A process begins to work on the run."""
+
+    kind: Literal["starting"] = "starting"
+
+
+class Started(_Event):
     """The run has its folder; ``resumed`` is true if it goes on where it was."""
 
+    kind: Literal["started"] = "started"
     folder: Path
     resumed: bool
 
 
-@dataclass(frozen=True)
-class Loading:
-    """A planner, engine or verifier is about to be loaded, which may take seconds; ``what`` says which of the three."""
+class Loading(_Event):
+    """An engine or a verifier is about to be loaded, which may take seconds."""
 
-    what: str
+    kind: Literal["loading"] = "loading"
+    part: Literal["engine", "verifier"]
     name: str
 
 
-@dataclass(frozen=True)
-class Planned:
+class PlanReady(_Event):
     """The plan of a round is made: the first one, or one revised after a report."""
 
+    kind: Literal["plan ready"] = "plan ready"
     round: int
     plan: Plan
 
 
-@dataclass(frozen=True)
-class Criticised:
+class Criticised(_Event):
     """The critic found something in a plan; ``plan`` is what will be painted, with what could be repaired."""
 
+    kind: Literal["criticised"] = "criticised"
     round: int
     plan: Plan
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(_Event):
     """One denoising step of a picture is done; ``step`` counts from 1 to ``steps``, ``image`` from 0."""
 
+    kind: Literal["step"] = "step"
     round: int
     image: int
     images: int
-    step: int
-    steps: int
+    step: int = Field(ge=1)
+    steps: int = Field(ge=1)
 
 
-@dataclass(frozen=True)
-class Preview:
-    """A picture as far as it is denoised; told only where previews are asked for."""
+class Preview(_Event):
+    """A picture as far as it is denoised, where previews are asked for; the JSON is without the picture."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    kind: Literal["preview"] = "preview"
     round: int
     image: int
-    picture: Image
+    picture: Image.Image | None = Field(default=None, exclude=True)
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(_Event):
     """The pictures of a round were looked at; the report is about the best of them."""
 
+    kind: Literal["judged"] = "judged"
     round: int
     layout: Layout
     report: Report
     result: Round
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """The plan is made, and a person is to say whether it is painted; the process ends here, `Agent.resume` takes the
+class _RunEvent(_Event):
+    """An event with the run as it is then."""
+
+    run: Run
+
+    @field_serializer("run")
+    def _with_folder(self, run: Run) -> dict:
+        return {**run.model_dump(mode="json"), "folder": str(run.folder)}
+
+
+class Waiting(_RunEvent):
+    """The plan is made, and a person is to say whether it is painted; the process ends, `Agent.resume` takes the
     answer.
     """
 
-    run: Run
+    kind: Literal["waiting"] = "waiting"
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(_RunEvent):
     """The run is over."""
 
-    run: Run
+    kind: Literal["done"] = "done"
 
 
-Event = Started | Loading | Planned | Criticised | Step | Preview | Judged | Waiting | Done
+class Stopped(_Event):
+    """Somebody stopped the process that worked on the run."""
+
+    kind: Literal["stopped"] = "stopped"
+
+
+class Failed(_Event):
+    """The process that worked on the run ended with an error."""
+
+    kind: Literal["failed"] = "failed"
+    reason: str
+
+
+Event = (
+    Starting | Started | Loading | PlanReady | Criticised | Step | Preview | Judged | Waiting | Done | Stopped | Failed
+)
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+
+
+def event_to_json(event: Event) -> str:
+    """An event as one line of JSON, without the line's end."""
+    return event.model_dump_json()
+
+
+def event_from_json(line: str) -> Event:
+    """The event that `event_to_json` wrote.
+
+    Raises:
+        BadInput: the line is damaged, or holds something else.
+    """
+    try:
+        return _ADAPTER.validate_python(parse_json(line, "event"))
+    except ValidationError as error:
+        raise BadInput("event", f"{error.error_count()} of its fields cannot be read") from error

@@ -7,14 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import ConfigDict, Field
-
-from agent.critic import Finding
-from agent.planners.plan import Plan
-from agent.runs import MAX_ROUNDS, Inside, Round
-from agent.steps import State, Steps
+from agent.steps import CheckedState, State, Steps
 from instdiff.errors import BadInput
-from instdiff.values import Fraction, Value
 
 
 def build_graph(steps: Steps):
@@ -51,40 +45,14 @@ def read_state(graph, config: dict):
         BadInput: the checkpoint is damaged, or holds something else.
     """
     try:
-        found = graph.get_state(config)
+        snapshot = graph.get_state(config)
     except sqlite3.Error:
         raise
     except Exception as error:  # of any kind, where bytes are not what they should be
         raise BadInput("run", f"its checkpoint is damaged ({type(error).__name__})") from error
-    values = found.values
-    if values:
-        Stored.parse({name: value for name, value in values.items() if value != {}}, "checkpoint")
-    return found
-
-
-class _Painted(Value):
-    """The pictures of a round that is painted, but not yet looked at."""
-
-    model_config = ConfigDict(extra="ignore")
-    seed: int
-    images: tuple[Inside, ...] = Field(min_length=1, max_length=64)
-    model_hash: str | None
-    versions: dict[str, str]
-    mis: Fraction | None = None
-    alpha: Fraction | None = None
-
-
-class Stored(Value):
-    """What `State` holds, checked: it comes from a file, which may be somebody else's."""
-
-    model_config = ConfigDict(extra="ignore")
-    plan: Plan | None = None
-    findings: tuple[Finding, ...] = ()
-    painted: _Painted | None = None
-    rounds: tuple[Round, ...] = Field(default=(), max_length=MAX_ROUNDS)
-    seconds: dict[str, float] = {}
-    decision: str = ""
-    again: int = 0
+    if snapshot.values:
+        CheckedState.read(snapshot.values)
+    return snapshot
 
 
 class _PlainSerializer:

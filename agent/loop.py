@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.addresses import check_planner_urls, check_stored_addresses
 from agent.critic import criticise
 from agent.critic.replan import settled
 from agent.events import Done, Event, Loading, Started
 from agent.graph import build_graph, checkpointer, read_state
-from agent.planners import check_planner, check_prompt, load_planner
+from agent.planners import Planner, check_planner, load_planner
 from agent.planners.plan import Plan
-from agent.runs import GIVEN, MAX_ROUNDS, Answer, Request, Run, check_links, clear_unfinished, new_folder
-from agent.steps import Steps
-from evaluators.detectors import check_detector, default_verifier, load_detector
-from instdiff.engine import engine_info, load_engine
+from agent.request import AUTO, MAX_ROUNDS, Request
+from agent.runs import GIVEN, Answer, Run, check_links, clear_unfinished, new_folder
+from agent.steps import NO_STATE, Steps
+from evaluators.detectors import Detector, check_detector, default_verifier, load_detector
+from instdiff.engine import Engine, engine_info, load_engine
 from instdiff.errors import BadInput, ServiceError
+from instdiff.formats import save_layout
 from instdiff.layout import Layout
 from instdiff.model.refine import find_refiner
 from instdiff.render_settings import RenderSettings
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from agent.edit import Source
 
 CHECKPOINT = "checkpoint.sqlite"
+T = TypeVar("T")
 
 
 class Agent:
@@ -37,27 +40,17 @@ class Agent:
     loaded when they are needed and kept for the next run.
 
     Args:
-        planner: ``auto``, ``offline``, or a chat model such as ``openai:gpt-4o`` (see `agent.planners.load_planner`).
-        engine: what paints.
-        verifier: the detector that looks at the pictures (see `evaluators.detectors.load_detector`); ``none`` verifies
-            nothing and stops after one round. None takes the bundled one for the draft engine, and else an
-            open-vocabulary detector if its weights are on this machine; ``verifier_note`` says which.
-        rounds: how many times to paint at most.
-        size: (width, height) in pixels; None takes the engine's own size, or that of a given layout.
-        settings: seed, steps and so on; each round paints with seeds of its own, starting at ``settings.seed``.
+        request: what runs are asked for; its fields can be given one by one as well, such as ``rounds=2``.
+        planner: a name (see `agent.planners.load_planner`) or a planner.
+        engine: a name (see `instdiff.engine.load_engine`) or an engine.
+        verifier: a name (see `evaluators.detectors.load_detector`) or a detector; ``none`` verifies nothing and stops
+            after one round. ``auto`` takes the bundled one for the draft engine, and else an open-vocabulary detector
+            if its weights are on this machine; ``verifier_note`` says which.
         out: the folder that gets a new folder for each run.
-        iou_threshold: from this IoU on an instance is in its place.
         on_event: is told what happens, see `agent.events`.
-        planner_url: an OpenAI-compatible endpoint for the chat planner.
-        planning: what a chat model is asked for: ``scene`` (things in metres, placed by our camera) or ``boxes``.
-        cache: take a chat model's answers from the user's cache folder, and keep them there.
-        max_tokens, max_usd: what the chat model may take for one run.
-        verifier_url: the service of the verifier ``vlm:MODEL``.
-        verifier_dialect: how that model writes boxes, if its name does not tell.
         trust_remote_code: let the code run that comes with the verifier ``cogvlm``; no run remembers this.
-        review: stop after the first plan and wait for a person's answer, which `resume` takes.
         preview_every: denoising steps between two `agent.events.Preview`; 0 makes none.
-        refiner: the folder of the refiner that ``settings.cascade_strength`` asks for; None takes the engine's own.
+        options: fields of `agent.request.Request`.
 
     Raises:
         BadInput: a name is not known, or a value is out of range.
@@ -65,54 +58,33 @@ class Agent:
 
     def __init__(
         self,
-        planner="auto",
-        engine="draft",
-        verifier=None,
-        rounds: int = 3,
-        size: tuple[int, int] | None = None,
-        settings: RenderSettings | None = None,
+        request: Request | None = None,
+        *,
+        planner: str | Planner | None = None,
+        engine: str | Engine | None = None,
+        verifier: str | Detector | None = None,
         out: str | Path = Path("outputs"),
-        iou_threshold: float = 0.5,
         on_event: Callable[[Event], None] | None = None,
-        planner_url: str | None = None,
-        planning: str = "scene",
-        cache: bool = True,
-        max_tokens: int | None = None,
-        max_usd: float | None = None,
-        verifier_url: str | None = None,
-        verifier_dialect: str | None = None,
         trust_remote_code: bool = False,
-        review: bool = False,
         preview_every: int = 0,
-        refiner: str | None = None,
+        **options: object,
     ):
+        request = request or Request()
+        self.planner = planner or request.planner
+        self.engine = engine or request.engine
+        self.verifier = verifier or request.verifier
         self.verifier_note = ""
-        self.trust_remote_code = trust_remote_code
-        self.preview_every = preview_every
-        if verifier is None:
-            verifier, self.verifier_note = default_verifier(engine if isinstance(engine, str) else "draft")
-        self.planner = planner
-        self.engine = engine
-        self.verifier = verifier
+        if self.verifier == AUTO:
+            name = self.engine if isinstance(self.engine, str) else "draft"
+            self.verifier, self.verifier_note = default_verifier(name)
         self.out = Path(out)
         self.on_event = on_event or (lambda event: None)
-        names = {
-            "planner": _name(planner),
-            "engine": _name(engine),
-            "verifier": _name(verifier),
-            "planner_url": planner_url,
-        }
-        names["refiner"] = refiner
-        values = {
-            "rounds": rounds,
-            "size": size,
-            "settings": settings or RenderSettings(),
-            "iou_threshold": iou_threshold,
-        }
-        chat = {"planning": planning, "cache": cache, "max_tokens": max_tokens, "max_usd": max_usd}
-        looks = {"verifier_url": verifier_url, "verifier_dialect": verifier_dialect, "review": review}
-        self.request = Request.parse({"prompt": "", **names, **values, **chat, **looks})
-        self._loaded: dict[tuple, object] = {}
+        self.trust_remote_code = trust_remote_code
+        self.preview_every = preview_every
+        parts = {"planner": self.planner, "engine": self.engine, "verifier": self.verifier}
+        names = {field: _name(part) for field, part in parts.items()}
+        self.request = Request.parse({**dict(request), **options, **names})
+        self._loaded: dict[tuple, Any] = {}
         self._check(self.request)
 
     def plan(self, prompt: str | None = None, layout: Layout | None = None) -> Plan:
@@ -127,13 +99,14 @@ class Agent:
         seed = request.settings.seed
         return settled(planner.plan(request.prompt, self._size(request), seed), request.prompt, planner, seed).noted()
 
-    def run(self, prompt: str | None = None, layout: Layout | None = None) -> Run:
+    def run(self, prompt: str | None = None, layout: Layout | None = None, seed: int | None = None) -> Run:
         """Plan, paint and look, round after round.
 
         Args:
             prompt: the scene in words.
             layout: what to paint, instead of a prompt. No planner is asked then; further rounds keep the places
                 and change the seed alone.
+            seed: of the first picture; None takes that of the settings.
 
         Returns:
             The finished run; its folder holds everything.
@@ -142,18 +115,18 @@ class Agent:
             BadInput: neither or both are given, or the engine cannot paint this.
             ServiceError: the planner or another needed service failed. `resume` goes on from there.
         """
-        run = self.prepare(prompt, layout)
-        self.on_event(Started(run.folder, resumed=False))
+        run = self.prepare(prompt, layout, seed)
+        self.on_event(Started(folder=run.folder, resumed=False))
         return self._go(run)
 
-    def prepare(self, prompt: str | None = None, layout: Layout | None = None) -> Run:
+    def prepare(self, prompt: str | None = None, layout: Layout | None = None, seed: int | None = None) -> Run:
         """A new run that has its folder and nothing else: any process can `resume` it. Takes what `run` takes."""
-        request = self._request(prompt, layout)
+        request = self._request(prompt, layout, seed)
         if layout is None:
-            check_prompt(self._planner(request), request.prompt)
+            self._planner(request).check(request.prompt)
         folder = new_folder(self.out, request.prompt)
         if layout:
-            self._resized(layout).to_file(folder / GIVEN)
+            save_layout(self._resized(layout), folder / GIVEN)
         run = Run(folder=folder, request=request)
         run.save()
         return run
@@ -175,11 +148,11 @@ class Agent:
             run = run.model_copy(update={"request": run.request.model_copy(update={"planner": run.planner})})
         self._check(run.request)
         check_stored_addresses(run.request)
-        self.on_event(Started(run.folder, resumed=True))
+        self.on_event(Started(folder=run.folder, resumed=True))
         if answer and run.review != "waiting":
             raise BadInput("run", f"{run.folder} waits for no answer")
         if run.done:
-            self.on_event(Done(run))
+            self.on_event(Done(run=run))
             return run
         return self._go(run, answer)
 
@@ -187,7 +160,7 @@ class Agent:
         """Change the best picture of a run in words; noise and settings stay, and so does what is not spoken of.
 
         ``start`` is the folder of the run, ``latest``, or what `agent.edit.source` gives; ``changes`` are fields of
-        `agent.runs.Request` that are asked for otherwise. The new run names the one it comes from.
+        `agent.request.Request` that are asked for otherwise. The new run names the one it comes from.
 
         Raises:
             BadInput: there is no such run, or the words cannot be read or speak of what is not there.
@@ -201,7 +174,7 @@ class Agent:
         if "verifier_url" not in changes:
             check_stored_addresses(request)
         run = new_run(start, plan, words, self.out, **changes)
-        self.on_event(Started(run.folder, resumed=False))
+        self.on_event(Started(folder=run.folder, resumed=False))
         return self._go(run)
 
     def _go(self, run: Run, answer: Answer | None = None) -> Run:
@@ -224,11 +197,7 @@ class Agent:
                 if before.next:
                     graph.invoke(_resumption(answer), config, durability="sync")
                 elif not before.values:
-                    graph.invoke(
-                        {"plan": {}, "findings": [], "painted": {}, "rounds": [], "seconds": {}},
-                        config,
-                        durability="sync",
-                    )
+                    graph.invoke(NO_STATE, config, durability="sync")
             except ServiceError:
                 steps.keep_usage()
                 raise
@@ -236,15 +205,20 @@ class Agent:
             if after.next:  # the graph stops before its end only to ask
                 return steps.wait()
             run = steps.finish(after.values)
-        self.on_event(Done(run))
+        self.on_event(Done(run=run))
         return run
 
-    def _request(self, prompt: str | None, layout: Layout | None) -> Request:
+    def _request(self, prompt: str | None, layout: Layout | None, seed: int | None = None) -> Request:
+        prompt = prompt if prompt is not None or layout else self.request.prompt or None
         if (layout is None) == (prompt is None):
             raise BadInput("prompt", "give either a scene in words or a layout" + (", not both" if layout else ""))
-        if layout is None and not prompt.strip():
+        if prompt is not None and not prompt.strip():
             raise BadInput("prompt", 'is empty; say what is on the picture, such as "a cozy living room"')
-        changes = {"prompt": prompt} if layout is None else {"prompt": layout.caption, "planner": "none"}
+        changes: dict[str, object] = {"prompt": prompt}
+        if layout:
+            changes = {"prompt": layout.caption, "planner": "none"}
+        if seed is not None:
+            changes["settings"] = RenderSettings.parse({**dict(self.request.settings), "seed": seed})
         return Request.parse({**dict(self.request), **changes})
 
     def _check(self, request: Request) -> None:
@@ -257,7 +231,8 @@ class Agent:
             if request.settings.cascade_strength:
                 find_refiner(request.engine, request.refiner)
         if isinstance(self.verifier, str) and request.verifier != "none":
-            check_detector(request.verifier, **self._looks(request))
+            url, dialect = request.verifier_url, request.verifier_dialect
+            check_detector(request.verifier, url, dialect, self.trust_remote_code)
 
     def _size(self, request: Request) -> tuple[int, int]:
         if request.size:
@@ -267,48 +242,52 @@ class Agent:
     def _resized(self, layout: Layout) -> Layout:
         return layout.resized(*self.request.size) if self.request.size else layout
 
-    def _planner(self, request: Request, used: Usage | None = None):
+    def _planner(self, request: Request, used: Usage = Usage()) -> Planner:  # noqa: B008 (immutable)
         """The planner, with what the run has spent on it before."""
-        chat = {"planning": request.planning, "max_tokens": request.max_tokens, "max_usd": request.max_usd}
-        options = {"base_url": request.planner_url or None, "cached": request.cache, **chat}
-        key = ("planner", request.planner, *options.values())
-        planner = self._load(self.planner, key, lambda name: load_planner(name, **options))
-        if getattr(planner, "used", None) is not None:
-            planner.used = used or Usage()
+        planner = self._load_planner(request) if isinstance(self.planner, str) else self.planner
+        planner.start(used)
         return planner
 
-    def _engine(self, request: Request):
+    def _load_planner(self, request: Request) -> Planner:
+        def load() -> Planner:
+            return load_planner(
+                request.planner,
+                cached=request.cache,
+                base_url=request.planner_url or None,
+                planning=request.planning,
+                max_tokens=request.max_tokens,
+                max_usd=request.max_usd,
+            )
+
+        limits = (request.max_tokens, request.max_usd)
+        return self._once((request.planner, request.planner_url, request.planning, request.cache, *limits), load)
+
+    def _engine(self, request: Request) -> Engine:
         """The engine, with the refiner that is named."""
-        options = {"refiner": request.refiner} if request.refiner else {}
-        return self._load(
-            self.engine, ("engine", request.engine, request.refiner), lambda name: load_engine(name, **options)
-        )
+        if not isinstance(self.engine, str):
+            return self.engine
 
-    def _detector(self, request: Request):
-        options = self._looks(request)
-        return self._load(
-            self.verifier,
-            ("verifier", request.verifier, *options.values()),
-            lambda name: load_detector(name, **options),
-        )
+        def load() -> Engine:
+            self.on_event(Loading(part="engine", name=request.engine))
+            return load_engine(request.engine, request.refiner)
 
-    def _looks(self, request: Request) -> dict:
-        """The options of the verifier that are given."""
-        options = {
-            "url": request.verifier_url,
-            "dialect": request.verifier_dialect,
-            "trust_remote_code": self.trust_remote_code,
-        }
-        return {name: value for name, value in options.items() if value}
+        return self._once((request.engine, request.refiner), load)
 
-    def _load(self, part, key: tuple, load: Callable[[str], object]):
-        """The object that was handed in, or what a name loads: once."""
-        if not isinstance(part, str):
-            return part
+    def _detector(self, request: Request) -> Detector:
+        if not isinstance(self.verifier, str):
+            return self.verifier
+        options = (request.verifier, request.verifier_url, request.verifier_dialect, self.trust_remote_code)
+
+        def load() -> Detector:
+            self.on_event(Loading(part="verifier", name=request.verifier))
+            return load_detector(*options)
+
+        return self._once(options, load)
+
+    def _once(self, key: tuple, load: Callable[[], T]) -> T:
+        """What ``load`` gives; with the same key it is called once."""
         if key not in self._loaded:
-            if key[0] != "planner":  # those are there at once
-                self.on_event(Loading(*key[:2]))
-            self._loaded[key] = load(key[1])
+            self._loaded[key] = load()
         return self._loaded[key]
 
 

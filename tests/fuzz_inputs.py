@@ -167,6 +167,7 @@ def manifest_folder() -> Path:
 def run_folders() -> tuple[Path, ...]:
     """A run that is over, and one that was stopped in its second round."""
     from agent import Agent
+    from agent.events import Failed
     from agent.job import job_folder, tell
     from instdiff.errors import ServiceError
     from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
@@ -181,7 +182,7 @@ def run_folders() -> tuple[Path, ...]:
     folders = done, next((out / "stopped").iterdir())
     for folder in folders:
         job_folder(folder).mkdir()
-        tell(job_folder(folder), {"kind": "planned", "notes": ["a\u2028b"]})
+        tell(job_folder(folder), Failed(reason="a\u2028b"))
     return folders
 
 

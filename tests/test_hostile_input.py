@@ -16,8 +16,10 @@ from fuzz_inputs import pickle_tricks
 
 from agent import Agent, plans
 from agent.edit import edited
+from agent.events import PlanReady, Stopped
 from agent.job import events, job_folder, tell
 from agent.planners.offline import OfflinePlanner
+from agent.planners.plan import Plan
 from agent.runs import Run
 from evaluators.detectors import dialects
 from instdiff.checkpoint.pickles import read_pickle
@@ -25,6 +27,7 @@ from instdiff.checkpoint.sources import open_source
 from instdiff.checkpoint.tensors import Extent, read_safetensors, view
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats.native import read_mask
+from instdiff.layout import Layout
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
 HUGE = 10**400
@@ -266,9 +269,11 @@ def test_a_run_with_a_link_is_not_gone_on_with(stopped, tmp_path):
 def test_events_that_cannot_be_read_are_left_out(tmp_path):
     folder = job_folder(tmp_path)
     folder.mkdir()
-    tell(folder, {"kind": "planned", "notes": ["one\u2028line"]})
+    plan = Plan(layout=Layout(caption="a dog"), planner="offline", notes=("one\u2028line",))
+    tell(folder, PlanReady(round=0, plan=plan))
     with (folder / "events.jsonl").open("ab") as file:
         file.write(b'{"kind": "ste\n\xff\xfe\n[1]\n7\n' + b"[" * 100_000 + b"\n")
-    tell(folder, {"kind": "done"})
-    assert [event["kind"] for event in events(tmp_path)] == ["planned", "done"]
-    assert events(tmp_path)[0]["notes"] == ["one\u2028line"]
+    tell(folder, Stopped())
+    first, last = events(tmp_path)
+    assert isinstance(first, PlanReady) and isinstance(last, Stopped)
+    assert first.plan.notes == ("one\u2028line",)

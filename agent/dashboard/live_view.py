@@ -103,7 +103,7 @@ def watch(name: str) -> None:
     events = job.events(folder)
     now = progress(events)
     left, right = st.columns([3, 2])
-    layout = now.layout or _kept(folder)
+    layout = now.layout or _first_plan(folder)
     with left:
         _picture(folder, now, layout)
     with right:
@@ -115,15 +115,15 @@ def watch(name: str) -> None:
             job.stop(folder)
         for done in now.judged:
             verified = ", verified" if done.result.verified else ""
-            found = f"{done.report.found} of {len(done.report.verdicts)} found"
-            st.text(f"round {done.round}: {found}, mean IoU {done.report.mean_iou:.2f}{verified}")
+            share = f"{done.report.found} of {len(done.report.verdicts)} found"
+            st.text(f"round {done.round}: {share}, mean IoU {done.report.mean_iou:.2f}{verified}")
         if layout:
             show_plan(layout)
         for note in now.notes:
             st.text(note)
 
 
-def _kept(folder: Path) -> Layout | None:
+def _first_plan(folder: Path) -> Layout | None:
     """The first plan, where another process made it."""
     path = folder / "round-0" / "layout.json"
     return load_layout(path, boxes="xywh") if path.exists() else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import streamlit as st
@@ -16,45 +15,36 @@ from agent.dashboard import live_view, navigation, pictures
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import Rating, inside, rate, rating_of, run_folder, state_of
 from agent.events import Failed
-from agent.request import PROGRAM
-from agent.runs import BEFORE, GIVEN, Answer, Round, Run
+from agent.request import PROGRAM, Edited
+from agent.runs import BEFORE, GIVEN, Answer, Round, Run, read_report
 from evaluators.report import Report
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_to_coco, load_layout
-from instdiff.formats.fields import mapping
-from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import Instance, Layout
 
 
 def changes(before: Layout, after: Layout) -> list[str]:
-    """One sentence for each thing that came, went, moved or was described otherwise; boxes are x0 y0 x1 y1 in pixels."""
-    said = [sentence for old, new in _pairs(before, after) for sentence in _changed(old, new, before, after)]
-    if before.caption != after.caption:
-        said.append(f"the caption was: {before.caption}")
-    return said
+    """One sentence for each thing that came, went, moved or was described otherwise.
 
-
-def _pairs(before: Layout, after: Layout) -> Iterator[tuple[Instance | None, Instance | None]]:
-    """Things of one name are taken for each other in their order."""
-    left: dict[str, list[Instance]] = defaultdict(list)
-    for instance in before.instances:
-        left[instance.name].append(instance)
-    for instance in after.instances:
-        yield (left[instance.name].pop(0) if left[instance.name] else None), instance
-    for rest in left.values():
-        yield from ((instance, None) for instance in rest)
-
-
-def _changed(old: Instance | None, new: Instance | None, before: Layout, after: Layout) -> Iterator[str]:
-    if old is None:
-        yield f"{new.name}: new, at {place(new, after)}"
-    elif new is None:
-        yield f"{old.name}: gone"
-    else:
+    Things of one name are taken for each other in their order; boxes are x0 y0 x1 y1 in pixels.
+    """
+    unmatched: dict[str, list[Instance]] = defaultdict(list)
+    for old in before.instances:
+        unmatched[old.name].append(old)
+    sentences = []
+    for new in after.instances:
+        if not unmatched[new.name]:
+            sentences.append(f"{new.name}: new, at {place(new, after)}")
+            continue
+        old = unmatched[new.name].pop(0)
         if place(old, before) != place(new, after):
-            yield f"{new.name}: from {place(old, before)} to {place(new, after)}"
+            sentences.append(f"{new.name}: from {place(old, before)} to {place(new, after)}")
         if old.caption != new.caption:
-            yield f"{new.name}: described as {new.caption}, before as {old.caption}"
+            sentences.append(f"{new.name}: described as {new.caption}, before as {old.caption}")
+    sentences += [f"{old.name}: gone" for gone in unmatched.values() for old in gone]
+    if before.caption != after.caption:
+        sentences.append(f"the caption was: {before.caption}")
+    return sentences
 
 
 ROW = 3  # rounds beside each other
@@ -87,7 +77,7 @@ def show_result(name: str) -> None:
         )
     )
     if run.request.edited:
-        _origin(run)
+        _origin(run.request.edited)
     if job.is_running(folder):
         live_view.watch(name)
         return
@@ -99,13 +89,14 @@ def show_result(name: str) -> None:
         _rounds(run)
 
 
-def _origin(run: Run) -> None:
+def _origin(edited: Edited) -> None:
     """The run that an edit comes from, if it is still in the same folder."""
-    before = Path(run.request.edited.run).name
+    before = Path(edited.run).name
     try:
         run_folder(before)
     except BadInput as error:
-        return st.text(f"Comes from {before}, which is not here: {error.reason}")
+        st.text(f"Comes from {before}, which is not here: {error.reason}")
+        return
     navigation.link("run", f"Comes from {plain(before)}", run=before)
 
 
@@ -151,15 +142,15 @@ def _go_on(run: Run, answer: Answer | None = None) -> None:
 def _rounds(run: Run) -> None:
     """The pictures, then everything about one of the rounds."""
     name = run.folder.name
-    rounds = [(_layout(run, done), _report(run, done)) for done in run.rounds]
+    rounds = [(_layout(run, done), read_report(inside(run.folder, done.report))) for done in run.rounds]
     toggles = st.container(horizontal=True)
     planned = toggles.toggle("Planned boxes", value=True, key=f"planned-{name}")
-    found = toggles.toggle("Found boxes", value=True, key=f"found-{name}")
+    detected = toggles.toggle("Found boxes", value=True, key=f"found-{name}")
     for first in range(0, len(rounds), ROW):
         columns = st.columns(min(max(len(rounds), 2), ROW))
         for index, column in zip(range(first, min(first + ROW, len(rounds))), columns, strict=False):
             with column:
-                _round(run, index, rounds, planned, found)
+                _round(run, index, rounds, planned, detected)
     index = 0
     if len(rounds) > 1:
         index = st.segmented_control(
@@ -178,12 +169,12 @@ def _rounds(run: Run) -> None:
         take_away(run, index, layout)
 
 
-def _round(run: Run, index: int, rounds: list[tuple[Layout, Report]], planned: bool, found: bool) -> None:
+def _round(run: Run, index: int, rounds: list[tuple[Layout, Report]], planned: bool, detected: bool) -> None:
     """One picture, its figures, and what is different from the round before."""
     done = run.rounds[index]
     layout, report = rounds[index]
     picture = inside(run.folder, done.image)
-    shown = pictures.boxed(picture, layout, report, planned, found) if planned or found else picture.read_bytes()
+    shown = pictures.boxed(picture, layout, report, planned, detected) if planned or detected else picture.read_bytes()
     best = ", the best" if index == run.best_round and len(rounds) > 1 else ""
     st.image(shown, width="stretch", alt=f"the picture of round {index}")
     st.text(
@@ -204,16 +195,18 @@ def _rows(layout: Layout, report: Report) -> list[dict]:
     rows = []
     for verdict in report.verdicts:
         instance = layout.instances[verdict.instance]
-        seen = verdict.detection
+        detection = verdict.detection
         rows.append(
             {
                 "#": verdict.instance + 1,
                 "what": verdict.name,
                 "verdict": verdict.kind.value,
-                "IoU": round(verdict.iou, 2) if seen else None,
+                "IoU": round(verdict.iou, 2) if detection else None,
                 "described as": instance.caption,
                 "planned at": place(instance, layout),
-                "found at": " ".join(f"{value:.0f}" for value in seen.box.to_corners(layout.size)) if seen else "",
+                "found at": " ".join(f"{value:.0f}" for value in detection.box.to_corners(layout.size))
+                if detection
+                else "",
             }
         )
     extras = [{"#": None, "what": extra.category, "verdict": "extra", "IoU": None} for extra in report.extras]
@@ -239,31 +232,25 @@ def _compare(run: Run) -> None:
 def _rate(run: Run) -> None:
     """Stars for fit, quality and arrangement; one press keeps them."""
     st.subheader("Rate it")
-    kept = rating_of(run.folder)
-    if kept:
-        st.text(f"Kept: fit {kept.fit}, quality {kept.quality}, arrangement {kept.arrangement}")
+    before = rating_of(run.folder)
+    if before:
+        st.text(f"Kept: fit {before.fit}, quality {before.quality}, arrangement {before.arrangement}")
     with st.form(f"rate-{run.folder.name}", border=False):
-        given = {}
+        stars = {}
         for field, label in (
             ("fit", "Fits the words"),
             ("quality", "Is painted well"),
             ("arrangement", "Is arranged well"),
         ):
-            default = getattr(kept, field) if kept else 3
-            given[field] = st.segmented_control(label, range(1, 6), default=default, required=True)
+            default = getattr(before, field) if before else 3
+            stars[field] = st.segmented_control(label, range(1, 6), default=default, required=True)
         if st.form_submit_button("Keep the rating"):
-            rate(run.folder, Rating(**given))
+            rate(run.folder, Rating.parse(stars))
             st.rerun()
 
 
 def _layout(run: Run, done: Round) -> Layout:
     return load_layout(inside(run.folder, done.layout), boxes="xywh")
-
-
-def _report(run: Run, done: Round) -> Report:
-    path = inside(run.folder, done.report)
-    kept = mapping(parse_json(read_bytes(path), str(path)), str(path))
-    return Report.parse({key: kept[key] for key in Report.model_fields if key in kept}, "report")
 
 
 def take_away(run: Run, index: int, layout: Layout) -> None:

@@ -1,11 +1,12 @@
 """The folder of a dataset. What lies in ``items`` and ``rejected`` is the truth about what is done.
 
-    items/000012.png     the picture, with its layout and settings
-    items/000012.json    its annotations and where they come from; written last, so that an item is there whole or not
-    at all items/manifest.json  what all pictures were painted with, and their hashes (see `evaluators.manifest`)
-    rejected/000013.json what did not pass plans/000012.json    the plan of each candidate, so that no planner is asked
-    twice failed.jsonl         what could not be made, and why asked.json           the largest count that was ever
-    asked for
+    items/000012.png      the picture, with its layout and settings
+    items/000012.json     its annotations and where they come from; written last, so that an item is whole or not there
+    items/manifest.json   what all pictures were painted with, and their hashes (see `evaluators.manifest`)
+    rejected/000013.json  what did not pass
+    plans/000012.json     the plan of each candidate, so that no planner is asked twice
+    failed.jsonl          what could not be made, and why
+    asked.json            the largest count that was ever asked for
 
 Any number of processes may write at once: each file is written whole under its own temporary name, and two that make
 the same item make the same files.
@@ -13,7 +14,6 @@ the same item make the same files.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
 from pydantic import Field
 
 from agent.runs import clear_unfinished, write_json
@@ -101,9 +102,10 @@ class Folder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.items, self.rejected, self.failed, self.plans = (
-            self.path / name for name in (ITEMS, REJECTED, FAILED, PLANS)
-        )
+        self.items = self.path / ITEMS
+        self.rejected = self.path / REJECTED
+        self.failed = self.path / FAILED
+        self.plans = self.path / PLANS
 
     def open(self, made_with: dict[str, str | int | float]) -> None:
         """Make the folder, or go on with it; what a killed process was writing is removed, what failed is forgotten.
@@ -131,17 +133,18 @@ class Folder:
         Raises:
             BadInput: another process is working on the folder.
         """
+        lock = FileLock(self.path / LOCK, timeout=0)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / LOCK).open("w")
+            lock.acquire()
+        except Timeout as error:
+            raise BadInput("folder", f"{self.path} is being worked on by another process") from error
         except OSError as error:
             raise BadInput("folder", f"{self.path} cannot be written to: {error.strerror}") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise BadInput("folder", f"{self.path} is being worked on by another process") from error
+        try:
             yield
+        finally:
+            lock.release()
 
     def ask(self, count: int | None, default: int) -> int:
         """How many items a command is to make. The largest number so far is written down for `finish`.
@@ -207,11 +210,11 @@ class Folder:
         manifest = manifests.read_manifest(self.items)
         decided = self.decided()
         listed = max((int(picture.key) for picture in manifest.pictures), default=-1)
-        kept = items_before_a_gap(decided)
+        first_items = items_before_a_gap(decided)
         asked = max(count, self._asked())
         last = max(decided, default=-1)
-        if len(kept) >= asked:
-            last = max(kept[asked - 1], listed)
+        if len(first_items) >= asked:
+            last = max(first_items[asked - 1], listed)
             for index in (index for index in decided if index > last):
                 (self.path / decided[index] / f"{key_of(index)}.json").unlink()
         elif stopped:
@@ -231,24 +234,21 @@ class Folder:
         """What is wrong with the folder, one sentence each: torn or missing files, or pictures that are not those of
         their items.
         """
-        wrong = []
-        manifest = manifests.read_manifest(self.items)
-        by_key = {picture.key: picture for picture in manifest.pictures}
+        problems = []
+        listed = {picture.key: picture for picture in manifests.read_manifest(self.items).pictures}
         for item in self.read():
             path = self.items / f"{item.key}.png"
             if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != item.sha256:
-                wrong.append(f"{path} is missing, or is not the picture of {item.key}.json")
+                problems.append(f"{path} is missing, or is not the picture of {item.key}.json")
             elif layout_to_json(read_png(path)[0]) != layout_to_json(item.plan()):
-                wrong.append(f"{path} was painted from another layout than {item.key}.json says")
-            if by_key.pop(item.key, None) != Picture(key=item.key, seed=item.seed, sha256=item.sha256):
-                wrong.append(
-                    f"{item.key} does not stand in the manifest as it is; run the command that made the dataset again"
-                )
-        wrong += [f"{key} stands in the manifest, and is not there" for key in by_key]
-        spare = {path.stem for path in self.items.glob("[0-9]*.png")} - {
-            path.stem for path in self.items.glob("[0-9]*.json")
-        }
-        return wrong + [f"items/{name}.png has no annotations" for name in sorted(spare)]
+                problems.append(f"{path} was painted from another layout than {item.key}.json says")
+            if listed.pop(item.key, None) != Picture(key=item.key, seed=item.seed, sha256=item.sha256):
+                cure = "run the command that made the dataset again"
+                problems.append(f"{item.key} does not stand in the manifest as it is; {cure}")
+        problems += [f"{key} stands in the manifest, and is not there" for key in listed]
+        pictures = sorted(self.items.glob("[0-9]*.png"))
+        without = [path for path in pictures if not path.with_suffix(".json").exists()]
+        return problems + [f"items/{path.name} has no annotations" for path in without]
 
     def _write_manifest(self, manifest: Manifest) -> None:
         write_bytes(self.items / manifests.FILE, json.dumps(manifest.model_dump(), indent=1).encode() + b"\n")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
-from agent.dataset.folder import ITEMS, Folder, items_before_a_gap
-from agent.dataset.planning import Planning, planner_of, together
+from agent.dataset.folder import FAILED, ITEMS, Folder, items_before_a_gap
+from agent.dataset.planning import Planning
 from agent.dataset.recipe import Recipe
-from agent.dataset.sources import Layouts, Source
+from agent.dataset.sources import Source
 from agent.dataset.worker import Worker
 from prompts.usage import Usage
+
+LINE_EVERY_S = 10.0  # where no terminal shows a bar
+
+UsageCallback = Callable[[Usage], None]  # called after each batch, with what its planning took
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,7 @@ class Order:
         return ceil(self.count * max(self.tries, 1.0) / self.recipe.batch)
 
     def planning(self) -> Planning:
-        planner = None if isinstance(self.source, Layouts) else planner_of(self.recipe)
-        return Planning(self.folder, self.recipe, self.source, planner, self.retries)
+        return Planning(self.folder, self.recipe, self.source, self.retries)
 
     def worker(self) -> Worker:
         return Worker(self.folder, self.recipe, self.retries)
@@ -65,10 +71,7 @@ class Order:
                 yield number
 
 
-Told = Callable[[Usage], None]  # called after each batch, with what its planning took
-
-
-def make(order: Order, told: Told = lambda usage: None, first: int = 0, step: int = 1) -> None:
+def make(order: Order, on_usage: UsageCallback = lambda usage: None, first: int = 0, step: int = 1) -> None:
     """Make the batches in this process; the next one is planned meanwhile.
 
     Raises:
@@ -76,8 +79,82 @@ def make(order: Order, told: Told = lambda usage: None, first: int = 0, step: in
     """
     worker = order.worker()
     planning = order.planning()
-    for number, planned in planning.ahead(order.to_do(first, step)):
+    for number, batch in planning.ahead(order.to_do(first, step)):
         if not order.needs(number):
             return
-        revising = worker.run(planned)
-        told(together([planning.take(), revising]))
+        revising = worker.run(batch)
+        on_usage(planning.take_usage() + revising)
+
+
+class Progress:
+    """How far the work is since it was started here: kept, the share that passes, items a second, what the planner
+    costs, and the time left.
+    """
+
+    def __init__(self, folder: Folder, count: int):
+        self.folder = folder
+        self.count = count
+        self.usage = Usage()
+        self.started = time.monotonic()
+        self.kept_before = self._kept()
+
+    def line(self) -> str:
+        """ "12 of 200 kept, 31% of 39 accepted, 1.20 kept a second, $0.02, 3:10 left" """
+        decided = list(self.folder.decided().values())
+        kept = decided.count(ITEMS)
+        seconds = time.monotonic() - self.started
+        pace = max(kept - self.kept_before, 0) / seconds
+        parts = [
+            f"{min(kept, self.count)} of {self.count} kept",
+            f"{kept / max(len(decided), 1):.0%} of {len(decided)} accepted",
+            f"{pace:.2f} kept a second",
+        ]
+        if failed := decided.count(FAILED):
+            parts.append(f"{failed} failed")
+        if self.usage.requests:
+            parts.append(f"{self.usage.tokens} tokens" + ("" if self.usage.usd is None else f", ${self.usage.usd:.4f}"))
+        parts.append(f"{_clock((self.count - kept) / pace)} left" if pace else "time left unknown")
+        return ", ".join(parts)
+
+    @property
+    def done(self) -> int:
+        return min(self._kept(), self.count)
+
+    def _kept(self) -> int:
+        return list(self.folder.decided().values()).count(ITEMS)
+
+
+@contextmanager
+def show_progress(folder: Folder, count: int) -> Iterator[UsageCallback]:
+    """A function to call after each batch; stderr shows a bar, or a line every ten seconds where it is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    progress = Progress(folder, count)
+    console = Console(stderr=True)
+    last = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(24))
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task("loading", total=count)
+
+        def on_usage(usage: Usage) -> None:
+            nonlocal last
+            progress.usage += usage
+            if console.is_terminal:
+                bars.update(task, description=progress.line(), completed=progress.done)
+            elif time.monotonic() - last > LINE_EVERY_S:
+                print(progress.line(), file=sys.stderr, flush=True)
+                last = time.monotonic()
+
+        yield on_usage
+        bars.update(task, description=progress.line(), completed=progress.done)
+    if not console.is_terminal:
+        print(progress.line(), file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    """ "3:10", or "1:03:10" """
+    minutes, seconds = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

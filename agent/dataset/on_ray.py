@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from agent.dataset.folder import Failure
-from agent.dataset.making import Order, Told
-from agent.dataset.planning import Planned, together
+from agent.dataset.making import Order, UsageCallback
+from agent.dataset.planning import PlannedCandidate
 from agent.dataset.worker import Worker
+from evaluators.ray_cluster import check_package, ray_running
 from instdiff.errors import InstDiffError, ServiceError
-
-LOCAL = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "object_store_memory": 100 * 2**20}
-
-
-def check_package() -> None:
-    """Raise ServiceError if Ray is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec("ray") is None:
-        raise ServiceError('Ray is not installed; run pip install -e ".[ray]"')
-
-
-@contextmanager
-def ray_running(workers: int, address: str | None) -> Iterator[None]:
-    """Ray on this machine, or a cluster that is there; nothing is reported to anyone. A Ray that runs already is used
-    and left.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    where = {"address": address} if address else {"address": "local", **LOCAL, "num_cpus": workers}
-    try:
-        ray.init(log_to_driver=False, logging_level="error", **where)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ServiceError(f"Ray cannot be reached at {address or 'this machine'}: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 class Pool:
@@ -57,19 +23,19 @@ class Pool:
         import ray
 
         self.order = order
-        self.idle = []
+        self.idle: list = []  # handles of actors
         share = min(1.0, ray.cluster_resources().get("GPU", 0) / workers)
         self.actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=0)(Worker)
-        self.running: dict = {}  # reference -> actor, planned batch, how many actors it has cost
+        self.running: dict = {}  # reference -> actor, batch, how many actors it has cost
         for _ in range(workers):
             self._hire()
 
-    def start(self, planned: list[Planned], deaths: int = 0) -> None:
+    def start(self, batch: list[PlannedCandidate], deaths: int = 0) -> None:
         """Give a batch to an actor that is idle."""
         actor = self.idle.pop()
-        self.running[actor.run.remote(planned)] = (actor, planned, deaths)
+        self.running[actor.run.remote(batch)] = (actor, batch, deaths)
 
-    def wait(self, told: Told) -> None:
+    def wait(self, on_usage: UsageCallback) -> None:
         """Wait until a batch is done, or its actor is dead.
 
         Raises:
@@ -79,16 +45,16 @@ class Pool:
         from ray.exceptions import RayActorError, RayTaskError
 
         (reference,), _ = ray.wait(list(self.running))
-        actor, planned, deaths = self.running.pop(reference)
+        actor, batch, deaths = self.running.pop(reference)
         try:
-            told(ray.get(reference))
+            on_usage(ray.get(reference))
             self.idle.append(actor)
         except RayActorError:
             self._hire()
             if deaths < self.order.retries:
-                self.start(planned, deaths + 1)
+                self.start(batch, deaths + 1)
             else:
-                self._give_up(planned, deaths + 1)
+                self._give_up(batch, deaths + 1)
         except RayTaskError as error:
             cause = error.cause
             raise cause if isinstance(cause, InstDiffError) else ServiceError(f"a worker failed: {cause!r}") from error
@@ -96,15 +62,15 @@ class Pool:
     def _hire(self) -> None:
         self.idle.append(self.actor.remote(self.order.folder, self.order.recipe, self.order.retries))
 
-    def _give_up(self, planned: list[Planned], deaths: int) -> None:
+    def _give_up(self, batch: list[PlannedCandidate], deaths: int) -> None:
         decided = self.order.folder.decided()
-        for one in planned:
-            if one.index not in decided:
-                error = f"{deaths} workers died while they painted its batch"
-                self.order.folder.fail(Failure(index=one.index, prompt=one.prompt, error=error))
+        error = f"{deaths} workers died while they painted its batch"
+        for candidate in batch:
+            if candidate.index not in decided:
+                self.order.folder.fail(Failure(index=candidate.index, prompt=candidate.prompt, error=error))
 
 
-def make_on_ray(order: Order, told: Told, workers: int, address: str | None = None) -> None:
+def make_on_ray(order: Order, on_usage: UsageCallback, workers: int, address: str | None = None) -> None:
     """Make all batches on ``workers`` actors.
 
     Raises:
@@ -114,11 +80,11 @@ def make_on_ray(order: Order, told: Told, workers: int, address: str | None = No
     with ray_running(workers, address):
         pool = Pool(order, workers)
         planning = order.planning()
-        for number, planned in planning.ahead(order.to_do(), workers):
+        for number, batch in planning.ahead(order.to_do(), workers):
             while not pool.idle:
-                pool.wait(told)
+                pool.wait(on_usage)
             if order.needs(number):
-                pool.start(planned)
-            told(planning.take())
+                pool.start(batch)
+            on_usage(planning.take_usage())
         while pool.running:
-            pool.wait(lambda revising: told(together([planning.take(), revising])))
+            pool.wait(on_usage)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from agent.dataset.making import Order, Told, make
+from agent.dataset.making import Order, UsageCallback, make
 from instdiff.errors import BadInput, ServiceError
 from prompts.usage import Usage
 
@@ -58,12 +58,12 @@ def parse_options(texts: list[str]) -> dict[str, str | int]:
 
 
 def make_on_slurm(
-    order: Order, told: Told, jobs: int, options: dict[str, str | int], cluster: str | None = None
+    order: Order, on_usage: UsageCallback, jobs: int, options: dict[str, str | int], cluster: str | None = None
 ) -> None:
     """Make all batches in ``jobs`` jobs; the folder must be the same on every node.
 
     Args:
-        told: called every second.
+        on_usage: called every second.
         options: submitit's parameters, those of SLURM with ``slurm_`` before their names.
         cluster: ``local`` for processes on this machine, ``debug`` for this process; None takes SLURM if it is here,
             else ``local``.
@@ -81,17 +81,14 @@ def make_on_slurm(
     except (NameError, ValueError, TypeError) as error:
         raise BadInput("slurm_option", str(error)) from error
     left = list(range(jobs))
-    for attempt in range(order.retries + 1):
+    for _attempt in range(order.retries + 1):
         running = {first: executor.submit(Share(order, first, jobs)) for first in left}
         while not all(job.done() for job in running.values()):
-            told(Usage())
+            on_usage(Usage())
             time.sleep(POLL_S)
-        failed = {first: error for first, job in running.items() if (error := job.exception())}
-        if not failed:
+        errors = {first: job.exception() for first, job in running.items()}
+        left = [first for first, error in errors.items() if error]
+        if not left:
             return
-        left = list(failed)
-        if attempt == order.retries:
-            reason = str(next(iter(failed.values()))).strip().splitlines()[-1]
-            raise ServiceError(
-                f"{len(failed)} jobs failed; the logs are in {order.folder.path / 'jobs'}; the last: {reason}"
-            )
+    reason = str(errors[left[-1]]).strip().splitlines()[-1]
+    raise ServiceError(f"{len(left)} jobs failed; the logs are in {order.folder.path / 'jobs'}; the last: {reason}")

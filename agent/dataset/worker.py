@@ -5,39 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from tenacity import Retrying, stop_after_attempt
+
+from agent import rounds
 from agent.critic import criticise
 from agent.dataset.folder import Failure, Folder, Item
-from agent.dataset.planning import Planned, planner_of, spent, together, tried, used
+from agent.dataset.planning import PlannedCandidate, planner_of, service_retries
 from agent.dataset.recipe import Recipe
-from agent.planners.plan import Plan
-from agent.steps import whole
-from evaluators.detectors import load_detector
-from evaluators.matching import match, unchecked
+from agent.planners.plan import Plan, Planner
+from evaluators.detectors import Detector, load_detector
 from evaluators.report import Report, VerdictKind
-from instdiff.engine import load_engine
+from instdiff.engine import Engine, engine_info, load_engine
 from instdiff.errors import InstDiffError
-from instdiff.formats import layout_from_json, layout_to_json
-from instdiff.render_settings import RenderSettings
+from instdiff.formats import layout_to_json
+from instdiff.render_settings import RenderSettings, resolve_settings
 from prompts.usage import Usage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+T = TypeVar("T")
+
 
 @dataclass
 class _Candidate:
-    """A candidate on its way: the plan and seed of its coming picture, and the best round so far."""
+    """A candidate on its way: plan and settings of its coming picture, the new picture, and the best round so far."""
 
-    planned: Planned
+    planned: PlannedCandidate
     plan: Plan
-    seed: int
+    settings: RenderSettings  # nothing is None
     usage: Usage
     image: Image | None = None
-    best: Item | None = None
-    best_image: Image | None = None
-    report: Report | None = None
+    best: tuple[Item, Image] | None = None
 
 
 class Worker:
@@ -51,166 +52,149 @@ class Worker:
         self.folder = folder
         self.recipe = recipe
         self.retries = retries
-        self.settings = recipe.resolved_settings
+        self.defaults = engine_info(recipe.engine).defaults
 
-    def run(self, batch: list[Planned]) -> Usage:
+    def run(self, batch: list[PlannedCandidate]) -> Usage:
         """Decide every candidate of a batch; returns what planning anew took."""
-        before = used(self._planner) if self._revises else Usage()
-        self._load()
-        going = []
-        for planned in batch:
-            if planned.plan is None:
-                self._fail(planned, planned.error)
-            else:
-                seed = planned.plan.seed if planned.plan.seed is not None else self.recipe.seed_of(planned.index)
-                going.append(_Candidate(planned, _as_written(planned.plan), seed, planned.usage))
+        before = self._used
+        _ = self._engine, self._detector  # before anything is painted: what cannot be loaded is no candidate's fault
+        begun = [self._attempt(planned, partial(self._begin, planned)) for planned in batch]
+        going = [candidate for candidate in begun if candidate]
         for number in range(self.recipe.rounds):
             self._paint(going)
-            again = [one for one in going if one.image and self._looked(one, number)]
-            going = [one for one in again if self._each(one, partial(self._revise, number=number + 1))]
-        return spent(used(self._planner), before) if self._revises else Usage()
-
-    def _load(self) -> None:
-        """Load the models before anything is painted: one that cannot be loaded is no fault of a candidate."""
-        _ = self._engine, self._detector
+            failed = [(candidate, report) for candidate in going if (report := self._judge(candidate, number))]
+            revisions = [
+                (candidate, partial(self._revise, candidate, report, number + 1)) for candidate, report in failed
+            ]
+            going = [candidate for candidate, revise in revisions if self._attempt(candidate.planned, revise)]
+        return self._used - before
 
     @property
-    def _revises(self) -> bool:
-        return self.recipe.rounds > 1 and self.recipe.verifier != "none"
+    def _used(self) -> Usage:
+        revises = self.recipe.rounds > 1 and self.recipe.verifier != "none"
+        return self._planner.usage if revises else Usage()
 
     @cached_property
-    def _planner(self):
+    def _planner(self) -> Planner:
         return planner_of(self.recipe)
 
     @cached_property
-    def _engine(self):
+    def _engine(self) -> Engine:
         return load_engine(self.recipe.engine)
 
     @cached_property
-    def _detector(self):
-        return None if self.recipe.verifier == "none" else load_detector(self.recipe.verifier, **self.recipe.looks)
+    def _detector(self) -> Detector | None:
+        recipe = self.recipe
+        if recipe.verifier == "none":
+            return None
+        return load_detector(recipe.verifier, recipe.verifier_url, recipe.verifier_dialect)
 
-    def _each(self, one: _Candidate, work: Callable[[_Candidate], object]) -> bool:
-        """Do something for a candidate, again if a service fails; False if it cannot be done, which is written down."""
+    def _attempt(self, planned: PlannedCandidate, work: Callable[[], T], again: Retrying | None = None) -> T | None:
+        """What ``work`` gives, which is called again where a service fails (or as ``again`` says); None if it cannot be
+        done, which is written down.
+        """
         try:
-            tried(lambda: work(one), self.retries)
+            return (again or service_retries(self.retries))(work)
         except Exception as error:  # of any kind: one candidate must not take the others with it
-            self._fail(
-                one.planned, str(error) if isinstance(error, InstDiffError) else f"{type(error).__name__}: {error}"
-            )
-            return False
-        return True
+            reason = str(error) if isinstance(error, InstDiffError) else f"{type(error).__name__}: {error}"
+            self.folder.fail(Failure(index=planned.index, prompt=planned.prompt, error=reason))
+            return None
 
-    def _fail(self, planned: Planned, error: str) -> None:
-        self.folder.fail(Failure(index=planned.index, prompt=planned.prompt, error=error))
+    def _begin(self, planned: PlannedCandidate) -> _Candidate:
+        if planned.plan is None:
+            raise InstDiffError(planned.error)
+        seed = self.recipe.seed_of(planned.index) if planned.plan.seed is None else planned.plan.seed
+        plan = _as_written(planned.plan)
+        return _Candidate(planned, plan, self._settings(plan, seed), planned.usage)
+
+    def _settings(self, plan: Plan, seed: int) -> RenderSettings:
+        return resolve_settings(rounds.next_settings(self.recipe.settings, plan, seed), self.defaults)
 
     def _paint(self, going: list[_Candidate]) -> None:
         """The next picture of each, those of one size and with the same settings at once; None where that fails."""
         groups: dict[tuple, list[_Candidate]] = {}
-        for one in going:
-            groups.setdefault((one.plan.layout.size, self._strengths(one.plan)), []).append(one)
-        for (_, strengths), group in groups.items():
-            settings = self.settings.model_copy(update=dict(strengths))
+        for candidate in going:
+            key = (candidate.plan.layout.size, candidate.settings.mis, candidate.settings.alpha)
+            groups.setdefault(key, []).append(candidate)
+        for group in groups.values():
             try:
-                self._paint_together(group, settings)
+                self._paint_together(group)
             except Exception:  # of any kind: a layout that the model cannot paint must not take the others with it
-                for one in group:
-                    self._paint_alone(one, settings)
+                for candidate in group:
+                    candidate.image = None
+                    again = Retrying(stop=stop_after_attempt(self.retries + 1), reraise=True)
+                    self._attempt(candidate.planned, partial(self._paint_together, [candidate]), again)
 
-    def _paint_together(self, group: list[_Candidate], settings: RenderSettings) -> None:
-        images = self._engine.render_many([one.plan.layout for one in group], settings, [one.seed for one in group])
-        for one, image in zip(group, images, strict=True):
-            one.image = image
+    def _paint_together(self, group: list[_Candidate]) -> None:
+        layouts = [candidate.plan.layout for candidate in group]
+        seeds = [candidate.settings.seed for candidate in group]
+        images = self._engine.render_many(layouts, group[0].settings, seeds)
+        for candidate, image in zip(group, images, strict=True):
+            candidate.image = image
 
-    def _paint_alone(self, one: _Candidate, settings: RenderSettings) -> None:
-        one.image = None
-        for attempt in range(self.retries + 1):
-            try:
-                return self._paint_together([one], settings)
-            except Exception as error:  # see above
-                if attempt == self.retries:
-                    self._fail(one.planned, f"{type(error).__name__}: {error}")
+    def _judge(self, candidate: _Candidate, number: int) -> Report | None:
+        """Look at a candidate's new picture; the report if it needs another round and there is one, else it is decided:
+        the best round is kept, or rejected.
+        """
+        image = candidate.image
+        report = image and self._attempt(candidate.planned, partial(self._look, candidate.plan, image))
+        if not image or not report:
+            return None
+        item = self._item(candidate, report, number)
+        if candidate.best is None or _rank(item) > _rank(candidate.best[0]):
+            candidate.best = (item, image)
+        if not rounds.is_enough(report, number + 1, self.recipe.rounds):
+            return report
+        best, best_image = candidate.best
+        if best.annotated or self.recipe.accept == "all":
+            self.folder.keep(best, best_image)
+        else:
+            self.folder.reject(best)
+        return None
 
-    def _strengths(self, plan: Plan) -> tuple[tuple[str, float], ...]:
-        """mis and alpha of the next picture: as the user gave them, else as the plan asks."""
-        asked = {name: getattr(plan, name) for name in ("mis", "alpha") if getattr(self.recipe.settings, name) is None}
-        return tuple(
-            (name, getattr(self.settings, name) if asked.get(name) is None else asked[name])
-            for name in ("mis", "alpha")
-        )
+    def _look(self, plan: Plan, image: Image) -> Report:
+        # one picture at a time: what is asked for on one must not change what is seen on another
+        return rounds.look(self._detector, [image], plan.layout, self.recipe.min_iou)[0]
 
-    def _looked(self, one: _Candidate, number: int) -> bool:
-        """Look at a candidate's new picture; True if it needs another round, and there is one."""
-        if not self._each(one, self._look):
-            return False
-        item = self._item(one, number)
-        if one.best is None or _rank(item) > _rank(one.best):
-            one.best = item
-            one.best_image = one.image
-        if one.report.found < one.report.checked and number + 1 < self.recipe.rounds:
-            return True
-        return self._decide(one)
-
-    def _look(self, one: _Candidate) -> None:
-        layout = one.plan.layout
-        threshold = self.recipe.min_iou
-        if self.recipe.verifier == "none":
-            one.report = unchecked(layout, threshold)
-            return
-        # one by one: what is asked for on one picture must not change what is seen on another
-        seen = self._detector.detect([one.image], sorted({instance.name for instance in layout.instances}))[0]
-        one.report = match(layout, seen, self._detector.canonical, threshold, self._detector.name)
-
-    def _item(self, one: _Candidate, number: int) -> Item:
-        report = one.report
-        everything = tuple(range(len(report.verdicts)))
+    def _item(self, candidate: _Candidate, report: Report, number: int) -> Item:
+        planned = candidate.planned
+        every = tuple(range(len(report.verdicts)))
         found = tuple(verdict.instance for verdict in report.verdicts if verdict.kind is VerdictKind.FOUND)
-        passed = {"all": everything, "picture": everything if report.verified else (), "instance": found}
-        planned = one.planned
+        accepted = {"all": every, "picture": every if report.verified else (), "instance": found}
         return Item(
             index=planned.index,
             prompt=planned.prompt,
-            seed=one.seed,
+            seed=candidate.settings.seed,
             round=number,
             split=self.recipe.split_of(planned.prompt),
-            planner=one.plan.planner,
-            notes=one.plan.notes,
-            painted_with=dict(self._strengths(one.plan)),
-            layout=layout_to_json(one.plan.layout),
-            annotated=passed[self.recipe.accept],
+            planner=candidate.plan.planner,
+            notes=candidate.plan.notes,
+            painted_with=candidate.settings.model_dump(include={"mis", "alpha"}),
+            layout=layout_to_json(candidate.plan.layout),
+            annotated=accepted[self.recipe.accept],
             report=report,
             score=report.mean_iou,
-            usage=one.usage,
+            usage=candidate.usage,
         )
 
-    def _decide(self, one: _Candidate) -> bool:
-        """Keep the best round or reject the candidate; False, as it needs no further round."""
-        if one.best.annotated or self.recipe.accept == "all":
-            self.folder.keep(one.best, one.best_image)
-        else:
-            self.folder.reject(one.best)
-        return False
-
-    def _revise(self, one: _Candidate, number: int) -> None:
+    def _revise(self, candidate: _Candidate, report: Report, number: int) -> Plan:
         """The plan of the next round; a given layout keeps its places and gets another seed."""
-        prompt = one.planned.prompt
-        seed = (self.recipe.seed_of(one.planned.index) + number) % 2**31
-        plan = one.plan.model_copy(update={"seed": one.seed, **dict(self._strengths(one.plan))})  # as it was painted
-        if one.planned.given:
-            one.plan = plan.model_copy(update={"seed": None})
-            one.seed = seed
-            return
-        before = used(self._planner)
-        revised = whole(self._planner.revise(prompt, plan, one.report, seed), plan, seed)
-        one.usage = together([one.usage, spent(used(self._planner), before)])
-        revised = _as_written(criticise(revised, prompt).plan)
-        same = (revised.layout, revised.seed, self._strengths(revised)) == (
-            plan.layout,
-            plan.seed,
-            self._strengths(plan),
-        )
-        one.plan = revised
-        one.seed = seed if same or revised.seed is None else revised.seed
+        planned = candidate.planned
+        seed = rounds.round_seed(self.recipe.seed_of(planned.index), number, 2**31)
+        settings = candidate.settings
+        painted = rounds.as_painted(candidate.plan, settings.seed, settings.mis, settings.alpha)
+        if planned.given:
+            plan = painted
+        else:
+            before = self._planner.usage
+            revised = rounds.revise_plan(self._planner, planned.prompt, painted, report, seed)
+            candidate.usage += self._planner.usage - before
+            revised = _as_written(criticise(revised, planned.prompt).plan)
+            plan = rounds.with_next_seed(revised, painted, self.recipe.settings, seed)
+            seed = seed if plan.seed is None else plan.seed
+        candidate.plan = plan
+        candidate.settings = self._settings(plan, seed)
+        return plan
 
 
 def _rank(item: Item) -> tuple:
@@ -219,5 +203,4 @@ def _rank(item: Item) -> tuple:
 
 
 def _as_written(plan: Plan) -> Plan:
-    """The plan with its layout as it is read back from a file, so that the files say exactly what is painted."""
-    return plan.model_copy(update={"layout": layout_from_json(layout_to_json(plan.layout), boxes="xywh")})
+    return plan.model_copy(update={"layout": rounds.as_written(plan.layout)})

@@ -43,7 +43,10 @@ class BatchPainter(RectanglePainter):
             self.alone[layouts[0].caption] += 1
         if any(self.refused in instance.category for layout in layouts for instance in layout.instances):
             raise RuntimeError("no paint")
-        self.forgets = {seed: {name for name, some in self.rules if some is None or seed in some} for seed in seeds}
+        self.forgets = {
+            seed: {name for name, rule_seeds in self.rules if rule_seeds is None or seed in rule_seeds}
+            for seed in seeds
+        }
         return [
             self.render(layout, settings.model_copy(update={"seed": seed})).images[0]
             for layout, seed in zip(layouts, seeds, strict=True)
@@ -54,7 +57,7 @@ def placed(monkeypatch) -> BatchPainter:
     """Put the doubles in their places; the painter can be told what goes wrong."""
     painter = BatchPainter()
     monkeypatch.setattr(worker, "load_engine", lambda name: painter)
-    monkeypatch.setattr(worker, "load_detector", lambda name, **options: ColourDetector())
+    monkeypatch.setattr(worker, "load_detector", lambda name, *options: ColourDetector())
     monkeypatch.setattr(planning, "load_planner", lambda name, **options: painter.planner)
     return painter
 

@@ -8,6 +8,7 @@ import pytest
 
 from agent import job
 from agent.dashboard.live_view import progress
+from agent.events import Stopped
 from agent.loop import Agent
 from agent.runs import Answer, Run
 from instdiff.errors import BadInput
@@ -36,7 +37,7 @@ def prepared(tmp_path, monkeypatch):
 
 
 def kinds(folder):
-    return [event["kind"] for event in job.events(folder)]
+    return [event.kind for event in job.events(folder)]
 
 
 def test_a_job_is_stopped_cleanly_and_gone_on_with_after_an_answer(prepared):
@@ -62,7 +63,7 @@ def test_a_job_is_stopped_cleanly_and_gone_on_with_after_an_answer(prepared):
     job.start(folder)
     waits(lambda: not job.is_running(folder))
     assert Run.load(folder).done and kinds(folder)[-1] == "done"
-    assert [done["planned"] for done in progress(job.events(folder)).judged] == [1]
+    assert [len(done.report.verdicts) for done in progress(job.events(folder)).judged] == [1]
 
 
 def test_why_a_job_failed_is_told(prepared):
@@ -79,10 +80,10 @@ def test_why_a_job_failed_is_told(prepared):
 def test_a_line_that_is_being_written_is_left_for_later(tmp_path):
     folder = job.job_folder(tmp_path)
     folder.mkdir()
-    job.tell(folder, {"kind": "started", "resumed": False})
+    job.tell(folder, Stopped())
     with (folder / job.EVENTS).open("a") as file:
         file.write('{"kind": "st')
-    assert kinds(tmp_path) == ["started"]
+    assert kinds(tmp_path) == ["stopped"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["run", "--answer"], ["run", "--nonsense"]])

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from agent.events import Done, Judged, Planned, Started, Step
+from agent.events import Done, Judged, PlanReady, Started, Step
 from agent.loop import CHECKPOINT, Agent
 from agent.runs import Run
 from instdiff.errors import BadInput, ServiceError
-from instdiff.formats import read_png
+from instdiff.formats import load_layout, read_png
 from instdiff.layout import Layout
 from instdiff.render_settings import RenderSettings
 from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter
@@ -47,11 +47,11 @@ def test_a_good_picture_ends_the_run_in_round_0(tmp_path):
         CHECKPOINT,
         *(f"round-0/{name}" for name in ("layout.json", "image.png", "annotated.png", "report.json")),
     }
-    assert [type(event) for event in events] == [Started, Planned, Step, Step, Step, Step, Judged, Done]
+    assert [type(event) for event in events] == [Started, PlanReady, Step, Step, Step, Step, Judged, Done]
     assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 3, 4]
     assert Run.load(run.folder) == run
     assert set(run.seconds) == {"plan", "render", "verify", "total"}
-    assert Layout.from_file(run.folder / "round-0/layout.json").size == SIZE
+    assert load_layout(run.folder / "round-0/layout.json").size == SIZE
 
 
 def test_what_failed_is_planned_again_and_the_best_round_wins(tmp_path):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from agent.dataset.export.records import Record, categories
-from agent.dataset.export.writers import NAMES
+from agent.dataset.export.writers import HUB_SPLITS
 from agent.dataset.folder import REJECTED, Folder
-from agent.dataset.planning import together
 from agent.runs import read_json
 from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.manifest import read_manifest
 from instdiff.formats.files import write_bytes
+from prompts.usage import Usage
 
 SHEET = "contact_sheet.png"
 PROOF = "proof.json"
@@ -48,10 +48,11 @@ def write_card(folder: Folder, records: Sequence[Record], out: Path, formats: Se
         _head(formats, records),
         _counts(folder, records),
         _histograms(records),
-        _made(made_with, records),
+        _settings(made_with, records),
         _proof(folder),
+        "## Reading it\n\n" + "\n".join(f"- {LOADING[name]}" for name in formats),
+        _limits(made_with),
     ]
-    sections += ["## Reading it\n\n" + "\n".join(f"- {LOADING[name]}" for name in formats), _limits(made_with)]
     write_bytes(out / "README.md", ("\n\n".join(filter(None, sections)) + "\n").encode())
 
 
@@ -68,52 +69,53 @@ def _head(formats: Sequence[str], records: Sequence[Record]) -> str:
     ]
     if "parquet" in formats:
         lines += ["configs:", "- config_name: default", "  data_files:"]
-        for split in (split for split in NAMES if any(record.split == split for record in records)):
-            lines += [f"  - split: {NAMES[split]}", f"    path: parquet/data/{NAMES[split]}-*.parquet"]
+        for split, name in HUB_SPLITS.items():
+            if any(record.split == split for record in records):
+                lines += [f"  - split: {name}", f"    path: parquet/data/{name}-*.parquet"]
     title = "# Painted pictures with verified annotations"
     return "\n".join([*lines, "---", "", title, "", f"![Some of the pictures]({SHEET})"])
 
 
 def _counts(folder: Folder, records: Sequence[Record]) -> str:
-    things = Counter(instance.name for record in records for instance in record.layout.instances)
+    names = Counter(instance.name for record in records for instance in record.layout.instances)
     sizes = Counter("{} x {}".format(*record.size) for record in records)
     splits = Counter(record.split for record in records)
     decided = Counter(folder.decided().values())
-    per_picture = sum(things.values()) / len(records)
+    per_picture = names.total() / len(records)
+    with_mask = sum(instance.mask is not None for record in records for instance in record.layout.instances)
     rows = {
         "pictures": f"{len(records)} ({splits['train']} train, {splits['val']} val; split by prompt)",
         "prompts": len({record.item.prompt for record in records}),
-        "annotations": f"{sum(things.values())}, {per_picture:.1f} a picture",
-        "with a mask": sum(instance.mask is not None for record in records for instance in record.layout.instances),
+        "annotations": f"{names.total()}, {per_picture:.1f} a picture",
+        "with a mask": with_mask,
         "categories": len(categories(records)),
         "sizes in pixels": ", ".join(f"{size} ({count})" for size, count in sizes.most_common(5)),
-        "rejected candidates": f"{decided[REJECTED]} ({decided[REJECTED] / max(sum(decided.values()), 1):.0%} of all)",
-        "most common": ", ".join(f"{name} ({count})" for name, count in things.most_common(10)),
+        "rejected candidates": f"{decided[REJECTED]} ({decided[REJECTED] / max(decided.total(), 1):.0%} of all)",
+        "most common": ", ".join(f"{name} ({count})" for name, count in names.most_common(10)),
     }
     return "## Counts\n\n" + _table(["what", "how many"], rows.items())
 
 
 def _histograms(records: Sequence[Record]) -> str:
-    """How well things lie in their places, and how sure the verifier was of them."""
-    verdicts = [verdict for record in records for verdict in record.verdicts if verdict.detection]
-    if not verdicts:
+    """How well objects lie in their places, and how sure the verifier was of them."""
+    verdicts = [verdict for record in records for verdict in record.verdicts]
+    pairs = [(verdict.iou, verdict.detection.score) for verdict in verdicts if verdict.detection]
+    if not pairs:
         return "## Scores\n\nNo detector looked at the pictures: the annotations are the plans."
     edges = np.linspace(0, 1, BARS + 1)
-    ious, scores = (
-        np.histogram(values, edges)[0] for values in ([v.iou for v in verdicts], [v.detection.score for v in verdicts])
-    )
+    ious, scores = (np.histogram(values, edges)[0] for values in zip(*pairs, strict=True))
     rows = [
-        (f"{low:.1f} to {high:.1f}", _bar(i, ious), _bar(s, scores))
-        for low, high, i, s in zip(edges, edges[1:], ious, scores, strict=False)
+        (f"{low:.1f} to {high:.1f}", _bar(iou_count, ious), _bar(score_count, scores))
+        for low, high, iou_count, score_count in zip(edges, edges[1:], ious, scores, strict=False)
     ]
-    return "## Scores\n\nAnnotations by IoU with the planned place, and by the verifier's score.\n\n" + _table(
-        ["from, to", "IoU", "score"], rows
-    )
+    intro = "## Scores\n\nAnnotations by IoU with the planned place, and by the verifier's score."
+    return f"{intro}\n\n{_table(['from, to', 'IoU', 'score'], rows)}"
 
 
-def _made(made_with: dict, records: Sequence[Record]) -> str:
+def _settings(made_with: dict, records: Sequence[Record]) -> str:
+    """What the pictures were made with, and under which licences it stands."""
     seeds = [record.item.seed for record in records]
-    usage = together(record.item.usage for record in records)
+    usage = sum((record.item.usage for record in records), Usage())
     rows = {**made_with, "seeds of the pictures": f"{min(seeds)} to {max(seeds)}, each in the picture's PNG and JSON"}
     if usage.requests:
         cost = "price not known" if usage.usd is None else f"${usage.usd:.4f}"
@@ -124,12 +126,7 @@ def _made(made_with: dict, records: Sequence[Record]) -> str:
         for name in dict.fromkeys(models)
         if name != "none"
     ]
-    return (
-        "## Made with\n\n"
-        + _table(["setting", "value"], rows.items())
-        + "\n\n## Licences\n\n"
-        + "\n".join(map(str, licences))
-    )
+    return "\n\n".join(["## Made with", _table(["setting", "value"], rows.items()), "## Licences", "\n".join(licences)])
 
 
 def _proof(folder: Folder) -> str:
@@ -137,17 +134,18 @@ def _proof(folder: Folder) -> str:
     path = folder.path / PROOF
     if not path.exists():
         return ""
-    found = read_json(path)
-    shown = {name: json.dumps(value) if isinstance(value, dict | list) else value for name, value in found.items()}
+    figures = {
+        name: json.dumps(value) if isinstance(value, dict | list) else value for name, value in read_json(path).items()
+    }
     about = (
         "A small detector trained on this dataset, against one trained for as many steps on as many composites; both"
         " scored on others."
     )
-    return f"## What a detector learns from it\n\n{about}\n\n" + _table(["figure", "value"], shown.items())
+    return f"## What a detector learns from it\n\n{about}\n\n" + _table(["figure", "value"], figures.items())
 
 
 def _limits(made_with: dict) -> str:
-    kept = {
+    annotated = {
         "picture": "Every instance of a picture was found in its place by the verifier.",
         "instance": (
             "Annotated are the instances that the verifier found in their places; others may be on the picture without"
@@ -156,7 +154,7 @@ def _limits(made_with: dict) -> str:
         "all": "All planned instances are annotated, whether they were found or not.",
     }[made_with["accept"]]
     shapes = "Boxes are those of the plan; where no mask was planned, it is the shape that the verifier saw."
-    return f"## Limits\n\nThe pictures are painted by a model. {kept} {shapes}"
+    return f"## Limits\n\nThe pictures are painted by a model. {annotated} {shapes}"
 
 
 def _write_sheet(records: Sequence[Record], path: Path) -> None:
@@ -176,7 +174,7 @@ def _bar(count: int, counts: np.ndarray) -> str:
     return f"{'█' * round(20 * count / max(counts.max(), 1))} {count}"
 
 
-def _table(head: Sequence[str], rows) -> str:
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     lines = [
         f"| {' | '.join(head)} |",

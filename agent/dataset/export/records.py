@@ -13,14 +13,14 @@ from evaluators.report import Verdict
 from instdiff.errors import BadInput
 from instdiff.formats.coco import fitted_mask
 from instdiff.formats.native import pixels
-from instdiff.layout import Layout, Mask
+from instdiff.layout import Box, Layout, Mask
 
 SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One picture. ``layout`` holds the annotations alone, with ``verdicts`` of the same length.
+    """One picture. ``layout`` holds the annotations alone, with ``boxes`` (fractions) and ``verdicts`` of equal length.
 
     The mask of an instance is the planned one; where none was planned, the shape that the verifier saw.
     """
@@ -28,6 +28,7 @@ class Record:
     item: Item
     path: Path
     layout: Layout
+    boxes: tuple[Box, ...]
     verdicts: tuple[Verdict, ...]
 
     @property
@@ -66,21 +67,23 @@ def objects_of(record: Record) -> list[dict]:
     """
     return [
         {
-            "bbox": pixels(instance.extent.to_coco(record.size)),
+            "bbox": pixels(box.to_coco(record.size)),
             "category": instance.name,
             "caption": instance.caption,
             "iou": verdict.iou,
             "score": verdict.detection.score if verdict.detection else None,
         }
-        for instance, verdict in zip(record.layout.instances, record.verdicts, strict=True)
+        for instance, box, verdict in zip(record.layout.instances, record.boxes, record.verdicts, strict=True)
     ]
 
 
-def about(record: Record) -> dict:
-    """All that is said of a picture."""
-    item = {"key": record.key, "prompt": record.item.prompt, "caption": record.layout.caption, "seed": record.item.seed}
+def describe(record: Record) -> dict:
+    """A picture and its annotations as plain data, for one line or row."""
     return {
-        **item,
+        "key": record.key,
+        "prompt": record.item.prompt,
+        "caption": record.layout.caption,
+        "seed": record.item.seed,
         "width": record.size[0],
         "height": record.size[1],
         "score": record.item.score,
@@ -103,19 +106,23 @@ def _record(folder: Folder, item: Item) -> Record:
             str(path), "is missing, or is not the picture that was painted; python -m agent.dataset check says more"
         )
     instances = []
+    boxes = []
     verdicts = []
     for index in item.annotated:
         instance = plan.instances[index]
         verdict = item.report.verdicts[index]
         if instance.extent is None:
             continue
-        seen = verdict.detection and verdict.detection.mask
-        instances.append(instance.model_copy(update={"mask": instance.mask or _at_size(seen, plan.size)}))
+        mask = instance.mask or _seen_mask(verdict, plan.size)
+        instances.append(instance.model_copy(update={"mask": mask}))
+        boxes.append(instance.extent)
         verdicts.append(verdict)
-    return Record(item, path, plan.with_instances(instances), tuple(verdicts))
+    return Record(item, path, plan.with_instances(instances), tuple(boxes), tuple(verdicts))
 
 
-def _at_size(mask: Mask | None, size: tuple[int, int]) -> Mask | None:
-    """A detector's mask in the pixels of the picture; None if nothing is in it."""
-    fitted = mask and fitted_mask(mask, size)
-    return fitted if fitted and fitted.box else None
+def _seen_mask(verdict: Verdict, size: tuple[int, int]) -> Mask | None:
+    """The detector's mask in the pixels of the picture; None if nothing is in it."""
+    if verdict.detection is None or verdict.detection.mask is None:
+        return None
+    mask = fitted_mask(verdict.detection.mask, size)
+    return mask if mask.box else None

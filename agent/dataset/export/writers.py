@@ -8,10 +8,14 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.dataset.export.records import SPLITS, Record, about, categories, copy_picture
+from agent.dataset.export.records import SPLITS, Record, categories, copy_picture, describe
 from instdiff.errors import ServiceError
 from instdiff.formats import layouts_to_coco, whole_file
 from instdiff.formats.files import write_bytes
+from instdiff.layout import Box
+
+PICTURES_A_SHARD = 1000
+HUB_SPLITS = {"train": "train", "val": "validation"}  # as the hub calls them
 
 
 def write_coco(records: Sequence[Record], out: Path) -> None:
@@ -19,11 +23,11 @@ def write_coco(records: Sequence[Record], out: Path) -> None:
     numbers = {name: number for number, name in enumerate(categories(records), start=1)}
     (out / "annotations").mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
-        some = [record for record in records if record.split == split]
-        for record in some:
+        part = [record for record in records if record.split == split]
+        for record in part:
             copy_picture(record, out / "images" / split / record.path.name)
-        _write(out / "annotations" / f"instances_{split}.json", _instances(some, numbers))
-        _write(out / "annotations" / f"captions_{split}.json", _captions(some))
+        _write(out / "annotations" / f"instances_{split}.json", _instances(part, numbers))
+        _write(out / "annotations" / f"captions_{split}.json", _captions(part))
 
 
 def _instances(records: Sequence[Record], numbers: dict[str, int]) -> dict:
@@ -47,9 +51,13 @@ def _instances(records: Sequence[Record], numbers: dict[str, int]) -> dict:
 
 
 def _captions(records: Sequence[Record]) -> dict:
-    images = [{"id": r.item.index, "file_name": r.path.name, "width": r.size[0], "height": r.size[1]} for r in records]
+    images = [
+        {"id": record.item.index, "file_name": record.path.name, "width": record.size[0], "height": record.size[1]}
+        for record in records
+    ]
     captions = [
-        {"id": n, "image_id": r.item.index, "caption": r.layout.caption} for n, r in enumerate(records, start=1)
+        {"id": number, "image_id": record.item.index, "caption": record.layout.caption}
+        for number, record in enumerate(records, start=1)
     ]
     return {"info": {}, "licenses": [], "images": images, "annotations": captions}
 
@@ -66,7 +74,8 @@ def write_yolo(records: Sequence[Record], out: Path) -> None:
             (out / kind / split).mkdir(parents=True, exist_ok=True)
     for record in records:
         copy_picture(record, out / "images" / record.split / record.path.name)
-        lines = [_line(names.index(instance.name), instance.extent) for instance in record.layout.instances]
+        instances = zip(record.layout.instances, record.boxes, strict=True)
+        lines = [_line(names.index(instance.name), box) for instance, box in instances]
         write_bytes(out / "labels" / record.split / f"{record.key}.txt", "".join(lines).encode())
     # a relative path counts from the folder of data.yaml; names are quoted as JSON, which YAML takes as it is
     listed = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(names))
@@ -74,38 +83,36 @@ def write_yolo(records: Sequence[Record], out: Path) -> None:
     write_bytes(out / "data.yaml", f"train: images/train\nval: images/{val}\nnames:\n{listed}".encode())
 
 
-def _line(number: int, box) -> str:
+def _line(number: int, box: Box) -> str:
     return f"{number} {box.centre.x:.6f} {box.centre.y:.6f} {box.width:.6f} {box.height:.6f}\n"
-
-
-PICTURES_A_SHARD = 1000
 
 
 def write_webdataset(records: Sequence[Record], out: Path) -> None:
     """Write shards of 1000 pictures; the same dataset gives the same bytes."""
     out.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
-        some = [record for record in records if record.split == split]
-        for number, first in enumerate(range(0, len(some), PICTURES_A_SHARD)):
+        for number, shard in enumerate(_shards(records, split)):
             with whole_file(out / f"{split}-{number:06d}.tar") as temporary, tarfile.open(temporary, "w") as tar:
-                for record in some[first : first + PICTURES_A_SHARD]:
+                for record in shard:
                     _add(tar, record)
+
+
+def _shards(records: Sequence[Record], split: str) -> list[list[Record]]:
+    """The records of a split, so many at a time as go into one file."""
+    part = [record for record in records if record.split == split]
+    return [part[first : first + PICTURES_A_SHARD] for first in range(0, len(part), PICTURES_A_SHARD)]
 
 
 def _add(tar: tarfile.TarFile, record: Record) -> None:
     files = {
         "png": record.path.read_bytes(),
-        "json": json.dumps(about(record)).encode(),
+        "json": json.dumps(describe(record)).encode(),
         "txt": record.layout.caption.encode(),
     }
     for ending, content in files.items():
         member = tarfile.TarInfo(f"{record.key}.{ending}")
         member.size = len(content)
         tar.addfile(member, io.BytesIO(content))
-
-
-PICTURES_A_PARQUET_SHARD = 1000
-NAMES = {"train": "train", "val": "validation"}  # as the hub calls them
 
 
 def write_parquet(records: Sequence[Record], out: Path) -> None:
@@ -121,31 +128,28 @@ def write_parquet(records: Sequence[Record], out: Path) -> None:
     disable_progress_bars()
     features = _features(categories(records))
     (out / "data").mkdir(parents=True, exist_ok=True)
-    for split, name in NAMES.items():
-        some = [record for record in records if record.split == split]
-        shards = -(-len(some) // PICTURES_A_PARQUET_SHARD)
-        for number in range(shards):
-            part = some[number * PICTURES_A_PARQUET_SHARD : (number + 1) * PICTURES_A_PARQUET_SHARD]
-            with whole_file(out / "data" / f"{name}-{number:05d}-of-{shards:05d}.parquet") as temporary:
-                Dataset.from_list([_row(record) for record in part], features=features).to_parquet(str(temporary))
+    for split, name in HUB_SPLITS.items():
+        shards = _shards(records, split)
+        for number, shard in enumerate(shards):
+            with whole_file(out / "data" / f"{name}-{number:05d}-of-{len(shards):05d}.parquet") as temporary:
+                Dataset.from_list([_row(record) for record in shard], features=features).to_parquet(str(temporary))
 
 
 def _features(names: list[str]):
     from datasets import ClassLabel, Features, Image, List, Value
 
-    each = {"bbox": List(Value("float32"), length=4), "category": ClassLabel(names=names), "caption": Value("string")}
-    each |= {"iou": Value("float32"), "score": Value("float32")}
-    plain = {
-        "key": "string",
-        "prompt": "string",
-        "caption": "string",
-        "width": "int32",
-        "height": "int32",
-        "seed": "int64",
-        "score": "float32",
+    objects = {
+        "bbox": List(Value("float32"), length=4),
+        "category": ClassLabel(names=names),
+        "caption": Value("string"),
+        "iou": Value("float32"),
+        "score": Value("float32"),
     }
-    return Features({"image": Image(), **{name: Value(kind) for name, kind in plain.items()}, "objects": List(each)})
+    plain = {"key": "string", "prompt": "string", "caption": "string", "width": "int32", "height": "int32"}
+    plain |= {"seed": "int64", "score": "float32"}
+    columns = {name: Value(kind) for name, kind in plain.items()}
+    return Features({"image": Image(), **columns, "objects": List(objects)})
 
 
 def _row(record: Record) -> dict:
-    return {"image": {"bytes": record.path.read_bytes(), "path": record.path.name}, **about(record)}
+    return {"image": {"bytes": record.path.read_bytes(), "path": record.path.name}, **describe(record)}

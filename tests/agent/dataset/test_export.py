@@ -1,4 +1,4 @@
-"""A dataset of the real painter and verifier, written in every format and read back by the libraries that people use."""
+"""A dataset of the real painter and verifier, written in every format and read back by libraries that people use."""
 
 import json
 import tarfile
@@ -97,7 +97,7 @@ def test_coco_by_pycocotools(dataset, records):
 
 
 def test_coco_has_what_fiftyone_reads(dataset):
-    """FiftyOne's COCODetectionDataset reads these keys; what else an annotation has becomes an attribute of the label."""
+    """FiftyOne's COCODetectionDataset reads these keys; what else an annotation has becomes an attribute."""
     data = json.loads((dataset / "export/coco/annotations/instances_train.json").read_text())
     assert {"info", "licenses", "images", "annotations", "categories"} <= data.keys()
     assert all({"id", "file_name", "width", "height"} <= image.keys() for image in data["images"])

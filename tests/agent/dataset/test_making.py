@@ -9,7 +9,6 @@ from agent.dataset import on_slurm
 from agent.dataset.__main__ import main
 from agent.dataset.folder import Folder, unbroken
 from agent.dataset.making import make
-from agent.dataset.planning import Planning
 from agent.dataset.sources import Layouts, Prompts, Scenes, Template
 from agent.planners.offline import OfflinePlanner
 from agent.planners.plan import Planner
@@ -278,7 +277,8 @@ def test_a_service_is_asked_again_and_given_up(tmp_path, doubles, monkeypatch, f
     order = an_order(tmp_path)
     order.folder.open({})
     planner = Flaky(doubles.planner, fails)
-    planning = Planning(order.folder, order.recipe, order.source, planner, order.retries)
+    monkeypatch.setattr("agent.dataset.planning.load_planner", lambda name, **options: planner)
+    planning = order.planning()
     if ends:
         with pytest.raises(ServiceError, match="3 prompts in a row; the last: no answer"):
             planning.batch(0)

@@ -7,9 +7,7 @@ import pytest
 from agent.dataset.export.card import write_card
 from agent.dataset.export.records import read_records
 from agent.dataset.folder import ITEMS, Failure
-from agent.dataset.making import make
-from agent.dataset.planning import spent, together
-from agent.dataset.progress import Progress, shown
+from agent.dataset.making import Progress, make, show_progress
 from agent.dataset.sources import Prompts
 from prompts.usage import Usage
 from tests.agent.doubles import ListPlanner
@@ -37,12 +35,12 @@ def test_usage_is_told_and_kept_with_each_item(tmp_path, doubles):
     order = replace(an_order(tmp_path, Prompts(("a dog", "a cat"))), count=4, tries=1)
     doubles.forget("cat", seeds={RECIPE.seed_of(index) for index in range(4)})  # one round more for each cat
     order.folder.open({**RECIPE.fingerprint(), **order.source.about()})
-    with shown(order.folder, 4) as told:
+    with show_progress(order.folder, 4) as on_usage:
         taken = []
-        make(order, lambda usage: taken.append(usage) or told(usage))
+        make(order, lambda usage: taken.append(usage) or on_usage(usage))
     order.folder.finish(4)
     assert [item.usage.tokens for item in order.folder.read()] == [100, 300, 100, 300]
-    total = together(taken)
+    total = sum(taken, Usage())
     assert (total.requests, total.tokens) == (6, 800) and total.usd == pytest.approx(0.08)
     write_card(order.folder, read_records(order.folder), tmp_path / "export", ("yolo",))
     assert (
@@ -51,7 +49,7 @@ def test_usage_is_told_and_kept_with_each_item(tmp_path, doubles):
     )
     again = []
     make(replace(order, count=COUNT, tries=1), again.append)
-    assert together(again).requests == 8  # the first four candidates are not planned again
+    assert sum(again, Usage()).requests == 8  # the first four candidates are not planned again
 
 
 def test_the_line_says_how_far_it_is(tmp_path):
@@ -63,7 +61,7 @@ def test_the_line_says_how_far_it_is(tmp_path):
         (folder / f"00000{number}.json").write_text("{}")
     order.folder.fail(Failure(index=2, prompt="a cat", error="no paint"))
     progress.started -= 30
-    progress.add(Usage(requests=2, prompt_tokens=300, answer_tokens=100, usd=0.0125))
+    progress.usage += Usage(requests=2, prompt_tokens=300, answer_tokens=100, usd=0.0125)
     line = progress.line()
     assert line.startswith("1 of 4 kept, 33% of 3 accepted, 0.03 kept a second, 1 failed, 400 tokens, $0.0125, 1:3")
     assert line.endswith(" left") and list(order.folder.decided().values()).count(ITEMS) == progress.done == 1
@@ -78,6 +76,6 @@ def test_the_line_says_how_far_it_is(tmp_path):
     ],
 )
 def test_differences_and_sums_of_usage(before, after, expected):
-    assert spent(after, before) == expected
+    assert after - before == expected
     if after.usd is not None:
-        assert together([before, expected]) == after
+        assert before + expected == after

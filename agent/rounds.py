@@ -1,0 +1,107 @@
+"""The rounds of painting and looking, as functions without files or state: runs and datasets both use them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agent.planners.plan import Plan, Planner
+from evaluators.detectors import Detector
+from evaluators.matching import match, unchecked
+from evaluators.report import Report
+from instdiff.formats import layout_from_json, layout_to_json
+from instdiff.layout import Layout
+from instdiff.render_settings import RenderSettings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def round_seed(first: int, number: int, limit: int, images: int = 1) -> int:
+    """The seed of the first picture of a round, from 0 up to ``limit``; rounds of ``images`` pictures share none."""
+    return (first + number * images) % limit
+
+
+def next_settings(asked: RenderSettings, plan: Plan, seed: int) -> RenderSettings:
+    """How the next picture of a plan is painted: mis and alpha as the user gave them, else as the plan asks.
+
+    What is None then is left to the engine.
+    """
+    mis = plan.mis if asked.mis is None else asked.mis
+    alpha = plan.alpha if asked.alpha is None else asked.alpha
+    return RenderSettings.parse({**dict(asked), "seed": seed, "num_images": 1, "mis": mis, "alpha": alpha})
+
+
+def as_written(layout: Layout) -> Layout:
+    """The layout as it is read back from a file, so that the files say exactly what is painted."""
+    return layout_from_json(layout_to_json(layout), boxes="xywh")
+
+
+def look(detector: Detector | None, images: Sequence[Image], layout: Layout, iou_threshold: float) -> list[Report]:
+    """A report on each picture of a layout; without a detector every instance is unchecked."""
+    if detector is None:
+        return [unchecked(layout, iou_threshold)] * len(images)
+    vocabulary = sorted({instance.name for instance in layout.instances})
+    return [
+        match(layout, detections, detector.canonical, iou_threshold, detector.name)
+        for detections in detector.detect(list(images), vocabulary)
+    ]
+
+
+def best_index(scores: Sequence[tuple]) -> int:
+    """The index of the highest score, the first of equal ones."""
+    return scores.index(max(scores))
+
+
+def is_enough(report: Report, rounds_done: int, rounds: int) -> bool:
+    """True if no further round can help: all that can be checked is found, or the rounds are spent."""
+    return report.found == report.checked or rounds_done >= rounds
+
+
+def as_painted(plan: Plan, seed: int, mis: float | None, alpha: float | None) -> Plan:
+    """The plan with the seed and strengths of the picture that a report is about, so that a revision can keep them."""
+    return plan.model_copy(update={"seed": seed, "mis": mis, "alpha": alpha})
+
+
+def revise_plan(planner: Planner, prompt: str, painted: Plan, report: Report, seed: int) -> Plan:
+    """The plan of the next round, with everything in it that was planned.
+
+    Args:
+        painted: as `as_painted` gives it.
+        report: on its picture.
+        seed: of the next round.
+
+    Raises:
+        ServiceError: the planner failed.
+    """
+    return complete_plan(planner.revise(prompt, painted, report, seed), painted, seed)
+
+
+def complete_plan(revised: Plan, plan: Plan, seed: int) -> Plan:
+    """The revised plan if it still has everything in it, else the plan before it with another seed.
+
+    What failed must not be mended by leaving it out: the score counts what is planned.
+    """
+    missing = Counter(instance.name.lower() for instance in plan.layout.instances)
+    missing -= Counter(instance.name.lower() for instance in revised.layout.instances)
+    if not missing:
+        return revised
+    names = ", ".join(missing.elements())
+    note = f"The revised plan left out {names}; the plan before it is painted with another seed."
+    return plan.model_copy(update={"seed": seed, "notes": (*plan.notes, note)})
+
+
+def is_same_picture(plan: Plan, painted: Plan, asked: RenderSettings) -> bool:
+    """True if a plan with its seed would only give the picture of another plan again."""
+    return plan.layout == painted.layout and (
+        next_settings(asked, plan, plan.seed or 0) == next_settings(asked, painted, painted.seed or 0)
+    )
+
+
+def with_next_seed(revised: Plan, painted: Plan, asked: RenderSettings, seed: int) -> Plan:
+    """The revised plan with the seed of its picture: its own, else ``seed``, which is also taken where the picture
+    would only be the painted one again.
+    """
+    is_open = revised.seed is None or is_same_picture(revised, painted, asked)
+    return revised.model_copy(update={"seed": seed}) if is_open else revised
