@@ -113,7 +113,7 @@ def _unfinished(run: Run) -> None:
 
 def _ask(run: Run) -> None:
     """The plan that waits, to be changed with the mouse, and the three answers."""
-    from agent.dashboard.editor import edit_layout
+    from agent.dashboard.editor import edit_layout, forget_drawing
 
     name = run.folder.name
     st.subheader("This plan waits for you")
@@ -125,6 +125,7 @@ def _ask(run: Run) -> None:
     if buttons.button("Paint it", **look, key=f"approve-{name}") and drawn:
         _go_on(run, Answer(decision="approve", layout=drawn if drawn != layout else None))
     if buttons.button("Plan again", icon=":material/refresh:", key=f"replan-{name}"):
+        forget_drawing(f"plan-{name}")
         _go_on(run, Answer(decision="replan"))
     if buttons.button("Drop it", icon=":material/close:", key=f"reject-{name}"):
         _go_on(run, Answer(decision="reject"))
@@ -132,9 +133,6 @@ def _ask(run: Run) -> None:
 
 
 def _go_on(run: Run, answer: Answer | None = None) -> None:
-    from agent.dashboard.editor import forget_drawing
-
-    forget_drawing(f"plan-{run.folder.name}")
     job.start(run.folder, answer)
     st.rerun()
 

@@ -262,7 +262,7 @@ def test_a_drawing_stays_when_its_page_is_left_and_words_change_what_is_drawn(ta
     assert [instance.name for instance in painted(after).instances] == [*names[1:], "cat"]
     assert after.request.edited.notes[0] == "changed by hand"
     page.get_by_role("link", name="Comes from").click()
-    page.get_by_role("link", name="Edit and paint again").click()
+    page.locator(f"a[href*='edit?run={before.folder.name}']").click()
     expect(page.locator(".editor .row")).to_have_count(len(names))  # what was drawn is painted, and done with
     assert page.get_by_text("Changed:").count() == 0
 
