@@ -60,7 +60,7 @@ exit codes: 0 done, 2 bad input, 3 not verified with --strict, 4 a needed servic
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line. What is not given is absent from the namespace, so that what is given can be told."""
+    """The command line. What is not given is absent from the namespace."""
     parser = Parser(
         prog="run_agent.py",
         description=(
@@ -104,78 +104,77 @@ def main(argv: list[str] | None = None) -> int:
     folders: list[Path] = []  # of the run, as soon as there is one
 
     def work() -> int:
-        given = vars(build_parser().parse_args(argv))
-        _check_combination(given)
-        return _plan_only(given) if given.get("plan_only") else _run(given, folders)
+        flags = vars(build_parser().parse_args(argv))
+        _check_combination(flags)
+        return _plan_only(flags) if flags.get("plan_only") else _run(flags, folders)
 
     return exit_code(work, lambda: f"; go on with: {PROGRAM} --resume {folders[0]}" if folders else "")
 
 
-def _check_combination(given: Mapping[str, Any]) -> None:
+def _check_combination(flags: Mapping[str, Any]) -> None:
     """Refuse flags that would be ignored."""
-    if "edit" in given:
-        _check_edit(given)
-    sources = [name for name in ("prompt", "layout", "resume", *DECISIONS) if name in given]
+    if "edit" in flags:
+        _check_edit(flags)
+    sources = [name for name in ("prompt", "layout", "resume", *DECISIONS) if name in flags]
     if not sources:
-        raise BadInput(
-            "prompt",
-            'is missing; say what is on the picture, such as "a cozy living room", or give --layout, --edit or'
-            " --resume",
-        )
+        cure = 'say what is on the picture, such as "a cozy living room", or give --layout, --edit or --resume'
+        raise BadInput("prompt", f"is missing; {cure}")
     if len(sources) > 1:
         raise BadInput(sources[1], f"cannot be used together with {sources[0]}; give one of them")
-    alone = {"json", "strict", "trust_remote_code"}
-    goes_on = next((name for name in ("resume", *DECISIONS) if name in given), None)
-    if goes_on and not given.keys() <= alone | {goes_on}:
-        flag = sorted(given.keys() - alone - {goes_on})[0]
-        raise BadInput(flag, f"cannot be used together with --{goes_on}, which takes everything from the run's folder")
-    chat = CHAT_FLAGS & given.keys()
-    if "layout" in given and (flags := PLANNER_FLAGS & given.keys()):
-        raise BadInput(min(flags), "cannot be used together with --layout, which needs no planner")
-    if chat and given.get("planner") == "offline":
-        raise BadInput(min(chat), "is about chat models, and the offline planner asks none; drop one of them")
-    if "box_format" in given and "layout" not in given:
+    if sources[0] in ("resume", *DECISIONS):
+        ignored = sorted(flags.keys() - {"json", "strict", "trust_remote_code", sources[0]})
+        if ignored:
+            reason = f"cannot be used together with --{sources[0]}, which takes everything from the run's folder"
+            raise BadInput(ignored[0], reason)
+    elif "edit" not in flags:
+        _check_start(flags)
+    if "box_format" in flags and "layout" not in flags:
         raise BadInput("box_format", "is about the file of --layout; give one")
-    started = not {"edit"} & given.keys() and not goes_on
-    if started and "trust_remote_code" in given and not given.get("verifier", "").startswith("cogvlm"):
-        raise BadInput("trust_remote_code", "is about --verifier cogvlm:MODEL@COMMIT; drop it")
-    if flags := {"strict", "plan_only"} & given.keys() if "review" in given else set():
-        raise BadInput(
-            "review", f"cannot be used together with --{min(flags).replace('_', '-')}: nothing is painted yet"
-        )
-    if (
-        "refiner" in given
-        and "refine" not in given
-        and started
-        and not given.get("layout", "").lower().endswith(".png")
-    ):
-        raise BadInput("refiner", "is about --refine; give a strength, such as --refine 0.3")
-    if "strict" in given and given.get("verifier") == "none":
+    for flag in ("plan_only", "strict"):
+        if flag in flags and "review" in flags:
+            reason = f"cannot be used together with --{flag.replace('_', '-')}: nothing is painted yet"
+            raise BadInput("review", reason)
+    if "strict" in flags and flags.get("verifier") == "none":
         raise BadInput("strict", "nothing is verified with --verifier none; drop one of them")
 
 
-def _check_edit(given: Mapping[str, Any]) -> None:
+def _check_start(flags: Mapping[str, Any]) -> None:
+    """Refuse what makes no sense where a run is started."""
+    about_planner = PLANNER_FLAGS & flags.keys()
+    if "layout" in flags and about_planner:
+        raise BadInput(min(about_planner), "cannot be used together with --layout, which needs no planner")
+    about_chat = CHAT_FLAGS & flags.keys()
+    if about_chat and flags.get("planner") == "offline":
+        raise BadInput(min(about_chat), "is about chat models, and the offline planner asks none; drop one of them")
+    if "trust_remote_code" in flags and not flags.get("verifier", "").startswith("cogvlm"):
+        raise BadInput("trust_remote_code", "is about --verifier cogvlm:MODEL@COMMIT; drop it")
+    from_picture = flags.get("layout", "").lower().endswith(".png")
+    if "refiner" in flags and "refine" not in flags and not from_picture:
+        raise BadInput("refiner", "is about --refine; give a strength, such as --refine 0.3")
+
+
+def _check_edit(flags: Mapping[str, Any]) -> None:
     """Refuse what makes no sense with --edit."""
-    if others := {"layout", "box_format", "resume"} & given.keys():
-        raise BadInput(min(others), "cannot be used together with --edit, which takes its layout from a run")
-    if "prompt" not in given:
+    if sources := {"layout", "box_format", "resume"} & flags.keys():
+        raise BadInput(min(sources), "cannot be used together with --edit, which takes its layout from a run")
+    if "prompt" not in flags:
         raise BadInput("edit", 'needs words that say what to change, such as --edit RUN "add a cat on the sofa"')
-    if flags := PLANNER_FLAGS & given.keys():
-        raise BadInput(min(flags), "cannot be used together with --edit, which needs no planner")
-    if "review" in given:
+    if about_planner := PLANNER_FLAGS & flags.keys():
+        raise BadInput(min(about_planner), "cannot be used together with --edit, which needs no planner")
+    if "review" in flags:
         raise BadInput("review", "cannot be used together with --edit; look at the change with --plan-only")
-    if "size" in given:
+    if "size" in flags:
         raise BadInput("size", "cannot be used together with --edit: noise of another size is another picture")
 
 
-def _run(given: Mapping[str, Any], folders: list[Path]) -> int:
+def _run(flags: Mapping[str, Any], folders: list[Path]) -> int:
     """Run or resume. ``folders`` gets the run's folder as soon as there is one."""
     from rich.console import Console
 
     from agent.console import Display
     from agent.events import Started
 
-    as_json = given.get("json", False)
+    as_json = flags.get("json", False)
     with Display(Console(stderr=as_json)) as display:
 
         def on_event(event: Event) -> None:
@@ -183,87 +182,87 @@ def _run(given: Mapping[str, Any], folders: list[Path]) -> int:
                 folders.append(event.folder)
             display(event)
 
-        run = _start(given, on_event)
+        run = _start(flags, on_event)
     if as_json:
         print(json.dumps(run.summary()))
-    return NOT_VERIFIED if given.get("strict") and not run.verified else DONE
+    return NOT_VERIFIED if flags.get("strict") and not run.verified else DONE
 
 
-def _start(given: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
-    """Hand what was given to the agent, and return the finished run."""
+def _start(flags: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
+    """Hand what was asked for to the agent, and return the finished run."""
     from agent.runs import Answer
 
-    if "resume" in given:
-        return _agent(given, on_event=on_event).resume(given["resume"])
+    if "resume" in flags:
+        return _agent(flags, on_event=on_event).resume(flags["resume"])
     for decision in DECISIONS:
-        if decision in given:
-            return _agent(given, on_event=on_event).resume(given[decision], Answer.parse({"decision": decision}))
-    if "edit" in given:
-        return _edit(given, on_event)
-    layout, stored = _read_layout(given)
-    agent = _agent(given, build_request(given, stored), on_event)
+        if decision in flags:
+            return _agent(flags, on_event=on_event).resume(flags[decision], Answer.parse({"decision": decision}))
+    if "edit" in flags:
+        return _edit(flags, on_event)
+    layout, stored = _read_layout(flags)
+    agent = _agent(flags, build_request(flags, stored), on_event)
     if agent.verifier_note:
         print(f"note: {agent.verifier_note}", file=sys.stderr)
-    run = agent.run(given.get("prompt"), layout)
+    run = agent.run(flags.get("prompt"), layout)
     if stored and stored.get("model_hash") != run.model_hash:
-        note = f"note: {given['layout']} was painted by another version of the model; the new picture differs"
+        note = f"note: {flags['layout']} was painted by another version of the model; the new picture differs"
         print(note, file=sys.stderr)
     return run
 
 
-def _edit(given: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
+def _edit(flags: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
     """Paint what the words make of an earlier run; flags that are given replace what that run had."""
     from agent.edit import source
 
-    start = source(given["edit"], given.get("out", "outputs"))
-    changes = given_values(Request, given)
+    start = source(flags["edit"], flags.get("out", "outputs"))
+    changes = given_values(Request, flags)
     if "verifier" in changes:  # the other verifier had these
         changes = {"verifier_url": None, "verifier_dialect": None, **changes}
     asked = {"settings": _settings(changes.get("settings", {}), dict(start.settings))}
     changes["settings"] = parse_values(Request, asked).settings
-    return _agent(given, on_event=on_event).edit(start, given["prompt"], **changes)
+    return _agent(flags, on_event=on_event).edit(start, flags["prompt"], **changes)
 
 
-def _plan_only(given: Mapping[str, Any]) -> int:
+def _plan_only(flags: Mapping[str, Any]) -> int:
     from instdiff.formats import layout_to_json
 
-    if "edit" in given:
+    if "edit" in flags:
         from agent.edit import edited, source
 
-        plan = edited(source(given["edit"], given.get("out", "outputs")).plan, given["prompt"])
+        plan = edited(source(flags["edit"], flags.get("out", "outputs")).plan, flags["prompt"])
     else:
-        layout, stored = _read_layout(given)
-        plan = _agent(given, build_request(given, stored)).plan(given.get("prompt"), layout)
+        layout, stored = _read_layout(flags)
+        plan = _agent(flags, build_request(flags, stored)).plan(flags.get("prompt"), layout)
     print(json.dumps(layout_to_json(plan.layout), indent=2, ensure_ascii=False))
     for note in (f"planner: {plan.planner}", *plan.notes):
         print(printable(note), file=sys.stderr)
     return DONE
 
 
-def _read_layout(given: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any]]:
+def _read_layout(flags: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any]]:
     """The layout that was given, or None, and the settings of the picture that it came with, if it did."""
-    if "layout" not in given:
+    if "layout" not in flags:
         return None, {}
     from instdiff.formats import load_layout, read_png
 
-    path = Path(given["layout"])
+    path = Path(flags["layout"])
     if path.suffix.lower() == ".png":
         return read_png(path)
-    return load_layout(path, given.get("box_format", "auto")), {}
+    return load_layout(path, flags.get("box_format", "auto")), {}
 
 
 def _agent(
-    given: Mapping[str, Any], request: Request | None = None, on_event: Callable[[Event], None] | None = None
+    flags: Mapping[str, Any], request: Request | None = None, on_event: Callable[[Event], None] | None = None
 ) -> Agent:
     from agent.loop import Agent
 
-    trust = given.get("trust_remote_code", False)
-    return Agent(request, out=given.get("out", "outputs"), on_event=on_event, trust_remote_code=trust)
+    trust = flags.get("trust_remote_code", False)
+    return Agent(request, out=flags.get("out", "outputs"), on_event=on_event, trust_remote_code=trust)
 
 
-def build_request(given: Mapping[str, Any], stored: Mapping[str, Any]) -> Request:
+def build_request(flags: Mapping[str, Any], stored: Mapping[str, Any]) -> Request:
     """What is asked for; the stored settings of a picture fill in what was not given."""
-    values = given_values(Request, given)
+    values = given_values(Request, flags)
     if stored:
         values = {"engine": str(stored.get("engine", "draft")), "rounds": 1, **values}
     values["settings"] = _settings(values.get("settings", {}), stored)

@@ -13,7 +13,7 @@ from agent.request import Request, parse_size
 from instdiff.cli import DONE, Parser, add_options, exit_code
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json
-from instdiff.formats.fields import text
+from instdiff.formats.fields import mapping, text
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 
 MAX_FAILURES = 3  # so many failures of a service in a row end the work: it can be gone on with later
@@ -30,7 +30,7 @@ def read_prompts(path: Path) -> list[str]:
     prompts = []
     for number, line in enumerate(lines, 1):
         if line.startswith("{"):
-            data = parse_json(line, f"{path} line {number}")
+            data = mapping(parse_json(line, f"{path} line {number}"), f"{path} line {number}")
             if not isinstance(data.get("prompt"), str):
                 raise BadInput(f"{path} line {number}", 'has no "prompt"')
             prompts.append(text(data, "prompt", f"{path} line {number}"))
@@ -49,22 +49,21 @@ def keep_done(path: Path, seed: int, size: tuple[int, int]) -> set[str]:
     """
     if not path.exists():
         return set()
-    kept = []
+    finished = []
     done = set()
     lines = read_bytes(path).decode("utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines[:-1], 1):  # what follows the last line end is torn, or nothing
         data = parse_json(line, f"{path} line {number}")
         if not isinstance(data, dict) or "prompt" not in data or "seed" not in data:
             raise BadInput("out", f"{path} line {number} is no plan of this command; give another file")
-        there = (data["seed"], data.get("size"))
-        if there != (seed, list(size)):
-            raise BadInput(
-                "out", f"{path} holds plans with seed and size {there}, not {(seed, list(size))}; give another file"
-            )
+        before = (data["seed"], data.get("size"))
+        now = (seed, list(size))
+        if before != now:
+            raise BadInput("out", f"{path} holds plans with seed and size {before}, not {now}; give another file")
         if not data.get("again"):
-            kept.append(line + "\n")
+            finished.append(line + "\n")
             done.add(data["prompt"])
-    write_bytes(path, "".join(kept).encode())
+    write_bytes(path, "".join(finished).encode())
     return done
 
 

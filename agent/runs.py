@@ -108,8 +108,8 @@ class Run(Value):
     def with_rounds(self, rounds: list[Round], **changes) -> Run:
         """The same run after these rounds; the best is the one with the highest score, the earlier one if equal."""
         best = max(range(len(rounds)), key=lambda index: (rounds[index].score, -index)) if rounds else None
-        found = {"rounds": tuple(rounds), "best_round": best, "verified": best is not None and rounds[best].verified}
-        return self.model_copy(update={**found, **changes})
+        verified = best is not None and rounds[best].verified
+        return self.model_copy(update={"rounds": tuple(rounds), "best_round": best, "verified": verified, **changes})
 
     def save(self) -> None:
         """Write ``run.json``."""

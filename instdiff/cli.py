@@ -130,11 +130,11 @@ def add_options(
     return groups
 
 
-def given_values(model: type[Value], given: Mapping[str, Any], only: Collection[str] | None = None) -> dict[str, Any]:
+def given_values(model: type[Value], flags: Mapping[str, Any], only: Collection[str] | None = None) -> dict[str, Any]:
     """What was given on a command line as fields of a model; those of a model in it in a dictionary of their own."""
     values: dict[str, Any] = {}
     for option in options(model, only):
-        value = given.get(option.key)
+        value = flags.get(option.key)
         if value is not None and value is not False:
             inner = reduce(lambda outer, name: outer.setdefault(name, {}), option.path[:-1], values)
             inner[option.path[-1]] = False if option.name.startswith("no-") else value

@@ -86,16 +86,18 @@ PRESETS = {
 }
 
 
-def resolved(settings: RenderSettings, defaults: RenderSettings) -> RenderSettings:
+def resolve_settings(settings: RenderSettings, defaults: RenderSettings) -> RenderSettings:
     """The settings with nothing None: what is not given is the preset's choice, else the engine's own."""
     preset = PRESETS[settings.preset]
-    own_steps = defaults.num_inference_steps or ModelDefaults().num_inference_steps
-    steps = max(1, round(preset.steps * own_steps))
-    chosen = {name: getattr(preset, name) for name in ("scheduler", "guidance_every", "inner_every")} | {
-        "num_inference_steps": steps
+    chosen: dict[str, object] = {
+        "scheduler": preset.scheduler,
+        "guidance_every": preset.guidance_every,
+        "inner_every": preset.inner_every,
     }
-    given = {name: value for name, value in settings if value is not None}
-    return RenderSettings.parse({**dict(defaults), **chosen, **given})
+    if defaults.num_inference_steps:
+        chosen["num_inference_steps"] = max(1, round(preset.steps * defaults.num_inference_steps))
+    asked = {name: value for name, value in settings if value is not None}
+    return RenderSettings.parse({**dict(defaults), **chosen, **asked})
 
 
 def scheduler_for(name: str, own):

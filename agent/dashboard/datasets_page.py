@@ -57,16 +57,16 @@ def decisions(folder: Path) -> dict[str, str]:
         BadInput: the file holds something else.
     """
     path = folder / REVIEW
-    kept = parse_json(read_bytes(path), str(path)) if path.exists() else {}
-    if not isinstance(kept, dict) or not set(map(str, kept.values())) <= set(DECISIONS):
+    by_key = parse_json(read_bytes(path), str(path)) if path.exists() else {}
+    if not isinstance(by_key, dict) or not set(map(str, by_key.values())) <= set(DECISIONS):
         raise BadInput(REVIEW, f"{path} holds something else than decisions")
-    return kept
+    return by_key
 
 
 def decide(folder: Path, key: str, decision: str | None) -> None:
     """Keep a decision, or take it back."""
-    kept = {**decisions(folder), key: decision}
-    write_json(folder / REVIEW, {name: kept[name] for name in sorted(kept) if kept[name]})
+    by_key = {**decisions(folder), key: decision}
+    write_json(folder / REVIEW, {name: by_key[name] for name in sorted(by_key) if by_key[name]})
 
 
 def _layouts(folder: Path, manifest: Manifest) -> dict[str, Layout]:
@@ -105,9 +105,9 @@ def _figures(manifest: Manifest, layouts: dict[str, Layout], decided: dict[str, 
             [{"figure": field.description or key, "value": f"{getattr(measured, key):.3g}"} for key, field in fields]
         )
         table.dataframe([{"painted with": key, "value": str(value)} for key, value in manifest.painted_with.items()])
-        things = Counter(instance.name for layout in layouts.values() for instance in layout.instances).most_common(25)
+        names = Counter(instance.name for layout in layouts.values() for instance in layout.instances)
         plot.bar_chart(
-            [{"category": name, "boxes": count} for name, count in things],
+            [{"category": name, "boxes": count} for name, count in names.most_common(25)],
             x="category",
             y="boxes",
             horizontal=True,
@@ -122,13 +122,13 @@ def _items(folder: Path, manifest: Manifest, layouts: dict[str, Layout]) -> None
     word = bar.text_input("With", placeholder="a category", width=240)
     boxes = bar.toggle("Boxes", value=True)
     decided = decisions(folder)
-    found = [
+    matching = [
         picture for picture in manifest.pictures if _asked_for(picture, layouts[picture.key], decided, which, word)
     ]
-    pages = max(-(-len(found) // PER_PAGE), 1)
+    pages = max(-(-len(matching) // PER_PAGE), 1)
     number = bar.number_input(f"Page, of {pages}", 1, pages, 1, width=160) if pages > 1 else 1
-    st.text(f"{len(found)} of {len(manifest.pictures)} pictures")
-    shown = found[(number - 1) * PER_PAGE : number * PER_PAGE]
+    st.text(f"{len(matching)} of {len(manifest.pictures)} pictures")
+    shown = matching[(number - 1) * PER_PAGE : number * PER_PAGE]
     for first in range(0, len(shown), PER_ROW):
         for picture, column in zip(shown[first : first + PER_ROW], st.columns(PER_ROW), strict=False):
             with column:

@@ -34,7 +34,7 @@ def show() -> None:
         pressed = bar.form_submit_button("Change and paint", icon=":material/brush:")
     refused = st.container()
     st.text(f"Or with the mouse; at most {MAX_INSTANCES} things. Noise and settings stay as they were.")
-    drawn = edit_layout(inside(start.run.folder, start.run.best.image), start.plan.layout, key=f"edit-{name}")
+    drawn = edit_layout(inside(start.run.folder, start.run.image.name), start.plan.layout, key=f"edit-{name}")
     if not drawn:
         return
     plan = start.plan if drawn == start.plan.layout else Plan(layout=drawn, planner="none", notes=(BY_HAND,))
@@ -50,19 +50,17 @@ def show() -> None:
 
 def _choose() -> str | None:
     """The run that the address names, else the newest; another choice changes the address."""
-    names = {run.name: run for run in summaries()[:LISTED] if run.score is not None}
+    titles = {
+        run.name: f"{shortened(run.prompt, 60)} ({run.name})" for run in summaries()[:LISTED] if run.score is not None
+    }
     asked = st.query_params.get("run")
-    if asked and asked not in names:
+    if asked and asked not in titles:
         run_folder(asked)
-        names = {asked: None, **names}
-    if not names:
+        titles = {asked: asked, **titles}
+    if not titles:
         return None
-    options = list(names)
-
-    def title(name):
-        return f"{shortened(names[name].prompt, 60)} ({name})" if names[name] else name
-
-    name = st.selectbox("Run", options, index=options.index(asked) if asked else 0, format_func=title)
+    names = list(titles)
+    name = st.selectbox("Run", names, index=names.index(asked) if asked else 0, format_func=titles.get)
     st.query_params["run"] = name
     return name
 

@@ -9,14 +9,13 @@ import streamlit as st
 
 from agent.dashboard.navigation import plain
 from agent.dashboard.run_index import folders_with
-from evaluators.reporting import JSON_FILE
+from evaluators.reporting import JSON_FILE, Table
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.settings import outputs_folder
 
 UNDER = "evaluations"
-TABLES = ("table", "statistics_table")
-NO_FIGURES = (*TABLES, "painted_with")
+NO_FIGURES = ("table", "painted_with")
 PLOTTED = 40  # figures at most in one plot
 
 
@@ -50,39 +49,39 @@ def _result(path: Path, changed_ns: int) -> dict:
 
 
 def _tables(result: dict) -> None:
-    """The tables as the command printed them, and what it said about them."""
-    for table in (result[key] for key in TABLES if isinstance(result.get(key), dict)):
-        st.text(str(table.get("title", "")))
-        columns = [str(column) for column in table.get("columns", ())]
-        st.dataframe(
-            [dict(zip(columns, map(str, row), strict=False)) for row in table.get("rows", ())], hide_index=True
-        )
-    for note in result.get("notes", ()):
+    """The tables as the command printed them, and its notes."""
+    for table in filter(None, map(Table.from_json, result.values())):
+        st.text(table.title)
+        st.dataframe([dict(zip(table.columns, row, strict=True)) for row in table.rows], hide_index=True)
+    notes = result.get("notes")
+    for note in notes if isinstance(notes, list) else ():
         st.text(str(note))
 
 
 def _plot(results: dict[str, dict]) -> None:
     """The figures that all results have: those that are not counts as bars beside each other, and all in a table."""
-    found = {name: figures(result) for name, result in results.items()}
-    shared = [key for key in next(iter(found.values())) if all(key in values for values in found.values())]
+    by_result = {name: figures(result) for name, result in results.items()}
+    shared = [key for key in next(iter(by_result.values())) if all(key in values for values in by_result.values())]
     if not shared:
-        st.text("These results have no figure in common." if len(found) > 1 else "This result has no figures to plot.")
+        several = len(by_result) > 1
+        st.text("These results have no figure in common." if several else "This result has no figures to plot.")
         return
     st.subheader("Figures beside each other")
     word = st.text_input(
         "Figures", placeholder="words of their names, such as ap50", help=f"The first {PLOTTED} are shown."
     )
     chosen = [key for key in shared if all(part in key.lower() for part in word.lower().split())][:PLOTTED]
-    measured = [key for key in chosen if all(isinstance(values[key], float) for values in found.values())]
-    if measured:
-        st.altair_chart(
-            _bars([{"figure": key, "result": name, "value": found[name][key]} for key in measured for name in found])
-        )
+    bars = [
+        {"figure": key, "result": name, "value": values[key]}
+        for key in chosen
+        if all(isinstance(values[key], float) for values in by_result.values())
+        for name, values in by_result.items()
+    ]
+    if bars:
+        st.altair_chart(_bars(bars))
     if chosen:
-        st.dataframe(
-            [{"figure": key, **{name: values[key] for name, values in found.items()}} for key in chosen],
-            hide_index=True,
-        )
+        rows = [{"figure": key, **{name: values[key] for name, values in by_result.items()}} for key in chosen]
+        st.dataframe(rows, hide_index=True)
 
 
 def _bars(rows: list[dict]):
@@ -103,10 +102,11 @@ def _bars(rows: list[dict]):
 
 def figures(result: dict, prefix: str = "") -> dict[str, int | float]:
     """All numbers of a result by their path, such as ``box.ap50``; lists, tables and settings are passed over."""
-    found: dict[str, int | float] = {}
+    numbers: dict[str, int | float] = {}
     for key, value in result.items():
         if isinstance(value, dict):
-            found |= figures(value, f"{prefix}{key}.") if key not in NO_FIGURES else {}
+            if key not in NO_FIGURES and not Table.from_json(value):
+                numbers |= figures(value, f"{prefix}{key}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            found[f"{prefix}{key}"] = value
-    return found
+            numbers[f"{prefix}{key}"] = value
+    return numbers

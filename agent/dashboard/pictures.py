@@ -47,18 +47,20 @@ JS = """export default function ({ parentElement, data }) {
 
 
 def boxed(
-    picture: Path | None, layout: Layout, report: Report | None = None, planned: bool = True, found: bool = True
+    picture: Path | None, layout: Layout, report: Report | None = None, planned: bool = True, detected: bool = True
 ) -> bytes:
     """A picture as PNG with its plan and what was found on it; without a picture the plan alone."""
     changed = picture.stat().st_mtime_ns if picture else 0
-    return _boxed(picture, changed, layout, report or unchecked(layout), planned, found)
+    return _boxed(picture, changed, layout, report or unchecked(layout), planned, detected)
 
 
 @lru_cache(maxsize=64)
-def _boxed(picture: Path | None, changed_ns: int, layout: Layout, report: Report, planned: bool, found: bool) -> bytes:
+def _boxed(
+    picture: Path | None, changed_ns: int, layout: Layout, report: Report, planned: bool, detected: bool
+) -> bytes:
     image = Image.open(picture) if picture else Image.new("RGB", layout.size, EMPTY)
     buffer = io.BytesIO()
-    draw_report(image, layout, report, planned, found).save(buffer, format="PNG")
+    draw_report(image, layout, report, planned, detected).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

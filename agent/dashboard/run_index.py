@@ -125,8 +125,8 @@ def inside(folder: Path, name: str) -> Path:
 def folders_with(file: str, *under: str) -> list[Path]:
     """The folders up to three levels below the outputs folder that hold such a file, the newest first."""
     root = outputs_folder().joinpath(*under)
-    found = [path for depth in ("*/", "*/*/", "*/*/*/") for path in root.glob(f"{depth}{file}")]
-    inside = [path for path in found if path.resolve().is_relative_to(root.resolve())]
+    paths = [path for depth in ("*/", "*/*/", "*/*/*/") for path in root.glob(f"{depth}{file}")]
+    inside = [path for path in paths if path.resolve().is_relative_to(root.resolve())]
     return [path.parent for path in sorted(inside, key=lambda path: -path.stat().st_mtime)]
 
 
@@ -134,8 +134,8 @@ def summaries() -> list[Summary]:
     """All runs that can be read, the newest first."""
     root = outputs_folder()
     paths = (path for path in root.glob("*/run.json") if NAME.fullmatch(path.parent.name)) if root.is_dir() else ()
-    found = (_summary(path, path.stat().st_mtime_ns) for path in paths)
-    return sorted((run for run in found if run), key=lambda run: (run.started, run.name), reverse=True)
+    read = (_summary(path, path.stat().st_mtime_ns) for path in paths)
+    return sorted((run for run in read if run), key=lambda run: (run.started, run.name), reverse=True)
 
 
 @lru_cache(maxsize=10_000)

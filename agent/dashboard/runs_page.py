@@ -25,13 +25,13 @@ def show() -> None:
         navigation.link("make", "Make a picture")
         return
     wanted = _filter(runs)
-    found = [run for run in runs if wanted.passes(run)]
-    pages = max(-(-len(found) // PER_PAGE), 1)
+    matching = [run for run in runs if wanted.passes(run)]
+    pages = max(-(-len(matching) // PER_PAGE), 1)
     bar = st.container(horizontal=True, vertical_alignment="bottom")
-    bar.text(f"{len(found)} of {len(runs)} runs")
+    bar.text(f"{len(matching)} of {len(runs)} runs")
     number = bar.number_input(f"Page, of {pages}", 1, pages, 1, width=160) if pages > 1 else 1
     bar.download_button("Ratings as CSV", lambda: _all_ratings(runs), "ratings.csv", "text/csv", on_click="ignore")
-    shown = found[(number - 1) * PER_PAGE : number * PER_PAGE]
+    shown = matching[(number - 1) * PER_PAGE : number * PER_PAGE]
     for first in range(0, len(shown), PER_ROW):
         for run, column in zip(shown[first : first + PER_ROW], st.columns(PER_ROW), strict=False):
             with column:
@@ -60,9 +60,9 @@ def _card(run: Summary) -> None:
     else:
         st.text("no picture yet")
     navigation.link("run", plain(shortened(("Edit: " if run.edited else "") + run.prompt, 22)), run=run.name)
-    found = f", {run.score:.0%} found" if run.score is not None else ""
+    share = f", {run.score:.0%} found" if run.score is not None else ""
     st.caption(
-        plain(f"{datetime.strptime(run.started, '%Y%m%d-%H%M%S'):%d %b %H:%M} {run.state}{found}, {run.planner}")
+        plain(f"{datetime.strptime(run.started, '%Y%m%d-%H%M%S'):%d %b %H:%M} {run.state}{share}, {run.planner}")
     )
 
 

@@ -14,7 +14,7 @@ from evaluators.detectors import check_detector
 from instdiff.cli import Flag, Only
 from instdiff.engine import engine_info, hash_weights
 from instdiff.errors import BadInput
-from instdiff.render_settings import PAINTING, RenderSettings, resolved
+from instdiff.render_settings import PAINTING, RenderSettings, resolve_settings
 from instdiff.values import Fraction
 
 KEPT = "what is kept"  # heading of the flags in helps
@@ -73,7 +73,7 @@ class Recipe(Options):
     @property
     def resolved_settings(self) -> RenderSettings:
         """How to paint, with nothing None; a plan can ask for another mis and alpha where none is given."""
-        return resolved(self.settings, engine_info(self.engine).defaults)
+        return resolve_settings(self.settings, engine_info(self.engine).defaults)
 
     def fingerprint(self) -> dict[str, str | int | float]:
         """Everything that changes the results, by name: this recipe, the weights, and the version of the library that

@@ -9,7 +9,7 @@ from golden_figures import plms
 
 from instdiff.model.sampler import Condition, sample
 from instdiff.model.unet import InstanceUNet
-from instdiff.render_settings import PRESETS, RenderSettings, resolved, scheduler_for
+from instdiff.render_settings import PRESETS, RenderSettings, resolve_settings, scheduler_for
 
 PUBLISHED = RenderSettings(num_inference_steps=50, guidance_scale=7.5, alpha=0.8, mis=0.36)
 
@@ -30,10 +30,10 @@ def test_every_name_has_a_preset():
     ],
 )
 def test_what_is_given_wins_over_the_preset_and_that_over_the_engine(given, expected):
-    found = resolved(RenderSettings(**given), PUBLISHED)
+    found = resolve_settings(RenderSettings(**given), PUBLISHED)
     assert (found.preset, found.num_inference_steps, found.scheduler, found.guidance_every, found.mis) == expected
     assert all(value is not None for _, value in found)
-    assert resolved(found, PUBLISHED) == found  # so that a picture's own settings give the picture again
+    assert resolve_settings(found, PUBLISHED) == found  # so that a picture's own settings give the picture again
 
 
 def test_the_fast_scheduler_has_the_noise_levels_of_the_own_one_and_even_steps():
