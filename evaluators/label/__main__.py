@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from instdiff.cli import Parser, exit_code
+from instdiff.cli import DONE, Parser, exit_code
 from instdiff.errors import BadInput
 
 HELP = """\
@@ -86,10 +86,10 @@ def run(args: argparse.Namespace) -> int:
             f"{args.out}: {len(left)} of {len(names)} pictures have no labels yet; run the other parts, in the end all"
             " without --part"
         )
-        return 0
+        return DONE
     counts = labelling.write_coco(args.out, names)
     print(f"{args.out / labelling.COCO}: {', '.join(f'{count} {what}' for what, count in counts.items())}")
-    return 0
+    return DONE
 
 
 def _part(text: str) -> tuple[int, int]:

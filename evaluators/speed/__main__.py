@@ -9,11 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from instdiff.cli import Parser
-from instdiff.errors import BadInput, InstDiffError
+from instdiff.cli import DONE, Parser, exit_code
+from instdiff.errors import BadInput
 
-BAD_INPUT = 2
-INTERRUPTED = 130
 EXAMPLES = """\
 sizes, none of which is downloaded:
   small  the published architecture at a tenth of the width, latents 32 x 32, weights made from numbers
@@ -116,24 +114,23 @@ def _from(least: float, most: float):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    try:
-        options = read_options(arguments)
-        presets = read_presets(options.presets) if options.presets else ""  # before the time is spent
-        rows = []
-        for row in measured(options):
-            rows.append(row)
-            if options.json:
-                print(json.dumps(row), flush=True)
-            else:
-                print(line(row) if len(rows) > 1 else "\n".join([HEAD, RULE, line(row)]), flush=True)
-        if options.write:
-            options.write.write_text(page(rows, presets))
-    except InstDiffError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
+    """Measure; returns the exit code."""
+    return exit_code(lambda: run(read_options(arguments)))
+
+
+def run(options: argparse.Namespace) -> int:
+    """The command; rows are printed as they are measured."""
+    presets = read_presets(options.presets) if options.presets else ""  # before the time is spent
+    rows = []
+    for row in measured(options):
+        rows.append(row)
+        if options.json:
+            print(json.dumps(row), flush=True)
+        else:
+            print(line(row) if len(rows) > 1 else "\n".join([HEAD, RULE, line(row)]), flush=True)
+    if options.write:
+        options.write.write_text(page(rows, presets))
+    return DONE
 
 
 def measured(options: argparse.Namespace) -> Iterator[dict]:

@@ -6,11 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from instdiff.cli import Parser
-from instdiff.errors import BadInput, InstDiffError
-
-BAD_INPUT = 2
-INTERRUPTED = 130
+from instdiff.cli import DONE, Parser, exit_code
+from instdiff.errors import BadInput
 
 EXAMPLES = """\
 CHECKPOINT is one of
@@ -77,16 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Convert; the exit code is returned."""
-    try:
-        return run(build_parser().parse_args(argv))
-    except InstDiffError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except OSError as error:  # a full disk, a folder that may not be written
-        print(f"error: {error.filename or 'out'}: {error.strerror or error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("stopped; nothing is left behind", file=sys.stderr)
-        return INTERRUPTED
-    return BAD_INPUT
+    return exit_code(lambda: run(build_parser().parse_args(argv)), lambda: "; nothing is left behind")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
             write_folder(model, args.out, args.force, on_bytes)
     how = "" if args.to_reference else f'; paint with: python run_agent.py "two dogs" --engine {args.out}'
     print(f"{args.out}: {model.nbytes / 1e6:.1f} MB of weights{how}")
-    return 0
+    return DONE
 
 
 def show(model, console) -> None:
