@@ -18,11 +18,11 @@ from evaluators.manifest import FILE as MANIFEST
 from evaluators.matching import match
 from evaluators.report import Detection, Report
 from evaluators.reporting import add_output_arguments, percent, progress_bar, write_results
-from evaluators.vocabulary import open_name
 from instdiff.errors import BadInput
 from instdiff.formats import layout_from_json
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import Box, Layout
+from instdiff.world.nouns import open_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image

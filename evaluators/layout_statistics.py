@@ -13,7 +13,7 @@ from pydantic import Field
 from instdiff.errors import BadInput
 from instdiff.layout import Layout
 from instdiff.values import Value
-from instdiff.world.knowledge import Thing, nouns
+from instdiff.world import knowledge, nouns
 
 SIZE_RATIO = 3.0
 STRONG_IOU = 0.5
@@ -88,12 +88,11 @@ def statistics(layouts: list[Layout], raw_boxes: list[list[PixelBox]] | None = N
 
 
 def _size_m(name: str) -> float | None:
-    """The real size of what a category names, or None for what is unknown, too far away or flat."""
-    noun = nouns().get(name.lower().replace("_", " "))
-    if noun is None or not isinstance(noun.meaning, Thing) or noun.meaning.apparent or noun.meaning.depth_m:
+    """The real size of what a name means, or None for what is unknown, too far away or flat."""
+    noun = nouns.resolve(name)
+    if noun is None or noun.thing is None or noun.thing.apparent or noun.thing.depth_m:
         return None
-    thing = noun.meaning
-    width, height = thing.kinds.get(noun.singular, (thing.width_m, thing.height_m))
+    width, height = knowledge.size_of(noun.thing.name, noun.singular)
     return (width * height) ** 0.5
 
 

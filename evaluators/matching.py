@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.layout import Box, Instance, Layout, Mask, Point
-from instdiff.world.colours import asked_colour
+from instdiff.world.nouns import asked_colour
 
 EXTRA_SCORE = 0.5  # what is seen with less certainty is not called an extra object
 

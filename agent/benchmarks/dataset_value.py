@@ -34,8 +34,7 @@ from instdiff.training.draft.held_out import (
     Truth,
     choose_threshold,
 )
-from instdiff.world import knowledge
-from instdiff.world.colours import asked_colour
+from instdiff.world import nouns
 
 if TYPE_CHECKING:
     from instdiff.training.draft.sprites import Sprite
@@ -163,9 +162,7 @@ def _batch(examples: Examples, size: int, rng: np.random.Generator) -> tuple[tor
 
 def _category(instance: Instance) -> str | None:
     """The catalogue's name for an instance, None if it has none."""
-    noun = knowledge.nouns().get(instance.name.lower())
-    name = noun.meaning.name if noun and isinstance(noun.meaning, knowledge.Thing) else instance.name
-    return name if name in NAMES else None
+    return nouns.class_of(instance.name, NAMES)
 
 
 def _truth(instances: Sequence[Instance]) -> Truth:
@@ -177,7 +174,7 @@ def _truth(instances: Sequence[Instance]) -> Truth:
         else:
             x0, y0, x1, y1 = (round(value) for value in instance.extent.to_corners((SIZE, SIZE)))
             mask[y0:y1, x0:x1] = 1
-    colours = [asked_colour(instance.caption, instance.category) for instance in instances]
+    colours = [nouns.asked_colour(instance.caption, instance.category) for instance in instances]
     return Truth(
         torch.tensor([instance.extent.xyxy for instance in instances]).reshape(-1, 4),
         torch.tensor([NAMES.index(_category(instance)) for instance in instances]),

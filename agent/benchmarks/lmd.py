@@ -25,6 +25,7 @@ from evaluators.report import Detection
 from evaluators.reporting import percent, progress_bar, write_results
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout
+from instdiff.world import nouns
 from instdiff.world.scene import Predicate
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parent / "data" / "lmd400.json"
 SIZE = (512, 512)  # of the recorded layouts, in pixels
 TASKS = ("negation", "numeracy", "attribution", "spatial")
-NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 FORMS = {
     "negation": re.compile(r"without (\w+)$"),
-    "numeracy": re.compile(rf"with ({'|'.join(NUMBERS)}) (\w+)$"),
+    "numeracy": re.compile(r"with (one|two|three|four|five) (\w+)$"),
     "attribution": re.compile(r"with an? (\w+) (\w+) and an? (\w+) (\w+)$"),
     "spatial": re.compile(r"with an? (\w+) on the (\w+) and an? (\w+) on the (\w+)$"),
 }
@@ -69,7 +69,7 @@ def _checks(task: str, prompt: str) -> tuple[Check, ...]:
         case "negation":
             return (Check("absent", words),)
         case "numeracy":
-            return (Check("count", words[1:], n=NUMBERS[words[0]]),)
+            return (Check("count", words[1:], n=nouns.NUMBERS[words[0]]),)
         case "attribution":
             return tuple(Check("attr", (noun,), attribute=colour) for colour, noun in (words[:2], words[2:]))
     return (Check("rel", (words[0], words[2]), relation=SIDES[words[1]]),)

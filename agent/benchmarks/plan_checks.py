@@ -8,14 +8,10 @@ from dataclasses import dataclass
 
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Instance, Layout
-from instdiff.world import knowledge
+from instdiff.world import nouns
+from instdiff.world.placement import HANGING
 from instdiff.world.relations import slack
 from instdiff.world.scene import Predicate
-
-# After these words a caption speaks of something else: "a table with a lamp".
-OTHERS = re.compile(r"\b(with|on|in|at|under|behind|beside|next|near|above|below|wearing|holding|from|made)\b|[,;(]")
-IRREGULAR = {"men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose", "feet": "foot", "teeth": "tooth",
-             "knives": "knife", "leaves": "leaf", "wolves": "wolf", "shelves": "shelf", "loaves": "loaf"}  # fmt: skip
 
 # What these are called after they are not.
 NO_KINDS = {
@@ -42,16 +38,19 @@ def found(name: str, instances: Sequence[Instance]) -> list[Instance]:
     A special name ("kitten", "woman") means only instances that carry it; a synonym ("sofa") means every instance of
     its thing, unless some carry the very word.
     """
-    attributes, noun = _split(name)
-    thing = _thing(noun)
-    same = [instance for instance in instances if _means(noun, thing, instance)]
+    noun = nouns.resolve(name)
+    if noun is None:
+        return []
+    same = [instance for instance in instances if _means(noun, instance)]
     same = same or [
-        instance for instance in instances if instance.category not in NO_KINDS and _ends_with(instance.category, noun)
+        instance
+        for instance in instances
+        if instance.category not in NO_KINDS and _ends_with(instance.category, noun.singular)
     ]
-    exact = [instance for instance in same if _carries(noun, instance)]
-    if thing is None or noun in thing.kinds or (exact and noun != thing.name):
+    exact = [instance for instance in same if _carries(noun.singular, instance)]
+    if noun.thing is None or noun.singular in noun.thing.kinds or (exact and noun.singular != noun.thing.name):
         same = exact
-    return [instance for instance in same if attributes_hold(" ".join(attributes), instance)]
+    return [instance for instance in same if attributes_hold(" ".join(noun.adjectives), instance)]
 
 
 def attributes_hold(attribute: str, instance: Instance) -> bool:
@@ -59,40 +58,20 @@ def attributes_hold(attribute: str, instance: Instance) -> bool:
     return set(words_of(attribute)) <= set(words_of(f"{instance.caption} {instance.category}"))
 
 
-def _split(name: str) -> tuple[list[str], str]:
-    """A name into adjectives and noun; the noun is the longest known phrase at its end, in the singular."""
-    words = name.lower().split()
-    table = knowledge.nouns()
-    for start in range(len(words)):
-        phrase = " ".join(words[start:])
-        if phrase in table:
-            return words[:start], table[phrase].singular
-    return words[:-1], _singular(words[-1])
-
-
-def _singular(word: str) -> str:
-    return IRREGULAR.get(word) or knowledge.singular_of(word)
-
-
-def _thing(noun: str) -> knowledge.Thing | None:
-    entry = knowledge.nouns().get(noun)
-    return entry.meaning if entry and isinstance(entry.meaning, knowledge.Thing) else None
-
-
-def _means(noun: str, thing: knowledge.Thing | None, instance: Instance) -> bool:
+def _means(noun: nouns.Noun, instance: Instance) -> bool:
     """True if the instance is this thing; where the knowledge does not know both, if it carries the noun."""
-    if not instance.category.strip():
-        return _carries(noun, instance)
-    own = _thing(_split(instance.category)[1])
-    if own and thing:
-        return own is thing
-    return _carries(noun, instance) if own else _ends_with(instance.category, noun)
+    own = nouns.thing_of(instance.name)
+    if own and noun.thing:
+        return own is noun.thing
+    if own or not instance.category.strip():
+        return _carries(noun.singular, instance)
+    return _ends_with(instance.category, noun.singular)
 
 
 def _carries(noun: str, instance: Instance) -> bool:
     """True if the noun stands in the instance's category, or in its caption before that speaks of something else."""
     wanted = _singulars(noun)
-    for text in (instance.category, OTHERS.split(instance.caption, maxsplit=1)[0]):
+    for text in (instance.category, " ".join(nouns.phrase_words(instance.caption))):
         words = _singulars(text)
         if any(words[i : i + len(wanted)] == wanted for i in range(len(words))):
             return True
@@ -106,7 +85,7 @@ def _ends_with(category: str, noun: str) -> bool:
 
 
 def _singulars(text: str) -> list[str]:
-    return [_singular(word) for word in words_of(text)]
+    return [nouns.singular_of(word) for word in words_of(text)]
 
 
 PARTS = {  # kind of check: the names of its parts, in the order of the list spelling
@@ -257,9 +236,9 @@ def _between(box: Box, others: list[Box]) -> bool:
 def _holds_to(relation: Predicate, subject: Instance, other: Instance) -> bool:
     if subject is other:
         return False
-    noun = knowledge.nouns().get(other.category)
-    aloft = isinstance(noun and noun.meaning, knowledge.Thing) and noun.meaning.on[0] in ("sky", "wall", "ceiling")
-    return slack(relation, subject.extent.xyxy, other.extent.xyxy, bool(aloft)) > 0
+    known_thing = nouns.thing_of(other.name)
+    aloft = known_thing is not None and known_thing.on[0] in HANGING
+    return slack(relation, subject.extent.xyxy, other.extent.xyxy, aloft) > 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from agent.planners.plan import Plan
 from instdiff.layout import Box
-from instdiff.world import placement
+from instdiff.world import nouns, placement
 from instdiff.world.relations import broken
 from instdiff.world.scene import Predicate
 
@@ -66,7 +66,7 @@ def _boxes(plan: Plan) -> Iterator[tuple[int, Box]]:
 def out_of_frame(plan: Plan) -> Iterator[Fault]:
     aspect = plan.layout.width / plan.layout.height
     for index, box in _boxes(plan):
-        thing = placement.thing_of(plan.layout.instances[index])
+        thing = nouns.thing_of(plan.layout.instances[index].name)
         if thing is None or thing.depth_m or placement.hangs(plan, index):
             continue
         width_m, height_m = placement.metres(plan, index)
@@ -158,7 +158,7 @@ def _put_on(plan: Plan, index: int, target: int) -> Plan:
 
 def floating(plan: Plan) -> Iterator[Fault]:
     for index, box in _boxes(plan):
-        thing = placement.thing_of(plan.layout.instances[index])
+        thing = nouns.thing_of(plan.layout.instances[index].name)
         if (
             placement.hangs(plan, index)
             or placement.carrier(plan, index) is not None

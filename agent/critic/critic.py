@@ -13,7 +13,7 @@ from agent.critic import checks
 from agent.critic.checks import Fault, FindingKind, tag
 from agent.planners.plan import Plan
 from instdiff.values import Value, Words
-from instdiff.world import placement
+from instdiff.world import nouns, placement
 from instdiff.world.scene import Scene
 
 SAME_PLACE = 0.8  # IoU of two things that are one
@@ -120,19 +120,19 @@ def _without(plan: Plan, index: int) -> Plan:
 
 def _forbidden(plan: Plan, prompt: str) -> Iterator[Fault]:
     absent = set(plan.scene.absent) if plan.scene else set(_reading(prompt).absent if prompt else ())
-    absent = {placement.category_of(name) for name in absent}
+    absent = {nouns.category_of(name) for name in absent}
     for index, instance in enumerate(plan.layout.instances):
-        if (category := placement.category_of(instance.name)) in absent:
+        if (category := nouns.category_of(instance.name)) in absent:
             sentence = f"{tag(plan, index)} must not be there: the words exclude {category}."
             yield Fault(FindingKind.FORBIDDEN, index, sentence, lambda index=index: _without(plan, index))
 
 
 def _duplicates(plan: Plan, prompt: str) -> Iterator[Fault]:
     wanted = _wanted(plan, prompt)
-    have = Counter(placement.category_of(instance.name) for instance in plan.layout.instances)
+    have = Counter(nouns.category_of(instance.name) for instance in plan.layout.instances)
     boxes = [(i, instance.extent) for i, instance in enumerate(plan.layout.instances) if instance.extent]
     for position, (index, box) in enumerate(boxes):
-        category = placement.category_of(plan.layout.instances[index].name)
+        category = nouns.category_of(plan.layout.instances[index].name)
         twin = next(
             (i for i, other in boxes[:position] if box.iou(other) >= SAME_PLACE and _category(plan, i) == category),
             None,
@@ -148,7 +148,7 @@ def _duplicates(plan: Plan, prompt: str) -> Iterator[Fault]:
 
 
 def _category(plan: Plan, index: int) -> str:
-    return placement.category_of(plan.layout.instances[index].name)
+    return nouns.category_of(plan.layout.instances[index].name)
 
 
 def _counts(plan: Plan, prompt: str) -> Iterator[Fault]:
@@ -177,16 +177,14 @@ def _reading(prompt: str):
 
 def _wanted(plan: Plan, prompt: str) -> Counter:
     """How many of each category there must be, where that is known: as the words count, else from the scene."""
-    planned = Counter(placement.category_of(item.category) for item in plan.scene.objects) if plan.scene else Counter()
+    planned = Counter(nouns.category_of(item.category) for item in plan.scene.objects) if plan.scene else Counter()
     return Counter({**planned, **(exact_counts(prompt) if prompt else {})})
 
 
 def exact_counts(prompt: str) -> Counter:
     """{category: count} for what the words count: "a dog", "three cats"; not "dogs", "some cats"."""
-    from agent.planners.grammar.vocabulary import NUMBERS, VAGUE
-
     text = f" {' '.join(prompt.lower().split())} "
-    guessed = {NUMBERS[word] for word in VAGUE if f" {word} " in text}
+    guessed = {nouns.NUMBERS[word] for word in nouns.VAGUE if f" {word} " in text}
     counts = Counter()
     vague = set()
     for group in _reading(prompt).groups:

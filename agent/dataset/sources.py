@@ -10,17 +10,16 @@ from pathlib import Path
 from random import Random
 
 from agent.benchmarks.planned_layouts import layouts_from
-from agent.planners.scene_builder import with_article
 from agent.plans import read_prompts
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_from_coco
 from instdiff.formats.coco import MAX_COCO_BYTES
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import MAX_INSTANCES, Layout
-from instdiff.world import knowledge
+from instdiff.world import knowledge, nouns
 from instdiff.world.colours import BASIC
 
-NUMBERS = ("two", "three", "four")
+NUMBERS = tuple(nouns.number_word(number) for number in (2, 3, 4))
 FIELDS = ("colour", "thing", "things", "setting", "number")
 
 
@@ -132,8 +131,8 @@ class Scenes:
     def _words(self, category: str, number: int, rng: Random) -> str:
         colour = f"{rng.choice(self.colours)} " if self.colours and knowledge.things()[category].colours else ""
         if number == 1:
-            return with_article(colour + category)
-        plural = knowledge.things()[category].plural or knowledge.plural_of(category)
+            return nouns.with_article(colour + category)
+        plural = nouns.plural_of(category)
         return f"{NUMBERS[number - 2] if number - 2 < len(NUMBERS) else number} {colour}{plural}"
 
 
@@ -181,14 +180,14 @@ class Template:
                     [name for name in fitting if knowledge.things()[name].colours] if "{colour}" in self.text else []
                 )
                 name = rng.choice(coloured or fitting)
-                return name if gap[1] == "thing" else knowledge.things()[name].plural or knowledge.plural_of(name)
+                return name if gap[1] == "thing" else nouns.plural_of(name)
             lists = {"colour": self.colours or BASIC, "number": NUMBERS, "setting": (setting.name,)}
             return rng.choice(lists[gap[1]])
 
         filled = re.sub(r"\{([^{}]*)\}", fill, self.text)
         return re.sub(
             r"\b([Aa])n? (?=(\w[\w ]*))",
-            lambda match: match[1] + with_article(match[2]).split(" ")[0][1:] + " ",
+            lambda match: match[1] + nouns.with_article(match[2]).split(" ")[0][1:] + " ",
             filled,
         )
 

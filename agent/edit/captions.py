@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agent.planners.grammar.vocabulary import ADJECTIVES, ARTICLES, COLOURS, NUMBERS, RELATIONS
-from instdiff.world import knowledge, placement
+from agent.planners.grammar.vocabulary import ADJECTIVES, COLOURS, RELATIONS
+from instdiff.world import nouns
+from instdiff.world.nouns import ARTICLES, NUMBERS, with_article
 from instdiff.world.scene import Predicate
 
 OPPOSED = ({"large", "big", "huge", "giant", "tall"}, {"small", "little", "tiny", "short"})
@@ -20,16 +21,9 @@ _PLACE = re.compile(
 _RELATION = "|".join(sorted(RELATIONS, key=len, reverse=True))
 
 
-def with_article(words: str) -> str:
-    """ "red sofa" -> "a red sofa", "apple" -> "an apple"."""
-    return (
-        f"{'an' if words[:1] in tuple('aeiou') and not words.startswith(('uni', 'one', 'eu', 'use')) else 'a'} {words}"
-    )
-
-
 def described(caption: str, words: list[str]) -> str:
     """A caption with other adjectives: a new colour takes the place of the old one, a size that of its opposite."""
-    head = placement.noun_of(caption)
+    head = nouns.resolve(caption)
     gone = set(COLOURS) | {"and"} if COLOURS & set(words) else set()
     gone |= next((other | {word} for word in words for one, other in (OPPOSED, OPPOSED[::-1]) if word in one), set())
     tokens = caption.split()
@@ -52,7 +46,7 @@ def without(caption: str, thing: str, category: str, left: int) -> str:
     number = NUMBERS.get((found["determiner"] or "").lower(), 1)
     if number > 1:
         fewer = next((word for word, n in NUMBERS.items() if n == left), str(left))
-        one = found["adjectives"] + _singular(found["noun"])
+        one = found["adjectives"] + nouns.singular_of(found["noun"])
         words = f"{fewer} {found['adjectives']}{found['noun']}" if left > 1 else with_article(one)
         return _tidy(caption[:start] + (words if left else "") + caption[end:])
     before = re.search(rf"(?:,|\band\b|\bwith\b|\b(?:{_RELATION})\b)\s*$", caption[:start], re.IGNORECASE)
@@ -111,16 +105,11 @@ def _phrase(caption: str, thing: str, category: str) -> re.Match | None:
 
 
 def _phrases(caption: str, thing: str, category: str) -> Iterator[re.Match]:
-    head = placement.noun_of(thing)
+    head = nouns.resolve(thing)
     for noun in dict.fromkeys([*([head.singular] if head else []), category]):
-        forms = "|".join(sorted({re.escape(noun), re.escape(knowledge.plural_of(noun))}, key=len, reverse=True))
+        forms = "|".join(sorted({re.escape(noun), re.escape(nouns.plural_of(noun))}, key=len, reverse=True))
         pattern = rf"(?:\b(?P<determiner>{_DETERMINER})\s+)?(?P<adjectives>(?:\b(?:{_ADJECTIVE})\b(?:\s+and\b|,)?\s+)*)\b(?P<noun>{forms})\b"
         yield from re.finditer(pattern, caption, re.IGNORECASE)
-
-
-def _singular(noun: str) -> str:
-    known = knowledge.nouns().get(noun.lower())
-    return known.singular if known else knowledge.singular_of(noun)
 
 
 def _tidy(text: str) -> str:

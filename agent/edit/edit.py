@@ -16,7 +16,7 @@ from agent.planners.grammar.reader import Reader
 from agent.planners.grammar.vocabulary import COLOURS, RELATIONS
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
-from instdiff.world import knowledge, placement
+from instdiff.world import knowledge, nouns, placement
 from instdiff.world.scene import PICTURE, Relation, SceneObject
 from instdiff.world.scene import Predicate as P
 
@@ -165,7 +165,7 @@ def _resolved(sheet: Sheet, reading: Reading, words: str) -> dict[int, tuple[str
 def _object(sheet: Sheet, group: Group, caption: str = "") -> SceneObject:
     """The scene's object for a noun phrase."""
     width_m, height_m = knowledge.size_of(group.category, group.noun)
-    caption = caption or edit_words.with_article(
+    caption = caption or nouns.with_article(
         " ".join((*group.adjectives, group.noun, group.extra)).strip().replace(" ,", ",")
     )
     support = None

@@ -6,7 +6,7 @@ from agent.edit import captions as edit_words
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Point, Scribble
-from instdiff.world import knowledge, placement
+from instdiff.world import nouns, placement
 from instdiff.world.scene import PICTURE, Relation, Scene, SceneObject
 
 POINT_SIDE = 0.2  # a thing given by a bare point is handled as a box of this side around it
@@ -128,7 +128,7 @@ class Sheet:
         self.order.insert(self.index(behind) if behind else len(self.order), item.id)
         self.settle.add(item.id)
         self.absent = [name for name in self.absent if name != item.category]
-        gone = {item.category, knowledge.plural_of(item.category)}
+        gone = {item.category, nouns.plural_of(item.category)}
         self.negative = [name for name in self.negative if name not in gone]
 
     def remove(self, name: str) -> None:
@@ -165,4 +165,4 @@ class Sheet:
 
 
 def _category(plan: Plan, index: int) -> str:
-    return placement.category_of(plan.layout.instances[index].name)[:80].strip() or "thing"
+    return nouns.category_of(plan.layout.instances[index].name)[:80].strip() or "thing"

@@ -8,7 +8,7 @@ from agent.edit.editable_plan import Sheet
 from agent.planners.grammar.parts import Group, Reading
 from agent.planners.grammar.reader import Reader
 from instdiff.errors import BadInput
-from instdiff.world import knowledge, placement
+from instdiff.world import nouns
 from instdiff.world.relations import slack
 from instdiff.world.scene import Predicate as P
 
@@ -114,12 +114,7 @@ def is_noun(sheet: Sheet, words: str) -> bool:
         return False
     last = words.rsplit(" ", 1)[-1]
     noun = groups[-1].noun.rsplit(" ", 1)[-1]
-    return last in (noun, knowledge.plural_of(noun)) or _singular(last) == noun
-
-
-def _singular(word: str) -> str:
-    known = knowledge.nouns().get(word)
-    return known.singular if known else knowledge.singular_of(word)
+    return last in (noun, nouns.plural_of(noun)) or nouns.singular_of(last) == noun
 
 
 def _reading(phrase: str, strict: bool = True) -> Reading:
@@ -141,11 +136,11 @@ def _of_kind(sheet: Sheet, groups: list[Group]) -> list[str]:
     if not groups:
         return []
     group = groups[0]
-    kind = placement.category_of(group.category)
+    kind = nouns.category_of(group.category)
     found = [
         name
         for name in sheet.order
-        if placement.category_of(sheet.instances[name].name) == kind or sheet.objects[name].category == kind
+        if nouns.category_of(sheet.instances[name].name) == kind or sheet.objects[name].category == kind
     ]
     exact = [name for name in found if group.noun in sheet.instances[name].caption.lower()]
     return exact or found

@@ -7,18 +7,12 @@ from random import Random
 from agent.planners.grammar.parts import Group, Reading
 from agent.planners.grammar.vocabulary import BUSY, EMPTY, HYPERNYMS, SIZES
 from instdiff.layout import MAX_INSTANCES
-from instdiff.world import knowledge
+from instdiff.world import knowledge, nouns
 from instdiff.world.scene import Predicate, Relation, SceneObject
 
 NATURAL_COUNT = (4, 7)  # how many objects a scene has that is named by its setting alone
 FEW = (3, 4)
 MANY = (6, 8)  # the same for an empty and for a busy setting
-
-
-def with_article(words: str) -> str:
-    """ "red car" -> "a red car"."""
-    an = words[:1] in tuple("aeiou") and not words.startswith(("uni", "one", "eu", "use", "ukulele"))
-    return f"{'an' if an or words.startswith(('hour', 'heir')) else 'a'} {words}"
 
 
 def support(category: str, setting: knowledge.Setting | None) -> str | None:
@@ -58,7 +52,7 @@ def natural(
                 SceneObject(
                     id=name,
                     category=option.category,
-                    caption=with_article(words),
+                    caption=nouns.with_article(words),
                     support=support(option.category, setting),
                 )
             )
@@ -124,10 +118,8 @@ def cap(groups: list[Group]) -> bool:
 
 def size_of(group: Group) -> tuple[float, float]:
     """(width, height) in metres: what is known of the noun, as its adjectives change it."""
-    noun = knowledge.nouns().get(group.category)
-    is_place = (
-        group.category not in knowledge.things() and noun is not None and isinstance(noun.meaning, knowledge.Setting)
-    )
+    noun = nouns.known(group.category)
+    is_place = noun is not None and not noun.plural and isinstance(noun.meaning, knowledge.Setting)
     width_m, height_m = PLACE_M if is_place else knowledge.size_of(group.category, group.noun)
     for word in group.adjectives:
         across, up = STRETCH.get(word, (SIZES.get(word, 1.0),) * 2)
@@ -139,7 +131,7 @@ def size_of(group: Group) -> tuple[float, float]:
 def caption_of(group: Group) -> str:
     """ "a small white dog": what one thing of the group is called on the picture."""
     words = " ".join((*group.adjectives, group.noun, group.extra)).strip().replace(" ,", ",")
-    return with_article(words)[:1000]
+    return nouns.with_article(words)[:1000]
 
 
 def objects_of(reading: Reading, setting: knowledge.Setting | None) -> tuple[list[SceneObject], list[list[str]]]:

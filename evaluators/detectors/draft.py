@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import instdiff
 from evaluators.report import Detection
 from instdiff.layout import Box, Mask
-from instdiff.world.knowledge import Thing, nouns
+from instdiff.world.nouns import class_of
 
 if TYPE_CHECKING:
     import torch
@@ -20,42 +20,6 @@ WEIGHTS = Path(instdiff.__file__).parent / "draft"
 FOLDERS = {"draft": "detector", "judge": "judge"}
 MIRRORED = {"draft"}  # who looks at the mirror image too: twice the time, and surer
 BATCH_SIZE = 16
-ARTICLES = {"a", "an", "the", "some"}
-# What follows these in a phrase is not what the phrase names: "a cup of tea", "a dog with a ball".
-LINKS = {
-    "of",
-    "on",
-    "in",
-    "at",
-    "with",
-    "without",
-    "under",
-    "behind",
-    "beside",
-    "by",
-    "near",
-    "next",
-    "over",
-    "above",
-    "below",
-    "from",
-}
-LINKS |= {
-    "and",
-    "inside",
-    "between",
-    "against",
-    "that",
-    "which",
-    "who",
-    "is",
-    "are",
-    "sitting",
-    "standing",
-    "lying",
-    "holding",
-    "wearing",
-}
 
 
 class DraftDetector:
@@ -78,19 +42,7 @@ class DraftDetector:
         """The detector's own word for what a name, a synonym, a plural or a phrase means ("two red sofas": "couch"), or
         None.
         """
-        words = category.lower().replace("_", " ").replace(",", " ").split()
-        while words and words[0] in ARTICLES:
-            words = words[1:]
-        end = next((index for index, word in enumerate(words) if word in LINKS and index), len(words))
-        for start in range(end):  # the longest known end of the phrase: "street lamp" is not a lamp
-            phrase = " ".join(words[start:end])
-            noun = nouns().get(phrase)
-            if phrase in self.categories:
-                return phrase
-            if noun:
-                known = isinstance(noun.meaning, Thing) and noun.meaning.name in self.categories
-                return noun.meaning.name if known else None
-        return None
+        return class_of(category, self.categories)
 
     def knows(self, category: str) -> bool:
         """True if `canonical` has a word for the category."""

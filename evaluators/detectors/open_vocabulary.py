@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from evaluators.report import Detection
-from evaluators.vocabulary import open_name
 from instdiff.errors import ServiceError
 from instdiff.layout import Box
+from instdiff.world.nouns import open_name, phrase_words, singular_of
 
 MAX_DETECTIONS = 100
 SAME_IOU = 0.5  # boxes of one category that share more are one thing
@@ -67,6 +67,20 @@ class OpenWords:
 def asked(vocabulary: list[str]) -> list[str]:
     """The names that are asked for, each once."""
     return sorted({name for word in vocabulary if (name := open_name(word))})
+
+
+def asked_name(label: str, names: Sequence[str]) -> str | None:
+    """Which of the names that a model was asked for its label means, or else the label as a name; None for no name.
+
+    Models shorten and lengthen: asked for "potted fern" they may say "fern", and "big dog" for "dog". That is taken
+    if only one of the names is meant.
+    """
+    name = open_name(label)
+    if name is None or name in names:
+        return name
+    own = {f" {name}", " " + singular_of(" ".join(phrase_words(label)))}
+    near = [other for other in names if any(f" {other}".endswith(form) or form.endswith(f" {other}") for form in own)]
+    return near[0] if len(near) == 1 else name
 
 
 def loaded(name: str, folder: Path, load: Callable[[], object]):

@@ -6,10 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from evaluators.detectors.dialects import DIALECTS, Found, dialect_of
-from evaluators.detectors.open_vocabulary import OpenWords, asked
+from evaluators.detectors.open_vocabulary import OpenWords, asked, asked_name
 from evaluators.detectors.vision_client import VisionClient
 from evaluators.report import Detection
-from evaluators.vocabulary import asked_name
 from instdiff.errors import ServiceError
 from instdiff.settings import verifier_key, verifier_url
 

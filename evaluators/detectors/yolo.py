@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from evaluators.detectors.open_vocabulary import MAX_DETECTIONS, box_within
 from evaluators.detectors.weights import weights_file
 from evaluators.report import Detection
-from evaluators.vocabulary import class_of
 from instdiff.errors import ServiceError
 from instdiff.layout import Mask
+from instdiff.world.nouns import class_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

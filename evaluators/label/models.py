@@ -13,14 +13,13 @@ from evaluators.detectors.weights import model_folder
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats.files import read_bytes
 from instdiff.layout import Box, Mask
-from instdiff.world.knowledge import Thing, nouns
+from instdiff.world.nouns import things_in
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_TAGS = 20
 MIN_PROBABILITY = 0.05
-MAX_WORDS = 3
 MAX_TOKENS = 40
 QUESTION = "Describe this picture in one short sentence."
 
@@ -138,21 +137,6 @@ def load_tagger(name: str) -> Tagger:
     config = _tried("tagger", name, lambda folder: AutoConfig.from_pretrained(folder, local_files_only=True))
     classifies = any(kind.endswith("ForImageClassification") for kind in config.architectures or ())
     return Classifier(name) if classifies else Captioner(name, "tagger")
-
-
-def things_in(caption: str) -> list[str]:
-    """The known things that a caption speaks of, longest names first: "a hot dog on a table" -> hot dog, table."""
-    words = "".join(c if c.isalnum() or c in "'-" else " " for c in caption.lower()).split()
-    found = []
-    at = 0
-    while at < len(words):
-        for length in range(min(MAX_WORDS, len(words) - at), 0, -1):
-            noun = nouns().get(" ".join(words[at : at + length]))
-            if noun and isinstance(noun.meaning, Thing):
-                found.append(noun.singular)
-                break
-        at += length
-    return list(dict.fromkeys(found))
 
 
 def folder_of(field: str, name: str) -> Path:

@@ -6,12 +6,11 @@ Boxes are fractions of the picture.
 
 from __future__ import annotations
 
-import re
 from statistics import median
 from typing import Protocol
 
-from instdiff.layout import Box, Instance, Layout
-from instdiff.world import knowledge
+from instdiff.layout import Box, Layout
+from instdiff.world import knowledge, nouns
 from instdiff.world.relations import broken
 from instdiff.world.scene import Predicate, Relation, Scene, SceneObject
 
@@ -31,29 +30,6 @@ class PlacedScene(Protocol):
     def ids(self) -> tuple[str, ...]: ...
 
 
-def noun_of(name: str) -> knowledge.Noun | None:
-    """What a category or caption means: the longest known noun at its end, "a grey sofa" -> couch."""
-    head = re.split(r"\b(?:with|of|made|wearing|holding)\b", name.lower())[0]
-    words = re.findall(r"[a-z0-9'’-]+", head if head.strip() else name.lower())
-    tails = (" ".join(words[start:]) for start in range(len(words)))
-    nouns = knowledge.nouns()
-    return next(
-        (nouns[tail] for tail in tails if tail in nouns and isinstance(nouns[tail].meaning, knowledge.Thing)), None
-    )
-
-
-def category_of(name: str) -> str:
-    """The known category that a name means, or the name itself in lower case."""
-    noun = noun_of(name)
-    return noun.meaning.name if noun else name.lower()
-
-
-def thing_of(instance: Instance) -> knowledge.Thing | None:
-    """What is known of an instance."""
-    noun = noun_of(instance.name)
-    return noun.meaning if noun else None
-
-
 def object_of(plan: PlacedScene, index: int) -> SceneObject | None:
     """The scene's object behind an instance."""
     if plan.scene is None or index >= len(plan.ids):
@@ -66,14 +42,14 @@ def metres(plan: PlacedScene, index: int) -> tuple[float, float]:
     if item := object_of(plan, index):
         return item.width_m, item.height_m
     instance = plan.layout.instances[index]
-    noun = noun_of(instance.caption)
-    return knowledge.size_of(category_of(instance.name), noun.singular if noun else "")
+    noun = nouns.resolve(instance.caption)
+    return knowledge.size_of(nouns.category_of(instance.name), noun.singular if noun else "")
 
 
 def scale(plan: PlacedScene, index: int) -> float | None:
     """Picture heights per metre of an instance; None if it has no extent."""
     box = plan.layout.instances[index].extent
-    thing = thing_of(plan.layout.instances[index])
+    thing = nouns.thing_of(plan.layout.instances[index].name)
     if box is None:
         return None
     width_m, height_m = metres(plan, index)
@@ -84,7 +60,7 @@ def scale(plan: PlacedScene, index: int) -> float | None:
 def hangs(plan: PlacedScene, index: int) -> bool:
     """True if the instance may be up in the air, on a wall or under a ceiling, or if nobody knows."""
     item = object_of(plan, index)
-    thing = thing_of(plan.layout.instances[index])
+    thing = nouns.thing_of(plan.layout.instances[index].name)
     if item and item.support in HANGING:
         return True
     up = (Predicate.ABOVE, Predicate.TOP)
@@ -155,7 +131,7 @@ def rests(box: Box, other: Box | None) -> bool:
 def surface(plan: PlacedScene, index: int) -> float:
     """Where things rest on an instance, 0 = top and 1 = bottom of the picture."""
     box = plan.layout.instances[index].extent
-    thing = thing_of(plan.layout.instances[index])
+    thing = nouns.thing_of(plan.layout.instances[index].name)
     if thing and thing.depth_m:
         return (box.y0 + 2 * box.y1) / 3
     share = (thing.surface if thing else 1.0) or 0.92
@@ -164,7 +140,7 @@ def surface(plan: PlacedScene, index: int) -> float:
 
 def _could_carry(plan: PlacedScene, index: int, load: int) -> bool:
     """True if the one is known to carry things, and is not much smaller than the other."""
-    thing = thing_of(plan.layout.instances[index])
+    thing = nouns.thing_of(plan.layout.instances[index].name)
     if thing is None or plan.layout.instances[index].extent is None or thing.surface is None and thing.depth_m is None:
         return False
     return metres(plan, load)[0] < 1.3 * metres(plan, index)[0]

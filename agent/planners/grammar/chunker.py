@@ -5,16 +5,17 @@ from __future__ import annotations
 from agent.planners.grammar import vocabulary as v
 from agent.planners.grammar.noun_phrases import NounParser
 from agent.planners.grammar.parts import Chunk, Kind, Link, NounPhrase, One, Sort
-from agent.planners.grammar.words import Text, adjectives_at, begins_number, is_plural, known, singular_of
+from agent.planners.grammar.words import Text, adjectives_at, begins_number, is_plural
+from instdiff.world import nouns
 from instdiff.world.scene import Predicate as P
 
 
 class Negations:
     """Reads the negation that starts at a word of a text."""
 
-    def __init__(self, text: Text, nouns: NounParser):
+    def __init__(self, text: Text, parser: NounParser):
         self.text = text
-        self.nouns = nouns
+        self.nouns = parser
 
     def read(self, at: int) -> list[Chunk] | None:
         """ "Without cars, trucks or a dog": what is absent. "Not" before a relation or an adjective takes that with it."""
@@ -23,7 +24,7 @@ class Negations:
         word = self.text.word(at)
         if end := self.text.phrase(at, ("none of them", "none of which", "none of these", "none")):
             return [Chunk(Sort.OTHER, at, adjectives_at(self.text, end + (self.text.word(end) in v.BE))[1])]
-        if word.endswith("-free") and (entry := known(word.removesuffix("-free"))):
+        if word.endswith("-free") and (entry := nouns.known(word.removesuffix("-free"))):
             return [Chunk(Sort.NOT, at, at + 1, (entry.meaning.name,))]
         if self.text.phrase(at, v.HEDGES, 3) > at + 1 or not (end := self.text.phrase(at, v.NEGATIONS)):
             return None
@@ -33,7 +34,7 @@ class Negations:
             end += 1
         names, stop = self._absent(end)
         if not names and is_plural(self.text.word(end)) and self.text.word(end) not in v.FUNCTION | v.BE:
-            names = (singular_of(self.text.word(end)),)
+            names = (nouns.singular_of(self.text.word(end)),)
             stop = end + 1
         if not names:
             if self.text.said(at, end).endswith("not") and self.text.word(end) in v.ADJECTIVES:
@@ -60,7 +61,7 @@ class Negations:
             first = first or noun
             if noun.kind is Kind.THING and not self._is_other(at, noun.end):
                 names.append("person" if noun.noun in ("people", "human") else noun.category)
-            elif noun.kind is Kind.SETTING and known(noun.noun):
+            elif noun.kind is Kind.SETTING and nouns.known(noun.noun):
                 names.append(noun.noun)
             elif noun.kind is Kind.SCENERY:
                 names.append(noun.noun)
@@ -187,22 +188,22 @@ class Chunker:
         while self.text.word(i) in v.SIDES:
             i += 1
         sides = tuple(dict.fromkeys(v.SIDES[word] for word in self.text.words[first:i]))
-        nouns = i
+        first_noun = i
         while self.text.word(i) in v.SIDE_NOUNS:
             i += 1
-        if owner in ("each", "either", "both") and preposed and self.text.word(nouns).startswith("side"):
+        if owner in ("each", "either", "both") and preposed and self.text.word(first_noun).startswith("side"):
             return [Chunk(Sort.FLANK, at, i + (self.text.word(i) == "of"))]
-        if owner in ("each", "both") or self.text.word(nouns) == "sides" or not sides:
+        if owner in ("each", "both") or self.text.word(first_noun) == "sides" or not sides:
             return None
-        return self._side(at, i, sides, owner, preposed, named=i > nouns)
+        return self._side(at, i, sides, owner, preposed, named=i > first_noun)
 
     def _side(
         self, at: int, end: int, sides: tuple[P, ...], owner: str, preposed: bool, named: bool
     ) -> list[Chunk] | None:
         word = self.text.word(end)
         if word == "of" and self.text.word(end + 1):
-            i = end + 1 + (self.text.word(end + 1) in v.ARTICLES)
-            if self.text.word(i) in v.PICTURE_WORDS and not known(self.text.said(i, i + 2)):
+            i = end + 1 + (self.text.word(end + 1) in nouns.ARTICLES)
+            if self.text.word(i) in v.PICTURE_WORDS and not nouns.known(self.text.said(i, i + 2)):
                 return [Chunk(Sort.PLACE, at, i + 1, sides)]
             return [Chunk(Sort.RELATION, at, end + 1, Link(v.OF_SIDE[sides[0]], place=sides))] if preposed else None
         if owner in ("its", "his", "her", "their") and preposed:
@@ -218,7 +219,7 @@ class Chunker:
         free = (
             not word
             or not word[0].isalnum()
-            or word in v.FUNCTION | v.ARTICLES | v.BE | v.VERBS
+            or word in v.FUNCTION | nouns.ARTICLES | v.BE | v.VERBS
             or begins_number(self.text, end)
         )
         if free and (
@@ -232,16 +233,16 @@ class Chunker:
         i = at + (self.text.word(at) in ("the", "a", "an"))
         start = i
         word = self.text.word(i)
-        if (end := self.text.phrase(at, v.NUMBERS, 4)) and (
+        if (end := self.text.phrase(at, nouns.NUMBERS, 4)) and (
             stop := self.text.phrase(end, ("of them", "of these", "of those"))
         ):
             adjectives, stop = adjectives_at(self.text, stop)
-            return [Chunk(Sort.ONE, at, stop, One(v.NUMBERS[self.text.said(at, end)], adjectives))]
-        if word in ONES | v.UNITS and (start > at or word not in NEED_ARTICLE) or word.isdigit() and len(word) < 3:
+            return [Chunk(Sort.ONE, at, stop, One(nouns.NUMBERS[self.text.said(at, end)], adjectives))]
+        if word in ONES | nouns.UNITS and (start > at or word not in NEED_ARTICLE) or word.isdigit() and len(word) < 3:
             i += 1
-            count = ONES.get(word) if word in ONES else v.UNITS.get(word) or int(word)
-            if word in ("other", "first", "last", "second") and self.text.word(i) in v.UNITS:
-                count = v.UNITS[self.text.word(i)]
+            count = ONES.get(word) if word in ONES else nouns.UNITS.get(word) or int(word)
+            if word in ("other", "first", "last", "second") and self.text.word(i) in nouns.UNITS:
+                count = nouns.UNITS[self.text.word(i)]
                 i = i + 1
             if self.text.phrase(i, ("of them", "of which", "of whom", "of these", "of those")):
                 i += 2
@@ -311,7 +312,7 @@ class Chunker:
         word = self.text.word(at)
         if self._before() in (Sort.NOUN, Sort.ONE, Sort.PRONOUN) and word.endswith("ing") and len(word) > 5:
             return [Chunk(Sort.VERB, at, at + 1, word)]  # "people holding umbrellas"
-        if self._before() is Sort.BE and word.endswith("ing") and self.text.word(at + 1) in v.ARTICLES | v.FUNCTION:
+        if self._before() is Sort.BE and word.endswith("ing") and self.text.word(at + 1) in nouns.ARTICLES | v.FUNCTION:
             return [Chunk(Sort.VERB, at, at + 1, word)]  # "are building a snowman"
         bare = self._before() in (None, *BARE_AFTER)
         noun = self.nouns.parse(at, bare)
@@ -335,8 +336,8 @@ class Chunker:
 
     def _shared_noun(self, at: int) -> list[Chunk] | None:
         """ "One red" before "and one blue car": the noun is the next one's."""
-        i = at + (self.text.word(at) in v.INDEFINITE)
-        number = v.UNITS.get(self.text.word(i), 0) if i == at else 1
+        i = at + (self.text.word(at) in nouns.INDEFINITE)
+        number = nouns.UNITS.get(self.text.word(i), 0) if i == at else 1
         i += i == at and number > 0
         adjectives, i = adjectives_at(self.text, i)
         if not (number and adjectives and self.text.word(i) in ("and", ",", "or")):
@@ -364,7 +365,7 @@ class Chunker:
             noun = self.nouns.parse(at, bare=False)
             if noun is not None:
                 return noun
-            i = at + (self.text.word(at) in v.INDEFINITE or self.text.word(at) in v.UNITS)
+            i = at + (self.text.word(at) in nouns.INDEFINITE or self.text.word(at) in nouns.UNITS)
             adjectives, i = adjectives_at(self.text, i)
             if not adjectives or self.text.word(i) not in ("and", ","):
                 return None
@@ -403,5 +404,5 @@ class Chunker:
             after_noun
             and word.isalpha()
             and word not in v.FUNCTION
-            and (word.endswith(("ing", "ed")) or singular_of(word) != word and is_plural(word))
+            and (word.endswith(("ing", "ed")) or nouns.singular_of(word) != word and is_plural(word))
         )

@@ -17,12 +17,10 @@ from agent.planners.grammar.words import (
     is_participle,
     is_plural,
     is_verb,
-    known,
     may_end_phrase,
     number_at,
-    singular_of,
 )
-from instdiff.world import knowledge
+from instdiff.world import knowledge, nouns
 
 LONGEST_RUN = (
     40  # words of a noun phrase; without a bound, a long text without nouns is read again from each of its words
@@ -56,21 +54,21 @@ class NounParser:
         word = self.text.word(at)
         following = self.text.word(at + 1)
         if word in ("one", "some", "all", "both", "each", "most", "any", "two") and following == "of":
-            if self.text.word(at + 2) in v.DEFINITE | v.OWN:
+            if self.text.word(at + 2) in nouns.DEFINITE | nouns.OWN:
                 return at + 3, "the"
         if word in ("all", "both", "any") and (
-            following in v.ARTICLES or self.text.phrase(at + 1, v.NUMBERS) or word == "any"
+            following in nouns.ARTICLES or self.text.phrase(at + 1, nouns.NUMBERS) or word == "any"
         ):
-            return self._determiner(at + 1) if following in v.ARTICLES else (at + 1, "the" if word == "all" else "")
-        if word in ("all", "both") and known(following):
+            return self._determiner(at + 1) if following in nouns.ARTICLES else (at + 1, "the" if word == "all" else "")
+        if word in ("all", "both") and nouns.known(following):
             return at + 1, "the"
-        if self.text.phrase(at, v.NUMBERS, 4) and word not in v.DEFINITE:
+        if self.text.phrase(at, nouns.NUMBERS, 4) and word not in nouns.DEFINITE:
             return at, ""  # "a few", "a dozen"
-        if word in v.INDEFINITE:
+        if word in nouns.INDEFINITE:
             return at + 1, "a"
-        if word in v.DEFINITE:
+        if word in nouns.DEFINITE:
             return at + 1, "the"
-        if word in v.OWN:
+        if word in nouns.OWN:
             return at + 1, "own"
         return (at + 1, "each") if word in ("each", "every") else (at, "")
 
@@ -78,16 +76,16 @@ class NounParser:
         """ "A pair of shoes", "three pairs of shoes", "a small group of seven people", "a couple dogs", "a family"."""
         for i in range(at, at + 3):
             word = self.text.word(i)
-            name = word if word in v.COLLECTIVES or word in v.PEOPLE_COLLECTIVES else singular_of(word)
+            name = word if word in nouns.COLLECTIVES or word in nouns.PEOPLE_COLLECTIVES else nouns.singular_of(word)
             if (
-                (name in v.COLLECTIVES or name in v.KINDS)
+                (name in nouns.COLLECTIVES or name in nouns.KINDS)
                 and self.text.word(i + 1) == "of"
                 and (determiner or word != name)
             ):
                 return self._of_collective(i + 2, name, 2 if count is None and word != name else count or 1)
-            if word in v.PEOPLE_COLLECTIVES and (determiner or word.startswith("every")) and not self._goes_on(i + 1):
+            if word in nouns.PEOPLE_COLLECTIVES and (determiner or word.startswith("every")) and not self._goes_on(i + 1):
                 adjectives = tuple(self.text.words[at:i])
-                return NounPhrase(i + 1, noun="person", category="person", determiner="number", count=v.PEOPLE_COLLECTIVES[word],
+                return NounPhrase(i + 1, noun="person", category="person", determiner="number", count=nouns.PEOPLE_COLLECTIVES[word],
                                   plural=True, adjectives=adjectives)  # fmt: skip
             if i == at and name in ("couple", "pair", "dozen") and determiner == "a" and word == name:
                 return self._of_collective(at + 1, name, 1)
@@ -102,7 +100,7 @@ class NounParser:
         word = self.text.word(at)
         return (
             word == "of"
-            or bool(known(word))
+            or bool(nouns.known(word))
             or (word not in v.FUNCTION | v.VERBS and word[:1].isalpha() and not word.endswith("ing"))
         )
 
@@ -117,14 +115,14 @@ class NounParser:
             )
         if inner.kind is not Kind.THING:
             return inner
-        if name in v.KINDS:
+        if name in nouns.KINDS:
             return replace(inner, determiner="number", count=inner.count or max(times, 1))
         if (word := self.text.word(inner.end - 1)) in v.ONLY_PLURAL:
             category = "eyeglasses" if word == "glasses" else inner.category
             return replace(
                 inner, determiner="number", count=times, noun=f"pair of {word}", category=category, plural=times > 1
             )
-        count = inner.count if inner.determiner == "number" and inner.count else v.COLLECTIVES[name]
+        count = inner.count if inner.determiner == "number" and inner.count else nouns.COLLECTIVES[name]
         return replace(inner, determiner="number", count=min(count * times, MAX_COUNT), plural=True)
 
     def _head(self, at: int, count: int | None, determiner: str, bare: bool) -> NounPhrase | None:
@@ -162,11 +160,11 @@ class NounParser:
                 ):
                     break  # "a train crossing a bridge"
                 hit = (at - start, at - start + entry)
-                plural = known(self.text.said(at, at + entry)).plural
+                plural = nouns.known(self.text.said(at, at + entry)).plural
                 at += entry
                 continue
             if (
-                word in v.ARTICLES
+                word in nouns.ARTICLES
                 or word in v.FUNCTION
                 or not word[0].isalnum()
                 or (at > start and begins_other(self.text, at))
@@ -218,7 +216,7 @@ class NounParser:
     ) -> NounPhrase | None:
         noun = " ".join(run[hit[0] : hit[1]])
         end = at + hit[1]
-        entry = known(noun)
+        entry = nouns.known(noun)
         before = tuple(run[: hit[0]])
         if noun in v.META and self._is_meta(at, end):
             return NounPhrase(end, Kind.META)
@@ -240,7 +238,7 @@ class NounParser:
         before = self.text.words[:start]
         following = self.text.word(end)
         asked = all(
-            word in v.ASKING | v.ARTICLES | v.STYLE | v.META | v.ADJECTIVES or word in (",", "'s", "in")
+            word in v.ASKING | nouns.ARTICLES | v.STYLE | v.META | v.ADJECTIVES or word in (",", "'s", "in")
             for word in before
         )
         return asked and (
@@ -301,12 +299,12 @@ class NounParser:
             or (noun.isdigit() and not determiner)
         ):
             return None
-        head = singular_of(noun) if plural else noun
+        head = nouns.singular_of(noun) if plural else noun
         if len(head) < 2:
             return None
         if (
             before
-            and (entry := known(before[-1]))
+            and (entry := nouns.known(before[-1]))
             and isinstance(entry.meaning, knowledge.Thing)
             and before[-1] not in v.ADJECTIVES
         ):
@@ -329,7 +327,7 @@ class NounParser:
         if self.text.word(end) == "of" and (inner := self.parse(end + 1, bare=False)):
             return inner
         if determiner == "own":
-            owner = next((word for word in self.text.words[max(at - 2, 0) : end] if word in v.OWN), "its")
+            owner = next((word for word in self.text.words[max(at - 2, 0) : end] if word in nouns.OWN), "its")
             return NounPhrase(end, Kind.SCENERY, noun, owner=owner)
         return NounPhrase(end, Kind.SCENERY, noun)
 
@@ -341,9 +339,9 @@ class NounParser:
         if self.text.said(end, end + 2) in ("made of", "made from", "made out") and self.text.word(end + 2):
             stop = end + 3 + (self.text.word(end + 2) == "of")
             return replace(phrase, end=stop, extra=self.text.said(end, stop))
-        if self.text.word(end) == "of" and self.text.word(end + 1) not in v.ARTICLES:
+        if self.text.word(end) == "of" and self.text.word(end + 1) not in nouns.ARTICLES:
             inner = self.parse(end + 1, bare=True)
-            if inner and inner.kind is Kind.THING and phrase.noun in v.PORTIONS:
+            if inner and inner.kind is Kind.THING and phrase.noun in nouns.PORTIONS:
                 return replace(
                     phrase,
                     end=inner.end,
@@ -365,17 +363,17 @@ class NounParser:
         """
         stop = 0
         while True:
-            i = at + (self.text.word(at) in v.ARTICLES)
+            i = at + (self.text.word(at) in nouns.ARTICLES)
             i += self.text.word(i) in ("two", "four", "three", "many", "eight")
             while self.text.word(i) in v.ADJECTIVES or (
                 self.text.word(i) in ("and", "very") and self.text.word(i + 1) in v.ADJECTIVES
             ):
                 i += 1
             i += (
-                self.text.word(i + 1) in v.PARTS and not known(self.text.word(i)) and self.text.word(i).isalpha()
+                self.text.word(i + 1) in v.PARTS and not nouns.known(self.text.word(i)) and self.text.word(i).isalpha()
             )  # "floppy ears"
             spectacles = is_person and self.text.word(i) == "glasses"
-            if not spectacles and (self.text.word(i) not in v.PARTS or known(self.text.said(i, i + 2))):
+            if not spectacles and (self.text.word(i) not in v.PARTS or nouns.known(self.text.said(i, i + 2))):
                 return stop
             stop = i + 1
             if self.text.word(stop) not in ("and", ","):

@@ -13,145 +13,14 @@ def _phrases(text: str) -> frozenset[str]:
     return frozenset(text.split("|"))
 
 
-UNITS = {word: n for n, word in enumerate("one two three four five six seven eight nine".split(), 1)}
-TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-TENS = {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-NUMBERS = UNITS | {word: n for n, word in enumerate(TEENS, 10)} | TENS
-NUMBERS |= {f"{ten} {unit}": n + m for ten, n in TENS.items() for unit, m in UNITS.items()}
-NUMBERS |= {f"{ten}-{unit}": n + m for ten, n in TENS.items() for unit, m in UNITS.items()}
-NUMBERS |= {
-    "zero": 0,
-    "half a dozen": 6,
-    "half dozen": 6,
-    "a half dozen": 6,
-    "a dozen": 12,
-    "dozen": 12,
-    "two dozen": 24,
-    "a single": 1,
-}
-NUMBERS |= {
-    "single": 1,
-    "a lone": 1,
-    "a solitary": 1,
-    "lone": 1,
-    "solitary": 1,
-    "a hundred": 100,
-    "hundred": 100,
-    "thousand": 1000,
-}
-NUMBERS |= {"hundreds of": 100, "thousands of": 1000, "dozens of": 24, "tens of": 20, "scores of": 20, "countless": 20}
-NUMBERS |= {"some": 3, "a few": 3, "few": 3, "several": 4, "multiple": 4, "various": 4}
-NUMBERS |= {
-    "a number of": 4,
-    "a handful of": 4,
-    "a variety of": 4,
-    "different": 3,
-    "an assortment of": 4,
-    "assorted": 4,
-    "twin": 2,
-}
-NUMBERS |= {"many": 6, "lots of": 6, "a lot of": 6, "plenty of": 6, "numerous": 6, "loads of": 6}
-VAGUE = {
-    word
-    for word in NUMBERS
-    if word.split()[0] in ("some", "several", "many", "lots", "various", "multiple", "few", "numerous")
-}
 # hedges of a number, and what they add to it
 HEDGES = {"at least": 0, "no fewer than": 0, "no less than": 0, "not less than": 0, "at most": 0, "up to": 0, "no more than": 0,
           "not more than": 0, "more than": 1, "fewer than": -1, "less than": -1, "exactly": 0, "precisely": 0, "only": 0, "just": 0,
           "about": 0, "approximately": 0, "roughly": 0, "around": 0, "nearly": 0, "almost": 0, "over": 0}  # fmt: skip
-COLLECTIVES = {
-    "pair": 2,
-    "couple": 2,
-    "duo": 2,
-    "trio": 3,
-    "quartet": 4,
-    "quintet": 5,
-    "group": 4,
-    "bunch": 3,
-    "herd": 5,
-    "flock": 5,
-}
-COLLECTIVES |= {
-    "crowd": 8,
-    "row": 4,
-    "line": 4,
-    "handful": 4,
-    "pack": 4,
-    "school": 5,
-    "stack": 3,
-    "pile": 4,
-    "set": 3,
-    "family": 4,
-}
-COLLECTIVES |= {
-    "collection": 4,
-    "dozen": 12,
-    "team": 5,
-    "swarm": 6,
-    "cluster": 4,
-    "circle": 5,
-    "number": 4,
-    "variety": 4,
-    "heap": 4,
-}
-COLLECTIVES |= {
-    "array": 4,
-    "assortment": 4,
-    "selection": 4,
-    "litter": 5,
-    "fleet": 4,
-    "band": 4,
-    "series": 4,
-    "string": 5,
-    "pride": 4,
-}
-PEOPLE_COLLECTIVES = {
-    "couple": 2,
-    "family": 4,
-    "crowd": 8,
-    "audience": 8,
-    "team": 5,
-    "choir": 6,
-    "orchestra": 8,
-    "everyone": 3,
-}
-PEOPLE_COLLECTIVES |= {
-    "everybody": 3,
-    "trio": 3,
-    "duo": 2,
-    "quartet": 4,
-    "band": 4,
-    "group": 4,
-    "crowds": 8,
-    "families": 8,
-}
 ONLY_PLURAL = _words(
     "scissors glasses sunglasses trousers jeans pants shorts headphones binoculars pliers tweezers pajamas goggles",
 )
-INDEFINITE = _words("a an another")
-DEFINITE = _words("the this these those")
-OWN = _words("his her its their my our your")
-ARTICLES = INDEFINITE | DEFINITE | OWN | {"each", "every"}
 PRONOUNS = _words("it them they he she him her both one another which whom itself themselves")
-KINDS = _words("kind type sort breed")
-PORTIONS = {
-    "wedge",
-    "block",
-    "lump",
-    "slice",
-    "piece",
-    "bouquet",
-    "chunk",
-    "loaf",
-    "strip",
-    "scoop",
-    "branch",
-    "head",
-    "blade",
-    "bite",
-    "pieces",
-}
 META = _words(
     "photo photograph picture image painting drawing illustration scene view shot render rendering sketch depiction portrait",
     "watercolor watercolour snapshot frame close-up closeup cartoon artwork poster composition canvas photography selfie visual",
@@ -425,17 +294,6 @@ HYPERNYMS = {
     "plant": frozenset(("tree", "flower", "potted plant", "palm tree", "pine tree", "cactus", "grass", "bouquet")),
 }
 HYPERNYMS |= {"pet": HYPERNYMS["animal"], "traffic": HYPERNYMS["vehicle"], "wildlife": HYPERNYMS["animal"]}
-# people and plurals that `instdiff.world.knowledge` does not tell
-PEOPLE = _words(
-    "parent uncle aunt programmer sculptor painter skater officer biker husband wife bishop judge maid butler guard"
-    " sheriff thief",
-    "robber spy poet politician president mayor secretary explorer villager hostess skydiver jockey lumberjack"
-    " blacksmith potter",
-    "weaver",
-)
-IRREGULAR = {"octopi": "octopus", "halves": "half", "buses": "bus", "axes": "axe", "cookies": "cookie", "zombies": "zombie",
-             "movies": "movie", "hippopotami": "hippopotamus", "brownies": "brownie", "smoothies": "smoothie", "selfies": "selfie",
-             "hoodies": "hoodie", "genies": "genie", "gases": "gas", "cacti": "cactus", "fungi": "fungus", "people": "person"}  # fmt: skip
 # words that end a noun phrase, besides verbs and pronouns
 FUNCTION = _words(
     "there with and or while who which that in of on at to from by for as but nor than then during under over above"

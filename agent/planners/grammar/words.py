@@ -6,8 +6,7 @@ import re
 from collections.abc import Container
 
 from agent.planners.grammar import vocabulary as v
-from agent.planners.grammar.vocabulary import IRREGULAR, PEOPLE
-from instdiff.world import knowledge
+from instdiff.world import nouns
 
 CONTRACTIONS = {
     f"{word}'s": (word, "is")
@@ -76,33 +75,9 @@ def _parts(word: str) -> tuple[str, ...]:
     return (word,)
 
 
-def known(phrase: str) -> knowledge.Noun | None:
-    """What `instdiff.world.knowledge` says of a noun, which may be an irregular plural, alone or after other words."""
-    table = knowledge.nouns()
-    if phrase in table:
-        return table[phrase]
-    *before, last = phrase.split(" ")
-    singular = IRREGULAR.get(last) or (knowledge.singular_of(last) if last.endswith("s") else "")
-    entry = table.get(" ".join([*before, singular])) if singular else None
-    if entry:
-        return knowledge.Noun(entry.meaning, entry.singular, True)
-    if not before and (last in PEOPLE or singular in PEOPLE):
-        return knowledge.Noun(knowledge.things()["person"], last if last in PEOPLE else singular, last not in PEOPLE)
-    return None
-
-
-def singular_of(word: str) -> str:
-    """The singular of a noun that may be unknown; the word itself if it is no plural."""
-    if word in IRREGULAR:
-        return IRREGULAR[word]
-    if word.endswith("men") and len(word) > 4:
-        return word[:-3] + "man"
-    return knowledge.singular_of(word)
-
-
 def is_plural(word: str) -> bool:
     """True if an unknown noun looks like a plural."""
-    return singular_of(word) != word
+    return nouns.singular_of(word) != word
 
 
 MAX_COUNT = 1000
@@ -123,8 +98,8 @@ def hedge_at(text: Text, at: int) -> tuple[int, int]:
 
 def number_at(text: Text, at: int, determiner: str) -> tuple[int, int | None]:
     """The end of the number that starts here and its value, None where there is none. "Two or three" is three."""
-    if end := text.phrase(at, v.NUMBERS, 4):
-        count = v.NUMBERS[text.said(at, end)]
+    if end := text.phrase(at, nouns.NUMBERS, 4):
+        count = nouns.NUMBERS[text.said(at, end)]
     elif match := DIGITS.fullmatch(text.word(at)):
         end = at + 1
         count = int(match[2] or match[1])
@@ -135,7 +110,7 @@ def number_at(text: Text, at: int, determiner: str) -> tuple[int, int | None]:
         count = 3 if text.word(at) == "few" else 1
     if text.word(end) in ("or", "to", "-", "–") and (second := number_at(text, end + 1, ""))[1] is not None:
         return second
-    if text.word(end) == "of" and text.word(end + 1) not in ("them", "which", "whom", *v.DEFINITE, *v.OWN):
+    if text.word(end) == "of" and text.word(end + 1) not in ("them", "which", "whom", *nouns.DEFINITE, *nouns.OWN):
         end += 1
     return end, min(count, MAX_COUNT)
 
@@ -156,7 +131,7 @@ def is_finite(text: Text, at: int, determiner: str) -> bool:
 
 def begins_number(text: Text, at: int) -> bool:
     return (
-        bool(text.phrase(at, v.NUMBERS, 4))
+        bool(text.phrase(at, nouns.NUMBERS, 4))
         and text.word(at) not in ("single", "lone", "solitary", "different", "twin")
         or (text.word(at).isdigit())
     )
@@ -168,7 +143,7 @@ def ends_in_noun(text: Text, at: int) -> bool:
         at += 1
     word = text.word(at)
     return (
-        bool(word) and word[0].isalnum() and word not in v.FUNCTION | v.ARTICLES | v.BE and not begins_number(text, at)
+        bool(word) and word[0].isalnum() and word not in v.FUNCTION | nouns.ARTICLES | v.BE and not begins_number(text, at)
     )
 
 
@@ -182,7 +157,7 @@ def is_noun(text: Text, at: int, length: int) -> bool:
             and not following.endswith("ing")
         ):
             return False
-    return known(" ".join(words)) is not None
+    return nouns.known(" ".join(words)) is not None
 
 
 def is_verb(word: str) -> bool:
@@ -196,7 +171,7 @@ def is_participle(text: Text, at: int) -> bool:
     ends = (
         not following
         or not following[0].isalnum()
-        or following in v.FUNCTION | v.ARTICLES
+        or following in v.FUNCTION | nouns.ARTICLES
         or begins_number(text, at + 1)
     )
     return word.endswith(("ing", "ed")) and ends
@@ -206,9 +181,9 @@ def may_end_phrase(text: Text, at: int) -> bool:
     """True where a noun phrase may end: before punctuation, a small word or a verb."""
     word = text.word(at)
     ends = (
-        not word or not word[0].isalnum() or word in v.FUNCTION | v.BE | v.VERBS | v.ARTICLES or begins_other(text, at)
+        not word or not word[0].isalnum() or word in v.FUNCTION | v.BE | v.VERBS | nouns.ARTICLES or begins_other(text, at)
     )
-    return ends or word.endswith(("ing", "ed", "'s", "ly")) or known(word) is not None
+    return ends or word.endswith(("ing", "ed", "'s", "ly")) or nouns.known(word) is not None
 
 
 def adjectives_at(text: Text, at: int) -> tuple[tuple[str, ...], int]:
@@ -232,7 +207,7 @@ def adjectives_at(text: Text, at: int) -> tuple[tuple[str, ...], int]:
 
 def _is_head(text: Text, at: int) -> bool:
     """True for an adjective that is a noun here: "an orange"."""
-    return text.word(at) in ("orange", "glass") and text.word(at - 1) in v.ARTICLES
+    return text.word(at) in ("orange", "glass") and text.word(at - 1) in nouns.ARTICLES
 
 
 def _begins_noun(text: Text, at: int) -> bool:

@@ -14,8 +14,8 @@ from transformers import CLIPTokenizer
 
 from instdiff.training.draft.catalogue import THINGS
 from instdiff.world import knowledge
+from instdiff.world.nouns import number_word, plural_of, with_article
 
-NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 # words without a singular or without a number: no article
 BARE = (
     "skis",
@@ -98,15 +98,12 @@ def article(words: str) -> str:
     """ "an orange cat", "a red car", "scissors"."""
     if words.split(" ")[-1] in BARE:
         return words
-    return f"{'an' if words[:1] in tuple('aeiou') and not words.startswith(('uni', 'one', 'eu')) else 'a'} {words}"
+    return with_article(words)
 
 
 def plural(noun: str) -> str:
     """The plural of a noun of the knowledge base, or of any other."""
-    thing = knowledge.things().get(noun)
-    if noun.split(" ")[-1] in BARE:
-        return noun
-    return thing.plural if thing and thing.plural else knowledge.plural_of(noun)
+    return noun if noun.split(" ")[-1] in BARE else plural_of(noun)
 
 
 @cache
@@ -220,7 +217,11 @@ def _listed(looks: Sequence[Look], rng: np.random.Generator) -> str:
         if count == 1:
             parts.append(article(_described(look, noun, rng)))
         else:
-            many = ("some", "several", "many")[rng.integers(3)] if count > 2 and rng.random() < 0.15 else NUMBERS[count]
+            many = (
+                ("some", "several", "many")[rng.integers(3)]
+                if count > 2 and rng.random() < 0.15
+                else number_word(count)
+            )
             parts.append(f"{many} {_described(look, plural(noun), rng)}")
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 

@@ -11,7 +11,7 @@ from tiny_models import make_grounding_dino, make_owlv2
 
 from evaluators.detectors import check_detector, default_verifier, load_detector
 from evaluators.detectors.grounding_dino import _tokens_of
-from evaluators.detectors.open_vocabulary import chosen
+from evaluators.detectors.open_vocabulary import asked_name, chosen
 from evaluators.detectors.owlv2 import _corners
 from instdiff.errors import BadInput, ServiceError
 
@@ -155,3 +155,18 @@ def test_each_thing_is_reported_once():
     assert [(one.category, one.score) for one in found] == [("cat", 0.9), ("cat", 0.7), ("cat", 0.6)]
     assert found[2].box.xyxy == (0.5, 0.5, 1.0, 1.0)
     assert chosen(np.full((1, 1), np.nan), boxes[:1], ["cat"], 0.0) == []
+
+
+@pytest.mark.parametrize(
+    "label, names, name",
+    [
+        ("Dogs", ["cat", "dog"], "dog"),
+        ("fern", ["dog", "potted fern"], "potted fern"),
+        ("a person riding a bicycle", ["bicycle", "dog"], "person"),
+        ("chair", ["office chair", "garden chair"], "chair"),  # which one is not said
+        ("car", ["dog"], "car"),
+        ("", ["dog"], None),
+    ],
+)
+def test_asked_name(label, names, name):
+    assert asked_name(label, names) == name
