@@ -77,15 +77,14 @@ STORED = {
     ],
 )
 def test_a_picture_painted_again_keeps_its_preset_unless_another_is_given(given, expected):
-    found = run_agent._settings(given, STORED)
-    assert {name: getattr(found, name) for name in expected if name != "engine"} == {
-        k: v for k, v in expected.items() if k != "engine"
-    }
-    assert (found.seed, found.mis) == (4, 0.1)
+    request = run_agent.build_request(given, STORED)
+    settings = {**request.settings.model_dump(), "engine": request.engine}
+    assert {name: settings[name] for name in expected} == expected
+    assert (settings["seed"], settings["mis"]) == (4, 0.1)
 
 
 def test_a_picture_of_before_there_were_presets_keeps_its_steps():
-    assert run_agent._settings({}, {"seed": 4, "num_inference_steps": 25}).num_inference_steps == 25
+    assert run_agent.build_request({}, {"seed": 4, "num_inference_steps": 25}).settings.num_inference_steps == 25
 
 
 def test_a_refiner_is_looked_for_before_anything_is_planned(tmp_path):
