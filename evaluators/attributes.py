@@ -1,12 +1,12 @@
-"""Do things have the colour, or the texture, that they were asked for? By CLIP, or by a detector that tells them apart."""
+"""Do things have the colour or texture that they were asked for? By CLIP, or by a detector that tells them apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from evaluators.matching import match
-from evaluators.report import Detection
+from evaluators.report import FOUND_IOU, Detection
 from instdiff.layout import Box, Layout
 
 if TYPE_CHECKING:
@@ -21,25 +21,25 @@ WORDS = {
 }
 PROMPT = "a {} object"
 FIELDS = {"colours": "colour", "textures": "texture"}  # what detections, and annotations that say it, call a word
+WHOLE = Box(x0=0, y0=0, x1=1, y1=1)
 SAME_WORD = {"metal": "metallic"}  # the detectors' word -> that of `WORDS`
-FOUND_IOU = 0.5
 
 
 def word_of(kind: str) -> Callable[[dict], str]:
-    """The word that an annotation's thing is asked to show, told by the annotation's id alone."""
+    """What gives the word that an annotation's thing is asked to show, by the annotation's id alone."""
     words = WORDS[kind]
     return lambda anno: words[int(anno["id"]) % len(words)]
 
 
 def own_word(anno: dict, kind: str) -> str | None:
     """The word that the annotation itself says its thing shows on the photograph, if it is one of `WORDS`."""
-    said = anno.get("attributes")
-    value = said.get(FIELDS[kind]) if isinstance(said, dict) else None
+    attributes = anno.get("attributes")
+    value = attributes.get(FIELDS[kind]) if isinstance(attributes, dict) else None
     word = SAME_WORD.get(value, value) if isinstance(value, str) else None
     return word if word in WORDS[kind] else None
 
 
-def told_apart(kind: str, detector_words: Sequence[str]) -> tuple[str, ...]:
+def tellable(kind: str, detector_words: Sequence[str]) -> tuple[str, ...]:
     """Those of `WORDS` that a detector with these words can tell."""
     known = {SAME_WORD.get(word, word) for word in detector_words}
     return tuple(word for word in WORDS[kind] if word in known)
@@ -66,25 +66,32 @@ def by_detector(
     Returns:
         ``asked`` and ``found`` things, ``of_all`` and ``of_found``: the share of those with the right word, 0..1.
     """
-    outcomes = []
-    for truth, words, sure in zip(truths, asked, seen, strict=True):
-        for word, verdict in zip(words, match(truth, sure, canonical, FOUND_IOU).verdicts, strict=True):
-            if word in known:
-                found = verdict.detection if verdict.iou >= FOUND_IOU else None
-                shown = getattr(found, FIELDS[kind]) if found else ""
-                outcomes.append((found is not None, SAME_WORD.get(shown, shown) == word))
-    found = sum(found for found, _ in outcomes)
-    right = sum(right for _, right in outcomes)
+    asked_count = 0
+    found_count = 0
+    right_count = 0
+    for truth, words, detections in zip(truths, asked, seen, strict=True):
+        for word, verdict in zip(words, match(truth, detections, canonical, FOUND_IOU).verdicts, strict=True):
+            if word not in known:
+                continue
+            asked_count += 1
+            if verdict.detection and verdict.iou >= FOUND_IOU:
+                shown = getattr(verdict.detection, FIELDS[kind])
+                found_count += 1
+                right_count += SAME_WORD.get(shown, shown) == word
     return {
-        "asked": len(outcomes),
-        "found": found,
-        "of_all": _ratio(right, len(outcomes)),
-        "of_found": _ratio(right, found),
+        "asked": asked_count,
+        "found": found_count,
+        "of_all": _ratio(right_count, asked_count),
+        "of_found": _ratio(right_count, found_count),
     }
 
 
 def by_clip(
-    clip: ClipModel, images: Sequence[Image], truths: Sequence[Layout], asked: Sequence[Sequence[str | None]], kind: str
+    clip: ClipModel,
+    images: Iterable[Image],
+    truths: Iterable[Layout],
+    asked: Iterable[Sequence[str | None]],
+    kind: str,
 ) -> list[tuple[list[bool], list[float]]]:
     """For each picture, for each thing that a word is asked of: is it right, and how much the thing looks like its
     words.
@@ -92,21 +99,18 @@ def by_clip(
     The picture is cut at the thing's box. It is right if CLIP finds it more like "a red object" than like the same with
     any other of the eight words; the local score is the cosine of the cut and "red car".
     """
-    import torch
-
-    words = WORDS[kind]
-    prompts = clip.texts([PROMPT.format(word) for word in words])  # (8, D)
-    results = []
-    for image, truth, some in zip(images, truths, asked, strict=True):
-        things = [(instance, word) for instance, word in zip(truth.instances, some, strict=True) if word]
-        cuts = clip.images([_cut(image, instance.extent) for instance, _ in things])
-        if not things:
+    prompts = clip.texts([PROMPT.format(word) for word in WORDS[kind]])  # (8, D)
+    results: list[tuple[list[bool], list[float]]] = []
+    for image, truth, words in zip(images, truths, asked, strict=True):
+        pairs = [(thing, word) for thing, word in zip(truth.instances, words, strict=True) if word]
+        if not pairs:
             results.append(([], []))
             continue
-        names = clip.texts([f"{word} {instance.category}" for instance, word in things])
-        chosen = (cuts @ prompts.T).argmax(dim=1).tolist()
-        scores = torch.sum(cuts * names, dim=1).tolist()
-        results.append(([words[index] == word for index, (_, word) in zip(chosen, things, strict=True)], scores))
+        cuts = clip.images([_cut(image, thing.extent or WHOLE) for thing, _ in pairs])  # (n, D)
+        names = clip.texts([f"{word} {thing.category}" for thing, word in pairs])  # (n, D)
+        likeliest = (cuts @ prompts.T).argmax(dim=1).tolist()
+        right = [WORDS[kind][index] == word for index, (_, word) in zip(likeliest, pairs, strict=True)]
+        results.append((right, (cuts * names).sum(dim=1).tolist()))
     return results
 
 
@@ -114,10 +118,10 @@ def clip_figures(results: Sequence[tuple[list[bool], list[float]]]) -> dict[str,
     """``accuracy`` and ``score``: means over the pictures of the means over their things, as the published evaluation
     takes them.
     """
-    some = [(right, scores) for right, scores in results if right]
-    accuracy = _ratio(sum(sum(right) / len(right) for right, _ in some), len(some))
-    score = _ratio(sum(sum(scores) / len(scores) for _, scores in some), len(some))
-    return {"asked": sum(len(right) for right, _ in some), "accuracy": accuracy, "score": score}
+    asked = [(right, scores) for right, scores in results if right]
+    accuracy = _ratio(sum(sum(right) / len(right) for right, _ in asked), len(asked))
+    score = _ratio(sum(sum(scores) / len(scores) for _, scores in asked), len(asked))
+    return {"asked": sum(len(right) for right, _ in asked), "accuracy": accuracy, "score": score}
 
 
 def _cut(image: Image, box: Box) -> Image:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluators.detectors.open_vocabulary import device
 from evaluators.detectors.weights import model_folder
-from evaluators.gallery import Gallery
-from evaluators.reporting import add_output_arguments, progress_bar, write_results
+from evaluators.gallery import Gallery, batches, open_picture
+from evaluators.reporting import EvaluationResult, Table, add_output_arguments, progress_bar
 from instdiff.errors import BadInput, ServiceError
+from instdiff.formats.files import read_bytes
+from instdiff.layout import Layout
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +22,15 @@ if TYPE_CHECKING:
 
 MODEL = "openai/clip-vit-large-patch14"
 BATCH_SIZE = 16
+OUT = Path("outputs/evaluations/clip")
+ENDINGS = (".png", ".jpg", ".jpeg")
+TITLES = {"painted": "painted", "real": "real pictures, the upper bound"}
+HELP = f"""The mean over all pictures of 100 times the cosine between CLIP's vectors of the picture and of its caption,
+where negative cosines count 0 (CLIPScore of Hessel et al., 2021, without their factor 2.5). Higher is better.
+
+Pictures are read through their manifest; captions are those that they carry. --real names a folder of real pictures of
+the same captions, called like the painted ones (KEY.jpg, KEY.png): their score is the upper bound. CLIP is not bundled:
+run `hf download {MODEL}`, or name a folder with --clip."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +53,16 @@ class ClipModel:
             BadInput: it is not on this machine; the reason says what to fetch.
             ServiceError: it cannot be loaded.
         """
-        folder = clip_folder(folder)
+        path = clip_folder(folder)
         from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
         try:
-            model = CLIPModel.from_pretrained(folder, local_files_only=True).eval().to(device())
-            return cls(
-                folder,
-                model,
-                AutoTokenizer.from_pretrained(folder),
-                AutoImageProcessor.from_pretrained(folder, use_fast=False),
-            )
+            model = CLIPModel.from_pretrained(path, local_files_only=True).eval().to(device())
+            tokenizer = AutoTokenizer.from_pretrained(path)
+            processor = AutoImageProcessor.from_pretrained(path, use_fast=False)
         except (OSError, ValueError, RuntimeError) as error:
-            raise ServiceError(f"CLIP in {folder} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+            raise ServiceError(f"CLIP in {path} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+        return cls(path, model, tokenizer, processor)
 
     def images(self, images: list[Image]) -> torch.Tensor:
         """(n, D) float32 on the CPU, each row of length 1; the pictures may differ in size."""
@@ -70,9 +78,8 @@ class ClipModel:
 
     def _texts(self, texts: list[str]) -> torch.Tensor:
         limit = self.model.config.text_config.max_position_embeddings
-        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt").to(
-            self.model.device
-        )
+        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+        tokens = tokens.to(self.model.device)
         return self.model.get_text_features(
             input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
         ).pooler_output
@@ -90,7 +97,7 @@ def clip_folder(name: str | Path) -> Path:
         raise BadInput("clip", error.reason) from error
 
 
-def _in_batches(items: list, encode) -> torch.Tensor:
+def _in_batches(items: list, encode: Callable[[list], torch.Tensor]) -> torch.Tensor:
     """All items encoded, a few at a time, as (n, D) rows of length 1."""
     import torch
     from torch.nn.functional import normalize
@@ -98,16 +105,6 @@ def _in_batches(items: list, encode) -> torch.Tensor:
     with torch.inference_mode():
         rows = [encode(items[first : first + BATCH_SIZE]).float().cpu() for first in range(0, len(items), BATCH_SIZE)]
     return normalize(torch.cat(rows), dim=-1) if rows else torch.empty(0, 0)
-
-
-OUT = Path("outputs/evaluations/clip")
-ENDINGS = (".png", ".jpg", ".jpeg")
-HELP = f"""The mean over all pictures of 100 times the cosine between CLIP's vectors of the picture and of its caption, where negative
-cosines count 0 (CLIPScore of Hessel et al., 2021, without their factor 2.5). Higher is better.
-
-Pictures are read through their manifest; captions are those that they carry. --real names a folder of real pictures of the same
-captions, called like the painted ones (KEY.jpg, KEY.png): their score is the upper bound. CLIP is not bundled: run
-`hf download {MODEL}`, or name a folder with --clip."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,7 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output_arguments(parser, OUT)
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> EvaluationResult:
     """The command.
 
     Raises:
@@ -130,25 +127,22 @@ def run(args: argparse.Namespace) -> dict:
         ServiceError: CLIP cannot be loaded.
     """
     gallery = Gallery.open(args.pictures)
-    clip_folder(args.clip)  # said before anything heavy is loaded
-    reals = real_files(args.real, gallery.keys) if args.real else {}
+    clip_folder(args.clip)  # refused before anything heavy is loaded
+    files = real_files(args.real, gallery.keys) if args.real else {}
+    captions = [_caption(layout, key) for layout, key in zip(gallery.layouts(), gallery.keys, strict=True)]
     model = ClipModel.load(args.clip)
-    images: list[Image] = []
-    captions: list[str] = []
-    scores: dict[str, list[float]] = {"painted": []} | ({"real": []} if reals else {})
+    rows: dict[str, Iterable[Image]] = {"painted": gallery.images()}
+    if files:
+        rows["real"] = (open_picture(path, read_bytes(path)) for path in files.values())
+    scores: dict[str, list[float]] = {}
     with progress_bar() as progress:
-        task = progress.add_task("scoring", total=len(gallery.keys))
-        for index, one in enumerate(gallery.pictures(), 1):
-            images.append(one.image)
-            captions.append(_caption(one.layout.caption, one.key))
-            if len(images) == BATCH_SIZE or index == len(gallery.keys):
-                scores["painted"] += clip_scores(model, images, captions)
-                if reals:
-                    keys = gallery.keys[index - len(images) : index]
-                    scores["real"] += clip_scores(model, [_opened(reals[key]) for key in keys], captions)
-                progress.advance(task, len(images))
-                images = []
-                captions = []
+        for name, images in rows.items():
+            task = progress.add_task(f"scoring, {name}", total=len(captions))
+            scores[name] = []
+            for batch in batches(images, BATCH_SIZE):
+                first = len(scores[name])
+                scores[name] += clip_scores(model, batch, captions[first : first + len(batch)])
+                progress.advance(task, len(batch))
     return _result(args, gallery, scores)
 
 
@@ -164,38 +158,32 @@ def real_files(folder: Path, keys: Sequence[str]) -> dict[str, Path]:
     Raises:
         BadInput: one is missing.
     """
-    found = {}
+    files = {}
     for key in keys:
-        there = [path for ending in ENDINGS if (path := folder / f"{key}{ending}").is_file()]
-        if not there:
+        path = next((path for ending in ENDINGS if (path := folder / f"{key}{ending}").is_file()), None)
+        if path is None:
             raise BadInput("real", f"{folder} holds no {key}.png or {key}.jpg")
-        found[key] = there[0]
-    return found
+        files[key] = path
+    return files
 
 
-def _caption(caption: str, key: str) -> str:
-    if not caption.strip():
+def _caption(layout: Layout, key: str) -> str:
+    if not layout.caption.strip():
         raise BadInput("pictures", f"{key}.png has no caption that it could be compared with")
-    return caption
+    return layout.caption
 
 
-def _opened(path: Path) -> Image:
-    from evaluators.fid import opened
-    from instdiff.formats.files import read_bytes
-
-    return opened(path, read_bytes(path))
-
-
-def _result(args: argparse.Namespace, gallery: Gallery, scores: dict[str, list[float]]) -> dict:
+def _result(args: argparse.Namespace, gallery: Gallery, scores: dict[str, list[float]]) -> EvaluationResult:
     means = {name: sum(values) / len(values) for name, values in scores.items()}
-    names = {"painted": "painted", "real": "real pictures, the upper bound"}
-    rows = [[names[name], f"{mean:.2f}", str(len(scores[name]))] for name, mean in means.items()]
-    table = {"title": "CLIP score", "columns": ["pictures", "score", "number"], "rows": rows}
-    result = {"evaluation": "clip", "clip": args.clip, "means": means, "count": len(gallery.keys)}
-    result |= {
-        "painted_with": gallery.manifest.painted_with,
+    rows = [[TITLES[name], f"{mean:.2f}", str(len(scores[name]))] for name, mean in means.items()]
+    figures = {
+        "clip": args.clip,
+        "means": means,
+        "count": len(gallery.keys),
+        "painted_with": gallery.painted_with,
         "scores": dict(zip(gallery.keys, scores["painted"], strict=True)),
     }
-    result |= {"notes": [f"CLIP: {args.clip}; compare only figures of the same CLIP"], "table": table}
-    write_results(args.folder, result)
+    table = Table("CLIP score", ["pictures", "score", "number"], rows)
+    result = EvaluationResult("clip", figures, (table,), [f"CLIP: {args.clip}; compare only figures of the same CLIP"])
+    result.write(args.folder)
     return result

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import NamedTuple
 
-from instdiff.cli import Parser
+from rich.console import Console
+from rich.table import Table as Grid
+
+from evaluators.reporting import EvaluationResult, Table
+from instdiff.cli import DONE, Parser
 from instdiff.errors import printable
 from instdiff.formats.files import write_bytes
 
@@ -16,7 +20,7 @@ EXIT_CODES = "exit codes: 0 done, 2 bad input, 4 a service that is needed failed
 
 
 class Evaluation(NamedTuple):
-    """Where an evaluation is: its module has ``HELP``, ``add_arguments(parser)`` and ``run(args)``."""
+    """Its module has ``HELP``, ``add_arguments(parser)``, ``run(args) -> EvaluationResult``."""
 
     module: str
     summary: str
@@ -57,33 +61,41 @@ def run_evaluation(parser: argparse.ArgumentParser, argv: list[str] | None) -> i
     """Run the evaluation that is named, and print its tables, or JSON with ``--json``; returns the exit code."""
     args = parser.parse_args(argv)
     result = args.run(args)
-    text = json.dumps(result, indent=1, ensure_ascii=False)
+    if isinstance(result, dict):
+        result = _typed(result)
+    text = json.dumps(result.to_json(), indent=1, ensure_ascii=False)
     if args.out:
         write_bytes(args.out, (text + "\n").encode())
     if args.json:
         print(text)
     else:
         show(result)
-    return 0
+    return DONE
 
 
-def show(result: dict) -> None:
-    """The tables, then what is to be said about them, and what failed."""
-    from rich.console import Console
-    from rich.table import Table
+def _typed(result: dict) -> EvaluationResult:
+    keys = [key for key in ("table", "statistics_table", "presets_table") if key in result]
+    tables = tuple(Table(**result.pop(key), key=key) for key in keys)
+    return EvaluationResult(
+        result.pop("evaluation"), result, tables, result.pop("notes", ()), failures=result.pop("failures", None)
+    )
 
+
+def show(result: EvaluationResult) -> None:
+    """The tables, then the notes, then what failed."""
     console = Console(soft_wrap=True, markup=False)
-    for data in (result[key] for key in ("table", "statistics_table", "presets_table") if key in result):
-        table = Table(title=data["title"], title_justify="left")
-        for index, column in enumerate(data["columns"]):
-            table.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
-        for row in data["rows"]:
-            table.add_row(*row)
-        needed_width = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    for table in result.tables:
+        grid = Grid(title=table.title, title_justify="left")
+        for index, column in enumerate(table.columns):
+            grid.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
+        for row in table.rows:
+            grid.add_row(*row)
+        needed_width = console.measure(grid, options=console.options.update(max_width=1000)).maximum
         console.width = max(console.width, needed_width)
-        console.print(table)  # a table that is cut says nothing: rather let a narrow terminal wrap it
-    for note in result.get("notes", ()):
+        console.print(grid)  # a table that is cut says nothing: rather let a narrow terminal wrap it
+    for note in result.notes:
         console.print(note)
-    for failure in result.get("failures", ()):
-        failed = failure["failed"] if isinstance(failure["failed"], str) else ", ".join(failure["failed"])
-        console.print(printable(f"failed: {failed}{'' if failure['planned'] else ' (no plan)'}: {failure['prompt']}"))
+    for failure in result.failures or ():
+        reasons = failure["failed"] if isinstance(failure["failed"], str) else ", ".join(failure["failed"])
+        plan = "" if failure["planned"] else " (no plan)"
+        console.print(printable(f"failed: {reasons}{plan}: {failure['prompt']}"))

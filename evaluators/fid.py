@@ -1,66 +1,38 @@
-"""FID: how far the painted pictures are, as a whole, from real ones; with Inception's features, or with a detector's."""
+"""FID: how far the painted pictures are, as a whole, from real ones; with Inception's features, or with a detector's.
+
+The distance and the network are written out here: clean-fid and pytorch-fid need torchvision, and torchmetrics takes
+pictures where features are kept on disk.
+"""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluators.gallery import Gallery
+from evaluators.gallery import Gallery, batches, load_bundled, open_picture
 from evaluators.manifest import FILE as MANIFEST
-from evaluators.reporting import add_output_arguments, progress_bar, write_results
+from evaluators.reporting import EvaluationResult, Table, add_output_arguments, progress_bar
 from instdiff.errors import BadInput
 from instdiff.formats.files import read_bytes, write_bytes
+from instdiff.settings import models_folder
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
-
-def frechet_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """The distance of the Gaussians with the means and covariances of two sets of features, (n, D) and (m, D).
-
-    Raises:
-        BadInput: a set has fewer than two vectors, or they hold what is no number.
-    """
-    for features in (one, other):
-        if len(features) < 2:
-            raise BadInput(
-                "pictures",
-                f"a distance of distributions needs at least 2 pictures on each side; here are {len(features)}",
-            )
-        if not np.isfinite(features).all():
-            raise BadInput("features", "hold what is no number; are these the right weights?")
-    moments = [(features.mean(axis=0), np.cov(features, rowvar=False)) for features in map(np.float64, (one, other))]
-    return gaussian_distance(*moments[0], *moments[1])
-
-
-def gaussian_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: np.ndarray) -> float:
-    """``|mean_a - mean_b|^2 + tr(cov_a + cov_b - 2 (cov_a cov_b)^(1/2))``; means (D,), covariances (D, D).
-
-    The trace of the root of a product of covariances is the sum of the roots of the eigenvalues of
-    ``cov_a^(1/2) cov_b cov_a^(1/2)``, which is symmetric, so that no eigenvalue is complex.
-    """
-    values, vectors = np.linalg.eigh(np.atleast_2d(cov_a))
-    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    shared = np.linalg.eigvalsh(root @ np.atleast_2d(cov_b) @ root).clip(min=0)
-    away = mean_a - mean_b
-    return float(
-        away @ away + np.trace(np.atleast_2d(cov_a)) + np.trace(np.atleast_2d(cov_b)) - 2 * np.sqrt(shared).sum()
-    )
-
-
-OUT = Path("outputs/evaluations/fid")
-BATCH = 16
+BATCH_SIZE = 16
 FEW = 2048  # pictures; fewer than the width of the features give a covariance without full rank
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 NAMES = {"inception": "FID", "judge": "FD (judge features)"}
-HELP = """The Fréchet distance between painted pictures (a folder with a manifest) and real ones (a folder of pictures, such as COCO's
-val2017): how far apart two Gaussians are that have the means and covariances of their features. 0 is the same; lower is better.
+OUT = Path("outputs/evaluations/fid")
+HELP = """The Fréchet distance between painted pictures (a folder with a manifest) and real ones (a folder of pictures,
+such as COCO's val2017): how far apart two Gaussians are that have the means and covariances of their features. 0 is the
+same; lower is better.
 
   --features inception  FID as it is published; --weights names the file of Inception's weights, which is not bundled
   --features judge      features of the bundled judge; comparable with itself alone, and made for drawings
@@ -69,7 +41,7 @@ What was computed of real pictures is kept under --out, so that the command goes
 WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
 SOURCE = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{WEIGHTS}"
 
-Extractor = Callable[[list], "np.ndarray"]
+Extractor = Callable[[list["Image"]], np.ndarray]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,47 +60,77 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output_arguments(parser, OUT)
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> EvaluationResult:
     """The command.
 
     Raises:
         BadInput: a folder holds no pictures, or the weights are not there.
     """
     gallery = Gallery.open(args.pictures)
-    real = real_pictures(args.real)[: args.real_count]
+    real_files = real_pictures(args.real)[: args.real_count]
     extract, kind = (judge_features(), "judge") if args.features == "judge" else inception_features(args.weights)
-
     with progress_bar() as progress:
         task = progress.add_task("painted", total=len(gallery.keys))
-
-        def step(count):
-            return progress.advance(task, count)
-
-        ours = features_of((one.image for one in gallery.pictures()), extract, step)
-        task = progress.add_task("real", total=len(real))
-        theirs = kept_features(real, extract, args.folder / f"real-{kind}", step)
-    distance = frechet_distance(ours, theirs)
+        painted = features_of(gallery.images(), extract, lambda count: progress.advance(task, count))
+        real_task = progress.add_task("real", total=len(real_files))
+        real = kept_features(
+            real_files, extract, args.folder / f"real-{kind}", lambda count: progress.advance(real_task, count)
+        )
+    distance = frechet_distance(painted, real)
     name = NAMES[args.features]
-    notes = [f"{len(ours)} painted against {len(theirs)} real pictures"]
-    if min(len(ours), len(theirs)) < FEW:
+    notes = [f"{len(painted)} painted against {len(real)} real pictures"]
+    if min(len(painted), len(real)) < FEW:
         notes.append(
             f"so few pictures bias the distance upwards: compare only figures of the same numbers, and take {FEW} or"
             " more"
         )
     if args.features == "judge":
         notes.append("not FID: features of the bundled judge, comparable with themselves alone")
-    table = {"title": name, "columns": ["figure", "value"], "rows": [[name, f"{distance:.3f}"]]}
-    result = {
-        "evaluation": "fid",
+    figures = {
         "name": name,
         "distance": distance,
-        "painted": len(ours),
-        "real": len(theirs),
+        "painted": len(painted),
+        "real": len(real),
         "features": kind,
+        "painted_with": gallery.painted_with,
     }
-    result |= {"painted_with": gallery.manifest.painted_with, "notes": notes, "table": table}
-    write_results(args.folder, result)
+    table = Table(name, ["figure", "value"], [[name, f"{distance:.3f}"]])
+    result = EvaluationResult("fid", figures, (table,), notes)
+    result.write(args.folder)
     return result
+
+
+def frechet_distance(painted: np.ndarray, real: np.ndarray) -> float:
+    """The distance of the Gaussians with the means and covariances of two sets of features, (n, D) and (m, D).
+
+    Raises:
+        BadInput: a set has fewer than two vectors, or they hold what is no number.
+    """
+    for features in (painted, real):
+        if len(features) < 2:
+            raise BadInput(
+                "pictures",
+                f"a distance of distributions needs at least 2 pictures on each side; here are {len(features)}",
+            )
+        if not np.isfinite(features).all():
+            raise BadInput("features", "hold what is no number; are these the right weights?")
+    moments = [(features.mean(axis=0), np.cov(features, rowvar=False)) for features in map(np.float64, (painted, real))]
+    return gaussian_distance(*moments[0], *moments[1])
+
+
+def gaussian_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: np.ndarray) -> float:
+    """``|mean_a - mean_b|^2 + tr(cov_a + cov_b - 2 (cov_a cov_b)^(1/2))``; means (D,), covariances (D, D).
+
+    The trace of the root of a product of covariances is the sum of the roots of the eigenvalues of
+    ``cov_a^(1/2) cov_b cov_a^(1/2)``, which is symmetric, so that no eigenvalue is complex.
+    """
+    values, vectors = np.linalg.eigh(np.atleast_2d(cov_a))
+    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    shared = np.linalg.eigvalsh(root @ np.atleast_2d(cov_b) @ root).clip(min=0)
+    away = mean_a - mean_b
+    return float(
+        away @ away + np.trace(np.atleast_2d(cov_a)) + np.trace(np.atleast_2d(cov_b)) - 2 * np.sqrt(shared).sum()
+    )
 
 
 def real_pictures(folder: Path) -> list[Path]:
@@ -139,17 +141,15 @@ def real_pictures(folder: Path) -> list[Path]:
     """
     if (folder / MANIFEST).exists():
         raise BadInput("real", f"{folder} holds painted pictures; give a folder of real ones")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
-    if not found:
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    if not files:
         raise BadInput("real", f"{folder} holds no pictures ({', '.join(sorted(PICTURES))})")
-    return found
+    return files
 
 
 def judge_features() -> Extractor:
     """The features of the bundled judge, (n, F)."""
-    from evaluators.detectors import load_detector
-
-    judge = load_detector("judge")
+    judge = load_bundled()
     return lambda images: judge.features(images).numpy()
 
 
@@ -166,7 +166,6 @@ def inception_features(weights: str | None) -> tuple[Extractor, str]:
     name = f"inception-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
     def extract(images: list[Image]) -> np.ndarray:
-        import numpy as np
         import torch
         from torch.nn.functional import interpolate
 
@@ -180,72 +179,40 @@ def inception_features(weights: str | None) -> tuple[Extractor, str]:
 
 def inception_file(weights: str | None) -> Path:
     """Where the weights lie: as named, or a file in ``INSTDIFF_MODELS`` that is called like the published one."""
-    from instdiff.settings import models_folder
-
     folder = models_folder()
-    there = [Path(weights).expanduser(), *([folder / weights] if folder else [])] if weights else []
-    there += sorted(folder.glob("*inception-2015-12-05*.pth")) if folder and not weights else []
-    for path in there:
+    places = [Path(weights).expanduser(), *([folder / weights] if folder else [])] if weights else []
+    places += sorted(folder.glob("*inception-2015-12-05*.pth")) if folder and not weights else []
+    for path in places:
         if path.is_file():
             return path
     fetch = f"fetch {SOURCE}, and name its path or put it into the folder INSTDIFF_MODELS; or take --features judge"
     raise BadInput("weights", f"there is no file {weights or WEIGHTS}; {fetch}")
 
 
-def features_of(images: Iterable[Image], extract: Extractor, done: Callable[[int], None]) -> np.ndarray:
+def features_of(images: Iterable[Image], extract: Extractor, progress: Callable[[int], object]) -> np.ndarray:
     """The features of all pictures, (n, D), a few at a time."""
-    import numpy as np
-
     rows = []
-    waiting = []
-    for image in images:
-        waiting.append(image)
-        if len(waiting) == BATCH:
-            rows.append(extract(waiting))
-            done(len(waiting))
-            waiting = []
-    if waiting:
-        rows.append(extract(waiting))
-        done(len(waiting))
+    for batch in batches(images, BATCH_SIZE):
+        rows.append(extract(batch))
+        progress(len(batch))
     return np.concatenate(rows)
 
 
-def kept_features(paths: list[Path], extract: Extractor, folder: Path, done: Callable[[int], None]) -> np.ndarray:
+def kept_features(paths: list[Path], extract: Extractor, folder: Path, progress: Callable[[int], object]) -> np.ndarray:
     """The features of real pictures, (n, D); each few are written to the folder, and read from there the next time."""
-    import io
-
-    import numpy as np
-
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    for first in range(0, len(paths), BATCH):
-        contents = [read_bytes(path) for path in paths[first : first + BATCH]]
-        kept = (
-            folder
-            / f"{hashlib.sha256(b''.join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]}.npy"
-        )
-        if kept.exists():
-            rows.append(np.load(io.BytesIO(read_bytes(kept)), allow_pickle=False))
+    for first in range(0, len(paths), BATCH_SIZE):
+        batch = paths[first : first + BATCH_SIZE]
+        contents = [read_bytes(path) for path in batch]
+        hashes = b"".join(hashlib.sha256(content).digest() for content in contents)
+        file = folder / f"{hashlib.sha256(hashes).hexdigest()[:16]}.npy"
+        if file.exists():
+            rows.append(np.load(io.BytesIO(read_bytes(file)), allow_pickle=False))
         else:
-            rows.append(extract(list(map(opened, paths[first : first + BATCH], contents))))
+            rows.append(extract(list(map(open_picture, batch, contents))))
             buffer = io.BytesIO()
             np.save(buffer, rows[-1])
-            write_bytes(kept, buffer.getvalue())
-        done(len(contents))
+            write_bytes(file, buffer.getvalue())
+        progress(len(contents))
     return np.concatenate(rows)
-
-
-def opened(path: Path, content: bytes) -> Image:
-    """The picture in a file as RGB.
-
-    Raises:
-        BadInput: it is none, or is damaged.
-    """
-    import io
-
-    from PIL import Image
-
-    try:
-        return Image.open(io.BytesIO(content)).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadInput(str(path), f"is no picture that can be read: {' '.join(str(error).split())[:200]}") from error

@@ -5,13 +5,16 @@ painting.
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from evaluators.detectors import check_detector
-from evaluators.manifest import Manifest, read_manifest, read_pictures
+from evaluators.detectors import Detector, check_detector, load_detector
+from evaluators.detectors.draft import FOLDERS, DraftDetector
+from evaluators.manifest import Manifest, read_manifest, read_parts, read_pictures
 from evaluators.report import Detection
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats.png import read_png
@@ -20,27 +23,24 @@ from instdiff.layout import Layout
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from evaluators.detectors import Detector
-
-
-AT_ONCE = 16
+BATCH_SIZE = 16
 LOWEST_SCORE = {"yolo": 0.001}  # AP looks at everything from this score on; YOLO's own evaluation goes as low
 OTHERS_LOWEST_SCORE = 0.05
 FOR_PHOTOGRAPHS = ("yolo", "owlv2", "grounding-dino")
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a detector saw on each picture: everything down to a low score for AP, and what it is sure of for all else."""
+class Detections:
+    """What a detector saw on each picture: everything down to a low score for AP; what it is sure of for all else."""
 
     everything: list[list[Detection]]
     sure: list[list[Detection]]
 
     @property
-    def has_masks(self) -> bool:
+    def have_masks(self) -> bool:
         """True if everything that was seen has a mask, and something was seen."""
-        found = [one for picture in self.everything for one in picture]
-        return bool(found) and all(one.mask is not None for one in found)
+        every = [detection for picture in self.everything for detection in picture]
+        return bool(every) and all(detection.mask is not None for detection in every)
 
 
 def default_scorer(engine: str) -> str:
@@ -67,53 +67,37 @@ def default_scorer(engine: str) -> str:
     )
 
 
-def look(detector: Detector, images: Iterable[Image], vocabulary: list[str], looked: Callable[[int], None]) -> Seen:
+def look(
+    detector: Detector, images: Iterable[Image], vocabulary: list[str], progress: Callable[[int], object]
+) -> Detections:
     """What a detector sees on each picture, once down to the lowest score and once from its own threshold on.
 
     Args:
-        looked: called with the number of pictures after every few.
+        progress: called with the number of pictures after every few.
     """
-    detect, sure_from = _reaching_low(detector)
-    everything = []
-    waiting = []
+    lowest = min(LOWEST_SCORE.get(detector.name, OTHERS_LOWEST_SCORE), detector.threshold)
+    everything: list[list[Detection]] = []
+    for batch in batches(images, BATCH_SIZE):
+        everything += detector.detect(batch, vocabulary, lowest)
+        progress(len(batch))
+    sure = [[detection for detection in picture if detection.score >= detector.threshold] for picture in everything]
+    return Detections(everything, sure)
 
-    def look_at_waiting() -> None:
-        everything.extend(detect(waiting, vocabulary))
-        looked(len(waiting))
-        waiting.clear()
 
+def batches(images: Iterable[Image], size: int) -> Iterator[list[Image]]:
+    """The pictures in lists of at most ``size``; no more of them are in memory at a time."""
+    batch: list[Image] = []
     for image in images:
-        waiting.append(image)
-        if len(waiting) == AT_ONCE:
-            look_at_waiting()
-    if waiting:
-        look_at_waiting()
-    return Seen(everything, [[one for one in seen if one.score >= sure_from] for seen in everything])
-
-
-def _reaching_low(detector: Detector) -> tuple[Callable, float]:
-    """A detector's method to look down to the lowest score, and the threshold from which on it is sure."""
-    lowest = LOWEST_SCORE.get(detector.name, OTHERS_LOWEST_SCORE)
-    if not hasattr(detector, "threshold"):
-        config = getattr(getattr(detector, "model", None), "config", None)
-        sure_from = getattr(config, "score_threshold", None)
-        if sure_from is None:  # a model that writes its boxes as text knows no scores
-            return detector.detect, 0.0
-        return lambda images, vocabulary: detector.detect(images, vocabulary, min(lowest, sure_from)), sure_from
-
-    def detect(images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
-        own = detector.threshold
-        detector.threshold = min(lowest, detector.threshold)
-        try:
-            return detector.detect(images, vocabulary)
-        finally:
-            detector.threshold = own
-
-    return detect, detector.threshold
+        batch.append(image)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True)
-class Painted:
+class PaintedPicture:
     """One picture of a manifest with the layout that it was painted from."""
 
     key: str
@@ -121,38 +105,109 @@ class Painted:
     layout: Layout
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """A folder of painted pictures and its manifest."""
+class Part(NamedTuple):
+    """A folder with a manifest, and those of its pictures that are meant."""
 
     folder: Path
     manifest: Manifest
+    keys: list[str]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Painted pictures in the order of their parts: one folder with a manifest, or one for each job that painted."""
+
+    folder: Path
+    parts: list[Part]
 
     @classmethod
-    def open(cls, folder: Path) -> Gallery:
+    def open(cls, folder: Path, keys: Sequence[str] | None = None) -> Gallery:
         """The pictures of a folder.
 
+        Args:
+            keys: the pictures that are meant; None takes all.
+
         Raises:
-            BadInput: it has no manifest, or the manifest names none.
+            BadInput: there is no manifest, the manifest names no pictures, or some that are meant are missing.
         """
-        manifest = read_manifest(folder)
-        if not manifest.pictures:
+        missing = set(keys or ())
+        parts = []
+        for place, manifest in read_parts(folder) or [(folder, read_manifest(folder))]:
+            own_keys = [picture.key for picture in manifest.pictures if keys is None or picture.key in missing]
+            missing -= set(own_keys)
+            parts.append(Part(place, manifest, own_keys))
+        if missing and keys:
+            raise BadInput(
+                str(folder),
+                f"{len(missing)} of {len(keys)} pictures are not painted yet ({min(missing)} is the first); paint them,"
+                " then score",
+            )
+        if not any(part.keys for part in parts):
             raise BadInput(str(folder), "its manifest names no pictures")
-        return cls(folder, manifest)
+        return cls(folder, parts)
 
     @property
     def keys(self) -> list[str]:
-        """In the order of the manifest, each once."""
-        return [picture.key for picture in self.manifest.pictures]
+        """The names of the pictures, each once."""
+        return [key for part in self.parts for key in part.keys]
 
-    def pictures(self, keys: Sequence[str] | None = None) -> Iterator[Painted]:
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of each picture's file, by key."""
+        return {picture.key: picture.sha256 for part in self.parts for picture in part.manifest.pictures}
+
+    @property
+    def painted_with(self) -> dict[str, str | int | float]:
+        """All that changes the pictures, by name."""
+        return self.parts[0].manifest.painted_with
+
+    @property
+    def engine(self) -> str:
+        """The name of what painted."""
+        return str(self.painted_with.get("engine", ""))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels of the pictures."""
+        return next(self.images()).size
+
+    def layouts(self) -> list[Layout]:
+        """The layouts that the pictures were painted from."""
+        return [read_png(part.folder / f"{key}.png")[0] for part in self.parts for key in part.keys]
+
+    def images(self) -> Iterator[Image]:
+        """The pictures, each held against its hash; one is in memory at a time."""
+        for part in self.parts:
+            yield from read_pictures(part.manifest, part.folder, part.keys)
+
+    def pictures(self, keys: Sequence[str] | None = None) -> Iterator[PaintedPicture]:
         """The pictures of these keys, or all, each held against its hash; one is in memory at a time."""
-        keys = self.keys if keys is None else keys
-        for key, image in zip(keys, read_pictures(self.manifest, self.folder, keys), strict=True):
-            yield Painted(key, image, read_png(self.folder / f"{key}.png")[0])
+        part_of = {key: index for index, part in enumerate(self.parts) for key in part.keys}
+        for index, group in groupby(self.keys if keys is None else keys, lambda key: part_of.get(key, 0)):
+            folder, manifest, _ = self.parts[index]
+            own_keys = list(group)
+            for key, image in zip(own_keys, read_pictures(manifest, folder, own_keys), strict=True):
+                yield PaintedPicture(key, image, read_png(folder / f"{key}.png")[0])
 
 
-def add_detector_arguments(parser: argparse.ArgumentParser, default: str | None = "judge") -> None:
+def open_picture(path: Path, content: bytes) -> Image:
+    """The picture in a file's content, as RGB.
+
+    Args:
+        path: for the error.
+
+    Raises:
+        BadInput: it is none, or is damaged.
+    """
+    from PIL import Image
+
+    try:
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadInput(str(path), f"is no picture that can be read: {' '.join(str(error).split())[:200]}") from error
+
+
+def add_detector_arguments(parser: argparse._ActionsContainer, default: str = "judge") -> None:
     """The options that name the detector which scores."""
     parser.add_argument(
         "--detector", default=default, metavar="NAME", help="what looks at the pictures (default: %(default)s)"
@@ -163,13 +218,13 @@ def add_detector_arguments(parser: argparse.ArgumentParser, default: str | None 
     )
 
 
-def check_scorer(detector: str, manifest: Manifest) -> None:
+def check_scorer(detector: str, gallery: Gallery) -> None:
     """What scores must not be what steered.
 
     Raises:
         BadInput: the pictures were chosen by this very detector.
     """
-    check_apart(detector, str(manifest.painted_with.get("verifier", "none")))
+    check_apart(detector, str(gallery.painted_with.get("verifier", "none")))
 
 
 def check_apart(detector: str, verifier: str) -> None:
@@ -192,11 +247,26 @@ def load_scorer(args: argparse.Namespace) -> Detector:
         BadInput: it has no such name, or its weights are not on this machine.
         ServiceError: it cannot be loaded.
     """
-    from evaluators.detectors import check_detector, load_detector
-
-    if args.detector != "judge":
-        check_detector(args.detector, args.detector_url, args.detector_dialect)
+    if args.detector in FOLDERS:
+        return load_bundled(args.detector)
+    check_detector(args.detector, args.detector_url, args.detector_dialect)
     try:
         return load_detector(args.detector, args.detector_url, args.detector_dialect)
     except OSError as error:
-        raise ServiceError(f"the detector {args.detector} cannot be loaded: {' '.join(str(error).split())}") from error
+        raise _not_loaded(args.detector, error) from error
+
+
+def load_bundled(name: str = "judge") -> DraftDetector:
+    """The judge, or the detector of the loop.
+
+    Raises:
+        ServiceError: its weights cannot be loaded.
+    """
+    try:
+        return DraftDetector(name)
+    except OSError as error:
+        raise _not_loaded(name, error) from error
+
+
+def _not_loaded(name: str, error: OSError) -> ServiceError:
+    return ServiceError(f"the detector {name} cannot be loaded: {' '.join(str(error).split())}")

@@ -6,6 +6,7 @@ block takes the maximum where the one before takes the average: so was the netwo
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from instdiff.errors import BadInput
 SIDE = 299
 WIDTH = 2048  # of a picture in pixels; of its features
 Sizes = int | tuple[int, int]
+Chain = list[tuple[str, int, Sizes]]  # the name, outputs and kernel of each convolution
 
 
 class Conv(nn.Module):
@@ -38,16 +40,14 @@ class Branches(nn.Module):
 
     Args:
         inputs: channels.
-        chains: for each branch the (name, outputs, kernel) of its convolutions; names that end in a and b are both
-            applied to what comes before them.
+        chains: the convolutions of each branch; those whose names end in a and b are both applied to what comes
+            before them.
         pool: outputs of the 1 x 1 convolution after the pool, or None for a pool that halves the size, as then the
             last convolution of each chain does too.
         maximum: pool the maximum, not the average.
     """
 
-    def __init__(
-        self, inputs: int, chains: list[list[tuple[str, int, Sizes]]], pool: int | None = None, maximum: bool = False
-    ):
+    def __init__(self, inputs: int, chains: list[Chain], pool: int | None = None, maximum: bool = False):
         super().__init__()
         self.chains = [[name for name, _, _ in chain] for chain in chains]
         self.halves = pool is None
@@ -72,9 +72,9 @@ class Branches(nn.Module):
                 else:
                     y = getattr(self, name)(y)
             outputs += halves or [y]
-        return torch.cat([*outputs, self._pooled(x)], dim=1)
+        return torch.cat([*outputs, self._pool(x)], dim=1)
 
-    def _pooled(self, x: torch.Tensor) -> torch.Tensor:
+    def _pool(self, x: torch.Tensor) -> torch.Tensor:
         if self.halves:
             return F.max_pool2d(x, 3, 2)
         pooled = F.max_pool2d(x, 3, 1, 1) if self.maximum else F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
@@ -82,13 +82,13 @@ class Branches(nn.Module):
 
 
 def _small(inputs: int, pool: int) -> Branches:
-    doubled = [("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3)]
+    doubled: Chain = [("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3)]
     return Branches(inputs, [[("branch1x1", 64, 1)], [("branch5x5_1", 48, 1), ("branch5x5_2", 64, 5)], doubled], pool)
 
 
 def _long(width: int) -> Branches:
-    once = [("branch7x7_1", width, 1), ("branch7x7_2", width, (1, 7)), ("branch7x7_3", 192, (7, 1))]
-    twice = [
+    once: Chain = [("branch7x7_1", width, 1), ("branch7x7_2", width, (1, 7)), ("branch7x7_3", 192, (7, 1))]
+    twice: Chain = [
         (f"branch7x7dbl_{k}", 192 if k == 5 else width, 1 if k == 1 else (7, 1) if k % 2 == 0 else (1, 7))
         for k in range(1, 6)
     ]
@@ -96,8 +96,8 @@ def _long(width: int) -> Branches:
 
 
 def _wide(inputs: int, maximum: bool) -> Branches:
-    once = [("branch3x3_1", 384, 1), ("branch3x3_2a", 384, (1, 3)), ("branch3x3_2b", 384, (3, 1))]
-    twice = [
+    once: Chain = [("branch3x3_1", 384, 1), ("branch3x3_2a", 384, (1, 3)), ("branch3x3_2b", 384, (3, 1))]
+    twice: Chain = [
         ("branch3x3dbl_1", 448, 1),
         ("branch3x3dbl_2", 384, 3),
         ("branch3x3dbl_3a", 384, (1, 3)),
@@ -119,13 +119,13 @@ class Inception(nn.Module):
         self.Mixed_5b = _small(192, 32)
         self.Mixed_5c = _small(256, 64)
         self.Mixed_5d = _small(288, 64)
-        doubled = [("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3)]
+        doubled: Chain = [("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3)]
         self.Mixed_6a = Branches(288, [[("branch3x3", 384, 3)], doubled])
         self.Mixed_6b = _long(128)
         self.Mixed_6c = _long(160)
         self.Mixed_6d = _long(160)
         self.Mixed_6e = _long(192)
-        long = [
+        long: Chain = [
             ("branch7x7x3_1", 192, 1),
             ("branch7x7x3_2", 192, (1, 7)),
             ("branch7x7x3_3", 192, (7, 1)),
@@ -151,8 +151,6 @@ def load_inception(weights: Path) -> Inception:
     Raises:
         BadInput: the file is something else.
     """
-    import pickle
-
     model = Inception()
     try:
         model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))

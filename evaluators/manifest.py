@@ -23,13 +23,13 @@ from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.formats.png import write_png
 from instdiff.layout import Layout
-from instdiff.render_settings import RenderSettings, resolved
+from instdiff.render_settings import RenderSettings, resolve_settings
 from instdiff.values import Value
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from instdiff.engine import Engine
+    from instdiff.engine import Engine, PipelineEngine
 
 FILE = "manifest.json"
 KEY = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"  # what may name a file in the folder, and nothing outside of it
@@ -122,11 +122,25 @@ def open_manifest(folder: Path, expected: dict[str, str | int | float]) -> Manif
     return manifest
 
 
+def read_parts(folder: Path, expected: dict[str, str | int | float] | None = None) -> list[tuple[Path, Manifest]]:
+    """The folders ``job-I-of-N`` below a folder, which jobs have painted into, with their manifests.
+
+    Raises:
+        BadInput: two of them, or one and what is expected, were painted with different settings.
+    """
+    parts = []
+    for path in sorted(folder.glob(f"job-*-of-*/{FILE}")):
+        manifest = open_manifest(path.parent, expected) if expected else read_manifest(path.parent)
+        expected = manifest.painted_with
+        parts.append((path.parent, manifest))
+    return parts
+
+
 def paint(
     folder: Path,
     manifest: Manifest,
     jobs: Sequence[Job],
-    engine: Engine,
+    engine: PipelineEngine,
     settings: RenderSettings,
     batch: int,
     painted: Callable[[int], None] = lambda count: None,
@@ -157,9 +171,10 @@ def paint(
     return manifest
 
 
-def _images(engine: Engine, jobs: Sequence[Job], settings: RenderSettings) -> list[Image]:
+def _images(engine: PipelineEngine, jobs: Sequence[Job], settings: RenderSettings) -> list[Image]:
     """One picture of each job, in one batch."""
-    return engine.paint([job.layout for job in jobs], resolved(settings, engine.defaults), [job.seed for job in jobs])
+    complete = resolve_settings(settings, engine.defaults)
+    return engine.paint([job.layout for job in jobs], complete, [job.seed for job in jobs])
 
 
 def with_pictures(manifest: Manifest, folder: Path, jobs: Sequence[Job]) -> Manifest:

@@ -10,23 +10,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluators.coco import scoring
-from evaluators.coco.dataset import SCORED_AT, Sample, read_dataset
-from evaluators.coco.scoring import Gallery
-from evaluators.gallery import Seen, add_detector_arguments
+from evaluators.coco.dataset import SCORED_AT, SCRIBBLE_POINTS, Sample, read_dataset
+from evaluators.detectors import Detector
+from evaluators.gallery import Detections, Gallery, add_detector_arguments
 from evaluators.report import Detection
-from evaluators.reporting import progress_bar, write_results
+from evaluators.reporting import EvaluationResult, progress_bar
 from instdiff.errors import BadInput
 from instdiff.formats.coco import fitted_mask, instances_from_coco
-from instdiff.formats.png import read_png
 from instdiff.layout import Instance, Layout, Mask
 from instdiff.model.mask_points import points_inside
 
 if TYPE_CHECKING:
-    from evaluators.detectors import Detector
+    from PIL.Image import Image
 
-SCRIBBLE_POINTS = 20
 KINDS = ("point", "scribble")
 PROTOCOLS = ("conditioned", "paper")
+HELP = """Scores pictures that were painted from points or scribbles: FOLDER has a manifest, or holds the parts that
+`python -m evaluators coco --places point` (or scribble) painted.
+
+protocols:
+  conditioned  the share of all points of all things that lie in the mask of what was found for their thing. The points
+               are those that the picture was painted from; they stand in the PNG. What is found is assigned one to one
+               to things of its category, and the points of a thing that is not found count as outside. This compares
+               painters.
+  paper        as the published program counts, for figures that stand beside the published ones. The masks of the
+               annotations take in turn the free found mask of highest IoU, of any category, even one that they do not
+               touch. A pair scores the middle of the true mask's box, or 20 pixels drawn anew from the true mask,
+               instead of the points that were painted from. Things without a partner, and pictures without any, do not
+               count. So a painter gains by painting less. Everything is taken that the detector sees down to a low
+               score. Needs --annotations.
+
+With --annotations and --images the photographs are scored for the same points: the upper bound. The detector must give
+masks; it is the judge for pictures of the draft engine, else yolo, if it is here.
+
+examples:
+  python -m evaluators pim outputs/evaluations/coco/point --kind point
+  python -m evaluators pim outputs/evaluations/coco/scribble --kind scribble --annotations instances_val2017.json \\
+      --images val2017"""
 
 
 def pim(
@@ -60,25 +80,24 @@ def pim(
     pairs = list(zip(layouts, detections, strict=True))
     if protocol == "paper":
         masks = (
-            ([_mask(i, layout) for i in layout.instances], [_mask(d, layout) for d in seen]) for layout, seen in pairs
+            ([_mask(i, layout) for i in layout.instances], [_mask(d, layout) for d in picture])
+            for layout, picture in pairs
         )
         return mean_pim(masks, kind, seed)
-    counts = np.array([_points_inside(layout, seen, kind) for layout, seen in pairs]).reshape(-1, 2)
-    inside, of = counts.sum(axis=0)
-    return float(inside / of) if of else None
+    counts = [_points_inside(layout, picture, kind) for layout, picture in pairs]
+    total = sum(points for _, points in counts)
+    return sum(inside for inside, _ in counts) / total if total else None
 
 
 def _points_inside(layout: Layout, detections: Sequence[Detection], kind: str) -> tuple[float, int]:
     """How many of a layout's points lie in the masks of what was found for them, and how many points there are."""
     from scipy.optimize import linear_sum_assignment  # half a second to import
 
-    planned = [(instance.name, _points(instance, kind)) for instance in layout.instances]
-    planned = [(name, points) for name, points in planned if len(points)]
-    seen = [(detection.category, _mask(detection, layout)) for detection in detections]
-    inside = np.array(
-        [[_hits(mask, points) if name == category else 0 for category, mask in seen] for name, points in planned]
-    )
-    inside = inside.reshape(len(planned), len(seen))
+    named_points = [(instance.name, _points(instance, kind)) for instance in layout.instances]
+    planned = [(name, points) for name, points in named_points if len(points)]
+    masks = [(detection.category, _mask(detection, layout)) for detection in detections]
+    hits = [[_hits(mask, points) if name == category else 0 for category, mask in masks] for name, points in planned]
+    inside = np.array(hits).reshape(len(planned), len(masks))
     rows, columns = linear_sum_assignment(inside, maximize=True)
     return float(inside[rows, columns].sum()), sum(len(points) for _, points in planned)
 
@@ -98,11 +117,11 @@ def _hits(mask: np.ndarray, points: np.ndarray) -> int:
     return int(mask[rows, columns].sum())
 
 
-def _mask(of: Instance | Detection, layout: Layout) -> np.ndarray:
+def _mask(owner: Instance | Detection, layout: Layout) -> np.ndarray:
     """(height, width) bool at the layout's size."""
-    if of.mask is None:
-        raise BadInput("mask", f'points in mask need masks, but a "{of.category}" has none')
-    return fitted_mask(of.mask, layout.size).array
+    if owner.mask is None:
+        raise BadInput("mask", f'points in mask need masks, but a "{owner.category}" has none')
+    return fitted_mask(owner.mask, layout.size).array
 
 
 def mean_pim(
@@ -111,13 +130,13 @@ def mean_pim(
     """The mean of `image_pim` over the pictures that count, each given as its true and its found masks; None if there
     are none.
     """
-    values = [image_pim(truths, found, kind, np.random.RandomState(seed)) for truths, found in pictures]
-    values = [value for value in values if value is not None]
-    return float(np.mean(values)) if values else None
+    values = [image_pim(truths, masks, kind, np.random.RandomState(seed)) for truths, masks in pictures]
+    counted = [value for value in values if value is not None]
+    return float(np.mean(counted)) if counted else None
 
 
 def image_pim(
-    truths: Sequence[np.ndarray], found: Sequence[np.ndarray], kind: str, rng: np.random.RandomState
+    truths: Sequence[np.ndarray], masks: Sequence[np.ndarray], kind: str, rng: np.random.RandomState
 ) -> float | None:
     """One picture's value by the published protocol, None where the picture does not count.
 
@@ -126,20 +145,21 @@ def image_pim(
     it, or 20 pixels drawn from it. Pairs whose true mask is empty, and true masks that get no partner, do not count.
 
     Args:
-        truths, found: (H, W) bool each.
+        truths, masks: what is to be there and what was found, (H, W) bool each.
         kind: ``point`` or ``scribble``.
         rng: what the scribbles are drawn from, one after the other.
     """
     values = []
-    free = list(range(len(found)))
+    free = list(range(len(masks)))
     for truth in truths:
         if not free:
             break
-        partner = max(free, key=lambda index: _iou(truth, found[index]))  # noqa: B023 (called at once)
+        ious = {index: _iou(truth, masks[index]) for index in free}
+        partner = max(free, key=ious.__getitem__)
         free.remove(partner)
         points = _middle(truth) if kind == "point" else points_inside(truth, SCRIBBLE_POINTS, rng).astype(int)
         if points.sum():  # an empty mask gives zeros; so does, in the published program, the pixel in the corner alone
-            values.append(float(found[partner][points[:, 1], points[:, 0]].mean()))
+            values.append(float(masks[partner][points[:, 1], points[:, 0]].mean()))
     return float(np.mean(values)) if values else None
 
 
@@ -153,27 +173,6 @@ def _middle(mask: np.ndarray) -> np.ndarray:
 def _iou(a: np.ndarray, b: np.ndarray) -> float:
     union = int((a | b).sum())
     return int((a & b).sum()) / union if union else 0.0
-
-
-HELP = """Scores pictures that were painted from points or scribbles: FOLDER has a manifest, or holds the parts that
-`python -m evaluators coco --places point` (or scribble) painted.
-
-protocols:
-  conditioned  the share of all points of all things that lie in the mask of what was found for their thing. The points are those
-               that the picture was painted from; they stand in the PNG. What is found is assigned one to one to things of its
-               category, and the points of a thing that is not found count as outside. This compares painters.
-  paper        as the published program counts, for figures that stand beside the published ones. The masks of the annotations
-               take in turn the free found mask of highest IoU, of any category, even one that they do not touch. A pair scores
-               the middle of the true mask's box, or 20 pixels drawn anew from the true mask, instead of the points that were
-               painted from. Things without a partner, and pictures without any, do not count. So a painter gains by painting
-               less. Everything is taken that the detector sees down to a low score. Needs --annotations.
-
-With --annotations and --images the photographs are scored for the same points: the upper bound. The detector must give masks; it is
-the judge for pictures of the draft engine, else yolo, if it is here.
-
-examples:
-  python -m evaluators pim outputs/evaluations/coco/point --kind point
-  python -m evaluators pim outputs/evaluations/coco/scribble --kind scribble --annotations instances_val2017.json --images val2017"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -195,10 +194,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, dest="results", metavar="FOLDER", help="where the results go (default: FOLDER/pim-PROTOCOL)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.set_defaults(out=None)
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> EvaluationResult:
     """Look and score; nothing is painted.
 
     Raises:
@@ -209,47 +207,56 @@ def run(args: argparse.Namespace) -> dict:
         raise BadInput(
             "annotations", "are needed for the photographs and for the protocol of the paper; give --annotations FILE"
         )
-    gallery = Gallery.of(args.folder)
-    layouts = [read_png(path)[0] for path in gallery.files]
+    gallery = Gallery.open(args.folder)
+    layouts = gallery.layouts()
     if not any(getattr(instance, args.kind) for layout in layouts for instance in layout.instances):
         raise BadInput(
             "kind", f"no picture in {args.folder} was painted from a {args.kind}; paint with coco --places {args.kind}"
         )
-    samples = scoring.ordered(read_dataset(args.annotations, args.captions), gallery) if args.annotations else []
+    dataset = read_dataset(args.annotations, args.captions) if args.annotations else None
+    samples = scoring.samples_of(dataset, gallery) if dataset else []
     scoring.check_images(args.images, samples)
-    detector = scoring.scorer(args, gallery.engine, gallery)
+    detector = scoring.choose_scorer(args, gallery.engine, gallery)
     vocabulary = sorted({instance.name for layout in layouts for instance in layout.instances})
+    pictures: dict[str, Iterable[Image]] = {args.kind: gallery.images()}
+    if args.images:
+        pictures = {scoring.REAL: scoring.photographs(samples, args.images, gallery.size), **pictures}
     rows = {}
     with progress_bar() as progress:
-        pictures = {scoring.REAL: scoring.photographs(samples, args.images, gallery.size)} if args.images else {}
-        for name, images in (pictures | {args.kind: gallery.images()}).items():
-            seen = scoring.looked_at(detector, images, vocabulary, name, len(layouts), progress)
+        for title, images in pictures.items():
+            detections = scoring.look_with_bar(detector, images, vocabulary, title, len(layouts), progress)
             if args.protocol == "paper":
-                rows[name] = {"pim": mean_pim(_masks(samples, seen), args.kind)}
+                value = mean_pim(_masks(samples, detections), args.kind)
             else:
-                rows[name] = {"pim": pim([named(layout, detector) for layout in layouts], seen.sure, args.kind)}
+                value = pim([rename(layout, detector) for layout in layouts], detections.sure, args.kind)
+            rows[title] = {"pim": value}
     return _result(args, gallery, rows, detector, vocabulary)
 
 
-def named(layout: Layout, detector: Detector) -> Layout:
+def rename(layout: Layout, detector: Detector) -> Layout:
     """The layout with the detector's own words for its categories, where it has some."""
     return layout.with_instances(
-        [one.model_copy(update={"category": detector.canonical(one.name) or one.name}) for one in layout.instances]
+        [
+            instance.model_copy(update={"category": detector.canonical(instance.name) or instance.name})
+            for instance in layout.instances
+        ]
     )
 
 
-def _masks(samples: Sequence[Sample], seen: Seen) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+def _masks(samples: Sequence[Sample], detections: Detections) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
     """The true and the found masks (H, W) of each picture, as the published program reads them: crowd regions too."""
-    for sample, detections in zip(samples, seen.everything, strict=True):
-        truths = [one.mask for one in instances_from_coco(sample.record, sample.annos) if one.mask]
-        yield [_array(mask) for mask in truths], [_array(one.mask) for one in detections if one.mask]
+    for sample, picture in zip(samples, detections.everything, strict=True):
+        instances = instances_from_coco(sample.record, sample.annos)
+        yield _arrays(instance.mask for instance in instances), _arrays(detection.mask for detection in picture)
 
 
-def _array(mask: Mask) -> np.ndarray:
-    return fitted_mask(mask, SCORED_AT).array
+def _arrays(masks: Iterable[Mask | None]) -> list[np.ndarray]:
+    return [fitted_mask(mask, SCORED_AT).array for mask in masks if mask]
 
 
-def _result(args: argparse.Namespace, gallery: Gallery, rows: dict, detector: Detector, vocabulary: list[str]) -> dict:
+def _result(
+    args: argparse.Namespace, gallery: Gallery, rows: dict, detector: Detector, vocabulary: list[str]
+) -> EvaluationResult:
     theirs, source = scoring.published(args.kind)
     notes = scoring.category_notes(detector, vocabulary)
     if args.protocol != "paper":
@@ -264,10 +271,16 @@ def _result(args: argparse.Namespace, gallery: Gallery, rows: dict, detector: De
         f"{args.kind}s in mask, {args.protocol}, {len(gallery.keys)} pictures by {gallery.engine}; looked at by"
         f" {detector.name}"
     )
-    result = {
-        "evaluation": "pim", "kind": args.kind, "protocol": args.protocol, "pictures": len(gallery.keys), "detector": args.detector,
-        "painted_with": gallery.painted_with, "rows": rows, "published": theirs, "notes": notes,
-        "table": scoring.table(title, {"points in mask": "pim"}, rows, theirs),
-    }  # fmt: skip
-    write_results(args.results or args.folder / f"pim-{args.protocol}", result)
+    figures = {
+        "kind": args.kind,
+        "protocol": args.protocol,
+        "pictures": len(gallery.keys),
+        "detector": args.detector,
+        "painted_with": gallery.painted_with,
+        "rows": rows,
+        "published": theirs,
+    }
+    table = scoring.make_table(title, {"points in mask": "pim"}, rows, theirs)
+    result = EvaluationResult("pim", figures, (table,), notes)
+    result.write(args.results or args.folder / f"pim-{args.protocol}")
     return result

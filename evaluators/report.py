@@ -10,6 +10,9 @@ from instdiff.layout import Box, Mask
 from instdiff.values import Fraction, Value
 
 
+FOUND_IOU = 0.5  # from here on an instance counts as found in its place
+
+
 class Detection(Value):
     """One object as a detector saw it; colour and texture are empty where it does not tell them apart."""
 

@@ -8,36 +8,47 @@ import argparse
 import base64
 import io
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from evaluators.reporting import JSON_FILE, to_markdown
+from evaluators.gallery import open_picture
+from evaluators.reporting import JSON_FILE, EvaluationResult, Table
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 PLACE = Path("outputs/evaluations")
 HTML_FILE = "report.html"
 MARKDOWN_FILE = "report.md"
 MAX_PICTURES = 2
 MAX_WIDTH = 1200  # of an evaluation; pixels
-HELP = """Puts all that was measured on one page: every JSON file under FOLDER that an evaluation wrote, with its table, its notes and the
-pictures beside it. report.html needs no other file; report.md holds the tables alone."""
+HELP = """Puts all that was measured on one page: every JSON file under FOLDER that an evaluation wrote, with its table,
+its notes and the pictures beside it. report.html needs no other file; report.md holds the tables alone."""
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2330; background: #fff }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+body { color: #1c2330; background: #fff }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #d5dae3; padding-top: 1rem }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #e3e7ee; text-align: right; vertical-align: bottom }
 th:first-child, td:first-child { text-align: left }
-.bar { display: block; height: 4px; background: #e8ecf3; margin-top: 2px } .bar i { display: block; height: 4px; background: #2f6fde }
+.bar { display: block; height: 4px; background: #e8ecf3; margin-top: 2px }
+.bar i { display: block; height: 4px; background: #2f6fde }
 .notes { color: #566073; font-size: .9rem } img { max-width: 100%; margin-top: 1rem; border: 1px solid #d5dae3 }
 .scroll { overflow-x: auto }
 @media (prefers-color-scheme: dark) {
-  body { color: #dfe4ee; background: #14181f } th, td, h2 { border-color: #333b49 } .bar { background: #2a3140 } .notes { color: #9aa5b8 }
+  body { color: #dfe4ee; background: #14181f } th, td, h2 { border-color: #333b49 }
+  .bar { background: #2a3140 } .notes { color: #9aa5b8 }
 }"""
+
+
+@dataclass(frozen=True)
+class WrittenResult:
+    """A result that an evaluation wrote, now or long ago: its first table, and the notes on it."""
+
+    path: Path
+    table: Table
+    notes: Sequence[str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,76 +60,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, dest="folder", metavar="FOLDER", help="where the page goes (default: FOLDER)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.set_defaults(out=None)
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> EvaluationResult:
     """The command.
 
     Raises:
         BadInput: the folder holds no results.
     """
-    found = read_results(args.place)
+    results = read_results(args.place)
     out = args.folder or args.place
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes(out / HTML_FILE, page(args.place, found).encode())
-    write_bytes(
-        out / MARKDOWN_FILE,
-        "\n".join(to_markdown(result["table"], _notes(result)) for result in found.values()).encode(),
-    )
-    rows = [[str(path.relative_to(args.place)), result["table"]["title"]] for path, result in found.items()]
-    table = {"title": f"{len(found)} evaluations", "columns": ["file", "title"], "rows": rows}
-    return {
-        "evaluation": "report",
-        "files": [row[0] for row in rows],
-        "notes": [f"written: {out / HTML_FILE}, {out / MARKDOWN_FILE}"],
-        "table": table,
-    }
+    write_bytes(out / HTML_FILE, page(args.place, results).encode())
+    markdown = "\n".join(result.table.to_markdown(result.notes) for result in results)
+    write_bytes(out / MARKDOWN_FILE, markdown.encode())
+    rows = [[str(result.path.relative_to(args.place)), result.table.title] for result in results]
+    table = Table(f"{len(results)} evaluations", ["file", "title"], rows)
+    notes = [f"written: {out / HTML_FILE}, {out / MARKDOWN_FILE}"]
+    return EvaluationResult("report", {"files": [row[0] for row in rows]}, (table,), notes)
 
 
-def read_results(folder: Path) -> dict[Path, dict]:
-    """All that evaluations wrote below a folder, by file; other JSON is passed over.
+def read_results(folder: Path) -> list[WrittenResult]:
+    """All that evaluations wrote below a folder, by the names of the files; other JSON is passed over.
 
     Raises:
         BadInput: there is nothing.
     """
-    found = {}
+    results = []
     for path in sorted(folder.rglob("*.json")):
         try:
             data = parse_json(read_bytes(path), str(path))
         except BadInput:
             continue  # not ours, or too large to be
-        if isinstance(data, dict) and isinstance(data.get("evaluation"), str) and _is_table(data.get("table")):
-            found[path] = data
-    if not found:
+        if isinstance(data, dict) and isinstance(data.get("evaluation"), str):
+            table = Table.from_json(data.get("table"))
+            notes = data.get("notes")
+            if table:
+                results.append(WrittenResult(path, table, list(map(str, notes)) if isinstance(notes, list) else []))
+    if not results:
         raise BadInput(str(folder), f"holds no results; evaluations write {JSON_FILE} under --out")
-    return found
+    return results
 
 
-def _is_table(data: object) -> bool:
-    """True for a title, columns, and rows as long as the columns."""
-    if (
-        not isinstance(data, dict)
-        or not isinstance(data.get("title"), str)
-        or not isinstance(data.get("columns"), list)
-    ):
-        return False
-    rows = data.get("rows")
-    return (
-        isinstance(rows, list)
-        and all(isinstance(row, list) and len(row) == len(data["columns"]) for row in [data["columns"], *rows])
-        and all(isinstance(cell, str) for row in [data["columns"], *rows] for cell in row)
-    )
-
-
-def _notes(result: dict) -> list[str]:
-    notes = result.get("notes")
-    return [str(note) for note in notes] if isinstance(notes, list) else []
-
-
-def page(folder: Path, found: dict[Path, dict]) -> str:
+def page(folder: Path, results: Sequence[WrittenResult]) -> str:
     """The HTML page; every word that comes from a file is escaped."""
-    sections = "\n".join(_section(folder, path, result) for path, result in found.items())
+    sections = "\n".join(_section(folder, result) for result in results)
     head = (
         '<meta charset="utf-8"><meta name="viewport"'
         f' content="width=device-width"><title>Evaluations</title><style>{STYLE}</style>'
@@ -126,26 +112,20 @@ def page(folder: Path, found: dict[Path, dict]) -> str:
     return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>Evaluations</h1>\n{sections}\n</body></html>\n'
 
 
-def _section(folder: Path, path: Path, result: dict) -> str:
-    table = result["table"]
-    heads = "".join(f"<th>{escape(column)}</th>" for column in table["columns"])
-    in_percent = "percent" in table["columns"][0]
-    body = "".join(
-        f"<tr>{''.join(_cell(cell, in_percent or 'percent' in column) for column, cell in _cells(table, row))}</tr>"
-        for row in table["rows"]
-    )
-    notes = "".join(f"<li>{escape(note)}</li>" for note in [*_notes(result), f"from {path.relative_to(folder)}"])
+def _section(folder: Path, result: WrittenResult) -> str:
+    table = result.table
+    heads = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
+    columns = ["", *table.columns[1:]]  # the cells of the first are no figures
+    in_percent = ["percent" in table.columns[0] or "percent" in column for column in columns]
+    body = "".join(f"<tr>{''.join(map(_cell, row, in_percent))}</tr>" for row in table.rows)
+    sources = [*result.notes, f"from {result.path.relative_to(folder)}"]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in sources)
     pictures = "".join(
         f'<img alt="{escape(picture.name)}" src="{_data_url(picture)}">'
-        for picture in sorted(path.parent.glob("*.png"))[:MAX_PICTURES]
+        for picture in sorted(result.path.parent.glob("*.png"))[:MAX_PICTURES]
     )
     rows = f'<div class="scroll"><table><tr>{heads}</tr>{body}</table></div>'
-    return f'<h2>{escape(table["title"])}</h2>{rows}<ul class="notes">{notes}</ul>{pictures}'
-
-
-def _cells(table: dict, row: list[str]) -> list[tuple[str, str]]:
-    """The cells of a row with their columns; the first is no figure."""
-    return list(zip(["", *table["columns"][1:]], row, strict=True))
+    return f'<h2>{escape(table.title)}</h2>{rows}<ul class="notes">{notes}</ul>{pictures}'
 
 
 def _cell(text: str, in_percent: bool) -> str:
@@ -158,9 +138,7 @@ def _cell(text: str, in_percent: bool) -> str:
 
 def _data_url(path: Path) -> str:
     """A picture beside a result, made small, as part of the page."""
-    from evaluators.fid import opened
-
-    image: Image = opened(path, read_bytes(path))
+    image = open_picture(path, read_bytes(path))
     if image.width > MAX_WIDTH:
         image = image.resize((MAX_WIDTH, max(1, round(image.height * MAX_WIDTH / image.width))))
     buffer = io.BytesIO()

@@ -1,12 +1,13 @@
-"""What evaluations have in common: the bar on stderr, and the files that their figures are written to."""
+"""What evaluations give back, how it is written, and the bar on stderr."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from instdiff.errors import BadInput
 from instdiff.formats.files import write_bytes
@@ -16,6 +17,88 @@ if TYPE_CHECKING:
 
 JSON_FILE = "results.json"
 MARKDOWN_FILE = "results.md"
+
+
+class Failure(TypedDict):
+    """What did not do what was asked of it; ``planned`` is false where there is no plan of it."""
+
+    prompt: str
+    failed: list[str] | str
+    planned: bool
+    seen: NotRequired[list[str] | str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows as long as the columns; ``key`` is what a result's JSON calls the table."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    key: str = "table"
+
+    @classmethod
+    def from_json(cls, data: object) -> Table | None:
+        """The table that an evaluation wrote; None if it is none."""
+        if not isinstance(data, dict) or not isinstance(data.get("title"), str):
+            return None
+        columns = data.get("columns")
+        rows = data.get("rows")
+        if not isinstance(columns, list) or not isinstance(rows, list):
+            return None
+        if not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
+            return None
+        if not all(isinstance(cell, str) for row in (columns, *rows) for cell in row):
+            return None
+        return cls(data["title"], columns, rows)
+
+    def to_json(self) -> dict:
+        """As it stands in a result's JSON."""
+        return {"title": self.title, "columns": list(self.columns), "rows": [list(row) for row in self.rows]}
+
+    def to_markdown(self, notes: Sequence[str] = ()) -> str:
+        """The table and the notes on it."""
+        lines = [f"# {_plain(self.title)}", "", _row(self.columns), f"| --- |{' ---: |' * (len(self.columns) - 1)}"]
+        lines += [_row(row) for row in self.rows]
+        return "\n".join([*lines, "", *(f"- {_plain(note)}" for note in notes), ""])
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What an evaluation measured.
+
+    Args:
+        evaluation: its name.
+        figures: the measured figures and what they were measured of, under the keys of the JSON.
+        tables: figures as text, the most important ones first.
+        notes: sentences on the figures.
+        failures: None where the evaluation has no such list.
+    """
+
+    evaluation: str
+    figures: dict[str, Any]
+    tables: tuple[Table, ...] = ()
+    notes: Sequence[str] = ()
+    failures: Sequence[Failure] | None = field(default=None, kw_only=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it under one level of keys."""
+        failures = {} if self.failures is None else {"failures": list(self.failures)}
+        tables = {table.key: table.to_json() for table in self.tables}
+        return {"evaluation": self.evaluation, **self.figures, **failures, "notes": list(self.notes), **tables}
+
+    def write(self, folder: Path) -> None:
+        """Write ``results.json``, and the first table with the notes as ``results.md``.
+
+        Raises:
+            BadInput: nothing can be written there.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(str(folder), f"cannot be written to: {error.strerror or error}") from error
+        write_bytes(folder / JSON_FILE, (json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n").encode())
+        write_bytes(folder / MARKDOWN_FILE, self.tables[0].to_markdown(self.notes).encode())
 
 
 def progress_bar() -> Progress:
@@ -53,37 +136,19 @@ def add_output_arguments(parser: argparse.ArgumentParser, folder: Path) -> None:
         help="where all goes (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.set_defaults(out=None)  # the results are written into the folder, not into one more file
-
-
-def write_results(folder: Path, result: dict) -> None:
-    """Write ``results.json``, and the table with what is to be said about it as ``results.md``.
-
-    Args:
-        result: has "table" ({"title", "columns", "rows"}, all text) and maybe "notes".
-
-    Raises:
-        BadInput: nothing can be written there.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(str(folder), f"cannot be written to: {error.strerror or error}") from error
-    write_bytes(folder / JSON_FILE, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
-    write_bytes(folder / MARKDOWN_FILE, to_markdown(result["table"], result.get("notes", ())).encode())
-
-
-def to_markdown(table: dict, notes: Sequence[str]) -> str:
-    """The table and what is to be said about it."""
-    columns = table["columns"]
-    lines = [f"# {_plain(table['title'])}", "", _row(columns), f"| --- |{' ---: |' * (len(columns) - 1)}"]
-    lines += [_row(row) for row in table["rows"]]
-    return "\n".join([*lines, "", *(f"- {_plain(note)}" for note in notes), ""])
 
 
 def percent(value: float | None) -> str:
     """A share as it stands in tables; a dash where there is none."""
     return "-" if value is None else f"{100 * value:.1f}"
+
+
+def figure_at(figures: Mapping, path: str) -> float | None:
+    """The figure at a path such as ``box.ap``; None where it, or what holds it, is None or missing."""
+    value: Any = figures
+    for name in path.split("."):
+        value = (value or {}).get(name)
+    return value
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -93,3 +158,15 @@ def _row(cells: Sequence[str]) -> str:
 def _plain(text: str) -> str:
     """On one line, and no HTML: words may come from a model."""
     return " ".join(text.split()).replace("<", "&lt;")
+
+
+def write_results(folder: Path, result: dict) -> None:
+    result = dict(result)
+    table = result.pop("table")
+    EvaluationResult(
+        result.pop("evaluation"),
+        result,
+        (Table(table["title"], table["columns"], table["rows"]),),
+        result.pop("notes", ()),
+        failures=result.pop("failures", None),
+    ).write(folder)

@@ -16,6 +16,7 @@ from instdiff.errors import BadInput
 from instdiff.values import Fraction, Value, Words
 
 MAX_INSTANCES = 30
+SCRIBBLE_POINTS = 20  # of a scribble that is drawn from a mask, and that the model reads
 MAX_SIDE = 4096
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from agent.dataset.folder import Failure
 from agent.dataset.making import Order, UsageCallback
 from agent.dataset.planning import PlannedCandidate

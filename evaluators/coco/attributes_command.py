@@ -1,6 +1,4 @@
-"""``python -m evaluators attributes``: things painted in a colour or of a material that was asked for, and whether they
-show it.
-"""
+"""``python -m evaluators attributes``: things painted in a colour or texture, and whether they show it."""
 
 from __future__ import annotations
 
@@ -13,42 +11,44 @@ from evaluators import attributes
 from evaluators.clip import MODEL, ClipModel, clip_folder
 from evaluators.coco import command, painting, scoring
 from evaluators.coco.dataset import Sample
-from evaluators.coco.scoring import Gallery
-from evaluators.gallery import add_detector_arguments
-from evaluators.reporting import progress_bar, write_results
+from evaluators.detectors.draft import FOLDERS
+from evaluators.gallery import Gallery, add_detector_arguments, load_bundled
+from evaluators.reporting import EvaluationResult, progress_bar
 from instdiff.errors import BadInput
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from rich.progress import Progress
 
-
 OUT = Path("outputs/evaluations/attributes")
-TELL_COLOURS = ("judge", "draft")
 OWN = "real images, own words"
 METRICS = {
     "detector": {"right, of all": "of_all", "right, of found": "of_found"},
     "clip": {"accuracy": "accuracy", "local CLIP score": "score"},
 }
-HELP = f"""Paints the images of COCO annotations with one word before the category of every thing, and asks whether the things show it.
-The word is told by the annotation's id, so that it is the same for everybody: word (id modulo 8) of
+HELP = f"""Paints the images of COCO annotations with one word before the category of every thing, and asks whether the
+things show it. The word follows from the annotation's id, so that it is the same for everybody: word (id modulo 8) of
 
   colours   {", ".join(attributes.WORDS["colours"])}
   textures  {", ".join(attributes.WORDS["textures"])}
 
 ways to tell (--by):
-  clip      as in the published evaluation: CLIP sees each thing's box, and is to find it more like "a red object" than like any
-            other of the eight; the local score is the cosine of the box and "red car". Means over pictures.
-  detector  the bundled judge (or --detector draft) names the colour and texture of what it finds in its place; of the textures it
-            tells metallic and wooden apart, and only things that were asked for those count. The way where no CLIP is here.
+  clip      as in the published evaluation: CLIP sees each thing's box, and is to find it more like "a red object" than
+            like any other of the eight; the local score is the cosine of the box and "red car". Means over pictures.
+  detector  the bundled judge (or --detector draft) names the colour and texture of what it finds in its place; of the
+            textures it tells metallic and wooden apart, and only things that were asked for those count. The way where
+            no CLIP is here.
 
-CLIP is read from a folder of transformers: hf download {MODEL}, or --clip FOLDER. Nothing is downloaded.
+CLIP is read from a folder of transformers: hf download {MODEL}, or --clip FOLDER. Nothing is
+downloaded.
 
-Photographs do not show what was asked for. They are scored for the words that their annotations say they show, in "attributes":
-{{"colour": "red"}}, where there are such words, as in the exported draft layouts: how well the words are told at all.
+Photographs do not show what was asked for. They are scored for the words that their annotations say they show, in
+"attributes": {{"colour": "red"}}, where there are such words, as in the exported draft layouts: how well the words are
+told at all.
 
 examples:
-  python -m evaluators attributes --kind colours --annotations held_out/annotations.json --images held_out/images --count 50
+  python -m evaluators attributes --kind colours --annotations held_out/annotations.json --images held_out/images \\
+      --count 50
   python -m evaluators attributes --kind textures --annotations instances_val2017.json --engine sd15 --by clip"""
 
 
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_detector_arguments(parser, "judge")
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> EvaluationResult:
     """Paint what is missing, look and score.
 
     Raises:
@@ -76,21 +76,21 @@ def run(args: argparse.Namespace) -> dict:
     dataset = work.dataset()
     scoring.check_images(args.images, dataset.samples)
     if args.num_jobs is not None:
-        return command.painted_part(args, work, dataset)
+        return command.paint_part(args, work, dataset)
     by = args.by or _usual_way(args)
     with progress_bar() as progress:
         tell = _clip_teller(args, progress) if by == "clip" else _detector_teller(args, progress, dataset.categories)
         notes = [] if args.merge else command.paint(args, work, dataset, progress)
-        gallery = Gallery.of(work.folder, [sample.key for sample in dataset.samples])
-        samples = scoring.ordered(dataset, gallery)
+        gallery = Gallery.open(work.folder, [sample.key for sample in dataset.samples])
+        samples = scoring.samples_of(dataset, gallery)
         word = attributes.word_of(args.kind)
         rows = {}
-        own = [[attributes.own_word(anno, args.kind) for anno in sample.things] for sample in samples]
-        if args.images and any(map(any, own)):
-            rows[OWN] = tell(scoring.photographs(samples, args.images, gallery.size), samples, own, OWN)
-        rows[args.kind] = tell(
-            gallery.images(), samples, [[word(anno) for anno in sample.things] for sample in samples], args.kind
-        )
+        own_words = [[attributes.own_word(anno, args.kind) for anno in sample.things] for sample in samples]
+        if args.images and any(map(any, own_words)):
+            photographs = scoring.photographs(samples, args.images, gallery.size)
+            rows[OWN] = tell(photographs, samples, own_words, OWN)
+        words = [[word(anno) for anno in sample.things] for sample in samples]
+        rows[args.kind] = tell(gallery.images(), samples, words, args.kind)
     if OWN not in rows:
         notes.append(
             "the row of the real images is left out: it needs --images, and annotations that say what their things show"
@@ -109,63 +109,64 @@ def _usual_way(args: argparse.Namespace) -> str:
     return "clip"
 
 
-Teller = Callable[[Iterable["Image"], Sequence[Sample], Sequence[Sequence[str | None]], str], dict]
+Words = Sequence[Sequence[str | None]]  # for each picture, for each thing
+Teller = Callable[[Iterable["Image"], Sequence[Sample], Words, str], dict]
 
 
 def _clip_teller(args: argparse.Namespace, progress: Progress) -> Teller:
-    """What gives the figures of some pictures by CLIP."""
+    """What gives the figures of pictures by CLIP."""
     clip = ClipModel.load(args.clip or MODEL)
 
-    def tell(
-        images: Iterable[Image], samples: Sequence[Sample], asked: Sequence[Sequence[str | None]], what: str
-    ) -> dict:
-        seen = progress.track(images, total=len(samples), description=f"CLIP looks at {what}")
-        return attributes.clip_figures(
-            attributes.by_clip(clip, seen, (sample.truth() for sample in samples), asked, args.kind)
-        )
+    def tell(images: Iterable[Image], samples: Sequence[Sample], words: Words, title: str) -> dict:
+        pictures = progress.track(images, total=len(samples), description=f"CLIP looks at {title}")
+        truths = (sample.truth() for sample in samples)
+        return attributes.clip_figures(attributes.by_clip(clip, pictures, truths, words, args.kind))
 
     return tell
 
 
 def _detector_teller(args: argparse.Namespace, progress: Progress, categories: list[str]) -> Teller:
-    """What gives the figures of some pictures by a detector that tells colours and textures."""
-    if args.detector not in TELL_COLOURS:
+    """What gives the figures of pictures by a detector that tells colours and textures."""
+    if args.detector not in FOLDERS:
         raise BadInput(
-            "detector", f"{args.detector} does not tell colours; choose {' or '.join(TELL_COLOURS)}, or --by clip"
+            "detector", f"{args.detector} does not tell colours; choose {' or '.join(FOLDERS)}, or --by clip"
         )
-    detector = scoring.scorer(args, args.engine)
+    detector = load_bundled(args.detector)
     config = detector.model.config
-    known = attributes.told_apart(args.kind, config.colours if args.kind == "colours" else config.textures)
+    known = attributes.tellable(args.kind, config.colours if args.kind == "colours" else config.textures)
 
-    def tell(
-        images: Iterable[Image], samples: Sequence[Sample], asked: Sequence[Sequence[str | None]], what: str
-    ) -> dict:
-        seen = scoring.looked_at(detector, images, categories, what, len(samples), progress)
+    def tell(images: Iterable[Image], samples: Sequence[Sample], words: Words, title: str) -> dict:
+        detections = scoring.look_with_bar(detector, images, categories, title, len(samples), progress)
         truths = [sample.truth() for sample in samples]
-        return attributes.by_detector(truths, asked, seen.sure, detector.canonical, args.kind, known) | {
-            "told": list(known)
-        }
+        figures = attributes.by_detector(truths, words, detections.sure, detector.canonical, args.kind, known)
+        return figures | {"told": list(known)}
 
     return tell
 
 
 def _result(
     args: argparse.Namespace, work: painting.Work, gallery: Gallery, rows: dict, by: str, notes: list[str]
-) -> dict:
+) -> EvaluationResult:
     theirs, source = scoring.published(args.kind)
-    told = ", ".join(rows[args.kind].get("told", ()))
-    notes += (
-        [f"{args.detector} tells apart: {told}; {rows[args.kind]['asked']} things were asked for these"] if told else []
-    )
+    tellable = ", ".join(rows[args.kind].get("told", ()))
+    if tellable:
+        asked = rows[args.kind]["asked"]
+        notes.append(f"{args.detector} tells apart: {tellable}; {asked} things were asked for these")
     notes.append(source if by == "clip" else f"{source}; it was told by CLIP")
     title = (
         f"{args.kind} of things, {len(gallery.keys)} pictures by {gallery.engine}; told by"
         f" {by if by == 'clip' else args.detector}"
     )
-    result = {
-        "evaluation": "attributes", "kind": args.kind, "by": by, "annotations": args.annotations.name, "pictures": len(gallery.keys),
-        "painted_with": gallery.painted_with, "rows": rows, "published": theirs, "notes": notes,
-        "table": scoring.table(title, METRICS[by], rows, theirs),
-    }  # fmt: skip
-    write_results(work.folder, result)
+    figures = {
+        "kind": args.kind,
+        "by": by,
+        "annotations": args.annotations.name,
+        "pictures": len(gallery.keys),
+        "painted_with": gallery.painted_with,
+        "rows": rows,
+        "published": theirs,
+    }
+    table = scoring.make_table(title, METRICS[by], rows, theirs)
+    result = EvaluationResult("attributes", figures, (table,), notes)
+    result.write(work.folder)
     return result

@@ -23,18 +23,14 @@ from instdiff.formats.coco import (
 )
 from instdiff.formats.fields import mapping, numbers, sequence, text, whole
 from instdiff.formats.files import parse_json, read_bytes
-from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask, Point, Scribble
+from instdiff.layout import MAX_INSTANCES, SCRIBBLE_POINTS, Box, Instance, Layout, Mask, Point, Scribble
 from instdiff.model.mask_points import points_inside
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 PLACES = ("box", "mask", "point", "scribble")
-SCORED_AT = (
-    512,
-    512,
-)  # (width, height) in pixels of the published evaluation: what small and large are, is measured here
-SCRIBBLE_POINTS = 20
+SCORED_AT = (512, 512)  # (width, height) in pixels of the published evaluation, by which things are small or large
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class Sample:
         """The things with all places that their annotations give; read anew each time, for their masks take room."""
         return instances_from_coco(self.record, self.things)
 
-    def told(self, place: str, size: tuple[int, int], word: Callable[[dict], str] | None = None) -> Layout:
+    def conditioned(self, place: str, size: tuple[int, int], word: Callable[[dict], str] | None = None) -> Layout:
         """What the painter is told, on a (width, height) picture; the set's own aspect is stretched, as for the
         photographs.
 
@@ -77,12 +73,12 @@ class Sample:
             word: gives an annotation a word to put before its category, instead of its own caption.
         """
         things = self.instances
-        captions = [instance.caption for instance in things]
+        captions = [thing.caption for thing in things]
         if word:
             captions = [f"{word(anno)} {anno['category_name']}" for anno in self.things]
         instances = [
-            Instance(caption=caption, category=instance.category, **{place: _place(place, instance, anno)})
-            for caption, instance, anno in zip(captions, things, self.things, strict=True)
+            _with_place(thing, place, anno).model_copy(update={"caption": caption})
+            for thing, anno, caption in zip(things, self.things, captions, strict=True)
         ]
         return Layout(
             width=size[0], height=size[1], caption=self._caption(captions, bool(word)), instances=tuple(instances)
@@ -113,10 +109,10 @@ class Dataset:
 
     @property
     def notes(self) -> list[str]:
-        """What is to be said about what the painter is not told."""
-        things = [sum(not anno.get("iscrowd") for anno in sample.annos) for sample in self.samples]
-        crowds = sum(len(sample.annos) for sample in self.samples) - sum(things)
-        many = [count for count in things if count > MAX_INSTANCES]
+        """Sentences on what the painter is not told."""
+        counts = [sum(not anno.get("iscrowd") for anno in sample.annos) for sample in self.samples]
+        crowds = sum(len(sample.annos) for sample in self.samples) - sum(counts)
+        many = [count for count in counts if count > MAX_INSTANCES]
         notes = []
         if crowds:
             notes.append(f"{crowds} crowd regions are not painted; what is seen there counts neither way, as in COCO")
@@ -166,37 +162,33 @@ def _check(sample: Sample) -> None:
 
 def _captions(data: object, source: str) -> dict[int, list[str]]:
     """Image id -> its captions, in the order of the file."""
-    found: dict[int, list[str]] = {}
-    for index, item in enumerate(sequence(mapping(data, source).get("annotations"), f"{source}: annotations")):
-        where = f"{source}: annotations[{index}]"
-        item = mapping(item, where)
-        found.setdefault(whole(item.get("image_id"), f"{where}.image_id"), []).append(
-            " ".join(text(item, "caption", where).split())
-        )
-    return found
+    captions: dict[int, list[str]] = {}
+    for index, record in enumerate(sequence(mapping(data, source).get("annotations"), f"{source}: annotations")):
+        field = f"{source}: annotations[{index}]"
+        words = text(mapping(record, field), "caption", field).split()
+        captions.setdefault(whole(record.get("image_id"), f"{field}.image_id"), []).append(" ".join(words))
+    return captions
 
 
-def _place(kind: str, instance: Instance, anno: dict) -> Box | Mask | Point | Scribble:
-    """The place of one kind: as the annotation gives it, else made from its box or mask.
+def _with_place(instance: Instance, kind: str, anno: dict) -> Instance:
+    """The instance with the place of one kind alone: as the annotation gives it, else made from its box or mask.
 
     A point is the middle of the box, as in the published evaluation; a scribble is drawn from the mask, or from the box
     where there is none, always the same for the same annotation.
     """
-    around = instance.extent
-    if getattr(instance, kind):
-        return getattr(instance, kind)
-    if around is None or (kind == "mask" and not anno.get("segmentation")):
+    extent = instance.extent
+    bare = {"box": None, "mask": None, "point": None, "scribble": None}
+    if place := getattr(instance, kind):
+        return instance.model_copy(update={**bare, kind: place})
+    if extent is None or (kind == "mask" and not anno.get("segmentation")):
         raise BadInput(f"annotation {anno.get('id')}", f"has no {kind}; choose another kind of place with --places")
-    if kind == "box":
-        return around
-    if kind == "point":
-        return around.centre
-    mask = instance.mask or _filled(around)  # a polygon that is smaller than a pixel draws no mask
-    if kind == "mask":
-        return mask
-    rng = np.random.RandomState(int(anno["id"]) % 2**32)
-    x, y = ((points_inside(mask.array, SCRIBBLE_POINTS, rng) + 0.5) / mask.size[::-1]).T
-    return Scribble(points=tuple(Point(x=float(a), y=float(b)) for a, b in zip(x, y, strict=True)))
+    mask = instance.mask or _filled(extent)  # a polygon that is smaller than a pixel draws no mask
+    if kind == "scribble":
+        rng = np.random.RandomState(int(anno["id"]) % 2**32)
+        x, y = ((points_inside(mask.array, SCRIBBLE_POINTS, rng) + 0.5) / mask.size[::-1]).T
+        points = tuple(Point(x=float(a), y=float(b)) for a, b in zip(x, y, strict=True))
+        return instance.model_copy(update={**bare, kind: Scribble(points=points)})
+    return instance.model_copy(update={**bare, kind: {"box": extent, "point": extent.centre, "mask": mask}[kind]})
 
 
 def _filled(box: Box) -> Mask:
@@ -214,42 +206,40 @@ def coco_truth(dataset: Dataset, name: Callable[[str], str], masks: bool) -> dic
         name: what a category is called when compared with detections; categories of one name are one.
         masks: with segmentations; where one draws no pixel, the box is taken.
     """
-    ids_of = {
-        called: index
-        for index, called in enumerate(sorted({name(category) for category in dataset.categories}), start=1)
-    }
+    names = sorted({name(category) for category in dataset.categories})
+    category_ids = {category: index for index, category in enumerate(names, start=1)}
     images = []
-    annotations = []
+    annotations: list[dict] = []
     for sample in dataset.samples:
         images.append({"id": sample.id, "width": SCORED_AT[0], "height": SCORED_AT[1]})
-        size = image_size(sample.record)
-        across = SCORED_AT[0] / size[0]
-        down = SCORED_AT[1] / size[1]
-        instances = instances_from_coco(sample.record, sample.annos) if masks else [None] * len(sample.annos)
-        for anno, instance in zip(sample.annos, instances, strict=True):
-            left, top, width, height = (
-                value * scale for value, scale in zip(anno["bbox"], (across, down) * 2, strict=True)
-            )
-            record = {"bbox": [left, top, width, height], "iscrowd": int(bool(anno.get("iscrowd")))}
-            record["area"] = area_px(anno) * across * down
-            if instance:
-                record["segmentation"] = [
-                    [left, top, left + width, top, left + width, top + height, left, top + height]
-                ]
-            if instance and instance.mask:
-                mask = fitted_mask(instance.mask, SCORED_AT)
-                record["segmentation"] = {"size": list(mask.size), "counts": mask.counts}
+        shapes = instances_from_coco(sample.record, sample.annos) if masks else [None] * len(sample.annos)
+        for anno, shape in zip(sample.annos, shapes, strict=True):
             ids = {
                 "id": len(annotations) + 1,
                 "image_id": sample.id,
-                "category_id": ids_of[name(anno["category_name"])],
+                "category_id": category_ids[name(anno["category_name"])],
             }
-            annotations.append({**ids, **record})
+            annotations.append({**ids, **_scaled_annotation(anno, shape, image_size(sample.record))})
     return {
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": index, "name": called} for called, index in ids_of.items()],
+        "categories": [{"id": index, "name": category} for category, index in category_ids.items()],
     }
+
+
+def _scaled_annotation(anno: dict, shape: Instance | None, size: tuple[int, int]) -> dict:
+    """Box, area and, with a shape, segmentation of an annotation on an image of ``size``, at `SCORED_AT`."""
+    across = SCORED_AT[0] / size[0]
+    down = SCORED_AT[1] / size[1]
+    left, top, width, height = (value * scale for value, scale in zip(anno["bbox"], (across, down) * 2, strict=True))
+    record = {"bbox": [left, top, width, height], "iscrowd": int(bool(anno.get("iscrowd")))}
+    record["area"] = area_px(anno) * across * down
+    if shape and shape.mask:
+        mask = fitted_mask(shape.mask, SCORED_AT)
+        record["segmentation"] = {"size": list(mask.size), "counts": mask.counts}
+    elif shape:
+        record["segmentation"] = [[left, top, left + width, top, left + width, top + height, left, top + height]]
+    return record
 
 
 def photograph(sample: Sample, folder: Path, size: tuple[int, int]) -> Image:

@@ -6,7 +6,7 @@ Every part is a folder with a manifest of its own below one folder, so that no j
 from __future__ import annotations
 
 import argparse
-import os
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,25 +15,28 @@ from typing import TYPE_CHECKING
 from evaluators import manifest as manifests
 from evaluators.attributes import word_of
 from evaluators.coco.dataset import PLACES, Dataset, read_dataset
-from evaluators.manifest import Job, Manifest, open_manifest, read_manifest
+from evaluators.manifest import Job, open_manifest, read_parts
+from evaluators.ray_cluster import ray_running
+from evaluators.reporting import add_output_arguments
+from instdiff.cli import add_options, given_values, parse_values
+from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, InstDiffError, ServiceError
-from instdiff.render_settings import RenderSettings, resolved
+from instdiff.render_settings import RenderSettings, resolve_settings
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from instdiff.engine import Engine
+    from instdiff.engine import PipelineEngine
 
 BATCH = 8
-SETTINGS = {
-    "steps": "num_inference_steps",
-    "guidance": "guidance_scale",
-    "mis": "mis",
-    "alpha": "alpha",
-    "seed": "seed",
-}
-NO_RAY = '--ray needs the package ray: pip install -e ".[ray]"'
-QUIET_RAY = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "object_store_memory": 100 * 2**20}
+SETTINGS = ("steps", "guidance", "mis", "alpha", "seed")  # the flags of `RenderSettings` that are taken
+LIMITS = (
+    ("count", 1, math.inf),
+    ("batch", 1, 64),
+    ("num_jobs", 1, math.inf),
+    ("job_index", 0, math.inf),
+    ("ray", 1, 256),
+)
 LOOK_EVERY_S = 2.0
 
 
@@ -76,13 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser, out: Path) -> None:
     parser.add_argument(
         "--engine", default="draft", metavar="NAME", help="what paints: draft, sd15, or a model folder (default: draft)"
     )
-    for name, field in SETTINGS.items():
-        kind, default = (
-            (float, "the engine's")
-            if name not in ("steps", "seed")
-            else (int, "0" if name == "seed" else "the engine's")
-        )
-        parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"{field} (default: {default})")
+    add_options(parser, RenderSettings, SETTINGS)
     parser.add_argument(
         "--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (default: %(default)s)"
     )
@@ -92,10 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser, out: Path) -> None:
     parser.add_argument("--job-index", type=int, metavar="I", help="which part, from 0")
     parser.add_argument("--merge", action="store_true", help="paint nothing: score what the jobs have painted")
     parser.add_argument("--ray", type=int, metavar="N", help='paint in N processes of Ray (pip install -e ".[ray]")')
-    where = "where pictures, results.json and results.md go (default: %(default)s)"
-    parser.add_argument("--out", type=Path, default=out, dest="folder", metavar="FOLDER", help=where)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.set_defaults(out=None)  # the results are written into the folder, not into one more file
+    add_output_arguments(parser, out)
 
 
 def read_work(args: argparse.Namespace, attribute: str = "") -> Work:
@@ -104,18 +98,10 @@ def read_work(args: argparse.Namespace, attribute: str = "") -> Work:
     Raises:
         BadInput: an option is wrong.
     """
-    from instdiff.engine import engine_info
-
-    for name, lowest, highest in (
-        ("count", 1, None),
-        ("batch", 1, 64),
-        ("num_jobs", 1, None),
-        ("job_index", 0, None),
-        ("ray", 1, 256),
-    ):
+    for name, lowest, highest in LIMITS:
         value = getattr(args, name)
-        if value is not None and (value < lowest or (highest and value > highest)):
-            raise BadInput(name, f"{value} is outside {lowest}..{highest or ''}")
+        if value is not None and not lowest <= value <= highest:
+            raise BadInput(name, f"{value} is outside {lowest}..{highest if highest < math.inf else ''}")
     if (args.num_jobs is None) != (args.job_index is None):
         raise BadInput("num_jobs", "--num-jobs and --job-index go together: job 0 of 4 is --num-jobs 4 --job-index 0")
     if args.num_jobs is not None and args.job_index >= args.num_jobs:
@@ -124,35 +110,26 @@ def read_work(args: argparse.Namespace, attribute: str = "") -> Work:
         raise BadInput("merge", "--num-jobs, --merge and --ray are three ways; choose one")
     if not args.merge:
         engine_info(args.engine)  # a wrong name is refused before anything is loaded
-    given = {field: getattr(args, name) for name, field in SETTINGS.items() if getattr(args, name) is not None}
-    try:
-        settings = RenderSettings.parse(given)
-    except BadInput as error:
-        names = {field: name for name, field in SETTINGS.items()}
-        raise BadInput(names.get(error.field, error.field), error.reason) from error
+    settings = parse_values(RenderSettings, given_values(RenderSettings, vars(args), SETTINGS))
     folder = args.folder / (attribute or args.places)
     return Work(
-        args.annotations, args.captions, args.places, args.engine, settings, folder, attribute, args.count, args.batch
+        annotations=args.annotations,
+        captions=args.captions,
+        place=args.places,
+        engine=args.engine,
+        settings=settings,
+        folder=folder,
+        attribute=attribute,
+        count=args.count,
+        batch=args.batch,
     )
 
 
-def parts(folder: Path, expected: dict | None = None) -> list[tuple[Path, Manifest]]:
-    """The parts that jobs have painted below a folder, with their manifests.
-
-    Raises:
-        BadInput: two of them, or one and what is expected, were painted with different settings.
-    """
-    found = []
-    for path in sorted(folder.glob("job-*-of-*/manifest.json")):
-        manifest = open_manifest(path.parent, expected) if expected else read_manifest(path.parent)
-        expected = manifest.painted_with
-        found.append((path.parent, manifest))
-    return found
-
-
-def paint_part(work: Work, index: int = 0, of: int = 1, painted: Callable[[int], None] = lambda count: None) -> int:
-    """Paint every ``of``-th image from the ``index``-th on, unless it is in this part already, or in that of another
-    job.
+def paint_part(
+    work: Work, index: int = 0, count: int = 1, painted: Callable[[int], object] = lambda count: None
+) -> int:
+    """Paint every ``count``-th image from the ``index``-th on, unless it is in this part already, or in that of
+    another job.
 
     Args:
         painted: called with the number of pictures after each batch.
@@ -163,39 +140,36 @@ def paint_part(work: Work, index: int = 0, of: int = 1, painted: Callable[[int],
     Raises:
         BadInput: what is in the folder was painted with something else.
     """
-    from instdiff.engine import load_engine
-
     dataset = work.dataset()
     engine = load_engine(work.engine)
-    settings = resolved(work.settings, engine.defaults)
+    settings = resolve_settings(work.settings, engine.defaults)
     expected = _painted_with(work, dataset, engine, settings)
-    folder = work.folder / f"job-{index}-of-{of}"
+    folder = work.folder / f"job-{index}-of-{count}"
     manifest = open_manifest(folder, expected)
-    done = {key for _, part in parts(work.folder, expected) for key in part.keys}
-    samples = [sample for sample in dataset.samples[index::of] if sample.key not in done]
+    done = {key for _, part in read_parts(work.folder, expected) for key in part.keys}
+    samples = [sample for sample in dataset.samples[index::count] if sample.key not in done]
     word = word_of(work.attribute) if work.attribute else None
     for first in range(0, len(samples), work.batch):  # layouts are made as they are needed: masks take room
-        some = samples[first : first + work.batch]
         jobs = [
-            Job(sample.key, sample.told(work.place, engine.native_size, word), settings.seed + sample.id)
-            for sample in some
+            Job(sample.key, sample.conditioned(work.place, engine.native_size, word), settings.seed + sample.id)
+            for sample in samples[first : first + work.batch]
         ]
         manifest = manifests.paint(folder, manifest, jobs, engine, settings, work.batch, painted)
     return len(samples)
 
 
 def _painted_with(
-    work: Work, dataset: Dataset, engine: Engine, settings: RenderSettings
+    work: Work, dataset: Dataset, engine: PipelineEngine, settings: RenderSettings
 ) -> dict[str, str | int | float]:
-    size = "{} x {}".format(*engine.native_size)
-    told = {
-        "place": work.place,
-        "attribute": work.attribute,
-        "annotations": dataset.sha256,
-        "size": size,
-        "seed": settings.seed,
-    }
-    return manifests.painted_with(engine, settings, **told)
+    return manifests.painted_with(
+        engine,
+        settings,
+        place=work.place,
+        attribute=work.attribute,
+        annotations=dataset.sha256,
+        size="{} x {}".format(*engine.native_size),
+        seed=settings.seed,
+    )
 
 
 def paint_all(work: Work, total: int, workers: int | None, progress: Progress) -> int:
@@ -210,51 +184,33 @@ def paint_all(work: Work, total: int, workers: int | None, progress: Progress) -
 
 
 def _count(folder: Path) -> int:
-    return len({key for _, manifest in parts(folder) for key in manifest.keys})
+    return len({key for _, manifest in read_parts(folder) for key in manifest.keys})
 
 
-def _paint_with_ray(work: Work, workers: int, count: Callable[[int], None]) -> None:
-    """One part for each of ``workers`` processes; ``count`` is told again and again how many pictures there are.
+def _paint_with_ray(work: Work, workers: int, progress: Callable[[int], object]) -> None:
+    """One part for each of ``workers`` processes; ``progress`` is told again and again how many pictures there are.
 
     Raises:
         ServiceError: Ray is not installed or does not start, or a worker failed.
     """
-    ray = _started_ray(workers)
-    try:
-        gpus = min(ray.cluster_resources().get("GPU", 0) / workers, 1)
-        paint = ray.remote(num_cpus=1, num_gpus=gpus)(paint_in_worker)
-        waiting = [paint.remote(work, index, workers) for index in range(workers)]
-        while waiting:
-            done, waiting = ray.wait(waiting, timeout=LOOK_EVERY_S)
-            count(_count(work.folder))
-            for failure in filter(None, ray.get(done)):
-                raise ServiceError(f"a worker failed: {failure}")
-    except ray.exceptions.RayError as error:
-        raise ServiceError(f"a worker failed: {(str(error).strip().splitlines() or [''])[-1]}") from error
-    finally:
-        ray.shutdown()
+    with ray_running(workers) as ray:
+        try:
+            gpus = min(ray.cluster_resources().get("GPU", 0) / workers, 1)
+            paint = ray.remote(num_cpus=1, num_gpus=gpus)(paint_in_worker)
+            waiting = [paint.remote(work, index, workers) for index in range(workers)]
+            while waiting:
+                done, waiting = ray.wait(waiting, timeout=LOOK_EVERY_S)
+                progress(_count(work.folder))
+                for failure in filter(None, ray.get(done)):
+                    raise ServiceError(f"a worker failed: {failure}")
+        except ray.exceptions.RayError as error:
+            raise ServiceError(f"a worker failed: {(str(error).strip().splitlines() or [''])[-1]}") from error
 
 
-def _started_ray(workers: int):
-    """The package, started on this machine alone."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise ServiceError(NO_RAY) from error
-    try:
-        ray.init(address="local", num_cpus=workers, log_to_driver=False, logging_level="ERROR", **QUIET_RAY)
-    except Exception as error:  # of no kind of its own, where the machine is too slow or has no memory left
-        raise ServiceError(
-            f"Ray does not start: {(str(error).strip().splitlines() or [type(error).__name__])[0]}"
-        ) from error
-    return ray
-
-
-def paint_in_worker(work: Work, index: int, of: int) -> str:
+def paint_in_worker(work: Work, index: int, count: int) -> str:
     """Paint a part; returns what went wrong, in words, for an error of ours does not travel between processes."""
     try:
-        paint_part(work, index, of)
+        paint_part(work, index, count)
     except InstDiffError as error:
         return str(error)
     return ""

@@ -20,9 +20,13 @@ OPEN_VOCABULARY = ("owlv2", "grounding-dino")  # for pictures of anything, in th
 
 
 class Detector(Protocol):
-    """What the loop asks of a detector."""
+    """What looks at pictures."""
 
     name: str
+
+    @property
+    def threshold(self) -> float:
+        """What is seen with a lower score is not reported, unless it is asked for."""
 
     def canonical(self, category: str) -> str | None:
         """The detector's own word for a category ("couch" for "sofa"), or None if it does not know it."""
@@ -30,8 +34,15 @@ class Detector(Protocol):
     def knows(self, category: str) -> bool:
         """True if the detector can find this category, under this name or another."""
 
-    def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
-        """What is on each picture; ``vocabulary`` names the categories that are asked for."""
+    def detect(
+        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
+    ) -> list[list[Detection]]:
+        """What is on each picture, best first; boxes are fractions of it.
+
+        Args:
+            vocabulary: the categories that are asked for.
+            min_score: what scores less is not reported; None takes the detector's own threshold.
+        """
 
 
 def default_verifier(engine: str) -> tuple[str, str]:
@@ -91,13 +102,12 @@ def _check(kind: str, what: str, url: str | None, dialect: str | None, trust_rem
 
         checked_folder(what, trust_remote_code)
     elif kind == "vlm":
-        from evaluators.detectors import dialects, vision_client, vlm
+        from evaluators.detectors import dialects, vlm
 
         if not what:
             raise BadInput("verifier", "vlm needs the name of a model, such as vlm:gpt-4o")
         dialects.dialect_of(what, dialect)
-        vision_client.place_of(url or vision_client.OPENAI_URL)
-        vlm.check_key(url)
+        vlm.check_service(url)
 
 
 def _check_open(kind: str, what: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-    from instdiff.model.detector import Found
+    from instdiff.model.detector import DetectionTensors
 
 WEIGHTS = Path(instdiff.__file__).parent / "draft"
 FOLDERS = {"draft": "detector", "judge": "judge"}
@@ -48,8 +48,13 @@ class DraftDetector:
         """True if `canonical` has a word for the category."""
         return self.canonical(category) is not None
 
+    @property
+    def threshold(self) -> float:
+        """What scores less is not reported, unless it is asked for."""
+        return self.model.config.score_threshold
+
     def detect(
-        self, images: list[Image], vocabulary: list[str], score_threshold: float | None = None
+        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
     ) -> list[list[Detection]]:
         """What of the vocabulary is on each picture, best first. Pictures of any size; boxes are fractions of it.
 
@@ -60,7 +65,7 @@ class DraftDetector:
         found = []
         for first in range(0, len(images), BATCH_SIZE):
             found += self.model.detect(
-                self.tensor(images[first : first + BATCH_SIZE]), score_threshold, self.name in MIRRORED
+                self.tensor(images[first : first + BATCH_SIZE]), min_score, self.name in MIRRORED
             )
         return [
             [self._detection(one, i) for i, label in enumerate(one.labels.tolist()) if self.categories[label] in asked]
@@ -79,7 +84,7 @@ class DraftDetector:
                 levels.append(x.mean(dim=(2, 3)))
         return torch.cat(levels, dim=1)
 
-    def _detection(self, found: Found, index: int) -> Detection:
+    def _detection(self, found: DetectionTensors, index: int) -> Detection:
         """One of the things found on a picture."""
         x0, y0, x1, y1 = found.boxes[index].tolist()
         config = self.model.config

@@ -50,19 +50,23 @@ class YoloDetector:
         """True if `canonical` has a class for the category."""
         return self.canonical(category) is not None
 
-    def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
+    def detect(
+        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
+    ) -> list[list[Detection]]:
         """What of the vocabulary is on each picture, best first. All classes compete for a place, asked for or not."""
-        asked = {self.canonical(word) for word in vocabulary}
-        found = []
+        wanted = {self.canonical(word) for word in vocabulary}
+        detections = []
         for first in range(0, len(images), BATCH_SIZE):
-            batch = [image.convert("RGB") for image in images[first : first + BATCH_SIZE]]
-            options = {
-                "conf": self.threshold,
-                "max_det": MAX_DETECTIONS,
-                "retina_masks": True,
-            }  # masks in the picture's own size
-            found += self.model.predict(batch, verbose=False, save=False, **options)
-        return [[one for one in _detections(result) if one.category in asked] for result in found]
+            results = self.model.predict(
+                [image.convert("RGB") for image in images[first : first + BATCH_SIZE]],
+                conf=self.threshold if min_score is None else min_score,
+                max_det=MAX_DETECTIONS,
+                retina_masks=True,  # masks in the picture's own size
+                verbose=False,
+                save=False,
+            )
+            detections += map(_detections, results)
+        return [[detection for detection in picture if detection.category in wanted] for picture in detections]
 
 
 def check_package() -> None:
@@ -95,12 +99,13 @@ def _load(path: Path):
 def _detections(result) -> list[Detection]:
     """The boxes of one picture, best first, with their masks where there are any."""
     boxes = result.boxes
-    found = []
+    detections = []
     masks = result.masks.data.cpu().numpy() if result.masks is not None else [None] * len(boxes)
     for corners, score, label, mask in zip(
         boxes.xyxyn.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), masks, strict=True
     ):
         if box := box_within(*corners):
             shape = Mask.from_array(mask) if mask is not None and mask.any() else None
-            found.append(Detection(category=result.names[int(label)], score=min(score, 1.0), box=box, mask=shape))
-    return sorted(found, key=lambda one: -one.score)
+            category = result.names[int(label)]
+            detections.append(Detection(category=category, score=min(score, 1.0), box=box, mask=shape))
+    return sorted(detections, key=lambda detection: -detection.score)

@@ -19,7 +19,7 @@ from evaluators.gallery import look
 from evaluators.manifest import open_manifest, read_pictures
 from evaluators.reporting import progress_bar, write_results
 from instdiff.errors import BadInput, ServiceError
-from instdiff.render_settings import PRESETS, RenderSettings, resolved
+from instdiff.render_settings import PRESETS, RenderSettings, resolve_settings
 from instdiff.settings import cache_folder
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from evaluators.detectors.draft import DraftDetector
     from evaluators.draft.held_out import HeldOut
     from evaluators.draft.paint import Row
-    from instdiff.engine import Engine
+    from instdiff.engine import PipelineEngine
     from instdiff.training.draft.composer import Composer
 
 OUT = Path("outputs/evaluations/draft")
@@ -181,12 +181,12 @@ def read_options(args: argparse.Namespace) -> Options:
     )
 
 
-def benchmark(options: Options, engine: Engine, judge: DraftDetector) -> dict:
+def benchmark(options: Options, engine: PipelineEngine, judge: DraftDetector) -> dict:
     """Paint what is not painted yet, look at everything, score, and write ``results.json`` and ``results.md`` into
     ``out``.
     """
     held_out = draft_layouts.read_layouts()
-    settings = resolved(options.settings, engine.defaults)
+    settings = resolve_settings(options.settings, engine.defaults)
     rows, notes = _rows(options, settings)
     settings_of = {row: row.settings(options.settings, engine.defaults) for row in rows}
     manifests = {}
@@ -249,7 +249,7 @@ def _rows(options: Options, settings: RenderSettings) -> tuple[list[Row], list[s
 def _paint_all(
     manifests: dict,
     options: Options,
-    engine: Engine,
+    engine: PipelineEngine,
     held_out: Sequence[HeldOut],
     settings_of: dict,
     progress: Progress,
@@ -313,7 +313,7 @@ def _composites(held_out: Sequence[HeldOut], composer: Composer) -> Iterator[Ima
 
 
 def _results(
-    options: Options, engine: Engine, settings: RenderSettings, figures: dict, notes: list[str], more: dict
+    options: Options, engine: PipelineEngine, settings: RenderSettings, figures: dict, notes: list[str], more: dict
 ) -> dict:
     """All figures as JSON, with the table; written into the folder too."""
     title = f"Draft benchmark, {options.count} held-out layouts"

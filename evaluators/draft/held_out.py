@@ -88,7 +88,7 @@ def write_layouts(sprites: Path, path: Path = FILE, count: int = COUNT, first_se
     A line is ``{"seed", "caption", "instances": [[category, caption, box xyxy, run lengths at 64 x 64, colour,
     texture]]}``.
     """
-    from instdiff.training.draft.scenes import _small_mask
+    from instdiff.training.draft.scenes import shrink_mask
 
     composer = make_composer(sprites)
     lines = []
@@ -96,7 +96,7 @@ def write_layouts(sprites: Path, path: Path = FILE, count: int = COUNT, first_se
     while len(lines) < count:
         composite = _compose(composer, seed)
         if composite.instances:
-            masks = [Mask.from_array(_small_mask(one.mask)).counts for one in composite.instances]
+            masks = [Mask.from_array(shrink_mask(one.mask)).counts for one in composite.instances]
             things = [
                 [one.category, one.caption, one.box.xyxy, mask, one.colour, one.texture]
                 for one, mask in zip(composite.instances, masks, strict=True)

@@ -18,10 +18,10 @@ from evaluators.draft.held_out import HeldOut
 from evaluators.manifest import Job, Manifest
 from instdiff.formats.native import layout_to_json
 from instdiff.layout import Layout
-from instdiff.render_settings import RenderSettings, resolved
+from instdiff.render_settings import RenderSettings, resolve_settings
 
 if TYPE_CHECKING:
-    from instdiff.engine import Engine
+    from instdiff.engine import PipelineEngine
     from instdiff.model.unet import InstanceUNet
 
 ABLATIONS = {"mis": "no MIS", "scaleu": "no ScaleU", "captions": "no captions"}  # no captions of instances, that is
@@ -56,11 +56,11 @@ class Row:
     def settings(self, given: RenderSettings, defaults: RenderSettings) -> RenderSettings:
         """The settings of the row, nothing None, from those given for the whole table and the engine's own."""
         changes = ({"mis": 0.0} if self.without == "mis" else {}) | ({"preset": self.preset} if self.preset else {})
-        return resolved(given.model_copy(update=changes), defaults)
+        return resolve_settings(given.model_copy(update=changes), defaults)
 
 
 def painted_with(
-    row: Row, engine: Engine, held_out: Sequence[HeldOut], settings: RenderSettings
+    row: Row, engine: PipelineEngine, held_out: Sequence[HeldOut], settings: RenderSettings
 ) -> dict[str, str | int | float]:
     """All that changes a row's pictures, by name.
 
@@ -78,7 +78,7 @@ def paint(
     row: Row,
     manifest: Manifest,
     folder: Path,
-    engine: Engine,
+    engine: PipelineEngine,
     held_out: Sequence[HeldOut],
     settings: RenderSettings,
     batch: int,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evaluators.coco.figures import coco_figures
 from evaluators.draft.held_out import HeldOut
-from evaluators.gallery import Seen
+from evaluators.gallery import Detections
 from evaluators.matching import match
 from evaluators.pim import KINDS, pim
 from evaluators.report import Detection
@@ -16,7 +16,7 @@ from instdiff.layout import Layout
 from instdiff.render_settings import RenderSettings
 
 if TYPE_CHECKING:
-    from instdiff.engine import Engine
+    from instdiff.engine import PipelineEngine
 
 FOUND_IOU = 0.5
 COUNTS = {"1-2 instances": (1, 2), "3-5 instances": (3, 5), "6 or more": (6, 99)}
@@ -55,7 +55,7 @@ class _Outcome:
 
 def row_figures(
     held_out: Sequence[HeldOut],
-    seen: Seen,
+    seen: Detections,
     size: tuple[int, int],
     places: Sequence[str],
     canonical: Callable[[str], str | None],
@@ -164,7 +164,7 @@ JUDGED = ("box AP50", "recall@0.5", "colour right, of all")
 
 
 def compared(
-    engine: Engine, rows: dict[str, tuple[RenderSettings, dict]], held_out: Sequence[HeldOut], place: str
+    engine: PipelineEngine, rows: dict[str, tuple[RenderSettings, dict]], held_out: Sequence[HeldOut], place: str
 ) -> dict:
     """One line for each preset.
 
@@ -210,7 +210,7 @@ def _signed_percent(figures: dict, path: str) -> float | None:
 
 
 def _seconds(
-    engine: Engine, settings: dict[str, RenderSettings], held_out: Sequence[HeldOut], place: str
+    engine: PipelineEngine, settings: dict[str, RenderSettings], held_out: Sequence[HeldOut], place: str
 ) -> dict[str, float]:
     """Seconds per picture of each preset, painted in turns, so that a busy minute is shared by all."""
     from evaluators.speed.measure import Stopwatch

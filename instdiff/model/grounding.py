@@ -10,10 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from instdiff.layout import MAX_INSTANCES, Instance, Layout, Mask, Point
+from instdiff.layout import MAX_INSTANCES, SCRIBBLE_POINTS, Instance, Layout, Mask, Point
 from instdiff.model.mask_points import by_norm, points_along, points_inside
 
-SCRIBBLE_POINTS = 20
 POLYGON_POINTS = 256
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 from tiny_clip import write_clip
 
 from evaluators import attributes
-from evaluators.attributes import WORDS, by_clip, by_detector, clip_figures, own_word, told_apart, word_of
+from evaluators.attributes import WORDS, by_clip, by_detector, clip_figures, own_word, tellable, word_of
 from evaluators.clip import ClipModel
 from evaluators.report import Detection
 from instdiff.layout import Box, Instance, Layout
@@ -39,8 +39,8 @@ def test_own_words(anno, kind, word):
 
 
 def test_what_a_detector_tells_apart():
-    assert told_apart("textures", ("plain", "striped", "wooden", "metal")) == ("metallic", "wooden")
-    assert told_apart("colours", ("red", "orange", "pink")) == ("red", "pink")
+    assert tellable("textures", ("plain", "striped", "wooden", "metal")) == ("metallic", "wooden")
+    assert tellable("colours", ("red", "orange", "pink")) == ("red", "pink")
 
 
 def layout(*things: tuple[str, Box]) -> Layout:

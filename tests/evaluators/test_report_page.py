@@ -4,7 +4,7 @@ import pytest
 
 from evaluators.__main__ import main
 from evaluators.report_page import page, read_results
-from evaluators.reporting import to_markdown, write_results
+from evaluators.reporting import EvaluationResult, Table
 from tests.galleries import plain
 
 EVIL = '<script>alert("x")</script>'
@@ -12,18 +12,11 @@ EVIL = '<script>alert("x")</script>'
 
 @pytest.fixture
 def results(tmp_path):
-    table = {
-        "title": f"Title {EVIL}",
-        "columns": ["percent", "ours | theirs"],
-        "rows": [["share", "62.5"], [EVIL, "-"]],
-    }
-    write_results(tmp_path / "one", {"evaluation": "one", "table": table, "notes": [EVIL]})
-    counts = {
-        "title": "Counts",
-        "columns": ["task", "n"],
-        "rows": [["numeracy", " 50.0%  (1/2)"], ["distance", "12.25"]],
-    }
-    write_results(tmp_path / "two" / "below", {"evaluation": "two", "table": counts})
+    rows = [["share", "62.5"], [EVIL, "-"]]
+    table = Table(f"Title {EVIL}", ["percent", "ours | theirs"], rows)
+    EvaluationResult("one", {}, (table,), [EVIL]).write(tmp_path / "one")
+    counts = Table("Counts", ["task", "n"], [["numeracy", " 50.0%  (1/2)"], ["distance", "12.25"]])
+    EvaluationResult("two", {}, (counts,)).write(tmp_path / "two" / "below")
     plain("red", (2000, 100)).save(tmp_path / "one" / "failures.png")
     (tmp_path / "other.json").write_text('{"evaluation": "no table"}')
     (tmp_path / "broken.json").write_text("{")
@@ -57,8 +50,8 @@ def test_the_page_is_the_same_wherever_the_folder_lies(results, tmp_path_factory
 
 
 def test_markdown_cells_stay_in_their_cells():
-    table = {"title": "t", "columns": ["a", "b"], "rows": [["x|y", "line\nend"]]}
-    assert to_markdown(table, ["a\nnote"]).splitlines()[2:] == [
+    table = Table("t", ["a", "b"], [["x|y", "line\nend"]])
+    assert table.to_markdown(["a\nnote"]).splitlines()[2:] == [
         "| a | b |",
         "| --- | ---: |",
         "| x\\|y | line end |",

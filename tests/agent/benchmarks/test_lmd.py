@@ -6,7 +6,7 @@ import pytest
 from agent.benchmarks import lmd
 from agent.benchmarks.lmd import Looked
 from agent.benchmarks.__main__ import main
-from evaluators.gallery import Painted, check_apart
+from evaluators.gallery import PaintedPicture, check_apart
 from evaluators.report import Detection
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json
@@ -50,7 +50,7 @@ CASES = [  # what the prompt asks, what is seen (surest first), does it hold
 @pytest.mark.parametrize("asked, found, holds", CASES)
 def test_what_is_seen_does_what_is_asked(asked, found, holds):
     [case] = [case for case in lmd.cases() if case.prompt == START + asked]
-    painted = Painted("key", plain("white"), Layout(caption=case.prompt))
+    painted = PaintedPicture("key", plain("white"), Layout(caption=case.prompt))
     result = lmd.figures({case.prompt: Looked(painted, tuple(found))}, [case])
     assert result["tasks"][case.group] == {"passed": case.repeat * holds, "of": case.repeat, "share": float(holds)}
     assert (result["all"]["share"], len(result["failures"])) == (float(holds), not holds)
@@ -58,7 +58,7 @@ def test_what_is_seen_does_what_is_asked(asked, found, holds):
 
 def test_all_is_the_mean_of_the_tasks_and_what_is_not_there_fails():
     chosen = lmd.some_cases(8)
-    painted = Painted("key", plain("white"), Layout(caption=""))
+    painted = PaintedPicture("key", plain("white"), Layout(caption=""))
     looked = {case.prompt: Looked(painted, ()) for case in chosen if case.group == "negation"}
     result = lmd.figures(looked, chosen)
     assert [counts["share"] for counts in result["tasks"].values()] == [1.0, 0.0, 0.0, 0.0] and result["all"][

@@ -9,7 +9,8 @@ from tiny_clip import write_clip
 
 from evaluators.__main__ import build_parser, main
 from evaluators.coco import painting
-from evaluators.coco.painting import Work, paint_part, parts
+from evaluators.coco.painting import Work, paint_part
+from evaluators.manifest import read_parts
 from instdiff.errors import BadInput
 from instdiff.formats.png import read_png
 from instdiff.render_settings import RenderSettings
@@ -104,9 +105,9 @@ def test_a_stopped_part_goes_on_with_the_same_pictures(tmp_path, coco_set):
     assert paint_part(work(coco_set, split), 0, 2) == 1  # images 3 and 7, of which 3 is there
     assert paint_part(work(coco_set, split), 1, 2) == 1
     assert paint_part(work(coco_set, split), 1, 2) == 0
-    assert [folder.name for folder, _ in parts(split)] == ["job-0-of-1", "job-0-of-2", "job-1-of-2"]
+    assert [folder.name for folder, _ in read_parts(split)] == ["job-0-of-1", "job-0-of-2", "job-1-of-2"]
     assert told(whole) == told(split)
-    assert {one.seed for _, manifest in parts(split) for one in manifest.pictures} == {3, 5, 7}
+    assert {one.seed for _, manifest in read_parts(split) for one in manifest.pictures} == {3, 5, 7}
     assert set(pixels(whole)) == set(pixels(split))
     for key, picture in pixels(whole).items():  # a picture of a batch differs from one alone by roundings
         assert np.abs(picture - pixels(split)[key]).max() <= 2 and picture.std() > 1
@@ -142,10 +143,10 @@ def test_ray_paints_the_same_pictures(tmp_path, coco_set):
     pytest.importorskip("ray")
     arguments = ["coco", "--annotations", str(coco_set / "annotations.json"), "--places", "point", *STEPS]
     assert main([*arguments, "--out", str(tmp_path / "ray"), "--ray", "2"]) == 0
-    assert [folder.name for folder, _ in parts(tmp_path / "ray" / "point")] == ["job-0-of-2", "job-1-of-2"]
+    assert [folder.name for folder, _ in read_parts(tmp_path / "ray" / "point")] == ["job-0-of-2", "job-1-of-2"]
     paint_part(work(coco_set, tmp_path / "here"))
-    here = {one.key: one.seed for _, manifest in parts(tmp_path / "here") for one in manifest.pictures}
-    assert here == {one.key: one.seed for _, manifest in parts(tmp_path / "ray" / "point") for one in manifest.pictures}
+    here = {one.key: one.seed for _, manifest in read_parts(tmp_path / "here") for one in manifest.pictures}
+    assert here == {one.key: one.seed for _, manifest in read_parts(tmp_path / "ray" / "point") for one in manifest.pictures}
     assert told(tmp_path / "here") == told(tmp_path / "ray")
 
 

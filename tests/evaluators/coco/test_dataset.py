@@ -34,30 +34,30 @@ def test_samples_by_number(coco_set):
 def test_all_places_are_stretched_together(coco_set):
     """A picture twice as wide as high becomes a square one; what was at 20..80 of 200 is at 51.2..204.8 of 512."""
     sample = read_dataset(coco_set / "annotations.json").samples[2]
-    box, mask, point, scribble = (sample.told(place, (512, 512)).instances[0] for place in PLACES)
+    box, mask, point, scribble = (sample.conditioned(place, (512, 512)).instances[0] for place in PLACES)
     expected = Box(x0=0.1, y0=0.1, x1=0.4, y1=0.5)
-    assert sample.told("box", (512, 512)).size == (512, 512)
+    assert sample.conditioned("box", (512, 512)).size == (512, 512)
     assert box.box.xyxy == pytest.approx(expected.xyxy) and mask.mask.box.xyxy == pytest.approx(expected.xyxy)
     assert (point.point.x, point.point.y) == pytest.approx((0.25, 0.3))
     assert len(scribble.scribble.points) == 20
     assert all(0.1 <= p.x <= 0.4 and 0.1 <= p.y <= 0.5 for p in scribble.scribble.points)
-    assert scribble == sample.told("scribble", (512, 512)).instances[0]  # always the same
+    assert scribble == sample.conditioned("scribble", (512, 512)).instances[0]  # always the same
     for place, instance in zip(PLACES, (box, mask, point, scribble), strict=True):
         assert [kind for kind in PLACES if getattr(instance, kind)] == [place]
-    assert sample.told("point", (64, 64)).instances[2].point.x == pytest.approx(
+    assert sample.conditioned("point", (64, 64)).instances[2].point.x == pytest.approx(
         3 / 200
     )  # a point that is given is told
 
 
 def test_captions_are_joined_as_published(coco_set):
     with_captions = (
-        read_dataset(coco_set / "annotations.json", coco_set / "captions.json").samples[2].told("box", (64, 64))
+        read_dataset(coco_set / "annotations.json", coco_set / "captions.json").samples[2].conditioned("box", (64, 64))
     )
     assert with_captions.caption == "Two dogs beside a couch. dog, a grey couch, dog"
     assert [instance.caption for instance in with_captions.instances] == ["dog", "a grey couch", "dog"]
     without = read_dataset(coco_set / "annotations.json").samples[2]
-    assert without.told("box", (64, 64)).caption == "dog, a grey couch, dog"
-    coloured = without.told("box", (64, 64), word_of("colours"))
+    assert without.conditioned("box", (64, 64)).caption == "dog, a grey couch, dog"
+    coloured = without.conditioned("box", (64, 64), word_of("colours"))
     assert coloured.caption == "red dog, green sofa, yellow dog"
     assert [(one.caption, one.category) for one in coloured.instances] == [
         ("red dog", "dog"),
@@ -67,9 +67,9 @@ def test_captions_are_joined_as_published(coco_set):
 
     path = changed(coco_set, lambda data: data["images"][0].update(caption="a scene"))
     own = read_dataset(path).samples[2]
-    assert own.told("box", (64, 64)).caption == "a scene"
+    assert own.conditioned("box", (64, 64)).caption == "a scene"
     assert (
-        own.told("box", (64, 64), word_of("colours")).caption == "red dog, green sofa, yellow dog"
+        own.conditioned("box", (64, 64), word_of("colours")).caption == "red dog, green sofa, yellow dog"
     )  # the scene may say other colours
 
 
@@ -82,7 +82,7 @@ def test_the_30_largest_are_told(coco_set):
         data["annotations"] = some + [{**some[0], "id": 200, "bbox": [5, 5, 0, 9], "area": 0}]
 
     dataset = read_dataset(changed(coco_set, crowded))
-    told = dataset.samples[0].told("box", (200, 200)).instances
+    told = dataset.samples[0].conditioned("box", (200, 200)).instances
     assert [round(one.box.width * 200) for one in told] == list(range(7, 37))
     assert any("1 pictures have more than 30" in note and "4 smallest" in note for note in dataset.notes)
     assert len(coco_truth(dataset, str, masks=False)["annotations"]) == 34  # all are scored
@@ -138,9 +138,9 @@ def test_photographs_outside_of_the_folder(coco_set, name):
 
 def test_masks_that_are_not_there(coco_set):
     sample = read_dataset(changed(coco_set, lambda data: data["annotations"][0].pop("segmentation"))).samples[2]
-    assert sample.told("scribble", (64, 64)).instances[0].scribble  # drawn in the box
+    assert sample.conditioned("scribble", (64, 64)).instances[0].scribble  # drawn in the box
     with pytest.raises(BadInput, match="annotation 10: has no mask"):
-        sample.told("mask", (64, 64))
+        sample.conditioned("mask", (64, 64))
 
 
 def test_masks_smaller_than_a_pixel(coco_set):
@@ -148,5 +148,5 @@ def test_masks_smaller_than_a_pixel(coco_set):
     dataset = read_dataset(
         changed(coco_set, lambda data: data["annotations"][0].update(segmentation=tiny, bbox=[20.1, 10.1, 0.2, 0.2]))
     )
-    assert dataset.samples[2].told("mask", (64, 64)).instances[0].mask.array.any()
+    assert dataset.samples[2].conditioned("mask", (64, 64)).instances[0].mask.array.any()
     assert all(one["segmentation"] for one in coco_truth(dataset, str, masks=True)["annotations"])

@@ -10,8 +10,8 @@ from pycocotools.cocoeval import COCOeval
 from evaluators.coco.command import score
 from evaluators.coco.dataset import read_dataset
 from evaluators.coco.figures import PRECISIONS, RECALLS
-from evaluators.coco.scoring import Gallery, table
-from evaluators.gallery import Seen
+from evaluators.coco.scoring import make_table
+from evaluators.gallery import Detections, Gallery
 from evaluators.manifest import Manifest
 from evaluators.report import Detection
 from instdiff.errors import BadInput
@@ -119,7 +119,7 @@ def ours(path, results: list[dict], size: int) -> dict:
         ]
         for sample in dataset.samples
     ]
-    rows, notes = score(dataset, dataset.samples, {"painted": Seen(seen, seen)}, lambda name: name)
+    rows, notes = score(dataset, dataset.samples, {"painted": Detections(seen, seen)}, lambda name: name)
     assert not notes
     return rows["painted"]
 
@@ -160,14 +160,14 @@ def test_truth_scores_one_and_worse_boxes_less(tmp_path):
 
 def test_photographs_without_a_manifest_are_not_scored(coco_set):
     with pytest.raises(BadInput, match="manifest"):
-        Gallery.of(coco_set / "images")
+        Gallery.open(coco_set / "images")
     (coco_set / "images" / "manifest.json").write_text(json.dumps(Manifest(painted_with={}).model_dump()))
     with pytest.raises(BadInput, match="names no pictures"):
-        Gallery.of(coco_set / "images")
+        Gallery.open(coco_set / "images")
 
 
 def test_table_has_a_dash_where_there_is_nothing():
     rows = {"photographs": {"box": {"ap": 0.5}}, "box": {"box": {"ap": None}}}
-    made = table("title", {"box AP": "box.ap", "mask AP": "mask.ap"}, rows, {"box.ap": 38.8})
-    assert made["columns"] == ["percent", "photographs", "box", "published"]
-    assert made["rows"] == [["box AP", "50.0", "-", "38.8"], ["mask AP", "-", "-", "-"]]
+    table = make_table("title", {"box AP": "box.ap", "mask AP": "mask.ap"}, rows, {"box.ap": 38.8})
+    assert table.columns == ["percent", "photographs", "box", "published"]
+    assert table.rows == [["box AP", "50.0", "-", "38.8"], ["mask AP", "-", "-", "-"]]

@@ -11,7 +11,7 @@ from tiny_models import make_grounding_dino, make_owlv2
 
 from evaluators.detectors import check_detector, default_verifier, load_detector
 from evaluators.detectors.grounding_dino import _tokens_of
-from evaluators.detectors.open_vocabulary import asked_name, chosen
+from evaluators.detectors.open_vocabulary import asked_name, best_detections
 from evaluators.detectors.owlv2 import _corners
 from instdiff.errors import BadInput, ServiceError
 
@@ -149,12 +149,12 @@ def test_each_thing_is_reported_once():
         ]
     )
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.1], [0.6, 0.3], [0.9, 0.9], [0.9, 0.9]])
-    found = chosen(scores, boxes, ["cat", "dog"], 0.3)
+    found = best_detections(scores, boxes, ["cat", "dog"], 0.3)
     # the second is the first under another name, the third overlaps it by half only; then one over the border, one
     # empty, one no box
     assert [(one.category, one.score) for one in found] == [("cat", 0.9), ("cat", 0.7), ("cat", 0.6)]
     assert found[2].box.xyxy == (0.5, 0.5, 1.0, 1.0)
-    assert chosen(np.full((1, 1), np.nan), boxes[:1], ["cat"], 0.0) == []
+    assert best_detections(np.full((1, 1), np.nan), boxes[:1], ["cat"], 0.0) == []
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def test_figures_of_a_row():
     ]
     sure = [[seen(cat, colour="red"), seen(dog, colour="red", texture="striped")], [seen(many[0]), seen(many[2])]]
     figures = draft_scores.row_figures(
-        held_out, draft_scores.Seen(sure, sure), SIZE, ("mask", "point", "scribble"), lambda name: name
+        held_out, draft_scores.Detections(sure, sure), SIZE, ("mask", "point", "scribble"), lambda name: name
     )
     assert figures["colour"] == {"asked": 3, "found": 2, "of_all": 1 / 3, "of_found": 1 / 2}
     assert figures["texture"] == {"asked": 2, "found": 1, "of_all": 1 / 2, "of_found": 1.0}
@@ -216,7 +216,7 @@ def test_figures_of_a_row():
     assert figures["pim_as_published"] == {"point": 3 / 4, "scribble": 3 / 4}
     assert figures["box"]["ap"] == pytest.approx((1 + 1 + 0 + 51 / 101) / 4)  # cat, dog, cup, and one ball of two
     assert figures["mask"]["ap50"] == pytest.approx(figures["box"]["ap50"])
-    bare = draft_scores.row_figures(held_out, draft_scores.Seen(sure, [[], []]), SIZE, ("box",), lambda name: name)
+    bare = draft_scores.row_figures(held_out, draft_scores.Detections(sure, [[], []]), SIZE, ("box",), lambda name: name)
     assert bare["mask"] is None and bare["pim"] == bare["pim_as_published"] == {"point": None, "scribble": None}
     assert bare["recall"]["all"] == 0 and bare["colour"]["of_found"] is None and bare["box"] == figures["box"]
 
