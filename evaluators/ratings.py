@@ -16,34 +16,33 @@ from pydantic import Field, ValidationError
 
 import prompts
 from evaluators.detectors.dialects import MAX_ANSWER_CHARS
-from evaluators.detectors.vision_client import VisionClient, place_of
-from evaluators.detectors.vlm import check_key
-from evaluators.gallery import Gallery, Painted
-from evaluators.reporting import add_output_arguments, progress_bar, write_results
+from evaluators.detectors.vlm import TIMEOUT_S, load_vision_client
+from evaluators.gallery import Gallery, PaintedPicture
+from evaluators.reporting import EvaluationResult, Failure, Table, add_output_arguments, progress_bar
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.layout import Layout
-from instdiff.settings import verifier_key, verifier_url
 from instdiff.values import Value, Words
+from prompts.client import MAX_ATTEMPTS, AnswerError, Message, ModelClient, Question
 
 LOWEST = 1
 HIGHEST = 5
 
 
-def agreement(one: Sequence[int], other: Sequence[int]) -> dict[str, float | None]:
+def agreement(ratings: Sequence[int], others: Sequence[int]) -> dict[str, float | None]:
     """Exact agreement, agreement within 1, Spearman's rank correlation and quadratic weighted kappa of two lists of
     ratings.
 
     The last two are None where a rater always says the same, so that nothing can be told.
     """
-    if len(one) != len(other) or not one:
-        raise ValueError(f"{len(one)} and {len(other)} ratings cannot be compared")
-    a = np.array(one)
-    b = np.array(other)
-    apart = np.abs(a - b)
+    if len(ratings) != len(others) or not ratings:
+        raise ValueError(f"{len(ratings)} and {len(others)} ratings cannot be compared")
+    a = np.array(ratings)
+    b = np.array(others)
+    difference = np.abs(a - b)
     return {
-        "exact": float((apart == 0).mean()),
-        "within_1": float((apart <= 1).mean()),
+        "exact": float((difference == 0).mean()),
+        "within_1": float((difference <= 1).mean()),
         "spearman": spearman(a, b),
         "kappa": quadratic_kappa(a, b),
     }
@@ -51,9 +50,11 @@ def agreement(one: Sequence[int], other: Sequence[int]) -> dict[str, float | Non
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
     """The correlation of ranks, where equal ratings share the mean of their ranks; None where one list is constant."""
+    from scipy.stats import spearmanr  # takes half a second to load
+
     if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
         return None
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+    return float(spearmanr(a, b).statistic)
 
 
 def quadratic_kappa(a: np.ndarray, b: np.ndarray) -> float | None:
@@ -65,24 +66,21 @@ def quadratic_kappa(a: np.ndarray, b: np.ndarray) -> float | None:
     return float(1 - ((a - b) ** 2).mean() / expected) if expected else None
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """(n,) ranks from 0; equal values share the mean of theirs."""
-    return np.array([(values < value).sum() + ((values == value).sum() - 1) / 2 for value in values])
-
-
 OUT = Path("outputs/evaluations/judge")
 KEPT = "ratings.jsonl"
 PROMPT = "rate_picture.md"
 WAYS = ("fit", "quality", "arrangement")
 MAX_FAILURES = 3  # so many failures of the service in a row end the work: it can be gone on with later
-HELP = """A vision-language model rates each painted picture from 1 (very poor) to 5 (very good): fit (is it what was asked for?), quality
-(is it well painted?) and arrangement (do things lie where they should?), with a reason for each.
+HELP = """A vision-language model rates each painted picture from 1 (very poor) to 5 (very good): fit (is it what was
+asked for?), quality (is it well painted?) and arrangement (do things lie where they should?), with a reason for each.
 
-Any OpenAI-compatible endpoint will do. The key comes from INSTDIFF_VERIFIER_KEY, else OPENAI_API_KEY; the default address from
-INSTDIFF_VERIFIER_URL. Answers are kept in ratings.jsonl under --out and never asked for twice. An answer that is no rating is asked
-for again, at most twice; then the picture is listed as failed, and asked for anew by the next start of the command.
+Any OpenAI-compatible endpoint will do. The key comes from INSTDIFF_VERIFIER_KEY, else OPENAI_API_KEY; the default
+address from INSTDIFF_VERIFIER_URL. Answers are kept in ratings.jsonl under --out and never asked for twice. An answer
+that is no rating is asked for again, at most twice; then the picture is listed as failed, and asked for anew by the
+next start of the command.
 
---human FILE is a CSV file with the columns picture,fit,quality,arrangement; picture is the name of a picture in the manifest."""
+--human FILE is a CSV file with the columns picture,fit,quality,arrangement; picture is the name of a picture in the
+manifest."""
 
 
 class Ratings(Value):
@@ -96,10 +94,6 @@ class Ratings(Value):
     arrangement_reason: Words = Field(max_length=2000)
 
 
-class NoRating(ServiceError):
-    """The model answered with something that is no rating."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators judge``."""
     parser.add_argument("pictures", type=Path, metavar="FOLDER", help="painted pictures, with a manifest")
@@ -109,8 +103,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output_arguments(parser, OUT)
 
 
-def run(args: argparse.Namespace, **options) -> dict:
-    """The command; ``options`` are those of `VisionClient`.
+def run(args: argparse.Namespace, timeout_s: float = TIMEOUT_S, max_attempts: int = MAX_ATTEMPTS) -> EvaluationResult:
+    """The command.
+
+    Args:
+        timeout_s: of one request, answer included.
+        max_attempts: how many requests a picture may take.
 
     Raises:
         BadInput: the pictures or the ratings of people cannot be read.
@@ -118,48 +116,41 @@ def run(args: argparse.Namespace, **options) -> dict:
     """
     gallery = Gallery.open(args.pictures)
     human = read_human(args.human) if args.human else {}
-    if args.url:
-        place_of(args.url)
-    check_key(args.url)
-    client = VisionClient(
-        args.model, args.url or verifier_url(), verifier_key(), answer_format=answer_format(), **options
-    )
-    kept, failed = rate_all(gallery, client, args.folder / KEPT)
-    if not kept:
-        raise ServiceError(f"no picture was rated; the first: {next(iter(failed.values()))}")
-    return _result(args, gallery, kept, failed, human)
+    client = load_vision_client(args.model, args.url, timeout_s, max_attempts)
+    ratings, failures = rate_all(gallery, client, args.model, args.folder / KEPT)
+    if not ratings:
+        raise ServiceError(f"no picture was rated; the first: {next(iter(failures.values()))}")
+    return _result(args, gallery, ratings, failures, human)
 
 
-def answer_format() -> dict:
-    """The JSON schema that the answer is constrained by."""
-    schema = Ratings.model_json_schema()
-    return {"type": "json_schema", "json_schema": {"name": "ratings", "strict": True, "schema": schema}}
-
-
-def rate_all(gallery: Gallery, client: VisionClient, path: Path) -> tuple[dict[str, Ratings], dict[str, str]]:
+def rate_all(
+    gallery: Gallery, client: ModelClient, model: str, path: Path
+) -> tuple[dict[str, Ratings], dict[str, str]]:
     """Ratings by key, those of an earlier start included, and why the other pictures have none.
 
     Raises:
         ServiceError: the service failed several times in a row; what was rated is kept.
     """
-    wanted = {picture.key: _token(picture.sha256, client.model) for picture in gallery.manifest.pictures}
-    kept = read_kept(path, wanted)
-    failed = {}
+    tokens = {key: _token(sha256, model) for key, sha256 in gallery.hashes.items()}
+    ratings = read_kept(path, tokens)
+    failures: dict[str, str] = {}
     in_a_row = 0
-    missing = [key for key in gallery.keys if key not in kept]
+    missing = [key for key in gallery.keys if key not in ratings]
     with progress_bar() as progress:
-        for one in progress.track(gallery.pictures(missing), total=len(missing), description="rating"):
+        for picture in progress.track(gallery.pictures(missing), total=len(missing), description="rating"):
+            message = Message("human", question(picture.layout), picture.image)
+            asked = Question((message,), "rating", lambda reply: read_ratings(reply.text), Ratings.model_json_schema())
             try:
-                kept[one.key] = client.ask(one.image, question(one.layout), read_ratings)
+                ratings[picture.key] = client.ask(asked)
             except ServiceError as error:
-                failed[one.key] = str(error)
-                in_a_row = 0 if isinstance(error.__cause__, NoRating) else in_a_row + 1
+                failures[picture.key] = str(error)
+                in_a_row = 0 if isinstance(error, AnswerError) else in_a_row + 1
                 if in_a_row == MAX_FAILURES:
                     raise
                 continue
             in_a_row = 0
-            _keep(path, one, wanted[one.key], kept[one.key])
-    return kept, failed
+            _keep(path, picture, tokens[picture.key], ratings[picture.key])
+    return ratings, failures
 
 
 def question(layout: Layout) -> str:
@@ -181,7 +172,7 @@ def read_ratings(text: str) -> Ratings:
     """The ratings in an answer: the first JSON object in it.
 
     Raises:
-        NoRating: there is none, or a rating is no whole number from 1 to 5.
+        AnswerError: there is none, or a rating is no whole number from 1 to 5.
     """
     text = text[:MAX_ANSWER_CHARS]
     try:
@@ -189,38 +180,36 @@ def read_ratings(text: str) -> Ratings:
         return Ratings.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise NoRating(f"its answer is no rating: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise AnswerError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (ValueError, RecursionError) as error:
-        raise NoRating(
-            f"its answer holds no rating: {json.dumps(' '.join(text.split())[:100], ensure_ascii=False)}"
-        ) from error
+        words = json.dumps(" ".join(text.split())[:100], ensure_ascii=False)
+        raise AnswerError(f"it holds no rating: {words}") from error
 
 
-def read_kept(path: Path, wanted: dict[str, str]) -> dict[str, Ratings]:
+def read_kept(path: Path, tokens: dict[str, str]) -> dict[str, Ratings]:
     """The ratings of an earlier start, of these very pictures by this model; a line that was cut off is dropped.
 
     Args:
-        wanted: by key, what an answer must be about.
+        tokens: by key, what an answer must be about.
     """
     if not path.exists():
         return {}
     lines = read_bytes(path).decode("utf-8", errors="replace").split("\n")
-    kept = {}
-    write_bytes(
-        path, "".join(line + "\n" for line in lines[:-1]).encode()
-    )  # what follows the last line end is torn, or nothing
+    ratings = {}
+    # what follows the last line end is torn, or nothing
+    write_bytes(path, "".join(line + "\n" for line in lines[:-1]).encode())
     for number, line in enumerate(lines[:-1], 1):
         data = parse_json(line, f"{path} line {number}")
         if not isinstance(data, dict) or not {"key", "about", "ratings"} <= data.keys():
             raise BadInput(f"{path} line {number}", "is no rating of this command; give another --out")
-        if wanted.get(data["key"]) == data["about"]:
-            kept[data["key"]] = Ratings.parse(data["ratings"], f"{path} line {number}")
-    return kept
+        if tokens.get(data["key"]) == data["about"]:
+            ratings[data["key"]] = Ratings.parse(data["ratings"], f"{path} line {number}")
+    return ratings
 
 
-def _keep(path: Path, one: Painted, about: str, ratings: Ratings) -> None:
+def _keep(path: Path, picture: PaintedPicture, token: str, ratings: Ratings) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = {"key": one.key, "caption": one.layout.caption, "about": about, "ratings": ratings.model_dump()}
+    line = {"key": picture.key, "caption": picture.layout.caption, "about": token, "ratings": ratings.model_dump()}
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
@@ -250,37 +239,44 @@ def read_human(path: Path) -> dict[str, dict[str, int]]:
     return ratings
 
 
-def _agreements(kept: dict[str, Ratings], human: dict[str, dict[str, int]], path: Path) -> Iterator[tuple[str, dict]]:
-    both = [key for key in kept if key in human]
+def _agreements(
+    ratings: dict[str, Ratings], human: dict[str, dict[str, int]], path: Path
+) -> Iterator[tuple[str, dict]]:
+    """For each way of rating, how far the model agrees with people on the pictures that both rated."""
+    both = [key for key in ratings if key in human]
     if not both:
-        raise BadInput(str(path), f'rates none of these pictures; they are called like "{next(iter(kept))}"')
+        raise BadInput(str(path), f'rates none of these pictures; they are called like "{next(iter(ratings))}"')
     for way in WAYS:
-        yield (
-            way,
-            {
-                "pictures": len(both),
-                **agreement([getattr(kept[key], way) for key in both], [human[key][way] for key in both]),
-            },
-        )
+        figures = agreement([getattr(ratings[key], way) for key in both], [human[key][way] for key in both])
+        yield way, {"pictures": len(both), **figures}
 
 
 def _result(
-    args, gallery: Gallery, kept: dict[str, Ratings], failed: dict[str, str], human: dict[str, dict[str, int]]
-) -> dict:
-    means = {way: sum(getattr(one, way) for one in kept.values()) / len(kept) for way in WAYS}
-    people = dict(_agreements(kept, human, args.human)) if human else {}
+    args: argparse.Namespace,
+    gallery: Gallery,
+    ratings: dict[str, Ratings],
+    failures: dict[str, str],
+    human: dict[str, dict[str, int]],
+) -> EvaluationResult:
+    means = {way: sum(getattr(rated, way) for rated in ratings.values()) / len(ratings) for way in WAYS}
+    people = dict(_agreements(ratings, human, args.human)) if human else {}
 
-    def figure(value):
+    def figure(value: float | None) -> str:
         return "-" if value is None else f"{value:.2f}"
 
     names = ("exact", "within_1", "spearman", "kappa") if people else ()
     rows = [[way, f"{means[way]:.2f}", *(figure(people[way][name]) for name in names)] for way in WAYS]
     heads = ["exact", "within 1", "Spearman", "weighted kappa"] if people else []
-    table = {"title": f"Ratings by {args.model}, 1 to 5", "columns": ["rating", "mean", *heads], "rows": rows}
-    notes = [f"{len(kept)} of {len(gallery.keys)} pictures were rated"]
+    notes = [f"{len(ratings)} of {len(gallery.keys)} pictures were rated"]
     notes += [f"agreement with people on {people['fit']['pictures']} pictures"] if people else []
-    failures = [{"prompt": key, "failed": reason, "planned": True} for key, reason in failed.items()]
-    result = {"evaluation": "judge", "model": args.model, "means": means, "agreement": people, "failures": failures}
-    result |= {"ratings": {key: one.model_dump() for key, one in kept.items()}, "notes": notes, "table": table}
-    write_results(args.folder, result)
+    failed: list[Failure] = [{"prompt": key, "failed": reason, "planned": True} for key, reason in failures.items()]
+    figures = {
+        "model": args.model,
+        "means": means,
+        "agreement": people,
+        "ratings": {key: rated.model_dump() for key, rated in ratings.items()},
+    }
+    table = Table(f"Ratings by {args.model}, 1 to 5", ["rating", "mean", *heads], rows)
+    result = EvaluationResult("judge", figures, (table,), notes, failures=failed)
+    result.write(args.folder)
     return result

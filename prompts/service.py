@@ -289,7 +289,7 @@ def retry_after(value: str | None) -> float | None:
 def _bounded(stream, response_type: type, deadline: float):
     """The same stream, which raises `BodyTooLongError` past ``deadline`` (monotonic seconds) or `MAX_BODY_BYTES`."""
     # the openai and ollama clients come with different httpx packages; each checks for its own base class
-    base = importlib.import_module(response_type.__module__.partition(".")[0]).SyncByteStream
+    base: Any = importlib.import_module(response_type.__module__.partition(".")[0]).SyncByteStream
 
     class Bounded(base):
         def __iter__(self) -> Iterator[bytes]:

@@ -59,9 +59,8 @@ def keys(monkeypatch, tmp_path):
     painter = RectanglePainter()
     painter.name = "draft"
     monkeypatch.setattr(loop, "load_engine", lambda name, refiner=None: painter)
-    looks = {"timeout_s": 0.4, "pause_s": 0.01}
     monkeypatch.setattr(
-        loop, "load_detector", lambda name, url=None, *_: VlmDetector(name.removeprefix("vlm:"), url, **looks)
+        loop, "load_detector", lambda name, url=None, *_: VlmDetector(name.removeprefix("vlm:"), url, timeout_s=0.4)
     )
 
 
@@ -142,7 +141,7 @@ def test_no_key_hangs_on_to_the_verifiers_error(kind, keys):
 
     with ChatServer(said(SEEN)) as other, ChatServer(*replies(kind, other, SEEN, VERIFIER_KEY)) as server:
         with pytest.raises(ServiceError) as caught:
-            VlmDetector("gpt-4o", server.url, timeout_s=0.4, pause_s=0.01).detect([Image.new("RGB", (64, 64))], ["dog"])
+            VlmDetector("gpt-4o", server.url, timeout_s=0.4).detect([Image.new("RGB", (64, 64))], ["dog"])
     shown = "".join(traceback.format_exception(caught.value))
     assert PLANNER_KEY not in shown and VERIFIER_KEY not in shown
     assert caught.value.__context__ is None

@@ -16,7 +16,7 @@ from agent.planners.chat import ChatOptions, ChatPlanner
 from agent.planners.plan import Plan
 from evaluators.detectors.dialects import DIALECTS
 from evaluators.detectors.vlm import VlmDetector
-from evaluators.reporting import to_markdown
+from evaluators.reporting import Table
 from instdiff.layout import Box, Instance, Layout
 from instdiff.world.scene import Scene, SceneObject
 from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter
@@ -38,9 +38,9 @@ PLAIN = "a dog beside a red ball"
 def asked(prompt: str, planning: str) -> dict:
     """The request that a chat planner sends for a prompt."""
     with ChatServer(said(BOXES if planning == "boxes" else GOOD)) as server:
-        ChatPlanner("openai:m", ChatOptions(base_url=server.url, api_key="sk-0123456789", timeout_s=20, planning=planning)).plan(
-            prompt, (512, 384), 0
-        )
+        ChatPlanner(
+            "openai:m", ChatOptions(base_url=server.url, api_key="sk-0123456789", timeout_s=20, planning=planning)
+        ).plan(prompt, (512, 384), 0)
     (request,) = server.requests
     return request
 
@@ -86,7 +86,7 @@ def test_names_change_no_part_of_the_question_to_a_vision_model(dialect):
 
     with ChatServer(said([])) as server:
         for names in (["dog"], [words[:200] for words in ORDERS]):
-            VlmDetector("m", server.url, dialect, timeout_s=20, pause_s=0.01, max_attempts=1).detect(
+            VlmDetector("m", server.url, dialect, timeout_s=20, max_attempts=1).detect(
                 [Image.new("RGB", (64, 64))], names
             )
     usual, request = server.requests
@@ -153,8 +153,7 @@ def test_prompts_are_shown_as_words(capfd):
 
 
 def test_tables_hold_no_html_and_no_more_columns():
-    table = {"title": ORDERS[6], "columns": ["a", "b"], "rows": [[ORDERS[6], "1"], [ORDERS[0], "2"]]}
-    text = to_markdown(table, [ORDERS[6]])
+    text = Table(ORDERS[6], ["a", "b"], [[ORDERS[6], "1"], [ORDERS[0], "2"]]).to_markdown([ORDERS[6]])
     assert "<script" not in text
     assert all(line.replace("\\|", "").count("|") == 3 for line in text.splitlines() if line.startswith("|"))
 

@@ -58,6 +58,7 @@ class Planner(Protocol):
 
     def check(self, prompt: str) -> None:
         """Raise BadInput for a prompt that is known at once not to be understood; chat models take any."""
+        return None
 
     def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan:
         """A layout of (width, height) pixels for a scene in words; the same seed, the same places."""

@@ -6,21 +6,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from string import Template
 
 import prompts
-from instdiff.errors import BadInput, ServiceError
+from instdiff.errors import BadInput
 from instdiff.layout import Box
+from prompts.client import AnswerError
 
 MAX_ANSWER_CHARS = 60_000
 MAX_FAILED = 30  # places of a "{" that begin no JSON; each costs time
-MAX_FOUND = 200
+MAX_BOXES = 200
 MAX_LABEL_CHARS = 100
 OVERHANG = 0.02  # of the picture; as far past its border a box may reach, and is cut
 
-Found = list[tuple[str, Box]]
+LabelledBox = tuple[str, Box]
 NUMBERS = r"\s*(\d{1,5})\s*,\s*(\d{1,5})\s*"
 QWEN_TAGS = re.compile(
     r"(?:<ref>|<\|object_ref_start\|>)(?P<label>[^<]{1,200})(?:</ref>|<\|object_ref_end\|>)"
@@ -34,65 +35,65 @@ CLAUSE = re.compile(
 )
 
 
-def plain_json(text: str, size: tuple[int, int]) -> Found:
+def plain_json(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """``[{"label": "cat", "box": [x0, y0, x1, y1]}]`` in fractions of the picture."""
     return _from_json(text, "box", lambda x0, y0, x1, y1: (x0, y0, x1, y1))
 
 
-def qwen_pixels(text: str, size: tuple[int, int]) -> Found:
+def qwen_pixels(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """Qwen2.5-VL: ``[{"bbox_2d": [x0, y0, x1, y1], "label": "cat"}]`` in pixels of the picture that was sent."""
     width, height = size
     return _from_json(text, "bbox_2d", lambda x0, y0, x1, y1: (x0 / width, y0 / height, x1 / width, y1 / height))
 
 
-def qwen_thousandths(text: str, size: tuple[int, int]) -> Found:
+def qwen_thousandths(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """Qwen3-VL: the same JSON in thousandths; Qwen-VL and Qwen2-VL: ``<ref>cat</ref><box>(x0,y0),(x1,y1)</box>``."""
     text = text[:MAX_ANSWER_CHARS]
     label = ""
-    found = []
+    boxes = []
     for match in QWEN_TAGS.finditer(text):
         if match["label"]:
             label = match["label"]
         else:
-            found.append((label, _thousandths(*(float(value) for value in match.groups()[1:]))))
-    return _kept(found) if found else _from_json(text, "bbox_2d", _thousandths)
+            boxes.append((label, _thousandths(*(float(value) for value in match.groups()[1:]))))
+    return _on_picture(boxes) if boxes else _from_json(text, "bbox_2d", _thousandths)
 
 
-def gemini(text: str, size: tuple[int, int]) -> Found:
+def gemini(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """Gemini: ``[{"box_2d": [y0, x0, y1, x1], "label": "cat"}]`` in thousandths, rows first."""
     return _from_json(text, "box_2d", lambda y0, x0, y1, x1: _thousandths(x0, y0, x1, y1))
 
 
-def paligemma(text: str, size: tuple[int, int]) -> Found:
-    """PaliGemma: ``<loc0250><loc0100><loc0750><loc0900> cat ; ...``, rows first, in 1024 steps. No token means no box."""
-    found = []
+def paligemma(text: str, size: tuple[int, int]) -> list[LabelledBox]:
+    """PaliGemma: ``<loc0250><loc0100><loc0750><loc0900> cat ; ...``, rows first, in 1024 steps; no token, no box."""
+    boxes = []
     for y0, x0, y1, x1, label in PALIGEMMA.findall(text[:MAX_ANSWER_CHARS]):
-        found.append((label, tuple(int(value) / 1024 for value in (x0, y0, x1, y1))))
-    return _kept(found)
+        boxes.append((label, tuple(int(value) / 1024 for value in (x0, y0, x1, y1))))
+    return _on_picture(boxes)
 
 
-def florence(text: str, size: tuple[int, int]) -> Found:
+def florence(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """Florence-2: ``cat<loc_100><loc_250><loc_900><loc_750>``, columns first, in 1000 steps; a label may have several
     boxes.
     """
     label = ""
-    found = []
+    boxes = []
     for match in FLORENCE.finditer(re.sub(r"</?(?:s|pad)>", "", text[:MAX_ANSWER_CHARS])):
         if match["label"]:
             label = match["label"]
         else:
-            found.append(
+            boxes.append(
                 (label, tuple((int(value) + 0.5) / 1000 for value in match.groups()[1:]))
             )  # the middle of the step
-    return _kept(found)
+    return _on_picture(boxes)
 
 
-def cogvlm(text: str, size: tuple[int, int]) -> Found:
+def cogvlm(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """CogVLM: ``A cat [[x0,y0,x1,y1;x0,y0,x1,y1]] on a red mat [[...]]`` in thousandths; the words before are the
     label.
     """
     text = text[:MAX_ANSWER_CHARS]
-    found = []
+    boxes = []
     end = 0
     for match in COGVLM.finditer(text):
         phrases = [phrase for phrase in CLAUSE.split(text[end : match.start()][-200:]) if phrase.strip()]
@@ -100,27 +101,27 @@ def cogvlm(text: str, size: tuple[int, int]) -> Found:
         for group in match[1].split(";"):
             values = [int(value) for value in re.findall(r"\d{1,5}", group)]
             if phrases and len(values) == 4:
-                found.append((phrases[-1], _thousandths(*values)))
-    return _kept(found)
+                boxes.append((phrases[-1], _thousandths(*values)))
+    return _on_picture(boxes)
 
 
-def _from_json(text: str, key: str, corners: Callable[..., tuple]) -> Found:
+def _from_json(text: str, key: str, corners: Callable[..., tuple]) -> list[LabelledBox]:
     """The boxes under this key, wherever in the text they stand.
 
     Raises:
-        ServiceError: there is no JSON with such boxes, nor an empty list.
+        AnswerError: there is no JSON with such boxes, nor an empty list.
     """
     text = text[:MAX_ANSWER_CHARS]
     entries = list(_entries(text, key))
-    found = []
+    boxes = []
     for entry in entries:
         values = entry[key]
         if isinstance(values, list) and len(values) == 4 and all(_is_number(value) for value in values):
-            found.append((entry.get("label"), corners(*values)))
-    kept = _kept(found)
-    if not kept and (entries or not re.search(r"\[\s*\]", text)):
-        raise ServiceError(f'its answer holds no "{key}" that can be read as a box on the picture: {_short(text)}')
-    return kept
+            boxes.append((entry.get("label"), corners(*values)))
+    labelled = _on_picture(boxes)
+    if not labelled and (entries or not re.search(r"\[\s*\]", text)):
+        raise AnswerError(f'it holds no "{key}" that can be read as a box on the picture: {_short(text)}')
+    return labelled
 
 
 def _entries(text: str, key: str) -> Iterator[dict]:
@@ -153,17 +154,17 @@ def _thousandths(*corners: float) -> tuple[float, ...]:
     return tuple(value / 1000 for value in corners)
 
 
-def _kept(found: list[tuple[object, tuple]]) -> Found:
-    """The first of them that have a label and a box on the picture."""
-    kept = []
-    for label, corners in found:
-        label = " ".join(label.split())[:MAX_LABEL_CHARS] if isinstance(label, str) else ""
+def _on_picture(boxes: Sequence[tuple[object, Sequence[float]]]) -> list[LabelledBox]:
+    """The first of these (label, corners as fractions) that have a label and a box on the picture."""
+    labelled: list[LabelledBox] = []
+    for word, corners in boxes:
+        label = " ".join(word.split())[:MAX_LABEL_CHARS] if isinstance(word, str) else ""
         if not label or not all(-OVERHANG <= value <= 1 + OVERHANG for value in corners):
             continue
         x0, y0, x1, y1 = (min(max(value, 0.0), 1.0) for value in corners)
         if x0 < x1 and y0 < y1:
-            kept.append((label, Box(x0=x0, y0=y0, x1=x1, y1=y1)))
-    return kept[:MAX_FOUND]
+            labelled.append((label, Box(x0=x0, y0=y0, x1=x1, y1=y1)))
+    return labelled[:MAX_BOXES]
 
 
 def _is_number(value: object) -> bool:
@@ -180,7 +181,7 @@ class Dialect:
     """How to ask: ``prompt`` is a file of ``prompts`` or a template; and how to read the answer."""
 
     prompt: str
-    read: Callable[[str, tuple[int, int]], Found]
+    read: Callable[[str, tuple[int, int]], list[LabelledBox]]
 
     def question(self, names: list[str]) -> str:
         """The question for these names."""
@@ -224,11 +225,11 @@ def dialect_of(model: str, named: str | None = None) -> str:
         if named not in DIALECTS:
             raise BadInput("verifier_dialect", f'there is no dialect "{named[:60]}"; choose from {", ".join(DIALECTS)}')
         return named
-    found = next((name for pattern, name in PATTERNS if re.search(pattern, model.lower())), "json")
-    if not found:
+    dialect = next((name for pattern, name in PATTERNS if re.search(pattern, model.lower())), "json")
+    if not dialect:
         raise BadInput(
             "verifier",
             f"the name {model[:100]} does not tell what its boxes mean; give --verifier-dialect qwen-pixels (2.5) or"
             " qwen-1000",
         )
-    return found
+    return dialect

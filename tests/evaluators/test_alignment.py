@@ -53,8 +53,12 @@ def test_three_pictures_by_hand(pairs):
         [("Dog", 0.0), ("Kite", round(KITE, 6))],
         [("Bird", round(BIRD, 6)), ("Dog", round(DOG, 6))],
     ]
-    assert [[one.category for one in pair.report.extras] for pair in pairs] == [["vest", "hat"], [], ["cart", "field"]]
-    result = alignment.figures(pairs, "CogVLM")
+    assert [[extra.category for extra in pair.report.extras] for pair in pairs] == [
+        ["vest", "hat"],
+        [],
+        ["cart", "field"],
+    ]
+    result = alignment.compare(pairs, "CogVLM").to_json()
     assert result["pictures"]["11"] == {
         "planned": 7,
         "found": 1,

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from evaluators.__main__ import build_parser, main
-from evaluators.ratings import KEPT, agreement, answer_format, run
+from evaluators.ratings import KEPT, agreement, run
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
 from tests.agent.openai_server import ChatServer, Reply, failed, said
@@ -24,6 +24,11 @@ GOOD = {
 KEY = "sk-very-secret-key"
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    monkeypatch.setattr("prompts.client.FIRST_PAUSE_S", 0.01)
+
+
 @pytest.fixture
 def gallery(tmp_path):
     pictures = {
@@ -37,7 +42,7 @@ def rate(server, gallery, *more, **options):
     args = build_parser().parse_args(
         ["judge", str(gallery), "--model", "m", "--url", server.url, "--out", str(gallery.parent / "out"), *more]
     )
-    return run(args, **{"pause_s": 0.01, "timeout_s": 5.0, **options})
+    return run(args, **{"timeout_s": 5.0, **options}).to_json()
 
 
 def test_pictures_are_rated_once(gallery, monkeypatch):
@@ -47,7 +52,7 @@ def test_pictures_are_rated_once(gallery, monkeypatch):
         assert result["means"] == {"fit": 3.0, "quality": 2.0, "arrangement": 5.0} and not result["failures"]
         assert result["ratings"]["blue"]["fit_reason"] == "a cat"
         request = server.requests[0]
-        assert server.keys[0] == f"Bearer {KEY}" and request["response_format"] == answer_format()
+        assert server.keys[0] == f"Bearer {KEY}" and request["response_format"]["json_schema"]["strict"] is True
         shown, asked = request["messages"][0]["content"]
         assert (
             shown["image_url"]["url"].startswith("data:image/png")
@@ -64,8 +69,10 @@ def test_pictures_are_rated_once(gallery, monkeypatch):
     assert KEY not in kept.read_text()
 
 
-def test_the_schema_asks_for_whole_numbers_from_1_to_5():
-    schema = answer_format()["json_schema"]["schema"]
+def test_the_schema_asks_for_whole_numbers_from_1_to_5(gallery):
+    with ChatServer(said(GOOD)) as server:
+        rate(server, gallery)
+    schema = server.requests[0]["response_format"]["json_schema"]["schema"]
     assert schema["additionalProperties"] is False and set(schema["required"]) == set(GOOD)
     for way in ("fit", "quality", "arrangement"):
         about = schema["properties"][way]

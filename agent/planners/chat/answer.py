@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -51,26 +51,34 @@ class Form(Protocol):
         """What each instance of the plan is called in those words."""
 
 
-def text(limit: int, required: bool = True):
-    """A line of text with a limit. The limit is no part of the JSON schema: several services refuse such keywords."""
+def line(limit: int, required: bool = True) -> AfterValidator:
+    """Text becomes one line of at most so many characters, and is refused if it is longer, or empty though required.
 
-    def check(value: str) -> str:
-        line = " ".join("".join(char if char.isprintable() else " " for char in value).split())
-        if required and not line:
+    The limit is no part of the JSON schema: several services refuse such keywords.
+    """
+
+    def check(text: str) -> str:
+        words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+        if required and not words:
             raise ValueError("this text is empty")
-        if len(line) > limit:
-            raise ValueError(f"this text has {len(line)} characters; at most {limit} are allowed")
-        return line
+        if len(words) > limit:
+            raise ValueError(f"this text has {len(words)} characters; at most {limit} are allowed")
+        return words
 
-    return Annotated[str, AfterValidator(check)]
+    return AfterValidator(check)
+
+
+Name = Annotated[str, line(60)]
+Phrase = Annotated[str, line(400)]
+Sentence = Annotated[str, line(1500)]
 
 
 def _strict(schema: dict) -> None:
     """Strict services want every property required; what has a default in the model is forgiven when read."""
     schema["required"] = list(schema["properties"])
     schema["additionalProperties"] = False
-    for about in schema["properties"].values():
-        about.pop("default", None)
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
 
 class Answer(BaseModel):
@@ -79,7 +87,10 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="ignore", json_schema_extra=_strict)
 
 
-def read_as(model: type[Answer], answer: str):
+AnswerType = TypeVar("AnswerType", bound=Answer)
+
+
+def read_as(model: type[AnswerType], answer: str) -> AnswerType:
     """A model's answer as this pydantic model.
 
     The text is data: JSON, possibly inside a fence or between sentences, and nothing in it is ever run.
@@ -151,30 +162,32 @@ def verdicts_as_json(plan: Plan, report: Report, labels: list[str | int]) -> str
         if verdict.kind not in FAILED or verdict.instance >= len(instances):
             continue
         instance = instances[verdict.instance]
-        seen = verdict.detection or _instead(verdict, plan, report)
+        detection = verdict.detection or _stand_in(verdict, plan, report)
         entry = {
             "object": labels[verdict.instance],
             "category": instance.name,
             "verdict": verdict.kind.value,
             "iou": round(verdict.iou, 2),
             "planned": edges(instance.extent) if instance.extent else None,
-            "found": {"category": _known(seen.category, plan), **edges(seen.box)} if seen else None,
+            "found": {"category": _own_word(detection.category, plan), **edges(detection.box)} if detection else None,
         }
         lines.append("  " + json.dumps(entry, ensure_ascii=False))
     return "[\n" + ",\n".join(lines) + "\n]"
 
 
-def _instead(verdict: Verdict, plan: Plan, report: Report) -> Detection | None:
+def _stand_in(verdict: Verdict, plan: Plan, report: Report) -> Detection | None:
     """What nobody planned and that stands where a missing object should be."""
     place = plan.layout.instances[verdict.instance].extent
-    there = [extra for extra in report.extras if place and extra.box.iou(place) >= INSTEAD_IOU]
-    return max(there, key=lambda extra: extra.box.iou(place), default=None)
+    if not place:
+        return None
+    rivals = [extra for extra in report.extras if extra.box.iou(place) >= INSTEAD_IOU]
+    return max(rivals, key=lambda extra: extra.box.iou(place), default=None)
 
 
-def _known(category: str, plan: Plan) -> str | None:
+def _own_word(category: str, plan: Plan) -> str | None:
     """A detector's category if it is one that the plan or `instdiff.world.knowledge` has, else None: its words are
     never passed on.
     """
     ours = {name for instance in plan.layout.instances for name in (instance.category, instance.name)}
     noun = nouns.known(category.lower())
-    return category if category in ours else noun.meaning.name if noun else None
+    return category if category in ours else noun.meaning.name if noun and noun.meaning else None

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 import prompts
-from agent.planners.chat.answer import Answer, PlanParts, edges, layout_of, read_as, text
+from agent.planners.chat.answer import Answer, Name, Phrase, PlanParts, Sentence, edges, layout_of, line, read_as
 from agent.planners.plan import Plan
 from instdiff.layout import MAX_INSTANCES, Box, Instance
 
@@ -34,8 +34,8 @@ Percent = Annotated[int, BeforeValidator(_rounded), AfterValidator(_percent)]
 class PlannedBox(Answer):
     """One visible object and where its edges are."""
 
-    category: text(60) = Field(description="one common English noun in the singular")
-    caption: text(400) = Field(description="what exactly this one looks like")
+    category: Name = Field(description="one common English noun in the singular")
+    caption: Phrase = Field(description="what exactly this one looks like")
     left: Percent = Field(description="left edge: percent of the picture's width, from the left, 0 to 100")
     top: Percent = Field(description="top edge: percent of the picture's height, from the top, 0 to 100")
     right: Percent = Field(
@@ -65,8 +65,8 @@ class PlannedBox(Answer):
 class PlannedLayout(Answer):
     """A picture as a list of objects with their places."""
 
-    caption: text(1500) = Field(description="one sentence that describes the whole picture")
-    negative_caption: text(800, required=False) = Field(
+    caption: Sentence = Field(description="one sentence that describes the whole picture")
+    negative_caption: Annotated[str, line(800, required=False)] = Field(
         description="what must not appear; empty if nothing is excluded"
     )
     objects: list[PlannedBox] = Field(description=f"1 to {MAX_INSTANCES} visible objects")
@@ -75,7 +75,7 @@ class PlannedLayout(Answer):
     def _is_usable(self) -> PlannedLayout:
         if not 1 <= len(self.objects) <= MAX_INSTANCES:
             raise ValueError(f"{len(self.objects)} objects; give 1 to {MAX_INSTANCES}")
-        if all(max(thing.right, thing.bottom) <= 1 for thing in self.objects):
+        if all(max(planned.right, planned.bottom) <= 1 for planned in self.objects):
             raise ValueError("all edges lie between 0 and 1; they are whole percent, 0 to 100, not fractions")
         return self
 
@@ -94,7 +94,7 @@ class BoxesForm:
         """The boxes of an answer on a picture of (width, height) pixels; raises `AnswerError`."""
         planned = read_as(PlannedLayout, answer)
         instances = tuple(
-            {"caption": thing.caption, "category": thing.category, "box": thing.box} for thing in planned.objects
+            {"caption": item.caption, "category": item.category, "box": item.box} for item in planned.objects
         )
         head = {"caption": planned.caption, "negative_caption": planned.negative_caption}
         return PlanParts(layout_of({"width": size[0], "height": size[1], **head, "instances": instances}))
@@ -102,8 +102,11 @@ class BoxesForm:
     def as_json(self, plan: Plan) -> str:
         """The plan's layout, one object a line."""
         layout = plan.layout
-        objects = [{"category": thing.name, "caption": thing.caption, **_place(thing)} for thing in layout.instances]
-        lines = ",\n".join("    " + json.dumps(thing, ensure_ascii=False) for thing in objects)
+        objects = [
+            {"category": instance.name, "caption": instance.caption, **_place(instance)}
+            for instance in layout.instances
+        ]
+        lines = ",\n".join("    " + json.dumps(item, ensure_ascii=False) for item in objects)
         head = f'  "caption": {json.dumps(layout.caption, ensure_ascii=False)},\n'
         head += f'  "negative_caption": {json.dumps(layout.negative_caption, ensure_ascii=False)},\n'
         return "{\n" + head + '  "objects": [\n' + lines + "\n  ]\n}"

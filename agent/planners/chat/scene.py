@@ -8,12 +8,12 @@ import re
 from collections import Counter
 from functools import cache
 from random import Random
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 import prompts
-from agent.planners.chat.answer import Answer, PlanParts, first_reason, read_as, text
+from agent.planners.chat.answer import Answer, Name, Phrase, PlanParts, Sentence, first_reason, line, read_as
 from agent.planners.plan import Plan
 from instdiff.layout import MAX_INSTANCES
 from instdiff.world import knowledge, nouns
@@ -27,14 +27,15 @@ LARGEST_M = 1000.0  # what a scene has room for
 NEAR = 4  # words between a thing and a word about its size
 UNUSUAL = set(
     "giant gigantic huge enormous colossal massive monumental towering oversized immense mammoth jumbo tiny miniature"
-    " mini toy microscopic minuscule dwarf thumb-sized palm-sized pocket-sized larger bigger smaller taller size".split()
+    " mini toy microscopic minuscule dwarf thumb-sized palm-sized pocket-sized larger bigger smaller taller"
+    " size".split()
 )
 UNIT = re.compile(
     r"(mm|cm|km|m|ft|feet|foot|inch|inches|met(er|re)s?|(centi|milli|kilo)met(er|re)s?|stor(y|ey|eys|ies))"
 )
 
 
-def named(category: str) -> tuple[str, tuple[float, float] | None]:
+def named_size(category: str) -> tuple[str, tuple[float, float] | None]:
     """The name that `instdiff.world.knowledge` has for a category, and its (width, height) in metres; unknown ones keep
     their name.
     """
@@ -44,7 +45,7 @@ def named(category: str) -> tuple[str, tuple[float, float] | None]:
     return noun.thing.name, knowledge.size_of(noun.thing.name, noun.singular)
 
 
-def believed(
+def believed_size(
     category: str, width_m: float | None, height_m: float | None, usual: tuple[float, float] | None, prompt: str
 ) -> tuple[tuple[float, float], str]:
     """The (width, height) in metres to plan with, and a note, empty if the model's own or the usual size is taken.
@@ -56,12 +57,13 @@ def believed(
         prompt: if it speaks of an unusual size near the thing, the model is believed within `RANGE_M`.
     """
     default = usual or knowledge.size_of(category)
-    given = [value for value in (width_m, height_m) if value is not None]
-    if not given:
-        return default, "" if usual else f"The size of {category!r} is not known; {_metres(default)} is taken."
     wide, high = default
-    scale = given[0] / (high if width_m is None else wide)
-    size = (wide * scale if width_m is None else width_m, high * scale if height_m is None else height_m)
+    if width_m is not None:
+        size = (width_m, high * (width_m / wide) if height_m is None else height_m)
+    elif height_m is not None:
+        size = (wide * (height_m / high), height_m)
+    else:
+        return default, "" if usual else f"The size of {category!r} is not known; {_metres(default)} is taken."
     near = (
         usual is not None
         and _within(size, (0, LARGEST_M))
@@ -76,7 +78,7 @@ def asks_for_size(prompt: str, category: str) -> bool:
     """True if a word or a measure near the thing says that it is no thing of the usual size."""
     words = re.findall(r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:-[^\W\d_]+)*", prompt.lower())
     noun = nouns.known(category.lower())
-    names = {category.lower(), *((noun.meaning.name, *noun.meaning.synonyms) if noun else ())}
+    names = {category.lower(), *((noun.meaning.name, *noun.meaning.synonyms) if noun and noun.meaning else ())}
     last = {form.split()[-1] for name in names if name for form in (name, nouns.plural_of(name))}
     for place in (i for i, word in enumerate(words) if word in last):
         around = words[max(place - NEAR, 0) : place + NEAR + 1]
@@ -106,39 +108,45 @@ class Example(NamedTuple):
     prompt: str
     scene: dict
 
+    def read(self) -> Scene:
+        """The scene, as an answer is read."""
+        return read_scene(json.dumps(self.scene), self.prompt)[0]
+
 
 @cache
-def load() -> tuple[Example, ...]:
+def load_examples() -> tuple[Example, ...]:
     """All examples, in the order of the file."""
     return tuple(Example(**json.loads(line)) for line in prompts.read(FILE).splitlines())
 
 
-def nearest(prompt: str, count: int = 3) -> list[Example]:
+def nearest_examples(prompt: str, count: int = 3) -> list[Example]:
     """The examples that share the most telling words with the prompt, the nearest last, next to the question.
 
     Similarity is the cosine of word counts weighted by how rare each word is among the examples; where nothing is
     shared, the first examples of the file are taken.
     """
     wanted = _weighted(_words(prompt))
-    ranked = sorted(enumerate(load()), key=lambda pair: (-_cosine(wanted, _weighted(_words(pair[1].prompt))), pair[0]))
+    ranked = sorted(
+        enumerate(load_examples()), key=lambda pair: (-_cosine(wanted, _weighted(_words(pair[1].prompt))), pair[0])
+    )
     return [example for _, example in ranked[:count]][::-1]
 
 
 @cache
 def _words(text: str) -> Counter[str]:
     """The telling words of a text: in the singular, by the names that `instdiff.world.knowledge` has for them."""
-    words = Counter()
+    words: Counter[str] = Counter()
     for word in re.findall(r"[^\W\d_]+", text.lower()):
         noun = nouns.known(word)
         if word not in FILLERS:
-            words[noun.meaning.name if noun else nouns.singular_of(word)] += 1
+            words[noun.meaning.name if noun and noun.meaning else nouns.singular_of(word)] += 1
     return words
 
 
 @cache
 def _rarity() -> dict[str, float]:
-    seen = Counter(word for example in load() for word in _words(example.prompt))
-    return {word: math.log(1 + len(load()) / count) for word, count in seen.items()}
+    counts = Counter(word for example in load_examples() for word in _words(example.prompt))
+    return {word: math.log(1 + len(load_examples()) / count) for word, count in counts.items()}
 
 
 def _weighted(words: Counter[str]) -> dict[str, float]:
@@ -152,7 +160,7 @@ def _cosine(a: dict[str, float], b: dict[str, float]) -> float:
 
 MAX_RELATIONS = 120
 DISTANCE_M = (0.1, 1000.0)
-SUPPORTS = ("floor", "ground", "water", "table", "wall", "ceiling", "sky", "air")
+Carrier = Literal["floor", "ground", "water", "table", "wall", "ceiling", "sky", "air"]
 INVERSE = {
     Predicate.RIGHT_OF: Predicate.LEFT_OF,
     Predicate.BELOW: Predicate.ABOVE,
@@ -162,15 +170,15 @@ INVERSE = {
 }
 Metres = float | None
 # an unknown support is forgiven: the usual one of the thing is taken
-Support = Annotated[Literal[SUPPORTS] | None, BeforeValidator(lambda value: value if value in SUPPORTS else None)]
+Support = Annotated[Carrier | None, BeforeValidator(lambda value: value if value in get_args(Carrier) else None)]
 
 
 class PlannedThing(Answer):
     """One thing in the world."""
 
-    id: text(60) = Field(description='a name of its own, such as "dog-1"')
-    category: text(60) = Field(description="one common English noun in the singular")
-    caption: text(400) = Field(description="what exactly this one looks like")
+    id: Name = Field(description='a name of its own, such as "dog-1"')
+    category: Name = Field(description="one common English noun in the singular")
+    caption: Phrase = Field(description="what exactly this one looks like")
     width_m: Metres = Field(default=None, description="real width as seen, in metres; null for the usual size")
     height_m: Metres = Field(default=None, description="real height as seen, in metres; null for the usual size")
     distance_m: Metres = Field(
@@ -182,9 +190,9 @@ class PlannedThing(Answer):
 class PlannedRelation(Answer):
     """How one thing lies to another, or on the picture."""
 
-    subject: text(60) = Field(description="the id of an object")
+    subject: Name = Field(description="the id of an object")
     predicate: Predicate
-    object: text(60) = Field(
+    object: Name = Field(
         default=PICTURE, description=f'the id of another object, or "{PICTURE}" for a part of the picture'
     )
 
@@ -192,13 +200,13 @@ class PlannedRelation(Answer):
 class PlannedScene(Answer):
     """A scene: things with real sizes, how they lie to each other, and what must not appear."""
 
-    caption: text(1500) = Field(description="one sentence that describes the whole picture")
-    setting: text(80, required=False) = Field(
+    caption: Sentence = Field(description="one sentence that describes the whole picture")
+    setting: Annotated[str, line(80, required=False)] = Field(
         default="", description='where it is, such as "kitchen"; empty if nowhere in particular'
     )
     objects: list[PlannedThing] = Field(description=f"1 to {MAX_INSTANCES} visible things")
     relations: list[PlannedRelation] = Field(default=[], description="how they lie to each other")
-    absent: list[text(60)] = Field(default=[], description="what must not appear")
+    absent: list[Name] = Field(default=[], description="what must not appear")
 
     @model_validator(mode="after")
     def _is_usable(self) -> PlannedScene:
@@ -206,8 +214,8 @@ class PlannedScene(Answer):
             raise ValueError(f"{len(self.objects)} objects; give 1 to {MAX_INSTANCES}")
         if len(self.relations) > MAX_RELATIONS or len(self.absent) > MAX_INSTANCES:
             raise ValueError(f"give at most {MAX_RELATIONS} relations and {MAX_INSTANCES} absent things")
-        excluded = {named(name)[0] for name in self.absent}
-        if both := [thing.category for thing in self.objects if named(thing.category)[0] in excluded]:
+        excluded = {named_size(name)[0] for name in self.absent}
+        if both := [item.category for item in self.objects if named_size(item.category)[0] in excluded]:
             raise ValueError(f'"{both[0]}" is among the objects and among the absent things; it can only be one')
         stated: set[tuple[Predicate, str, str]] = set()
         for relation in self.relations:
@@ -229,9 +237,8 @@ class SceneForm:
     def examples(self, prompt: str) -> str:
         """The worked examples that are nearest to the prompt."""
         return "Worked examples:\n\n" + "\n\n".join(
-            "Description:"
-            f" {example.prompt}\n\n```json\n{scene_as_json(read_scene(json.dumps(example.scene), example.prompt)[0])}\n```"
-            for example in nearest(prompt)
+            f"Description: {example.prompt}\n\n```json\n{scene_as_json(example.read())}\n```"
+            for example in nearest_examples(prompt)
         )
 
     def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> PlanParts:
@@ -242,6 +249,8 @@ class SceneForm:
 
     def as_json(self, plan: Plan) -> str:
         """The plan's scene, one thing a line."""
+        if plan.scene is None:
+            raise ValueError("the plan has no scene")
         return scene_as_json(plan.scene)
 
     def labels(self, plan: Plan) -> list[str | int]:
@@ -258,7 +267,7 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
         AnswerError: there is no usable scene in it, with the first reason.
     """
     planned = read_as(PlannedScene, answer)
-    distances = [thing.distance_m for thing in planned.objects]
+    distances = [item.distance_m for item in planned.objects]
     placed = all(
         value is not None and math.isfinite(value) and DISTANCE_M[0] <= value <= DISTANCE_M[1] for value in distances
     )
@@ -268,14 +277,12 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
         else ["The model's distances are incomplete or out of range; the camera chooses them."]
     )
     objects = []
-    for thing in planned.objects:
-        category, usual = named(thing.category)
-        (width_m, height_m), note = believed(thing.category, thing.width_m, thing.height_m, usual, prompt)
+    for item in planned.objects:
+        category, usual = named_size(item.category)
+        (width_m, height_m), note = believed_size(item.category, item.width_m, item.height_m, usual, prompt)
         notes += [note] if note and note not in notes else []
-        size = {"width_m": width_m, "height_m": height_m, "distance_m": thing.distance_m if placed else None}
-        objects.append(
-            {"id": thing.id, "category": category, "caption": thing.caption, **size, "support": thing.support}
-        )
+        size = {"width_m": width_m, "height_m": height_m, "distance_m": item.distance_m if placed else None}
+        objects.append({"id": item.id, "category": category, "caption": item.caption, **size, "support": item.support})
     relations = [
         {"subject": r.subject, "predicate": r.predicate, "object": PICTURE if r.predicate.is_place else r.object}
         for r in planned.relations

@@ -14,6 +14,11 @@ CAT = {"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}
 KEY = "sk-very-secret-key"
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    monkeypatch.setattr("prompts.client.FIRST_PAUSE_S", 0.01)
+
+
 def picture(width=200, height=100):
     image = Image.new("RGB", (width, height), "white")
     image.paste((255, 0, 0), (0, 0, width // 2, height))
@@ -21,8 +26,7 @@ def picture(width=200, height=100):
 
 
 def look(server, model="gpt-4o", images=1, words=("cat", "sofa"), **options):
-    options = {"pause_s": 0.01, "timeout_s": 5.0, **options}
-    return VlmDetector(model, server.url, **options).detect([picture()] * images, list(words))
+    return VlmDetector(model, server.url, **{"timeout_s": 5.0, **options}).detect([picture()] * images, list(words))
 
 
 def test_the_model_is_shown_the_picture_and_asked_for_the_names(monkeypatch):
@@ -100,7 +104,7 @@ FAILS = [
     (Reply(text="a cat, I guess"), 'holds no "box"', 3),
     (Reply(text='[{"label": "cat", "box": [9, 9, 7, 7]}]'), 'holds no "box"', 3),
     (Reply(body=b"<html></html>"), "no chat completion", 3),
-    (Reply(how="endless"), "does not end within 1000000 bytes", 3),
+    (Reply(how="endless"), "does not end within 5 s and 1000000 bytes", 3),
     (Reply(body=b"x", headers={"Content-Encoding": "gzip"}), "compressed", 1),
 ]
 

@@ -188,7 +188,7 @@ def test_the_schema_suits_strict_services():
     assert all(f'"{predicate}"' in system for predicate in Predicate), "the prompt explains every predicate"
 
 
-EXAMPLES = {example.prompt: example for example in scene.load()}
+EXAMPLES = {example.prompt: example for example in scene.load_examples()}
 
 
 @pytest.mark.parametrize("prompt", EXAMPLES)
@@ -235,7 +235,7 @@ def test_there_are_enough_examples():
     ],
 )
 def test_the_nearest_example_comes_last(prompt, nearest):
-    found = scene.nearest(prompt, 3)
+    found = scene.nearest_examples(prompt, 3)
     assert found[-1].prompt == nearest and len({example.prompt for example in found}) == 3
 
 
