@@ -146,8 +146,9 @@ def _make_all(order: Order, args: argparse.Namespace) -> None:
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """The recipe that the options ask for."""
     values = given_values(Recipe, vars(args))
+    engine = engine_info(values.get("engine", "draft")).name
     if values.get("verifier", AUTO) == AUTO:
-        values["verifier"], note = default_verifier(values.get("engine", "draft"))
+        values["verifier"], note = default_verifier(engine)
         if note:
             print(f"note: {note}", file=sys.stderr)
     accept = "all" if values["verifier"] == "none" else "picture"
