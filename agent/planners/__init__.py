@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from agent.planners.chat.planner import ChatOptions, ChatPlanner
-from agent.planners.offline import OfflinePlanner
-from agent.planners.plan import Plan, Planner
+from agent.planners.plan import ChatOptions, Plan, Planner
 from instdiff import settings
 from instdiff.errors import BadInput, ServiceError
 from prompts.usage import Usage
@@ -50,7 +48,7 @@ class AutoPlanner(Planner):
 
     def revise(self, prompt: str, plan: Plan, report: Report, seed: int) -> Plan:
         # a run that fell back once stays with the offline planner
-        chosen = OfflinePlanner() if plan.planner == "offline" else self.planner
+        chosen = _offline() if plan.planner == "offline" else self.planner
         return self._ask(chosen, lambda planner: planner.revise(prompt, plan, report, seed))
 
     def _ask(self, planner: Planner, ask: Callable[[Planner], Plan]) -> Plan:
@@ -60,7 +58,7 @@ class AutoPlanner(Planner):
             failure = error
         try:
             note = f"{failure}; the offline planner plans instead."
-            return _with_notes(ask(OfflinePlanner()), self.note, note)
+            return _with_notes(ask(_offline()), self.note, note)
         except BadInput as error:
             raise ServiceError(f"{failure}; nor can the offline planner: {error}") from error
 
@@ -100,29 +98,32 @@ def load_planner(name: str, cached: bool = False, **options: Any) -> Planner:
     if cached:
         chat = chat.model_copy(update={"cache": settings.cache_folder() / "plans"})
     if name == "offline":
-        return _offline(chat)
+        _refuse_address(chat, "the offline planner")
+        return _offline()
     if name == "auto":
         return _auto(chat)
     check_planner(name)
     match = CHAT_NAME.fullmatch(name)
     if not match:
         _refuse_address(chat, "a model from a file")
-        return ChatPlanner(name, chat)
+        return _chat(name, chat)
     if match["url"]:
         chat = chat.model_copy(update={"base_url": match["url"]})
-    return _chat(match["provider"], match["model"], chat)
+    return _chat(f"{match['provider']}:{match['model']}", chat)
 
 
 def _auto(options: ChatOptions) -> Planner:
     choice = "The automatic choice is"
     if options.api_key or settings.openai_key():
         note = f"{choice} openai:gpt-4o, because OPENAI_API_KEY is set."
-        return AutoPlanner(_chat("openai", "gpt-4o", options), note)
-    return AutoPlanner(_offline(options), f"{choice} the offline planner, because OPENAI_API_KEY is not set.")
-
-
-def _offline(options: ChatOptions) -> Planner:
+        return AutoPlanner(_chat("openai:gpt-4o", options), note)
     _refuse_address(options, "the offline planner")
+    return AutoPlanner(_offline(), f"{choice} the offline planner, because OPENAI_API_KEY is not set.")
+
+
+def _offline() -> Planner:
+    from agent.planners.offline import OfflinePlanner  # the grammar is loaded where it is used
+
     return OfflinePlanner()
 
 
@@ -132,13 +133,14 @@ def _refuse_address(options: ChatOptions, planner: str) -> None:
         raise BadInput("planner_url", f"{planner} asks no server; {cure}")
 
 
-def _chat(provider: str, model: str, options: ChatOptions) -> Planner:
-    name = f"{provider}:{model}"
-    if provider == "ollama":
+def _chat(name: str, options: ChatOptions) -> Planner:
+    from agent.planners.chat import ChatPlanner  # loaded where it is used
+
+    if name.startswith(("ollama:", "llama:")):
         return ChatPlanner(name, options)
     key = options.api_key or SecretStr(settings.openai_key() or "")
     url = options.base_url or settings.openai_base_url()
-    if provider == "chat" and not url:
+    if name.startswith("chat:") and not url:
         raise BadInput(
             "planner",
             f"{name} needs the address of its server: give --planner-url, or write {name}@http://HOST:PORT/v1",

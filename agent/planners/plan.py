@@ -1,10 +1,11 @@
-"""What a planner is, and what it gives back."""
+"""What a planner is, what it is told, and what it gives back."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from instdiff.layout import Box, Instance, Layout
 from instdiff.values import Fraction, Value
@@ -39,6 +40,30 @@ class Plan(Value):
         instances[index] = Instance(caption=instances[index].caption, category=instances[index].category, box=box)
         return self.model_copy(update={"layout": self.layout.with_instances(instances)})
 
+
+class ChatOptions(Value):
+    """How a chat model plans.
+
+    Args:
+        base_url: the server's address, e.g. ``http://127.0.0.1:8000/v1``; None for the provider's own.
+        api_key: the key for the service, if it wants one.
+        temperature: how freely the model answers, 0 to 2.
+        timeout_s: seconds that one answer may take; None for a minute, and ten for a model in this process.
+        max_attempts: requests for one plan, whatever they are for.
+        planning: ``scene`` asks for things in metres that our camera puts on the picture, ``boxes`` for places.
+        cache: the folder of earlier answers; None asks anew each time.
+        max_tokens, max_usd: at most so much is spent in one run; looked at before each request.
+    """
+
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    temperature: float = 0.2
+    timeout_s: float | None = None
+    max_attempts: int = 3
+    planning: str = "scene"
+    cache: Path | None = None
+    max_tokens: int | None = None
+    max_usd: float | None = None
 
 
 class Planner(Protocol):

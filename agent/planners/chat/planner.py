@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from string import Template
-
-from pydantic import SecretStr
 
 import prompts
 from agent.planners.chat.answer import CUT_OFF, Form, PlanParts, verdicts_as_json
 from agent.planners.chat.boxes import BoxesForm
 from agent.planners.chat.scene import SceneForm
-from agent.planners.plan import Plan, Planner
+from agent.planners.plan import ChatOptions, Plan, Planner
 from evaluators.report import Report, VerdictKind
 from instdiff.errors import BadInput, ServiceError, printable
 from instdiff.layout import Layout
-from instdiff.values import Value
 from instdiff.world import knowledge
 from prompts.budget import Budget, BudgetExceededError
 from prompts.cache import AnswerCache
-from prompts.client import MAX_ATTEMPTS, AnswerError, Message, Model, ModelClient, Question, Reply
+from prompts.client import AnswerError, Message, Model, ModelClient, Question, Reply
 from prompts.local_model import LocalModel
 from prompts.service import ChatService
 from prompts.usage import Usage
@@ -27,31 +23,6 @@ from prompts.usage import Usage
 TIMEOUT_S = 60.0
 LOCAL_TIMEOUT_S = 600.0
 FORMS: dict[str, type[Form]] = {"scene": SceneForm, "boxes": BoxesForm}
-
-
-class ChatOptions(Value):
-    """How a chat model plans.
-
-    Args:
-        base_url: the server's address, e.g. ``http://127.0.0.1:8000/v1``; None for the provider's own.
-        api_key: the key for the service, if it wants one.
-        temperature: how freely the model answers, 0 to 2.
-        timeout_s: seconds that one answer may take; None for a minute, and ten for a model in this process.
-        max_attempts: requests for one plan, whatever they are for.
-        planning: ``scene`` asks for things in metres that our camera puts on the picture, ``boxes`` for places.
-        cache: the folder of earlier answers; None asks anew each time.
-        max_tokens, max_usd: at most so much is spent in one run; looked at before each request.
-    """
-
-    base_url: str | None = None
-    api_key: SecretStr | None = None
-    temperature: float = 0.2
-    timeout_s: float | None = None
-    max_attempts: int = MAX_ATTEMPTS
-    planning: str = "scene"
-    cache: Path | None = None
-    max_tokens: int | None = None
-    max_usd: float | None = None
 
 
 class ChatPlanner(Planner):
