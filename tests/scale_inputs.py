@@ -109,15 +109,16 @@ def recipe_fields(folder, **changes):
 
 def write_gradient(fields, path):
     """The gradient of the first step, as process 0 has it."""
-    from instdiff.training.sd15.recipe import Recipe
-    from instdiff.training.sd15.training import Training
+    from instdiff.training.sd15.recipe import TrainingRecipe
+    from instdiff.training.sd15.training import make_trainer
 
-    training = Training(Recipe.parse(fields))
-    training.gradients(training.batches())
-    if training.accelerator.is_main_process:
-        found = {name: p.grad for name, p in training.trained.items() if p.grad is not None}
-        torch.save(found | {"processes": torch.tensor(training.accelerator.num_processes)}, path)
-    training.leave()
+    trainer = make_trainer(TrainingRecipe.parse(fields))
+    trainer.gradients()
+    if trainer.accelerator.is_main_process:
+        trained = trainer.task.model.trained()
+        gradients = {name: p.grad for name, p in trained.items() if p.grad is not None}
+        torch.save(gradients | {"processes": torch.tensor(trainer.accelerator.num_processes)}, path)
+    trainer.leave()
     assert not any(type(held) is DistributedDataParallel for held in gc.get_objects())  # see `leave`
 
 

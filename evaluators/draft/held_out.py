@@ -13,6 +13,7 @@ import numpy as np
 
 from instdiff.errors import BadInput
 from instdiff.formats.coco import layouts_to_coco
+from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.layout import Box, Instance, Layout, Mask
 
@@ -24,11 +25,14 @@ FILE = Path(__file__).with_name("layouts.jsonl")
 FIRST_SEED = 7_000_000
 COUNT = 500
 PLACES = ("box", "mask", "point", "scribble")
+IMAGES = "images"
+ANNOTATIONS = "annotations.json"
+CAPTIONS = "captions.json"
 NO_CAPTION = " "  # what the text encoder reads as nothing, and what is no empty name
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutLayout:
     """A scene and the seed that it was composed with."""
 
     seed: int
@@ -36,9 +40,11 @@ class HeldOut:
 
     def truth(self, size: tuple[int, int]) -> Layout:
         """The layout with the boxes and masks of what is seen, on a (width, height) picture."""
-        return self._layout(
-            size, [_instance(one, {"box": one.box, "mask": Mask.from_array(one.mask)}) for one in self.scene.instances]
-        )
+        instances = [
+            _instance(stored, {"box": stored.box, "mask": Mask.from_array(stored.mask)})
+            for stored in self.scene.instances
+        ]
+        return self._layout(size, instances)
 
     def conditioned(self, place: str, size: tuple[int, int], captions: bool = True) -> Layout:
         """What the painter is told: the instances by one kind of place alone.
@@ -50,35 +56,36 @@ class HeldOut:
             captions: False leaves the instances without words; the caption of the whole stays.
         """
         rng = np.random.default_rng(self.seed)
-        told = (
-            {"point": one.box.centre} if place == "point" else one.places(place[0], rng) for one in self.scene.instances
-        )
-        instances = [_instance(one, places) for one, places in zip(self.scene.instances, told, strict=True)]
-        if not captions:
-            instances = [one.model_copy(update={"caption": NO_CAPTION, "category": ""}) for one in instances]
+        instances = []
+        for stored in self.scene.instances:
+            places = {"point": stored.box.centre} if place == "point" else stored.places(place[0], rng)
+            instance = _instance(stored, places)
+            if not captions:
+                instance = instance.model_copy(update={"caption": NO_CAPTION, "category": ""})
+            instances.append(instance)
         return self._layout(size, instances)
 
     def _layout(self, size: tuple[int, int], instances: list[Instance]) -> Layout:
         return Layout(width=size[0], height=size[1], caption=self.scene.caption, instances=tuple(instances))
 
 
-def _instance(one: StoredInstance, places: dict) -> Instance:
-    return Instance(caption=one.caption, category=one.category, **places)
+def _instance(stored: StoredInstance, places: dict) -> Instance:
+    return Instance.model_validate({"caption": stored.caption, "category": stored.category, **places})
 
 
-def read_layouts(path: Path = FILE) -> list[HeldOut]:
+def read_layouts(path: Path = FILE) -> list[HeldOutLayout]:
     """The layouts in a file of `write_layouts`."""
     from instdiff.training.draft.scenes import StoredInstance, StoredScene
 
     layouts = []
     for line in read_bytes(path).decode().splitlines():
-        record = parse_json(line, str(path))
+        record = mapping(parse_json(line, str(path)), str(path))
         instances = []
-        for category, caption, xyxy, counts, colour, texture in record["instances"]:
-            box = Box(**dict(zip(("x0", "y0", "x1", "y1"), xyxy, strict=True)))
+        for category, caption, (x0, y0, x1, y1), counts, colour, texture in record["instances"]:
             mask = Mask(size=(64, 64), counts=counts)
+            box = Box(x0=x0, y0=y0, x1=x1, y1=y1)
             instances.append(StoredInstance(category, caption, box, mask.array, colour, texture))
-        layouts.append(HeldOut(record["seed"], StoredScene(record["caption"], instances)))
+        layouts.append(HeldOutLayout(record["seed"], StoredScene(record["caption"], instances)))
     return layouts
 
 
@@ -91,17 +98,23 @@ def write_layouts(sprites: Path, path: Path = FILE, count: int = COUNT, first_se
     from instdiff.training.draft.scenes import shrink_mask
 
     composer = make_composer(sprites)
-    lines = []
+    lines: list[str] = []
     seed = first_seed
     while len(lines) < count:
         composite = _compose(composer, seed)
         if composite.instances:
-            masks = [Mask.from_array(shrink_mask(one.mask)).counts for one in composite.instances]
-            things = [
-                [one.category, one.caption, one.box.xyxy, mask, one.colour, one.texture]
-                for one, mask in zip(composite.instances, masks, strict=True)
+            instances = [
+                [
+                    instance.category,
+                    instance.caption,
+                    instance.box.xyxy,
+                    Mask.from_array(shrink_mask(instance.mask)).counts,
+                    instance.colour,
+                    instance.texture,
+                ]
+                for instance in composite.instances
             ]
-            record = {"seed": seed, "caption": composite.caption, "instances": things}
+            record = {"seed": seed, "caption": composite.caption, "instances": instances}
             lines.append(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
         seed += 1
     content = "".join(f"{line}\n" for line in lines).encode()
@@ -117,26 +130,22 @@ def make_composer(sprites: Path) -> Composer:
     return Composer(load_sprites(sprites))
 
 
-def recompose(layouts: Sequence[HeldOut], composer: Composer) -> Iterator[np.ndarray]:
-    """The composed picture (256, 256, 3) uint8 of each layout; raises as `recomposed`."""
-    return (composite.image for composite in recomposed(layouts, composer))
-
-
-def recomposed(layouts: Sequence[HeldOut], composer: Composer) -> Iterator[Composite]:
-    """The composed scene of each layout.
+def recompose(layouts: Sequence[HeldOutLayout], composer: Composer) -> Iterator[Composite]:
+    """The composed scene of each layout, its image (256, 256, 3) uint8.
 
     Raises:
         BadInput: a scene comes out differently than it is stored, because the drawings or the composer are others.
     """
     for number, held_out in enumerate(layouts):
         composite = _compose(composer, held_out.seed)
-        stored, now = ([(one.category, one.box) for one in scene.instances] for scene in (held_out.scene, composite))
-        if stored != now:
+        stored = [(instance.category, instance.box) for instance in held_out.scene.instances]
+        composed = [(instance.category, instance.box) for instance in composite.instances]
+        if stored != composed:
             raise BadInput(
                 "sprites",
-                f"layout {number} (seed {held_out.seed}) is composed with other boxes than are stored ({_words(now)};"
-                f" stored: {_words(stored)}): the drawings or the composer have changed; write the layouts anew with"
-                " --write-layouts",
+                f"layout {number} (seed {held_out.seed}) is composed with other boxes than are stored"
+                f" ({_words(composed)}; stored: {_words(stored)}): the drawings or the composer have changed; write the"
+                " layouts anew with --write-layouts",
             )
         yield composite
 
@@ -145,19 +154,14 @@ def _compose(composer: Composer, seed: int) -> Composite:
     return composer.compose(np.random.default_rng(seed))
 
 
-def _words(things: list[tuple[str, Box]]) -> str:
-    """The first two things and how many there are."""
-    first = [f"{name} at {', '.join(f'{side:.3f}' for side in box.xyxy)}" for name, box in things[:2]]
-    return f"{len(things)}: {'; '.join(first)}"
-
-
-IMAGES = "images"
-ANNOTATIONS = "annotations.json"
-CAPTIONS = "captions.json"
+def _words(instances: list[tuple[str, Box]]) -> str:
+    """The first two instances and how many there are."""
+    first = [f"{name} at {', '.join(f'{side:.3f}' for side in box.xyxy)}" for name, box in instances[:2]]
+    return f"{len(instances)}: {'; '.join(first)}"
 
 
 def export_coco(
-    held_out: Sequence[HeldOut], composer: Composer, folder: Path, written: Callable[[], None] = lambda: None
+    held_out: Sequence[HeldOutLayout], composer: Composer, folder: Path, written: Callable[[], None] = lambda: None
 ) -> int:
     """Write the composed pictures, ``annotations.json`` and ``captions.json``; returns the number of annotations.
 
@@ -177,10 +181,11 @@ def export_coco(
         raise BadInput(str(folder), f"cannot be written to: {error.strerror or error}") from error
     layouts = []
     attributes = []
-    for number, (one, composite) in enumerate(zip(held_out, recomposed(held_out, composer), strict=True), start=1):
+    pairs = zip(held_out, recompose(held_out, composer), strict=True)
+    for number, (held_out_layout, composite) in enumerate(pairs, start=1):
         write_bytes(folder / IMAGES / _file(number), _png(composite))
-        layouts.append(_layout(one, composite))
-        attributes += [_attributes(thing.colour, thing.texture) for thing in composite.instances]
+        layouts.append(_layout(held_out_layout, composite))
+        attributes += [_attributes(instance.colour, instance.texture) for instance in composite.instances]
         written()
     data = layouts_to_coco(layouts)
     for record in data["images"]:
@@ -193,17 +198,22 @@ def export_coco(
     return len(data["annotations"])
 
 
-def _layout(one: HeldOut, composite: Composite) -> Layout:
-    """All places of the things on the picture, at its own size."""
+def _layout(held_out: HeldOutLayout, composite: Composite) -> Layout:
+    """All places of the instances on the picture, at its own size."""
     height, width = composite.image.shape[:2]
-    point, scribble = (one.conditioned(kind, (width, height)).instances for kind in ("point", "scribble"))
+    points = held_out.conditioned("point", (width, height)).instances
+    scribbles = held_out.conditioned("scribble", (width, height)).instances
     instances = [
         Instance(
-            caption=thing.caption, category=thing.category, box=thing.box, mask=Mask.from_array(thing.mask),
-            point=point[index].point, scribble=scribble[index].scribble,
+            caption=instance.caption,
+            category=instance.category,
+            box=instance.box,
+            mask=Mask.from_array(instance.mask),
+            point=point.point,
+            scribble=scribble.scribble,
         )
-        for index, thing in enumerate(composite.instances)
-    ]  # fmt: skip
+        for instance, point, scribble in zip(composite.instances, points, scribbles, strict=True)
+    ]
     return Layout(width=width, height=height, caption=composite.caption, instances=tuple(instances))
 
 

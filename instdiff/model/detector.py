@@ -28,7 +28,7 @@ class Predictions(NamedTuple):
     prototypes: torch.Tensor  # (B, P, S / 4, S / 4): a weighted sum of them is a mask's logit
 
 
-class Found(NamedTuple):
+class DetectionTensors(NamedTuple):
     """What is on one picture, best first."""
 
     boxes: torch.Tensor  # (n, 4) xyxy as fractions
@@ -129,40 +129,46 @@ class DenseDetector(ModelMixin, ConfigMixin):
         return Predictions(logits, boxes, colours, textures, shapes, prototypes)
 
     @torch.no_grad()
-    def detect(self, images: torch.Tensor, score_threshold: float | None = None, mirrored: bool = False) -> list[Found]:
+    def detect(
+        self, images: torch.Tensor, score_threshold: float | None = None, mirrored: bool = False
+    ) -> list[DetectionTensors]:
         """What is on each picture (B, 3, S, S) in -1..1, at most 100 things; the threshold defaults to the config's.
 
         ``mirrored`` looks at the mirror image of each picture too, and takes the mean of what is said of both.
         """
         threshold = self.config.score_threshold if score_threshold is None else score_threshold
-        said = self(images)
+        predictions = self(images)
         if mirrored:
-            said = mean_of_mirrored(said, self(images.flip(-1)), images.shape[-1])
-        found = []
-        for one in zip(*said, strict=True):
-            logits, boxes, colours, textures, shapes, prototypes = one
+            predictions = mean_of_mirrored(predictions, self(images.flip(-1)), images.shape[-1])
+        detections = []
+        for logits, boxes, colours, textures, shapes, prototypes in zip(*predictions, strict=True):
             boxes = boxes.clamp(0, 1)
-            (scores, labels) = logits.sigmoid().max(dim=-1)
-            kept = suppress(boxes, scores, labels, threshold)
-            masks = mix_masks(shapes[kept], prototypes, boxes[kept]) > 0
-            certainty, colour = colours[kept].softmax(dim=-1).max(dim=-1)
+            scores, labels = logits.sigmoid().max(dim=-1)
+            best = suppress(boxes, scores, labels, threshold)
+            masks = mix_masks(shapes[best], prototypes, boxes[best]) > 0
+            certainty, colour = colours[best].softmax(dim=-1).max(dim=-1)
             colour = colour.masked_fill(certainty < SURE_OF_COLOUR, -1)
-            found.append(Found(boxes[kept], scores[kept], labels[kept], colour, textures[kept].argmax(dim=-1), masks))
-        return found
+            texture = textures[best].argmax(dim=-1)
+            detections.append(DetectionTensors(boxes[best], scores[best], labels[best], colour, texture, masks))
+        return detections
 
 
-def mean_of_mirrored(said: Predictions, of_mirrored: Predictions, size: int) -> Predictions:
+def mean_of_mirrored(predictions: Predictions, of_mirrored: Predictions, size: int) -> Predictions:
     """The mean of what the cells say of pictures of side ``size`` and of their mirror images, as of the former; shapes
     are theirs alone.
     """
-    centres, strides = cells(size, said.boxes.device)
+    centres, strides = cells(size, predictions.boxes.device)
     columns = (centres[:, 0] * size / strides).long()
     sides = (size / strides).long()  # a cell's column, of how many
     opposite = torch.arange(len(columns), device=columns.device) + sides - 1 - 2 * columns
     logits, boxes, colours, textures = (values[:, opposite] for values in of_mirrored[:4])
     boxes = torch.stack([1 - boxes[..., 2], boxes[..., 1], 1 - boxes[..., 0], boxes[..., 3]], dim=-1)
-    pairs = zip(said[:4], (logits, boxes, colours, textures), strict=True)
-    return Predictions(*((one + other) / 2 for one, other in pairs), said.shapes, said.prototypes)
+    return predictions._replace(
+        logits=(predictions.logits + logits) / 2,
+        boxes=(predictions.boxes + boxes) / 2,
+        colours=(predictions.colours + colours) / 2,
+        textures=(predictions.textures + textures) / 2,
+    )
 
 
 def mix_masks(shapes: torch.Tensor, prototypes: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
@@ -196,13 +202,25 @@ def cells(size: int, device: torch.device | None = None) -> tuple[torch.Tensor, 
     return torch.cat(centres), torch.cat(strides)
 
 
-def pairwise_iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """IoU of every box of ``a`` (..., n, 4) with every box of ``b`` (..., m, 4), xyxy -> (..., n, m)."""
-    a = a.unsqueeze(-2)
-    b = b.unsqueeze(-3)
-    shared = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(dim=-1)
-    areas = [(box[..., 2:] - box[..., :2]).clamp(min=0).prod(dim=-1) for box in (a, b)]
-    return shared / (areas[0] + areas[1] - shared).clamp(min=1e-9)
+def box_overlaps(boxes: torch.Tensor, other_boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """IoU and generalised IoU (...) of xyxy boxes (..., 4), pair by pair; shapes are broadcast.
+
+    By hand, as torchvision's would need torchvision.
+    """
+    shared = torch.minimum(boxes[..., 2:], other_boxes[..., 2:]) - torch.maximum(boxes[..., :2], other_boxes[..., :2])
+    hull = torch.maximum(boxes[..., 2:], other_boxes[..., 2:]) - torch.minimum(boxes[..., :2], other_boxes[..., :2])
+    shared_area, hull_area, *areas = (
+        sides.clamp(min=0).prod(dim=-1)
+        for sides in (shared, hull, boxes[..., 2:] - boxes[..., :2], other_boxes[..., 2:] - other_boxes[..., :2])
+    )
+    union = (areas[0] + areas[1] - shared_area).clamp(min=1e-9)
+    iou = shared_area / union
+    return iou, iou - (hull_area - union) / hull_area.clamp(min=1e-9)
+
+
+def pairwise_iou(boxes: torch.Tensor, other_boxes: torch.Tensor) -> torch.Tensor:
+    """IoU (..., n, m) of every one of n xyxy boxes (..., n, 4) with every one of m (..., m, 4)."""
+    return box_overlaps(boxes.unsqueeze(-2), other_boxes.unsqueeze(-3))[0]
 
 
 def suppress(boxes: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor, score_threshold: float) -> torch.Tensor:
@@ -212,12 +230,12 @@ def suppress(boxes: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor, sc
         boxes: (N, 4) xyxy; scores, labels: (N,).
     """
     sides = boxes[:, 2:] - boxes[:, :2]
-    kept = ((scores >= score_threshold) & (sides > 1e-3).all(dim=-1)).nonzero()[:, 0]
-    kept = kept[scores[kept].argsort(descending=True)[: 4 * MAX_FOUND]]
-    limit = torch.where(labels[kept][:, None] == labels[kept][None], SAME_THING_IOU, SAME_PLACE_IOU)
-    same = pairwise_iou(boxes[kept], boxes[kept]) > limit
-    alive = torch.ones(len(kept), dtype=torch.bool, device=boxes.device)
-    for index in range(len(kept)):
+    sure = ((scores >= score_threshold) & (sides > 1e-3).all(dim=-1)).nonzero()[:, 0]
+    best = sure[scores[sure].argsort(descending=True)[: 4 * MAX_FOUND]]
+    limit = torch.where(labels[best][:, None] == labels[best][None], SAME_THING_IOU, SAME_PLACE_IOU)
+    same = pairwise_iou(boxes[best], boxes[best]) > limit
+    alive = torch.ones(len(best), dtype=torch.bool, device=boxes.device)
+    for index in range(len(best)):
         if alive[index]:
             alive[index + 1 :] &= ~same[index, index + 1 :]
-    return kept[alive][:MAX_FOUND]
+    return best[alive][:MAX_FOUND]

@@ -1,6 +1,7 @@
 import pytest
 
-from instdiff.train import CHOICES, NEEDS, main
+from instdiff.train import main
+from instdiff.training.draft.options import CHOICES, NEEDS
 
 
 @pytest.mark.parametrize("stage", NEEDS)

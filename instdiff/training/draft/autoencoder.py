@@ -4,16 +4,16 @@ them.
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
+from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from instdiff.formats.files import whole_file
 from instdiff.layout import Instance, Layout
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.grounding import Grounding, place_grounding
@@ -22,10 +22,11 @@ from instdiff.model.unifusion import UniFusion
 from instdiff.training.draft.composer import Composer, Composite
 from instdiff.training.draft.painter import Painter, noise_scheduler
 from instdiff.training.draft.perceptual_loss import Likeness
-from instdiff.training.draft.scenes import SEG_SIZE, SLOTS, to_tensor
+from instdiff.training.draft.scenes import SEG_SIZE, SLOTS, SceneBatch, to_tensor
 from instdiff.training.draft.sheets import autoencoder_sheet
 from instdiff.training.draft.sprites import load_sprites
-from instdiff.training.state import load_state, save_model, save_state
+from instdiff.training.loop import Task, seeded_weights
+from instdiff.training.state import save_model
 
 # From so much noise that details are the painter's own, and so little that things stay where they are.
 FIRST_STEPS = (300, 750)
@@ -45,9 +46,9 @@ def load_painter(folder: Path, tokenizer: Path) -> Painter:
 
 
 @torch.no_grad()
-def repainted(
+def repaint_latents(
     painter: Painter, autoencoder: PatchAutoencoder, composer: Composer, rng: np.random.Generator, count: int
-):
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Compose ``count`` pictures and paint them again from noised latents.
 
     Returns:
@@ -63,10 +64,9 @@ def repainted(
         layouts = [_layout(composite) for composite in composites]
         groundings = [place_grounding(layout, int(rng.integers(2**31)), SEG_SIZE, SLOTS) for layout in layouts]
         noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
+        start = int(rng.integers(*FIRST_STEPS))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            painted = paint(
-                painter, scheduler, clean, layouts, Grounding.cat(groundings), int(rng.integers(*FIRST_STEPS)), noise
-            )
+            painted = paint(painter, scheduler, clean, layouts, Grounding.cat(groundings), start, noise)
         images.append(((pictures + 1) * 127.5).round().byte())
         latents.append((painted / autoencoder.config.scaling_factor).half())
         print(f"painted again: {first + len(composites)} of {count}", flush=True)
@@ -87,23 +87,24 @@ def paint(
     """
     signal = scheduler.alphas_cumprod
     times = torch.linspace(first, 0, STEPS + 1).long()
-    captions = [layout.caption for layout in layouts]
-    phrases = [[one.caption for one in layout.instances] for layout in layouts]
-    nothing = [""] * len(layouts), grounding.null(), [[] for _ in layouts]
-    now = scheduler.add_noise(clean, noise, times[:1].expand(len(clean)))
-    for time, then in zip(times, times[1:], strict=False):
-        steps = time.expand(len(now))
-        told, free = (painter(now, steps, *given)[0].float() for given in ((captions, grounding, phrases), nothing))
-        found = free + GUIDANCE * (told - free)
-        left = (now - signal[time].sqrt() * found) / (1 - signal[time]).sqrt()
-        now = signal[then].sqrt() * found + (1 - signal[then]).sqrt() * left
-    return found
+    phrases = [[instance.caption for instance in layout.instances] for layout in layouts]
+    grounded = SceneBatch(clean, [layout.caption for layout in layouts], grounding, phrases)
+    free = SceneBatch(clean, [""] * len(layouts), grounding.null(), [[] for _ in layouts])
+    latents = scheduler.add_noise(clean, noise, times[:1].expand(len(clean)))
+    for time, next_time in zip(times, times[1:], strict=False):
+        timesteps = time.expand(len(latents))
+        guided, unguided = (painter(batch, latents, timesteps)[0].float() for batch in (grounded, free))
+        predicted = unguided + GUIDANCE * (guided - unguided)
+        direction = (latents - signal[time].sqrt() * predicted) / (1 - signal[time]).sqrt()
+        latents = signal[next_time].sqrt() * predicted + (1 - signal[next_time]).sqrt() * direction
+    return predicted
 
 
 def _layout(composite: Composite) -> Layout:
     size = composite.image.shape[0]
     instances = [
-        Instance(caption=one.caption, category=one.category, box=one.box) for one in composite.instances[:SLOTS]
+        Instance(caption=composed.caption, category=composed.category, box=composed.box)
+        for composed in composite.instances[:SLOTS]
     ]
     return Layout(width=size, height=size, caption=composite.caption, instances=tuple(instances))
 
@@ -112,6 +113,7 @@ FIT_SEED = 1_000_000
 HELD_OUT_SEED = 8_000_000
 PAINTED_SEED = 3_000_000
 FIT_PICTURES = 1500
+HELD_OUT_PICTURES = 32
 CROP = 8  # the side of a window is so many patches
 # Half of the latents are disturbed by up to this share of their deviation: those of a painter are never exact.
 NOISE = 0.3
@@ -123,141 +125,141 @@ def fit(sprites: Path, folder: Path, latent_channels: int = 32) -> None:
     """Solve the encoder from composed scenes and save it, with a decoder that has learned nothing yet."""
     composer = Composer(load_sprites(sprites))
     rng = np.random.default_rng(FIT_SEED)
-    autoencoder = PatchAutoencoder(latent_channels=latent_channels)
-    kept = autoencoder.fit(to_tensor([composer.compose(rng).image for _ in range(FIT_PICTURES)]))
+    with seeded_weights(0):
+        autoencoder = PatchAutoencoder(latent_channels=latent_channels)
+    share = autoencoder.fit(to_tensor([composer.compose(rng).image for _ in range(FIT_PICTURES)]))
     autoencoder.save_pretrained(folder)
-    print(f"{latent_channels} components keep {kept:.1%} of the variance", flush=True)
+    print(f"{latent_channels} components keep {share:.1%} of the variance", flush=True)
 
 
-def psnr(found: torch.Tensor, expected: torch.Tensor) -> float:
+def psnr(pictures: torch.Tensor, expected: torch.Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pictures in -1..1."""
-    return float(-10 * ((found - expected) / 2).square().mean().log10())
+    return round(float(-10 * ((pictures - expected) / 2).square().mean().log10()), 2)
 
 
-def train(
-    sprites: Path,
-    folder: Path,
-    out: Path,
-    minutes: float,
-    cooldown_minutes: float,
-    batch_size: int,
-    rate: float,
-    resume: bool,
-    painter: Path | None = None,
-    tokenizer: Path | None = None,
-    likeness: Likeness | None = None,
-) -> None:
-    """Train the decoder's network for ``minutes``; the encoder in ``folder`` and its linear inverse stay as they are.
+class DecoderTask(Task[tuple[torch.Tensor, torch.Tensor]]):
+    """The decoder's network learns to draw pictures from latents; the encoder and its linear inverse stay as they are.
 
-    The loss counts pixels and their differences, so that edges and the seams between patches matter. With ``painter``
-    (and its ``tokenizer``), half of the latents are what that painter makes of pictures: the decoder learns to mend its
-    flaws. ``likeness`` is looked at besides the pixels.
+    A batch holds windows of pictures (B, 3, S, S) in -1..1, and their latents (B, C, h, w).
+
+    Args:
+        folder: the autoencoder whose encoder is solved.
+        start: folder of a decoder to begin with, where there is no state; the bundled one is such.
+        painter: makes half of the latents from pictures: the decoder learns to mend its flaws.
+        painted: file of these pictures and latents, made where it is not there.
+        likeness: is looked at besides the pixels.
     """
-    torch.manual_seed(0)
-    composer = Composer(load_sprites(sprites))
-    autoencoder = PatchAutoencoder.from_pretrained(folder)
-    optimizer = torch.optim.AdamW(autoencoder.refine.parameters(), lr=rate, fused=True)
-    out.mkdir(parents=True, exist_ok=True)
-    step = 0
-    if resume and (state := load_state(out)):
-        autoencoder.load_state_dict(state["autoencoder"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-    elif resume and (out / "vae").exists():  # a decoder without a training state, such as the bundled one
-        autoencoder.load_state_dict(PatchAutoencoder.from_pretrained(out / "vae").float().state_dict())
-    painted = _painted(painter, tokenizer, autoencoder, composer, out / "painted.pt") if painter else None
-    held_out_rng = np.random.default_rng(HELD_OUT_SEED)
-    held_out = to_tensor([composer.compose(held_out_rng).image for _ in range(32)])
-    rng = np.random.default_rng(step)
-    start = time.monotonic()
-    saved = time.monotonic()
-    while (elapsed := (time.monotonic() - start) / 60) < minutes:
-        fall = min((minutes - elapsed) / cooldown_minutes, 1.0) if cooldown_minutes else 1.0
-        optimizer.param_groups[0]["lr"] = rate * min((step + 1) / 100, 1.0) * fall
-        images, latents = _disturbed(autoencoder, composer, batch_size // 2 if painted else batch_size, rng)
-        if painted:
-            images, latents = (
-                torch.cat(pair) for pair in zip((images, latents), _some(painted, batch_size // 2, rng), strict=True)
-            )
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = autoencoder.decode(latents).sample.float()
-        loss = F.mse_loss(found, images) + F.l1_loss(found, images)
-        loss = loss + 0.5 * sum(F.l1_loss(found.diff(dim=dim), images.diff(dim=dim)) for dim in (2, 3))
-        if likeness:
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                loss = loss + LIKENESS * likeness(found, images)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(autoencoder.refine.parameters(), 0.5)
-        optimizer.step()
-        step += 1
-        if step % 100 == 0:
-            with torch.no_grad():
-                latents = autoencoder.encode(held_out).latent
-                quality = (
-                    psnr(autoencoder.decode(latents).sample, held_out),
-                    psnr(autoencoder.inverse(latents), held_out),
-                )
-            line = {"step": step, "minutes": round(elapsed, 1), "loss": round(loss.item(), 4)}
-            line |= {"psnr": round(quality[0], 2), "psnr_linear": round(quality[1], 2)}
-            print(json.dumps(line), flush=True)
-            with (out / "log.jsonl").open("a") as log:
-                log.write(json.dumps(line) + "\n")
-        if time.monotonic() - saved > 120:
-            _save(out, autoencoder, optimizer, step, held_out)
-            saved = time.monotonic()
-    _save(out, autoencoder, optimizer, step, held_out)
+
+    def __init__(
+        self,
+        sprites: Path,
+        folder: Path,
+        start: Path | None,
+        batch_size: int,
+        painter: Painter | None,
+        painted: Path,
+        likeness: Likeness | None = None,
+    ):
+        self.composer = Composer(load_sprites(sprites))
+        self.autoencoder = PatchAutoencoder.from_pretrained(folder)
+        self.model = self.autoencoder.refine
+        self.start = start
+        self.batch_size = batch_size
+        self.likeness = likeness
+        self.painted: tuple[torch.Tensor, torch.Tensor] | None = None
+        if painter:
+            self.painted = painted_latents(painter, self.autoencoder, self.composer, painted)
+        rng = np.random.default_rng(HELD_OUT_SEED)
+        self.held_out = to_tensor([self.composer.compose(rng).image for _ in range(HELD_OUT_PICTURES)])
+
+    def begin(self) -> None:
+        if self.start and self.start.exists():
+            trained = PatchAutoencoder.from_pretrained(self.start).float()
+            self.autoencoder.load_state_dict(trained.state_dict())
+
+    def optimizer(self, rate: float) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.model.parameters(), lr=rate, fused=True)
+
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        count = self.batch_size // 2 if self.painted else self.batch_size
+        images, latents = self._disturbed_windows(count, rng)
+        if self.painted:
+            painted_images, painted = painted_windows(self.painted, self.batch_size // 2, rng)
+            images = torch.cat([images, painted_images])
+            latents = torch.cat([latents, painted])
+        device = next(self.model.parameters()).device
+        self.autoencoder.to(device)
+        return images.to(device), latents.to(device)
+
+    def losses(
+        self, model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor], generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        """The loss counts pixels and their differences, so that edges and the seams between patches matter."""
+        images, latents = batch
+        decoded = (self.autoencoder.inverse(latents) + model(latents)).float()
+        loss = F.mse_loss(decoded, images) + F.l1_loss(decoded, images)
+        for dim in (2, 3):
+            loss = loss + 0.5 * F.l1_loss(decoded.diff(dim=dim), images.diff(dim=dim))
+        losses = {"loss": loss}
+        if self.likeness:
+            losses["likeness"] = LIKENESS * self.likeness.to(images.device)(decoded, images)
+        return losses
+
+    def check(self) -> dict[str, float]:
+        held_out = self.held_out.to(self.autoencoder.device)
+        latents = self.autoencoder.encode(held_out).latent
+        linear = psnr(self.autoencoder.inverse(latents), held_out)
+        return {"psnr": psnr(self.autoencoder.decode(latents).sample, held_out), "psnr_linear": linear}
+
+    def save(self, folder: Path) -> None:
+        save_model(self.autoencoder, folder / "vae")
+
+    def sheet(self, path: Path) -> None:
+        autoencoder_sheet(self.autoencoder, self.held_out, path)
+
+    @torch.no_grad()
+    def _disturbed_windows(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Windows of composed pictures, and their latents, half of them with noise."""
+        patch = self.autoencoder.config.patch
+        images = to_tensor([self.composer.compose(rng).image for _ in range(count)])
+        images = cut_window(images, draw_corner(images.shape[-1] // patch, rng), patch)
+        latents = self.autoencoder.encode(images.to(self.autoencoder.device)).latent.cpu()
+        strength = NOISE * rng.random((count, 1, 1, 1)) * (rng.random((count, 1, 1, 1)) < 0.5)
+        noise = torch.from_numpy((strength * rng.standard_normal(latents.shape)).astype(np.float32))
+        return images, latents + latents.std() * noise
 
 
-@torch.no_grad()
-def _disturbed(
-    autoencoder: PatchAutoencoder, composer: Composer, count: int, rng: np.random.Generator
+def painted_latents(
+    painter: Painter, autoencoder: PatchAutoencoder, composer: Composer, path: Path
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Windows of composed pictures, and their latents, half of them with noise."""
-    patch = autoencoder.config.patch
-    images = to_tensor([composer.compose(rng).image for _ in range(count)])
-    images = _window(images, _corner(images.shape[-1] // patch, rng), patch)
-    latents = autoencoder.encode(images).latent
-    strength = NOISE * torch.rand(count, 1, 1, 1) * torch.bernoulli(torch.full((count, 1, 1, 1), 0.5))
-    return images, latents + strength * latents.std() * torch.randn_like(latents)
+    """Pictures, and their latents as the painter makes them; made once, and then read from ``path``."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pair = repaint_latents(painter, autoencoder, composer, np.random.default_rng(PAINTED_SEED), PAINTED)
+        with whole_file(path) as temporary:
+            torch.save(pair, temporary)
+    images, latents = torch.load(path, weights_only=True)
+    return images, latents
 
 
-def _painted(
-    painter: Path, tokenizer: Path, autoencoder: PatchAutoencoder, composer: Composer, kept: Path
-) -> tuple[torch.Tensor, ...]:
-    """Pictures, and their latents as the painter makes them; made once for a working folder."""
-    if not kept.exists():
-        rng = np.random.default_rng(PAINTED_SEED)
-        torch.save(
-            repainted(load_painter(painter, tokenizer), autoencoder, composer, rng, PAINTED), kept.with_suffix(".tmp")
-        )
-        kept.with_suffix(".tmp").replace(kept)
-    return torch.load(kept, weights_only=True)
-
-
-def _some(painted: tuple[torch.Tensor, ...], count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def painted_windows(
+    painted: tuple[torch.Tensor, torch.Tensor], count: int, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Windows of some of the pictures, in -1..1, and the latents of the windows."""
     images, latents = painted
     chosen = torch.from_numpy(rng.choice(len(images), count, replace=False))
-    corner = _corner(latents.shape[-1], rng)
-    window = _window(images[chosen], corner, images.shape[-1] // latents.shape[-1])
-    return window.float() / 127.5 - 1, _window(latents[chosen], corner, 1).float()
+    corner = draw_corner(latents.shape[-1], rng)
+    window = cut_window(images[chosen], corner, images.shape[-1] // latents.shape[-1])
+    return window.float() / 127.5 - 1, cut_window(latents[chosen], corner, 1).float()
 
 
-def _corner(cells: int, rng: np.random.Generator) -> tuple[int, int]:
+def draw_corner(cells: int, rng: np.random.Generator) -> tuple[int, int]:
     """Row and column of a random window, in patches of a picture that has ``cells`` a side."""
-    return tuple(int(value) for value in rng.integers(cells - CROP + 1, size=2))
+    row, column = rng.integers(cells - CROP + 1, size=2)
+    return int(row), int(column)
 
 
-def _window(values: torch.Tensor, corner: tuple[int, int], patch: int) -> torch.Tensor:
+def cut_window(values: torch.Tensor, corner: tuple[int, int], patch: int) -> torch.Tensor:
     """The window of pictures (B, C, S, S) whose patches have a side of ``patch``; of latents, 1."""
     row, column = (place * patch for place in corner)
     return values[:, :, row : row + CROP * patch, column : column + CROP * patch]
-
-
-def _save(
-    out: Path, autoencoder: PatchAutoencoder, optimizer: torch.optim.Optimizer, step: int, held_out: torch.Tensor
-) -> None:
-    save_state(out, {"autoencoder": autoencoder.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, step)
-    save_model(autoencoder, out / "vae")
-    autoencoder_sheet(autoencoder, held_out, out / f"samples-{step:08d}.jpg")

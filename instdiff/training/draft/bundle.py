@@ -10,13 +10,23 @@ from diffusers import DPMSolverMultistepScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from instdiff.model.autoencoder import PatchAutoencoder
+from instdiff.model.defaults import ModelDefaults
 from instdiff.model.pipeline import InstanceDiffusionPipeline
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion
 from instdiff.training.draft.painter import noise_scheduler
 
 DETECTORS = ("detector", "judge")
-NOISE_SCALE = 0.6  # of full noise a short training makes a mosaic
+# How the draft models paint best; of full noise a short training makes a mosaic.
+DEFAULTS = ModelDefaults(
+    num_inference_steps=16,
+    guidance_scale=1.7,
+    alpha=1.0,
+    mis=0.0,
+    noise_scale=0.6,
+    native_size=(256, 256),
+    max_side=256,
+)
 
 
 def bundle(work: Path, target: Path) -> int:
@@ -28,7 +38,7 @@ def bundle(work: Path, target: Path) -> int:
     """
     painter = work / "painter"
     trained = work / "autoencoder" / "vae"
-    pipeline = assembled(
+    pipeline = assemble(
         PatchAutoencoder.from_pretrained(trained if trained.exists() else work / "vae"),
         CLIPTextModel.from_pretrained(painter / "text_encoder"),
         CLIPTokenizer.from_pretrained(work / "tokenizer"),
@@ -50,11 +60,11 @@ def bundle(work: Path, target: Path) -> int:
     return sum(path.stat().st_size for path in target.rglob("*.safetensors"))
 
 
-def assembled(vae, text_encoder, tokenizer, unet, unifusion) -> InstanceDiffusionPipeline:
-    """The draft pipeline of these parts, with the scheduler and the noise that it paints best with."""
+def assemble(vae, text_encoder, tokenizer, unet, unifusion) -> InstanceDiffusionPipeline:
+    """The draft pipeline of these parts, with the scheduler and the defaults that it paints best with."""
     scheduler = DPMSolverMultistepScheduler.from_config(noise_scheduler().config, timestep_spacing="trailing")
     parts = {"vae": vae, "text_encoder": text_encoder, "tokenizer": tokenizer, "unet": unet, "unifusion": unifusion}
-    return InstanceDiffusionPipeline(**parts, scheduler=scheduler, noise_scale=NOISE_SCALE)
+    return InstanceDiffusionPipeline(**parts, scheduler=scheduler, defaults=DEFAULTS.stated)
 
 
 def unbundle(source: Path, work: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from instdiff.model.autoencoder import PatchAutoencoder
-from instdiff.model.detector import DenseDetector, Found, pairwise_iou
+from instdiff.model.detector import DenseDetector, DetectionTensors, pairwise_iou
 from instdiff.training.draft.catalogue import COLOURS, TEXTURES, THINGS
 from instdiff.training.draft.composer import Composer, Composite
 from instdiff.training.draft.degrade import degrade, repaint
@@ -21,6 +21,11 @@ NAMES = list(THINGS)
 COLOUR_NAMES = list(COLOURS)
 TEXTURE_NAMES = ["plain", *TEXTURES]
 MASK_STRIDE = 4  # pixels of the picture to a pixel of a mask
+
+
+def shrink_masks(masks: torch.Tensor) -> torch.Tensor:
+    """(n, S, S) float 0 or 1 -> (n, S / 4, S / 4) bool: where at least half of the pixels belong to the mask."""
+    return F.avg_pool2d(masks[:, None], MASK_STRIDE)[:, 0] >= 0.5
 
 
 class Truth(NamedTuple):
@@ -34,16 +39,16 @@ class Truth(NamedTuple):
 
     @classmethod
     def of(cls, composite: Composite) -> Truth:
-        things = composite.instances
-        masks = torch.from_numpy(
-            np.array([one.mask for one in things], dtype=np.float32).reshape(len(things), *composite.image.shape[:2])
-        )
+        instances = composite.instances
+        masks = np.array([instance.mask for instance in instances], dtype=np.float32)
+        colours = [COLOUR_NAMES.index(instance.colour) if instance.colour else -1 for instance in instances]
+        textures = [TEXTURE_NAMES.index(instance.texture or "plain") for instance in instances]
         return cls(
-            torch.tensor([one.box.xyxy for one in things]).reshape(-1, 4),
-            torch.tensor([NAMES.index(one.category) for one in things], dtype=torch.long),
-            torch.tensor([COLOUR_NAMES.index(one.colour) if one.colour else -1 for one in things], dtype=torch.long),
-            torch.tensor([TEXTURE_NAMES.index(one.texture or "plain") for one in things], dtype=torch.long),
-            F.avg_pool2d(masks[:, None], MASK_STRIDE)[:, 0] >= 0.5,
+            torch.tensor([instance.box.xyxy for instance in instances]).reshape(-1, 4),
+            torch.tensor([NAMES.index(instance.category) for instance in instances], dtype=torch.long),
+            torch.tensor(colours, dtype=torch.long),
+            torch.tensor(textures, dtype=torch.long),
+            shrink_masks(torch.from_numpy(masks.reshape(len(instances), *composite.image.shape[:2]))),
         )
 
     def mirrored(self) -> Truth:
@@ -53,10 +58,11 @@ class Truth(NamedTuple):
 
 HELD_OUT_SEED = 9_000_000
 LOWEST_SCORE = 0.05  # what is looked at when precision and recall are measured
+HIT_IOU = 0.5
 
 
-class Seen(NamedTuple):
-    """All that was found on the held-out pictures, and how well hits were described."""
+class MatchedDetections(NamedTuple):
+    """All detections on the held-out pictures, and how well hits were described."""
 
     scores: torch.Tensor  # (n,)
     labels: torch.Tensor  # (n,)
@@ -64,7 +70,7 @@ class Seen(NamedTuple):
     looks: dict[str, float]
 
 
-class HeldOut:
+class HeldOutPictures:
     """Composed pictures that no training sees, clean and spoiled; ``mirrored`` has detectors look at mirror images too."""
 
     def __init__(self, composer: Composer, autoencoder: PatchAutoencoder, count: int = 240, mirrored: bool = False):
@@ -78,62 +84,71 @@ class HeldOut:
         self.truths = [Truth.of(composite) for composite in composites]
 
     def check(self, model: DenseDetector) -> dict[str, float]:
-        """AP50 (mean over categories), recall and precision at IoU 0.5 and the config's threshold, and how well what
-        was hit
-        is described: mean mask IoU, and shares of right colours and textures."""
-        results = {}
-        truth = torch.cat([truth.labels for truth in self.truths])
-        for kind, seen in self.look(model).items():
-            best_first = seen.scores.argsort(descending=True)
-            ap = [average_precision(seen.hits[best_first][seen.labels[best_first] == c], n) for c, n in counts(truth)]
-            recall, precision = self.rates(seen, model.config.score_threshold)
-            numbers = {"ap50": float(np.mean(ap)), "recall": recall, "precision": precision, **seen.looks}
-            results |= {f"{kind}_{name}": value for name, value in numbers.items()}
-        return {name: round(value, 4) for name, value in results.items()}
+        """How well a detector does on either kind of pictures.
 
-    def look(self, model: DenseDetector) -> dict[str, Seen]:
-        """What `judge` says of either kind of pictures."""
+        Returns:
+            AP50 (mean over categories), recall and precision at IoU 0.5 and the config's threshold, and how well what
+            was hit is described: mean mask IoU, and shares of right colours and textures.
+        """
+        results: dict[str, float] = {}
+        labels = torch.cat([truth.labels for truth in self.truths])
+        for kind, matched in self.match(model).items():
+            best_first = matched.scores.argsort(descending=True)
+            hits = matched.hits[best_first]
+            ap = [average_precision(hits[matched.labels[best_first] == label], n) for label, n in counts(labels)]
+            recall, precision = self.rates(matched, model.config.score_threshold)
+            numbers = {"ap50": float(np.mean(ap)), "recall": recall, "precision": precision, **matched.looks}
+            results |= {f"{kind}_{name}": round(value, 4) for name, value in numbers.items()}
+        return results
+
+    def match(self, model: DenseDetector) -> dict[str, MatchedDetections]:
+        """What a detector finds on either kind of pictures, held against the truth."""
         model.eval()
-        return {
-            kind: self.judge(
-                [one for part in pictures.split(20) for one in model.detect(part, LOWEST_SCORE, self.mirrored)]
-            )
-            for kind, pictures in self.pictures.items()
-        }
+        matched = {}
+        for kind, pictures in self.pictures.items():
+            detections = []
+            for part in pictures.split(20):
+                on_device = model.detect(part.to(model.device), LOWEST_SCORE, self.mirrored)
+                detections += [DetectionTensors(*(values.cpu() for values in picture)) for picture in on_device]
+            matched[kind] = self.match_detections(detections)
+        return matched
 
-    def rates(self, seen: Seen, score_threshold: float) -> tuple[float, float]:
+    def rates(self, matched: MatchedDetections, score_threshold: float) -> tuple[float, float]:
         """Recall and precision of what scores at least the threshold."""
-        sure = seen.scores >= score_threshold
-        right = int((seen.hits & sure).sum())
+        sure = matched.scores >= score_threshold
+        right = int((matched.hits & sure).sum())
         return right / sum(len(truth.labels) for truth in self.truths), right / max(int(sure.sum()), 1)
 
-    def judge(self, found: list[Found]) -> Seen:
-        """Compare with the truth; a hit is the first on a thing with its label at IoU >= 0.5."""
+    def match_detections(self, detections: list[DetectionTensors]) -> MatchedDetections:
+        """Compare each picture's detections with the truth; a hit is the first on a thing with its label at IoU 0.5."""
         hits = []
-        masks = []
-        colours = []
-        textures = []
-        for one, truth in zip(found, self.truths, strict=True):
-            ious = pairwise_iou(one.boxes, truth.boxes) * (one.labels[:, None] == truth.labels)
+        mask_ious: list[float] = []
+        colours: list[bool] = []
+        textures: list[bool] = []
+        for picture, truth in zip(detections, self.truths, strict=True):
+            ious = pairwise_iou(picture.boxes, truth.boxes) * (picture.labels[:, None] == truth.labels)
             for index, row in enumerate(ious):  # best score first
                 best = int(row.argmax()) if len(row) else 0
-                hits.append(bool(len(row) and row[best] >= 0.5))
+                hits.append(bool(len(row) and row[best] >= HIT_IOU))
                 if not hits[-1]:
                     continue
                 ious[:, best] = 0
-                both = (one.masks[index] & truth.masks[best]).sum()
-                either = (one.masks[index] | truth.masks[best]).sum()
-                masks.append(float(both / either.clamp(min=1)))
-                textures.append(bool(one.textures[index] == truth.textures[best]))
+                mask_ious.append(mask_iou(picture.masks[index], truth.masks[best]))
+                textures.append(bool(picture.textures[index] == truth.textures[best]))
                 if truth.colours[best] >= 0:
-                    colours.append(bool(one.colours[index] == truth.colours[best]))
+                    colours.append(bool(picture.colours[index] == truth.colours[best]))
+        looks = {
+            name: float(np.mean(values)) if values else 0.0
+            for name, values in (("mask_iou", mask_ious), ("colour", colours), ("texture", textures))
+        }
+        scores = torch.cat([picture.scores for picture in detections])
+        labels = torch.cat([picture.labels for picture in detections])
+        return MatchedDetections(scores, labels, torch.tensor(hits, dtype=torch.bool), looks)
 
-        def mean(values):
-            return float(np.mean(values)) if values else 0.0
 
-        looks = {"mask_iou": mean(masks), "colour": mean(colours), "texture": mean(textures)}
-        scores, labels = (torch.cat([getattr(one, name) for one in found]) for name in ("scores", "labels"))
-        return Seen(scores, labels, torch.tensor(hits, dtype=torch.bool), looks)
+def mask_iou(mask: torch.Tensor, other_mask: torch.Tensor) -> float:
+    """IoU of two bool masks of one shape."""
+    return float((mask & other_mask).sum() / (mask | other_mask).sum().clamp(min=1))
 
 
 def counts(labels: torch.Tensor) -> list[tuple[int, int]]:
@@ -150,11 +165,11 @@ def average_precision(hits: torch.Tensor, total: int) -> float:
     return float((highest * hits).sum() / total)
 
 
-def choose_threshold(model: DenseDetector, held_out: HeldOut) -> float:
+def choose_threshold(model: DenseDetector, held_out: HeldOutPictures) -> float:
     """The score threshold with the best F1 on clean and spoiled pictures together."""
-    seen = held_out.look(model).values()
-    f1 = {}
+    matched = held_out.match(model).values()
+    f1: dict[float, float] = {}
     for threshold in np.arange(0.2, 0.75, 0.025).round(3).tolist():
-        rates = [held_out.rates(one, threshold) for one in seen]
+        rates = [held_out.rates(kind, threshold) for kind in matched]
         f1[threshold] = sum(2 * recall * precision / max(recall + precision, 1e-9) for recall, precision in rates)
-    return max(f1, key=f1.get)
+    return max(f1, key=lambda threshold: f1[threshold])

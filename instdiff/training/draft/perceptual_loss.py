@@ -27,12 +27,10 @@ class Likeness(nn.Module):
         autoencoder: folder of a trained one, to look at latents.
     """
 
-    def __init__(self, detector: Path, autoencoder: Path | None = None):
+    def __init__(self, detector: Path, autoencoder: Path):
         super().__init__()
         self.detector = DenseDetector.from_pretrained(detector).float().eval().requires_grad_(False)
-        self.autoencoder = (
-            PatchAutoencoder.from_pretrained(autoencoder).float().eval().requires_grad_(False) if autoencoder else None
-        )
+        self.autoencoder = PatchAutoencoder.from_pretrained(autoencoder).float().eval().requires_grad_(False)
 
     def features(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         """Pictures (B, 3, H, W) in -1..1 -> features at 1/8, 1/16 and 1/32 of their size, of length 1 in every cell."""
@@ -43,15 +41,15 @@ class Likeness(nn.Module):
             features.append(F.normalize(x.float(), dim=1, eps=1e-3))
         return features
 
-    def forward(self, found: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Mean distance of pictures (B, 3, H, W) in -1..1; ``weights`` (B, h, w) say which parts count how much. From 0
-        up.
-        """
+    def forward(
+        self, pictures: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Mean distance, from 0 up, of pictures (B, 3, H, W) in -1..1; ``weights`` (B, h, w): how much parts count."""
         with torch.no_grad():
-            there = self.features(wanted)
+            targets = self.features(wanted)
         distances = []
-        for one, other in zip(self.features(found), there, strict=True):
-            distance = (one - other).square().sum(dim=1)
+        for feature, target in zip(self.features(pictures), targets, strict=True):
+            distance = (feature - target).square().sum(dim=1)
             if weights is not None:
                 distance = distance * F.adaptive_avg_pool2d(weights[:, None], distance.shape[-2:])[:, 0]
             distances.append(distance.mean())
@@ -59,7 +57,7 @@ class Likeness(nn.Module):
 
     def of_latents(self, painted: torch.Tensor, clean: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The same of latents (B, C, h, w), scaled for denoising, as the decoder shows them."""
-        return self(self._shown(painted), self._shown(clean), weights)
+        return self(self._decode(painted), self._decode(clean), weights)
 
-    def _shown(self, latents: torch.Tensor) -> torch.Tensor:
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         return self.autoencoder.decode(latents / self.autoencoder.config.scaling_factor).sample

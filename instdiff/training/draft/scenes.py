@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
+from instdiff.layout import SCRIBBLE_POINTS, Box, Instance, Layout, Mask, Point, Scribble
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.grounding import Grounding, place_grounding
 from instdiff.model.mask_points import points_inside
@@ -42,7 +43,7 @@ class StoredInstance:
             x, y = (points_inside(self.mask, 1, legacy)[0] + 0.5) / MASK_SIZE
             places["point"] = Point(x=x, y=y)
         if "s" in kinds:
-            points = (points_inside(self.mask, 20, legacy) + 0.5) / MASK_SIZE
+            points = (points_inside(self.mask, SCRIBBLE_POINTS, legacy) + 0.5) / MASK_SIZE
             places["scribble"] = Scribble(points=tuple(Point(x=x, y=y) for x, y in points))
         return places
 
@@ -68,18 +69,18 @@ def write_shards(folder: Path, composer: Composer, autoencoder: PatchAutoencoder
         rng = np.random.default_rng(index)
         latents = []
         scenes = []
-        masks = []
+        masks: list[np.ndarray] = []
         for _ in range(SHARD_SCENES // 50):
             composites = [composer.compose(rng) for _ in range(50)]
             with torch.no_grad():
                 encoded = autoencoder.encode(to_tensor([c.image for c in composites])).latent
             latents.append((encoded * autoencoder.config.scaling_factor).half().numpy())
             for composite in composites:
-                scenes.append(_words(composite))
-                masks += [_small_mask(instance.mask) for instance in composite.instances]
+                scenes.append(_scene_record(composite))
+                masks += [shrink_mask(instance.mask) for instance in composite.instances]
         temporary = path.with_suffix(".tmp.npz")
-        masks = np.packbits(np.array(masks).reshape(len(masks), -1), axis=1)
-        np.savez(temporary, latents=np.concatenate(latents), masks=masks, scenes=np.array(json.dumps(scenes)))
+        packed = np.packbits(np.array(masks).reshape(len(masks), -1), axis=1)
+        np.savez(temporary, latents=np.concatenate(latents), masks=packed, scenes=np.array(json.dumps(scenes)))
         temporary.replace(path)
         print(f"{path.name}: {SHARD_SCENES} scenes", flush=True)
 
@@ -89,19 +90,19 @@ def read_shard(path: Path) -> tuple[np.ndarray, list[StoredScene]]:
     with np.load(path) as data:
         latents = data["latents"]
         packed = data["masks"]
-        words = json.loads(str(data["scenes"]))
+        records = json.loads(str(data["scenes"]))
     masks = iter(np.unpackbits(packed, axis=1).reshape(-1, MASK_SIZE, MASK_SIZE).astype(bool))
     scenes = []
-    for scene in words:
+    for record in records:
         instances = [
-            StoredInstance(category, caption, _box(xyxy), next(masks), *painted)
-            for category, caption, xyxy, *painted in scene["instances"]
+            StoredInstance(category, caption, _box(xyxy), next(masks), *look)
+            for category, caption, xyxy, *look in record["instances"]
         ]
-        scenes.append(StoredScene(scene["caption"], instances))
+        scenes.append(StoredScene(record["caption"], instances))
     return latents, scenes
 
 
-def _words(composite: Composite) -> dict:
+def _scene_record(composite: Composite) -> dict:
     instances = [[i.category, i.caption, i.box.xyxy, i.colour, i.texture] for i in composite.instances]
     return {"caption": composite.caption, "instances": instances}
 
@@ -110,17 +111,16 @@ def _box(xyxy: list[float]) -> Box:
     return Box(x0=xyxy[0], y0=xyxy[1], x1=xyxy[2], y1=xyxy[3])
 
 
-def _small_mask(mask: np.ndarray) -> np.ndarray:
-    """(S, S) -> (64, 64): a cell belongs to the mask where any of its pixels does."""
+def shrink_mask(mask: np.ndarray) -> np.ndarray:
+    """(S, S) bool -> (64, 64) bool: a cell belongs to the mask where any of its pixels does."""
     step = len(mask) // MASK_SIZE
-    return mask.reshape(MASK_SIZE, step, MASK_SIZE, step).any(axis=(1, 3))
+    return np.logical_or.reduce(mask.reshape(MASK_SIZE, step, MASK_SIZE, step), axis=(1, 3))
 
 
 SLOTS = 12
 SEG_SIZE = 128
 # Kinds of place per layout, letters as in `StoredInstance.places`; "?" draws one for every instance. The model is never
-# left
-# to guess how large a thing is: a point or a scribble comes with the box that it reaches (see
+# left to guess how large a thing is: a point or a scribble comes with the box that it reaches (see
 # `instdiff.model.pipeline`).
 PLACE_KINDS = ["b", "m", "bs", "bp", "?"]
 PLACE_SHARES = [0.66, 0.10, 0.08, 0.08, 0.08]
@@ -130,12 +130,24 @@ DROP_BOTH = 0.05
 ONE_INSTANCE = 0.08
 
 
-class Scenes:
+class SceneBatch(NamedTuple):
+    """B training samples."""
+
+    latents: torch.Tensor  # (B, C, h, w) scaled for denoising
+    captions: list[str]
+    grounding: Grounding
+    phrases: list[list[str]]  # captions of the instances in their slots
+
+    def to(self, device: torch.device) -> SceneBatch:
+        return self._replace(latents=self.latents.to(device), grounding=self.grounding.to(device))
+
+
+class StoredScenes:
     """Stored scenes as training samples."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.paths = []
+        self.paths: list[Path] = []
         self.latents: list[np.ndarray] = []
         self.scenes: list[StoredScene] = []
         self.refresh()
@@ -149,13 +161,13 @@ class Scenes:
                 self.latents.extend(latents)
                 self.scenes.extend(scenes)
 
-    def batch(self, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, list[str], Grounding, list[list[str]]]:
-        """Latents, captions, grounding and instance captions, with everything dropped that guidance needs dropped."""
+    def batch(self, size: int, rng: np.random.Generator) -> SceneBatch:
+        """Samples with everything dropped that guidance needs dropped."""
         picked = rng.integers(len(self.scenes), size=size)
         samples = [self._sample(self.scenes[i], rng) for i in picked]
         latents = torch.from_numpy(np.stack([self.latents[i] for i in picked])).float()
         captions, groundings, phrases = zip(*samples, strict=True)
-        return latents, list(captions), Grounding.cat(list(groundings)), list(phrases)
+        return SceneBatch(latents, list(captions), Grounding.cat(list(groundings)), list(phrases))
 
     def _sample(self, scene: StoredScene, rng: np.random.Generator) -> tuple[str, Grounding, list[str]]:
         draw = rng.random()
@@ -173,13 +185,13 @@ class Scenes:
             caption = ""
         kinds = rng.choice(PLACE_KINDS, p=PLACE_SHARES)
         order = rng.permutation(len(stored))
-        instances = [
+        instances = tuple(
             Instance(
                 caption=stored[i].caption,
                 **stored[i].places(rng.choice(PLACE_KINDS[:-1]) if kinds == "?" else kinds, rng),
             )
             for i in order
-        ]
+        )
         grounding = place_grounding(
             Layout(caption=caption, instances=instances), int(rng.integers(2**31)), SEG_SIZE, SLOTS
         )

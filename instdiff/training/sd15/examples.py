@@ -6,36 +6,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from PIL.Image import Resampling, Transpose
 from torch.utils.data import Dataset
 
 from instdiff.errors import BadInput
 from instdiff.formats.coco import annotations_from_coco, fitted_mask, image_size, instances_from_coco, largest
 from instdiff.formats.fields import text
-from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask, Point, Scribble
+from instdiff.layout import MAX_INSTANCES, SCRIBBLE_POINTS, Box, Instance, Layout, Mask, Point, Scribble
 from instdiff.model.grounding import Grounding, Modes, place_grounding
 from instdiff.model.mask_points import points_inside
-from instdiff.training.sd15.recipe import Recipe
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from instdiff.training.sd15.recipe import TrainingRecipe
 
 # Shares of the published training: each kind is dropped on its own, some pictures keep points alone, some masks without
 # scribbles.
 DROPPED = 0.1
 POINTS_ALONE = 0.1
 MASKS_ALONE = 0.1
-SCRIBBLE_POINTS = 20
 
 
 def draw_modes(instances: list[Instance], rng: np.random.Generator) -> Modes:
-    """Draw what is told of one picture: masks come with boxes and points, boxes with points; something is always told."""
+    """Draw the kinds of place of one picture: masks come with boxes and points, boxes with points; never nothing."""
     box, point, scribble, mask = rng.random(4) >= DROPPED
     points_alone, masks_alone = rng.random(2) < (POINTS_ALONE, MASKS_ALONE)
     point = point or box or mask
@@ -56,26 +53,25 @@ def draw_modes(instances: list[Instance], rng: np.random.Generator) -> Modes:
     )
 
 
-def told(instance: Instance, modes: Modes, rng: np.random.Generator) -> Instance:
-    """The instance with the places that are told: what is not told must not be seen in the regions that attention looks
-    at either.
+def keep_places(instance: Instance, modes: Modes, rng: np.random.Generator) -> Instance:
+    """The instance with places of these kinds alone: others must not be seen in the regions that attention looks at
+    either.
     """
-    places = {
-        "box": instance.box or (instance.mask and instance.mask.box) if modes.box else None,
-        "point": _middle(instance) if modes.point else None,
-        "scribble": _scribble(instance, rng) if modes.scribble else None,
-        "mask": instance.mask if modes.mask else None,
-    }
-    if not any(places.values()):
-        places["point"] = _middle(instance)
-    return Instance(caption=instance.caption, category=instance.category, **places)
+    box = (instance.box or (instance.mask and instance.mask.box)) if modes.box else None
+    scribble = _scribble(instance, rng) if modes.scribble else None
+    mask = instance.mask if modes.mask else None
+    needs_point = modes.point or not (box or scribble or mask)
+    point = _middle(instance) if needs_point else None
+    return instance.model_copy(update={"box": box, "point": point, "scribble": scribble, "mask": mask})
 
 
 def _middle(instance: Instance) -> Point:
     """The instance's own point, or the middle of its place."""
     if instance.point:
         return instance.point
-    return instance.extent.centre if instance.extent else instance.scribble.points[len(instance.scribble.points) // 2]
+    if instance.scribble and not instance.extent:
+        return instance.scribble.points[len(instance.scribble.points) // 2]
+    return instance.extent.centre
 
 
 def _scribble(instance: Instance, rng: np.random.Generator) -> Scribble | None:
@@ -106,10 +102,8 @@ class Crop:
         top = (height - side) // 2
         return left, top, left + side, top + side
 
-    def image(self, image: Image, side: int) -> Image:
+    def image(self, image: Image.Image, side: int) -> Image.Image:
         """The square of a picture, ``side`` pixels wide."""
-        from PIL.Image import Resampling, Transpose
-
         square = image.resize((side, side), Resampling.LANCZOS, box=self.corners)
         return square.transpose(Transpose.FLIP_LEFT_RIGHT) if self.flip else square
 
@@ -118,16 +112,14 @@ class Crop:
         return [moved for instance in instances if (moved := self._instance(instance))]
 
     def _instance(self, instance: Instance) -> Instance | None:
-        places = {
-            "box": instance.box and self._box(instance.box),
-            "point": instance.point and self._point(instance.point),
-            "scribble": instance.scribble and self._scribble(instance.scribble),
-            "mask": instance.mask and self._mask(instance.mask),
-        }
-        gone = [kind for kind in ("box", "mask") if getattr(instance, kind) and not places[kind]]
-        if gone or not any(places.values()):
+        box = instance.box and self._box(instance.box)
+        point = instance.point and self._point(instance.point)
+        scribble = instance.scribble and self._scribble(instance.scribble)
+        mask = instance.mask and self._mask(instance.mask)
+        is_cut_off = (instance.box and not box) or (instance.mask and not mask)
+        if is_cut_off or not (box or point or scribble or mask):
             return None
-        return Instance(caption=instance.caption, category=instance.category, **places)
+        return instance.model_copy(update={"box": box, "point": point, "scribble": scribble, "mask": mask})
 
     def _move(self, x: float, y: float) -> tuple[float, float]:
         """A place as fractions of the picture -> as fractions of the square, which it may leave."""
@@ -137,8 +129,8 @@ class Crop:
         return (1 - x if self.flip else x), y
 
     def _box(self, box: Box) -> Box | None:
-        (xa, ya) = self._move(box.x0, box.y0)
-        (xb, yb) = self._move(box.x1, box.y1)
+        xa, ya = self._move(box.x0, box.y0)
+        xb, yb = self._move(box.x1, box.y1)
         x0, x1 = (min(max(x, 0.0), 1.0) for x in sorted((xa, xb)))
         y0, y1 = (min(max(y, 0.0), 1.0) for y in (ya, yb))
         return Box(x0=x0, y0=y0, x1=x1, y1=y1) if (x1 - x0) * (y1 - y0) >= SMALLEST else None
@@ -184,11 +176,17 @@ class Batch:
     grounding: Grounding
 
     def to(self, device) -> Batch:
-        moved = {name: value.to(device) for name, value in vars(self).items() if name not in ("captions", "phrases")}
-        return Batch(**moved, captions=self.captions, phrases=self.phrases)
+        return replace(
+            self,
+            pixels=self.pixels.to(device),
+            noise=self.noise.to(device),
+            spread=self.spread.to(device),
+            timesteps=self.timesteps.to(device),
+            grounding=self.grounding.to(device),
+        )
 
 
-class Refused(NamedTuple):
+class UnusablePicture(NamedTuple):
     """A picture or its annotations cannot be used: what a `BadInput` says."""
 
     field: str
@@ -202,7 +200,7 @@ class Examples(Dataset):
         BadInput: the annotations cannot be read, or pictures that they name are not there.
     """
 
-    def __init__(self, recipe: Recipe, shapes: Shapes):
+    def __init__(self, recipe: TrainingRecipe, shapes: Shapes):
         self.recipe = recipe
         self.shapes = shapes
         self.folder = recipe.images
@@ -217,12 +215,12 @@ class Examples(Dataset):
         self._epoch = -1
         self._order = np.zeros(0, int)
 
-    def __getitem__(self, position: int) -> Batch | Refused:
+    def __getitem__(self, position: int) -> Batch | UnusablePicture:
         """The example at a position, a batch of one; or why there is none."""
         try:
             return self._example(position)
         except BadInput as error:  # which cannot be carried from one process to another
-            return Refused(error.field, error.reason)
+            return UnusablePicture(error.field, error.reason)
 
     def _example(self, position: int) -> Batch:
         rng = np.random.default_rng([self.recipe.seed, DRAWS, position])
@@ -231,7 +229,7 @@ class Examples(Dataset):
         flip = bool(rng.random() < 0.5)
         flip = flip and not {"left", "right"} & set(caption.lower().split())  # what the words say would be wrong
         crop = Crop(image_size(record), flip)
-        pixels = np.asarray(crop.image(self._opened(record), self.shapes.side), np.float32)
+        pixels = np.asarray(crop.image(self._open(record), self.shapes.side), np.float32)
         instances = crop.instances(
             instances_from_coco(record, largest([anno for anno in annos if not anno.get("iscrowd")]))
         )
@@ -241,7 +239,7 @@ class Examples(Dataset):
             noise=torch.from_numpy(rng.standard_normal((1, *self.shapes.latents), np.float32)),
             spread=torch.from_numpy(rng.standard_normal((1, *self.shapes.latents), np.float32)),
             timesteps=torch.tensor([int(rng.integers(self.shapes.timesteps))]),
-            captions=["" if rng.random() < self.recipe.drop_caption else caption or names(instances)],
+            captions=["" if rng.random() < self.recipe.drop_caption else caption or count_names(instances)],
             phrases=[phrases],
             grounding=grounding,
         )
@@ -251,20 +249,19 @@ class Examples(Dataset):
         if rng.random() < self.recipe.drop_grounding:
             instances = []
         modes = draw_modes(instances, rng) if instances else Modes(False, False, False, False)
-        instances = [told(instance, modes, rng) for instance in instances]
+        instances = [keep_places(instance, modes, rng) for instance in instances]
         by_category = rng.random(len(instances)) < self.recipe.category_share
         phrases = [
-            i.category if i.category and short else i.caption or i.category
-            for i, short in zip(instances, by_category, strict=True)
+            instance.category if instance.category and short else instance.caption or instance.category
+            for instance, short in zip(instances, by_category, strict=True)
         ]
         seed = int(rng.integers(2**31))
-        grounding = place_grounding(
-            Layout(caption="", instances=instances), seed, self.shapes.seg_size, MAX_INSTANCES, modes
-        )
+        layout = Layout(caption="", instances=tuple(instances))
+        grounding = place_grounding(layout, seed, self.shapes.seg_size, MAX_INSTANCES, modes)
         grounding.segs = grounding.segs.bool()  # a quarter of the room on the way from the process that reads
         return phrases, grounding
 
-    def _opened(self, record: dict) -> Image.Image:
+    def _open(self, record: dict) -> Image.Image:
         """The picture of a record, as it is meant to be seen."""
         path = self._path(record)
         size = image_size(record)
@@ -293,24 +290,31 @@ class Examples(Dataset):
         return self.folder / name
 
 
-def names(instances: list[Instance]) -> str:
+def count_names(instances: list[Instance]) -> str:
     """What is on a picture that has no caption: "2 cat, 1 car", as the published training says it."""
-    return ", ".join(f"{count} {name}" for name, count in Counter(instance.name for instance in instances).items())
+    counts = Counter(instance.name for instance in instances)
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def collate(examples: list[Batch | Refused]) -> Batch | Refused:
+def collate(examples: list[Batch | UnusablePicture]) -> Batch | UnusablePicture:
     """Batches of one -> one batch, if all can be used."""
+    batches = []
     for example in examples:
-        if isinstance(example, Refused):
+        if isinstance(example, UnusablePicture):
             return example
-    stacked = {
-        name: torch.cat([getattr(e, name) for e in examples]) for name in ("pixels", "noise", "spread", "timesteps")
-    }
-    words = {name: [one for e in examples for one in getattr(e, name)] for name in ("captions", "phrases")}
-    return Batch(**stacked, **words, grounding=Grounding.cat([e.grounding for e in examples]))
+        batches.append(example)
+    return Batch(
+        pixels=torch.cat([batch.pixels for batch in batches]),
+        noise=torch.cat([batch.noise for batch in batches]),
+        spread=torch.cat([batch.spread for batch in batches]),
+        timesteps=torch.cat([batch.timesteps for batch in batches]),
+        captions=[caption for batch in batches for caption in batch.captions],
+        phrases=[phrases for batch in batches for phrases in batch.phrases],
+        grounding=Grounding.cat([batch.grounding for batch in batches]),
+    )
 
 
-def positions(first_step: int, recipe: Recipe, processes: int, rank: int) -> Iterator[list[int]]:
+def positions(first_step: int, recipe: TrainingRecipe, processes: int, rank: int) -> Iterator[list[int]]:
     """The positions of each batch of one process, from a step on; those of all processes and batches make up the step."""
     for step in range(first_step, recipe.steps):
         for part in range(recipe.accumulate):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -40,9 +41,11 @@ class Learner(nn.Module):
             if gradient_checkpointing and type(module).__name__ in unet._repeated_blocks:
                 module.forward = partial(checkpoint, module.forward, use_reentrant=False)
             if isinstance(module, ScaleU):
-                module.forward = partial(_in_full_precision, module.forward)
+                # torch calls the forward that an instance holds
+                module.forward = partial(_in_full_precision, module.forward)  # type: ignore[method-assign]
 
     def trained(self) -> dict[str, nn.Parameter]:
+        """The parameters that learn, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
     def forward(
@@ -53,14 +56,14 @@ class Learner(nn.Module):
         scene: torch.Tensor,
         grounding: Grounding,
     ) -> torch.Tensor:
-        """What the model says of noisy latents (B, C, h, w), given caption features (B, 77, D), pooled ones (B, D), and
+        """The prediction (B, C, h, w) for noisy latents, given caption features (B, 77, D), pooled ones (B, D), and
         grounding.
         """
         place_map = self.unifusion.place_mapper and self.unifusion.place_mapper(grounding, scene, noisy.shape[-2:])
         return self.unet(noisy, timesteps, text, self.unifusion(grounding), grounding.regions, place_map)
 
 
-def begin_with(unifusion: UniFusion, folder: Path) -> None:
+def load_convnext(unifusion: UniFusion, folder: Path) -> None:
     """Let the part that reads masks begin with the weights of a ConvNeXt that was trained on pictures.
 
     Raises:
@@ -70,9 +73,8 @@ def begin_with(unifusion: UniFusion, folder: Path) -> None:
         weights = ConvNextModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).state_dict()
         missing, _ = unifusion.convnext.load_state_dict(weights, strict=False)  # the last norm is left over
     except (OSError, ValueError, RuntimeError) as error:
-        raise BadInput(
-            "convnext", f"{folder}: {(str(error).strip().splitlines() or [type(error).__name__])[-1].strip()}"
-        ) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+        raise BadInput("convnext", f"{folder}: {reason}") from error
     if missing:
         raise BadInput("convnext", f"{folder} lacks {missing[0]}")
 
@@ -83,8 +85,19 @@ def _in_full_precision(forward, h: torch.Tensor, skip: torch.Tensor):
         return forward(h, skip)
 
 
+class Lesson(NamedTuple):
+    """What the learner is shown of a batch, as in `Learner.forward`, and what it should predict."""
+
+    noisy: torch.Tensor  # (B, C, h, w)
+    timesteps: torch.Tensor  # (B,)
+    text: torch.Tensor  # (B, 77, D)
+    scene: torch.Tensor  # (B, D)
+    grounding: Grounding
+    target: torch.Tensor  # (B, C, h, w)
+
+
 class Teacher:
-    """The frozen rest: what the learner is shown of a batch, and what it should say.
+    """The frozen text encoder and autoencoder, which make lessons of batches.
 
     Args:
         pipeline: its text encoder and autoencoder stay in float32.
@@ -97,25 +110,22 @@ class Teacher:
             model.requires_grad_(False).eval()
 
     @torch.no_grad()
-    def lesson(self, batch: Batch) -> tuple[dict, torch.Tensor]:
-        """The arguments of `Learner.forward`, and the target (B, C, h, w)."""
+    def lesson(self, batch: Batch) -> Lesson:
+        """The lesson of a batch on the device of the models."""
         latents = self._latents(batch.pixels, batch.spread)
         noisy = self.scheduler.add_noise(latents, batch.noise, batch.timesteps)
-        text, scene, batch.grounding.text = self._words(batch)
-        shown = {
-            "noisy": noisy,
-            "timesteps": batch.timesteps,
-            "text": text,
-            "scene": scene,
-            "grounding": batch.grounding,
-        }
+        text, scene, batch.grounding.text = self._caption_features(batch)
+        target = self._target(latents, batch)
+        return Lesson(noisy, batch.timesteps, text, scene, batch.grounding, target)
+
+    def _target(self, latents: torch.Tensor, batch: Batch) -> torch.Tensor:
         match self.scheduler.config.prediction_type:
             case "epsilon":
-                return shown, batch.noise
+                return batch.noise
             case "sample":
-                return shown, latents
+                return latents
             case "v_prediction":
-                return shown, self.scheduler.get_velocity(latents, batch.noise, batch.timesteps)
+                return self.scheduler.get_velocity(latents, batch.noise, batch.timesteps)
         raise ValueError(f"no target is known for {self.scheduler.config.prediction_type}")
 
     def _latents(self, pixels: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
@@ -127,20 +137,20 @@ class Teacher:
             latents = encoded.latent
         return latents * self.pipeline.vae.config.scaling_factor
 
-    def _words(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _caption_features(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Features (B, 77, D) of the captions, pooled ones (B, D), and pooled ones (B, N, D) of the instances in their
         slots.
         """
-        every = list(dict.fromkeys([*batch.captions, *(phrase for some in batch.phrases for phrase in some)]))
-        features, pooled = self.pipeline.encode_captions(every)
+        texts = list(dict.fromkeys([*batch.captions, *(phrase for phrases in batch.phrases for phrase in phrases)]))
+        features, pooled = self.pipeline.encode_captions(texts)
         slots = pooled.new_zeros(*batch.grounding.used.shape, pooled.shape[-1])  # (B, N, D)
-        for row, some in zip(slots, batch.phrases, strict=True):
-            if some:
-                row[: len(some)] = pooled[[every.index(phrase) for phrase in some]]
-        captions = [every.index(caption) for caption in batch.captions]
+        for row, phrases in zip(slots, batch.phrases, strict=True):
+            if phrases:
+                row[: len(phrases)] = pooled[[texts.index(phrase) for phrase in phrases]]
+        captions = [texts.index(caption) for caption in batch.captions]
         return features[captions], pooled[captions], slots
 
 
-def error(said: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def squared_error(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """The mean squared error, in float32."""
-    return F.mse_loss(said.float(), target.float())
+    return F.mse_loss(predicted.float(), target.float())

@@ -3,52 +3,84 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from instdiff.cli import Flag
 from instdiff.values import Fraction, Value
 
 # What must be the same when a training goes on, for its steps to be those of one that was never stopped.
 FIXED = ("size", "rate", "warmup", "ema", "drop_caption", "drop_grounding", "category_share", "seed")
 
 
-class Recipe(Value):
+class TrainingRecipe(Value):
     """One training; the defaults are those of the published one, which ran 64 processes of 8 pictures each."""
 
-    model: Path = Field(
+    model: Annotated[Path, Flag("PATH")] = Field(
         description="the model to train on from: a folder that python -m instdiff.checkpoint wrote, or any of ours"
     )
-    annotations: Path = Field(description="annotations in COCO's format; captions of instances under `caption`")
-    images: Path = Field(description="the folder that their file names count from")
-    out: Path = Field(description="working folder: log.jsonl, state.pt, and at the end the model")
-    convnext: Path | None = Field(
+    annotations: Annotated[Path, Flag("PATH")] = Field(
+        description="annotations in COCO's format; captions of instances under `caption`"
+    )
+    images: Annotated[Path, Flag("PATH")] = Field(description="the folder that their file names count from")
+    out: Annotated[Path, Flag("PATH")] = Field(
+        description="working folder: log.jsonl, the state, and at the end the model"
+    )
+    convnext: Annotated[Path | None, Flag("PATH")] = Field(
         default=None, description="a ConvNeXt to begin reading masks with, as the published training did"
     )
-    steps: int = Field(default=100_000, ge=1, description="steps in all, those before a --resume too")
-    batch: int = Field(default=8, ge=1, description="pictures that each process takes at once")
-    accumulate: int = Field(default=1, ge=1, description="batches that make one step")
-    rate: float = Field(default=5e-5, gt=0, description="learning rate, constant after the warm-up")
-    warmup: int = Field(default=5000, ge=0, description="steps in which it rises")
-    ema: float = Field(
-        default=0.9999, ge=0, lt=1, description="decay of the averaged weights, which the model is made of; 0 is off"
+    steps: Annotated[int, Flag("N")] = Field(
+        default=100_000, ge=1, description="steps in all, those before a --resume too (100000)"
     )
-    size: int | None = Field(
+    batch: Annotated[int, Flag("N")] = Field(
+        default=8, ge=1, description="pictures that each process takes at once (8)"
+    )
+    accumulate: Annotated[int, Flag("N")] = Field(default=1, ge=1, description="batches that make one step (1)")
+    rate: Annotated[float, Flag("N")] = Field(
+        default=5e-5, gt=0, description="learning rate, constant after the warm-up (5e-5)"
+    )
+    warmup: Annotated[int, Flag("N")] = Field(default=5000, ge=0, description="steps in which it rises (5000)")
+    ema: Annotated[float, Flag("N")] = Field(
+        default=0.9999,
+        ge=0,
+        lt=1,
+        description="decay of the averaged weights, which the model is made of; 0 is off (0.9999)",
+    )
+    size: Annotated[int | None, Flag("N")] = Field(
         default=None, ge=64, le=4096, description="side of the training pictures in pixels; the model's own"
     )
-    drop_caption: Fraction = Field(default=0.5, description="share of pictures without their caption")
-    drop_grounding: Fraction = Field(default=0.1, description="share of pictures without their instances")
-    category_share: Fraction = Field(
-        default=0.5, description="share of instances that are called by their category alone"
+    drop_caption: Annotated[Fraction, Flag("N")] = Field(
+        default=0.5, description="share of pictures without their caption (0.5)"
     )
-    seed: int = Field(default=0, ge=0, lt=2**32, description="of the order of the pictures, and of all that is drawn")
-    precision: Literal["no", "bf16", "fp16"] = Field(default="no", description="mixed precision: no, bf16 or fp16")
-    gradient_checkpointing: bool = Field(
+    drop_grounding: Annotated[Fraction, Flag("N")] = Field(
+        default=0.1, description="share of pictures without their instances (0.1)"
+    )
+    category_share: Annotated[Fraction, Flag("N")] = Field(
+        default=0.5, description="share of instances that are called by their category alone (0.5)"
+    )
+    seed: Annotated[int, Flag("N")] = Field(
+        default=0, ge=0, lt=2**32, description="of the order of the pictures, and of all that is drawn (0)"
+    )
+    precision: Annotated[Literal["no", "bf16", "fp16"], Flag()] = Field(
+        default="no", description="mixed precision: no, bf16 or fp16 (no)"
+    )
+    device: Annotated[Literal["auto", "cpu"], Flag()] = Field(
+        default="auto", description="auto: the graphics cards where there are some; or cpu (auto)"
+    )
+    gradient_checkpointing: Annotated[bool, Flag()] = Field(
         default=False, description="compute blocks twice instead of keeping what they computed"
     )
-    checkpoint_every: int = Field(default=2000, ge=1, description="steps between two writings of state.pt")
-    log_every: int = Field(default=10, ge=1, description="steps between two lines of log.jsonl")
-    workers: int = Field(
-        default=4, ge=0, le=256, description="processes that read pictures, beside each that trains; 0 reads in there"
+    checkpoint_every: Annotated[int, Flag("N")] = Field(
+        default=2000, ge=1, description="steps between two writings of the state (2000)"
     )
-    resume: bool = Field(default=False, description="go on from state.pt, if there is one")
+    log_every: Annotated[int, Flag("N")] = Field(
+        default=10, ge=1, description="steps between two lines of log.jsonl (10)"
+    )
+    workers: Annotated[int, Flag("N")] = Field(
+        default=4,
+        ge=0,
+        le=256,
+        description="processes that read pictures, beside each that trains; 0 reads in there (4)",
+    )
+    resume: Annotated[bool, Flag()] = Field(default=False, description="go on from the last state, if there is one")

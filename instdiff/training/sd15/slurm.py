@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from instdiff.errors import BadInput, ServiceError
-from instdiff.training.sd15.recipe import Recipe
+from instdiff.training.sd15.recipe import TrainingRecipe
 
 CPUS_A_PROCESS = 8
 NOTICE_S = 120  # before the time is over
@@ -17,7 +17,7 @@ MOST_TURNS = 1000  # how often a job whose time is over is put back
 
 
 @dataclass(frozen=True)
-class Order:
+class SlurmOrder:
     """What the job asks of the cluster. ``extra`` are further options of sbatch, ``NAME=VALUE``."""
 
     nodes: int = 1
@@ -52,10 +52,10 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Process:
+class TrainingProcess:
     """What each process of the job does; submitit carries it there."""
 
-    recipe: Recipe
+    recipe: TrainingRecipe
 
     def __call__(self) -> int:
         """Train together with the others; returns the last step."""
@@ -71,10 +71,10 @@ class Process:
         """Submitit asks for this when the job's time is over: the same, from the last state on."""
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(Process(Recipe.parse({**dict(self.recipe), "resume": True})))
+        return DelayedSubmission(TrainingProcess(TrainingRecipe.parse({**dict(self.recipe), "resume": True})))
 
 
-def submit(recipe: Recipe, order: Order, cluster: str = "slurm"):
+def submit(recipe: TrainingRecipe, order: SlurmOrder, cluster: str = "slurm"):
     """Submit the training; the working folder must be the same on every node.
 
     Args:
@@ -90,13 +90,13 @@ def submit(recipe: Recipe, order: Order, cluster: str = "slurm"):
     recipe = _absolute(recipe)
     try:
         executor = submitit.AutoExecutor(folder=recipe.out / "jobs", cluster=cluster, slurm_max_num_timeout=MOST_TURNS)
-        executor.update_parameters(**_given(order))
-        return executor.submit(Process(recipe))
+        executor.update_parameters(**_set_parameters(order))
+        return executor.submit(TrainingProcess(recipe))
     except RuntimeError as error:  # there is no SLURM, or it refuses
         raise ServiceError(f"the job cannot be submitted: {str(error).strip().splitlines()[0]}") from error
 
 
-def script(recipe: Recipe, order: Order) -> str:
+def job_script(recipe: TrainingRecipe, order: SlurmOrder) -> str:
     """The script that sbatch would be given; needs submitit, but no SLURM.
 
     Raises:
@@ -104,7 +104,7 @@ def script(recipe: Recipe, order: Order) -> str:
     """
     submitit = _submitit()
 
-    class Described(submitit.SlurmExecutor):
+    class ScriptWriter(submitit.SlurmExecutor):  # type: ignore[name-defined]  # of a module that need not be there
         """Makes scripts where there is no SLURM."""
 
         @classmethod
@@ -117,17 +117,19 @@ def script(recipe: Recipe, order: Order) -> str:
             )
             return self._make_submission_file_text(self._submitit_command_str, uid="")
 
-    return Described(folder=_absolute(recipe).out / "jobs").text(_given(order))
+    return ScriptWriter(folder=_absolute(recipe).out / "jobs").text(_set_parameters(order))
 
 
-def _given(order: Order) -> dict:
+def _set_parameters(order: SlurmOrder) -> dict:
     """The parameters that are given."""
     return {name: value for name, value in order.parameters().items() if value not in (None, {})}
 
 
-def _absolute(recipe: Recipe) -> Recipe:
+def _absolute(recipe: TrainingRecipe) -> TrainingRecipe:
     """Jobs begin in another folder."""
-    return Recipe.parse({name: value.absolute() if isinstance(value, Path) else value for name, value in recipe})
+    return TrainingRecipe.parse(
+        {name: value.absolute() if isinstance(value, Path) else value for name, value in recipe}
+    )
 
 
 def _submitit():

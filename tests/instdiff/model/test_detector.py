@@ -6,7 +6,16 @@ import torch
 
 pytest.importorskip("cv2")
 
-from instdiff.model.detector import STRIDES, DenseDetector, Found, cells, mix_masks, pairwise_iou, suppress
+from instdiff.model.detector import (
+    STRIDES,
+    DenseDetector,
+    DetectionTensors,
+    box_overlaps,
+    cells,
+    mix_masks,
+    pairwise_iou,
+    suppress,
+)
 from instdiff.training.draft import detector as training
 from instdiff.training.draft import held_out as measuring
 from instdiff.training.draft.catalogue import THINGS
@@ -14,6 +23,7 @@ from instdiff.training.draft.composer import Composer
 from instdiff.training.draft.degrade import FLAWS, degrade
 from instdiff.training.draft.held_out import COLOUR_NAMES, TEXTURE_NAMES
 from instdiff.training.draft.sprites import Sprite
+from instdiff.training.loop import Trainer, TrainingPlan, make_accelerator, train
 from instdiff.training.state import load_state
 
 SMALL = {"channels": (4, 4, 8, 8, 8), "head_channels": 8}
@@ -120,7 +130,7 @@ def test_the_smaller_of_two_things_has_the_cell():
 def test_overlaps():
     a = torch.tensor([[0.0, 0, 0.5, 0.5], [0.0, 0, 0.5, 0.5]])
     b = torch.tensor([[0.0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
-    iou, giou = training.overlaps(a, b)
+    iou, giou = box_overlaps(a, b)
     assert iou.tolist() == [1, 0] and giou.tolist() == [1, -0.5]
 
 
@@ -163,9 +173,11 @@ class Passed(torch.nn.Module):
 
 def test_batches_mirror_boxes_with_their_pictures(monkeypatch):
     monkeypatch.setattr(training, "CLEAN", 1.0)
-    scenes = training.Scenes(composer(), Passed(), np.random.default_rng(3), size=70)
+    rng = np.random.default_rng(3)
+    scenes = training.ScenePool(composer(), Passed(), size=70)
+    scenes.renew(64, rng)
     assert len(scenes.entries) == 64
-    images, truths = scenes.batch(16)
+    images, truths = scenes.batch(16, rng)
     assert len(scenes.entries) == 70 and scenes.oldest == 10, "a full pool forgets its oldest"
     stored = {(image.float() / 127.5 - 1).numpy().tobytes(): truth for image, truth in scenes.entries}
     mirrored = 0
@@ -186,7 +198,7 @@ def test_batches_mirror_boxes_with_their_pictures(monkeypatch):
 
 def seen_truth(held_out, **changed):
     return [
-        Found(
+        DetectionTensors(
             truth.boxes, torch.ones(len(truth.boxes)), truth.labels, truth.colours, truth.textures, truth.masks
         )._replace(**{name: change(getattr(truth, name)) for name, change in changed.items()})
         for truth in held_out.truths
@@ -205,8 +217,8 @@ def seen_truth(held_out, **changed):
     ],
 )
 def test_held_out_counts_what_is_right(changed, hits, looks):
-    held_out = measuring.HeldOut(composer(), Passed(), count=20)
-    seen = held_out.judge(seen_truth(held_out, **changed))
+    held_out = measuring.HeldOutPictures(composer(), Passed(), count=20)
+    seen = held_out.match_detections(seen_truth(held_out, **changed))
     assert (
         seen.hits.float().mean() == hits and len(seen.hits) == sum(len(truth.labels) for truth in held_out.truths) > 20
     )
@@ -214,36 +226,35 @@ def test_held_out_counts_what_is_right(changed, hits, looks):
 
 
 def test_a_second_box_on_the_same_thing_is_no_hit():
-    held_out = measuring.HeldOut(composer(), Passed(), count=5)
+    held_out = measuring.HeldOutPictures(composer(), Passed(), count=5)
     truth = seen_truth(held_out)
-    twice = [Found(*(torch.cat([values, values]) for values in one)) for one in truth]
-    seen = held_out.judge(twice)
+    twice = [DetectionTensors(*(torch.cat([values, values]) for values in one)) for one in truth]
+    seen = held_out.match_detections(twice)
     assert seen.hits.sum() == sum(len(one.scores) for one in truth) == len(seen.hits) / 2
 
 
 def test_learns():
-    scenes = training.Scenes(composer(), Passed(), np.random.default_rng(4))
     torch.manual_seed(0)
     model = DenseDetector(tuple(THINGS), tuple(COLOUR_NAMES), tuple(TEXTURE_NAMES), **SMALL)
-    batch = scenes.batch(8)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
-    history = []
-    for _ in range(25):
-        loss = training.losses(model, *batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        history.append(loss.item())
+    batch = training.ScenePool(composer(), Passed()).batch(8, np.random.default_rng(4))
+
+    class OneBatch(training.DetectorTask):
+        def draw(self, rng):
+            return batch
+
+    accelerator = make_accelerator("cpu", "no")
+    trainer = Trainer(OneBatch(model, None, 8), TrainingPlan(rate=5e-3, steps=25), accelerator)
+    history = [trainer.take_step()["loss"].item() for _ in range(25)]
     assert history[-1] < 0.75 * history[0]
 
 
 def test_threshold_with_the_best_f1():
-    held_out = measuring.HeldOut(composer(), Passed(), count=6)
+    held_out = measuring.HeldOutPictures(composer(), Passed(), count=6)
     total = sum(len(truth.labels) for truth in held_out.truths)
     scores = torch.cat([torch.full((total,), 0.6), torch.full((3 * total,), 0.4)])
     hits = torch.arange(4 * total) < total
-    seen = measuring.Seen(scores, None, hits, {})
-    held_out.look = lambda model: {"clean": seen}
+    seen = measuring.MatchedDetections(scores, None, hits, {})
+    held_out.match = lambda model: {"clean": seen}
     threshold = measuring.choose_threshold(None, held_out)
     assert 0.4 < threshold <= 0.6
     assert held_out.rates(seen, threshold) == (1.0, 1.0) and held_out.rates(seen, 0.3) == (1.0, 0.25)
@@ -251,13 +262,15 @@ def test_threshold_with_the_best_f1():
 
 def test_resumes_and_saves(tmp_path, monkeypatch):
     """A second slice goes on at the step where the first ended."""
-    held_out = measuring.HeldOut(composer(), Passed(), count=4)
+    held_out = measuring.HeldOutPictures(composer(), Passed(), count=4)
     monkeypatch.setattr(training, "DenseDetector", lambda *names: DenseDetector(*names, **SMALL))
     monkeypatch.setattr(training, "load_sprites", lambda folder: composer().sprites)
     monkeypatch.setattr(training.PatchAutoencoder, "from_pretrained", lambda folder: Passed())
-    monkeypatch.setattr(training, "HeldOut", lambda *_, **how: held_out)
+    monkeypatch.setattr(training, "HeldOutPictures", lambda *_, **options: held_out)
+    plan = TrainingPlan(rate=2e-3, minutes=0.03, cooldown=0.3, ema=0.998, folder=tmp_path, resume=True)
     for _ in range(2):
-        training.train(tmp_path, tmp_path, tmp_path, 0.03, 0.01, 4, 2e-3, resume=True)
+        task = training.ComposedDetectorTask(tmp_path, tmp_path, tmp_path / "detector", batch_size=4)
+        train(task, plan, make_accelerator("cpu", "bf16"))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     ends = [line for line in lines if "score_threshold" in line]
     assert len(ends) == 2 and 0 < ends[0]["step"] < ends[1]["step"]

@@ -20,10 +20,10 @@ class PainterDouble:
         self.free = free
         self.asked = []
 
-    def __call__(self, noisy, timesteps, captions, grounding, phrases):
-        assert bool(grounding.used.any()) == any(captions) == any(phrases)
-        self.asked.append((int(timesteps[0]), any(captions)))
-        return (self.told if any(captions) else self.free), None
+    def __call__(self, batch, noisy, timesteps):
+        assert bool(batch.grounding.used.any()) == any(batch.captions) == any(batch.phrases)
+        self.asked.append((int(timesteps[0]), any(batch.captions)))
+        return (self.told if any(batch.captions) else self.free), None
 
 
 def painted(painter):

@@ -22,9 +22,7 @@ from instdiff.training.draft import painter, scenes
 from tests.instdiff.model.test_detector import composer
 
 
-@pytest.fixture
-def small_parts(monkeypatch):
-    monkeypatch.setattr(state, "PART_BYTES", 10_000)
+SMALL_PART = 10_000  # bytes
 
 
 def numbers(seed):
@@ -40,19 +38,19 @@ def same(one, other):
     )
 
 
-def test_a_state_is_read_back_from_parts_and_takes_the_place_of_the_one_before(tmp_path, small_parts):
+def test_a_state_is_read_back_from_parts_and_takes_the_place_of_the_one_before(tmp_path):
     for step in (7, 12):
-        state.save_state(tmp_path, numbers(step), step)
+        state.save_state(tmp_path, numbers(step), step, SMALL_PART)
         assert same(state.load_state(tmp_path), numbers(step))
     paths = list(tmp_path.iterdir())
     assert len(paths) >= 2 and all(path.name.startswith("state-00000012-") for path in paths)
-    assert all(path.stat().st_size <= state.PART_BYTES for path in paths)
+    assert all(path.stat().st_size <= SMALL_PART for path in paths)
 
 
-def test_a_state_that_was_not_written_to_the_end_is_passed_over(tmp_path, small_parts):
-    state.save_state(tmp_path, numbers(7), 7)
+def test_a_state_that_was_not_written_to_the_end_is_passed_over(tmp_path):
+    state.save_state(tmp_path, numbers(7), 7, SMALL_PART)
     kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    state.save_state(tmp_path, numbers(12), 12)
+    state.save_state(tmp_path, numbers(12), 12, SMALL_PART)
     sorted(tmp_path.iterdir())[-1].unlink()
     assert state.load_state(tmp_path) is None
     for name, content in kept.items():  # as it lies there until the next is whole
@@ -60,12 +58,11 @@ def test_a_state_that_was_not_written_to_the_end_is_passed_over(tmp_path, small_
     assert same(state.load_state(tmp_path), numbers(7))
 
 
-def test_a_model_that_once_was_larger_leaves_nothing_behind(tmp_path, monkeypatch):
+def test_a_model_that_once_was_larger_leaves_nothing_behind(tmp_path):
     model = PatchAutoencoder.from_pretrained(DRAFT_FOLDER / "vae")
     model.save_pretrained(tmp_path)
     whole = {path.name for path in tmp_path.iterdir()}
-    monkeypatch.setattr(state, "PART_BYTES", 1_000_000)
-    state.save_model(model, tmp_path)
+    state.save_model(model, tmp_path, 1_000_000)
     left = {path.name for path in tmp_path.iterdir()}
     assert "diffusion_pytorch_model.safetensors" in whole - left and len(left) > len(whole)
     again = PatchAutoencoder.from_pretrained(tmp_path).state_dict()
@@ -104,18 +101,18 @@ def test_models_without_a_training_state_get_a_preview_that_fits(work):
     """The head that reads the place map is not bundled; solved anew, it explains latents that it has not been solved
     on.
     """
-    learner = painter.Painter(CLIPTokenizer.from_pretrained(work / "tokenizer"), 32)
-    learner.unifusion.load_state_dict(UniFusion.from_pretrained(work / "painter/unifusion").float().state_dict())
-    learner.text_encoder.load_state_dict(
+    model = painter.Painter(CLIPTokenizer.from_pretrained(work / "tokenizer"), 32)
+    model.unifusion.load_state_dict(UniFusion.from_pretrained(work / "painter/unifusion").float().state_dict())
+    model.text_encoder.load_state_dict(
         CLIPTextModel.from_pretrained(work / "painter/text_encoder").float().state_dict()
     )
-    learned = scenes.Scenes(work / "scenes")
-    others = scenes.Scenes(work / "scenes/held-out").batch(50, np.random.default_rng(1))
-    painter.fit_preview(learner, learned, np.random.default_rng(0), batches=4)
+    stored = scenes.StoredScenes(work / "scenes")
+    held_out = scenes.StoredScenes(work / "scenes/held-out").batch(50, np.random.default_rng(1))
+    painter.fit_preview(model, stored, np.random.default_rng(0), batches=4)
     with torch.no_grad():
-        solved = painter.preview_loss(learner, others).item()
-        learner.preview.weight.zero_()
-        flat = painter.preview_loss(learner, others).item()
+        solved = painter.preview_loss(model(held_out)[1], held_out).item()
+        model.preview.weight.zero_()
+        flat = painter.preview_loss(model(held_out)[1], held_out).item()
     assert solved < 0.75 * flat
 
 

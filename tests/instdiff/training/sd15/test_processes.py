@@ -15,9 +15,10 @@ from accelerate.state import AcceleratorState
 
 from instdiff import BadInput
 from instdiff.train import main
-from instdiff.training.sd15.recipe import Recipe
-from instdiff.training.sd15.slurm import Order, Process, script, submit
+from instdiff.training.sd15.recipe import TrainingRecipe
+from instdiff.training.sd15.slurm import SlurmOrder, TrainingProcess, job_script, submit
 from instdiff.training.sd15.training import train
+from instdiff.training.state import load_state
 
 ROOT = Path(__file__).parents[4]
 ENVIRONMENT = {
@@ -48,7 +49,7 @@ def alone():
 
 
 def recipe(inputs, **changes):
-    return Recipe.parse(scale_inputs.recipe_fields(inputs, **changes))
+    return TrainingRecipe.parse(scale_inputs.recipe_fields(inputs, **changes))
 
 
 def options(**fields):
@@ -73,9 +74,9 @@ def test_what_was_killed_goes_on_as_if_it_had_not_been(inputs, tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    done = torch.load(tmp_path / "killed" / "state.pt", weights_only=True)["step"]
+    done = load_state(tmp_path / "killed")["step"]
     assert done >= 3 and done % 3 == 0
-    (tmp_path / "killed" / ".writing-1-state.pt").write_bytes(b"half")
+    (tmp_path / "killed" / ".writing-1-state-00000009-001-of-001.part").write_bytes(b"half")
 
     steps = done + 2
     train(recipe(inputs, out=tmp_path / "killed", steps=steps, checkpoint_every=3, resume=True))
@@ -84,9 +85,11 @@ def test_what_was_killed_goes_on_as_if_it_had_not_been(inputs, tmp_path):
     whole = log(tmp_path / "whole")
     assert [step for step, _ in resumed] == list(range(1, steps + 1))
     assert [loss for _, loss in resumed] == pytest.approx([loss for _, loss in whole], abs=1e-6)
-    states = [torch.load(tmp_path / name / "state.pt", weights_only=True) for name in ("killed", "whole")]
-    for part in ("trained", "average"):
-        assert all(torch.allclose(value, states[1][part][name], atol=1e-6) for name, value in states[0][part].items())
+    states = [load_state(tmp_path / name) for name in ("killed", "whole")]
+    model, other_model = (list(state["model"].values()) for state in states)
+    average, other_average = (state["average"]["shadow_params"] for state in states)
+    for value, other_value in zip([*model, *average], [*other_model, *other_average], strict=True):
+        assert torch.allclose(value, other_value, atol=1e-6)
     assert not list((tmp_path / "killed").glob(".writing-*"))
 
 
@@ -122,7 +125,7 @@ def test_two_processes_find_the_gradient_of_one(inputs, tmp_path):
 def test_a_job_of_submitit_trains(inputs, tmp_path, monkeypatch):
     pytest.importorskip("submitit")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    job = submit(recipe(inputs, out=tmp_path, steps=2), Order(gpus=0, hours=0.1), cluster="local")
+    job = submit(recipe(inputs, out=tmp_path, steps=2), SlurmOrder(gpus=0, hours=0.1), cluster="local")
     assert job.result() == 2
     assert [step for step, _ in log(tmp_path)] == [1, 2] and (tmp_path / "model" / "model_index.json").exists()
 
@@ -161,15 +164,16 @@ def test_the_job_asks_for_what_was_said(inputs, tmp_path, capsys):
 
 def test_a_job_whose_time_is_over_goes_on(inputs):
     pytest.importorskip("submitit")
-    again = Process(recipe(inputs)).checkpoint().function
-    assert again.recipe.resume and again.recipe == Recipe.parse({**dict(recipe(inputs)), "resume": True})
+    again = TrainingProcess(recipe(inputs)).checkpoint().function
+    assert again.recipe.resume and again.recipe == TrainingRecipe.parse({**dict(recipe(inputs)), "resume": True})
 
 
 @pytest.mark.parametrize(
-    ("order", "field"), [(Order(nodes=0), "nodes"), (Order(gpus=-1), "gpus"), (Order(extra=("account",)), "sbatch")]
+    ("order", "field"),
+    [(SlurmOrder(nodes=0), "nodes"), (SlurmOrder(gpus=-1), "gpus"), (SlurmOrder(extra=("account",)), "sbatch")],
 )
 def test_orders_that_make_no_sense(inputs, order, field):
     pytest.importorskip("submitit")
     with pytest.raises(BadInput) as caught:
-        script(recipe(inputs), order)
+        job_script(recipe(inputs), order)
     assert caught.value.field == field

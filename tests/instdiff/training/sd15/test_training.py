@@ -1,5 +1,6 @@
 """Training on pictures of one's own, in this process: examples, what is dropped, what learns, what goes on."""
 
+import itertools
 import json
 import shutil
 
@@ -17,10 +18,10 @@ from instdiff.layout import Mask, Scribble
 from instdiff.model.grounding import Modes
 from instdiff.render_settings import RenderSettings
 from instdiff.train import main
-from instdiff.training.sd15.examples import Crop, Examples, Shapes, collate, draw_modes, positions, told
-from instdiff.training.sd15.model import Learner, Teacher, begin_with, error
-from instdiff.training.sd15.recipe import Recipe
-from instdiff.training.sd15.training import Training, train
+from instdiff.training.sd15.examples import Crop, Examples, Shapes, collate, draw_modes, keep_places, positions
+from instdiff.training.sd15.model import Learner, Teacher, load_convnext, squared_error
+from instdiff.training.sd15.recipe import TrainingRecipe
+from instdiff.training.sd15.training import make_trainer, train
 
 SHAPES = Shapes(side=64, latents=(4, 16, 16), seg_size=64, timesteps=1000)
 
@@ -40,7 +41,7 @@ def alone():
 
 
 def recipe(inputs, **changes):
-    return Recipe.parse(recipe_fields(inputs, **changes))
+    return TrainingRecipe.parse(recipe_fields(inputs, **changes))
 
 
 def log(out):
@@ -167,13 +168,13 @@ def test_kinds_of_place_are_dropped_as_published():
 
 def test_what_is_not_told_is_not_seen():
     rng = np.random.default_rng(0)
-    points = told(MASKED, Modes(False, True, False, False), rng)
+    points = keep_places(MASKED, Modes(False, True, False, False), rng)
     assert points.mask is points.box is points.scribble is None and points.point == MASKED.mask.box.centre
-    drawn = told(MASKED, Modes(False, False, True, False), rng)
+    drawn = keep_places(MASKED, Modes(False, False, True, False), rng)
     assert drawn.mask is None and len(drawn.scribble.points) == 20
     assert all(MASK[int(p.y * 100 + 0.5), int(p.x * 100 + 50.5)] for p in drawn.scribble.points)
     dot = Point(x=0.1, y=0.1)
-    assert told(instance(scribble=Scribble(points=(dot,))), Modes(True, False, False, False), rng).point == dot
+    assert keep_places(instance(scribble=Scribble(points=(dot,))), Modes(True, False, False, False), rng).point == dot
 
 
 @pytest.fixture(scope="module")
@@ -191,13 +192,15 @@ def test_the_target_is_the_schedulers(inputs, pipeline, kind):
     """From noisy latents and the right answer, the scheduler finds the clean latents."""
     teacher = Teacher(pipeline)
     teacher.scheduler.register_to_config(prediction_type=kind)
-    shown, target = teacher.lesson(batch := batch_of(inputs))
+    lesson = teacher.lesson(batch := batch_of(inputs))
     clean = pipeline.vae.encode(batch.pixels).latent_dist
     clean = (clean.mean + clean.std * batch.spread) * pipeline.vae.config.scaling_factor
     for row in range(6):
         t = int(batch.timesteps[row])
-        found = teacher.scheduler.step(target[row : row + 1], t, shown["noisy"][row : row + 1]).pred_original_sample
-        assert torch.allclose(found, clean[row : row + 1], atol=1e-4 / float(teacher.scheduler.alphas_cumprod[t]))
+        step = teacher.scheduler.step(lesson.target[row : row + 1], t, lesson.noisy[row : row + 1])
+        assert torch.allclose(
+            step.pred_original_sample, clean[row : row + 1], atol=1e-4 / float(teacher.scheduler.alphas_cumprod[t])
+        )
 
 
 def test_only_the_added_blocks_learn(inputs, tmp_path):
@@ -238,15 +241,10 @@ def test_the_bundled_model_trains_on(inputs, tmp_path):
 
 def test_it_learns(inputs, tmp_path):
     """The error on noise it has seen often falls: 25 steps over the same six pictures."""
-    training = Training(recipe(inputs, out=tmp_path, batch=6, rate=5e-3, warmup=0, drop_caption=0, drop_grounding=0))
-    shown, target = training.teacher.lesson(batch_of(inputs))
-    losses = []
-    for _ in range(25):
-        training.optimizer.zero_grad()
-        loss = error(training.learner(**shown), target)
-        training.accelerator.backward(loss)
-        training.update()
-        losses.append(loss.item())
+    trainer = make_trainer(recipe(inputs, out=tmp_path, batch=6, rate=5e-3, warmup=0, drop_caption=0, drop_grounding=0))
+    lesson = trainer.task.teacher.lesson(batch_of(inputs))
+    trainer.task.lessons = itertools.repeat(lesson)
+    losses = [trainer.take_step()["loss"].item() for _ in range(25)]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -255,11 +253,11 @@ def test_checkpointed_blocks_give_the_same_gradients_and_keep_less(inputs):
     kept = []
     for checkpointing in (False, True):
         pipeline = InstanceDiffusionPipeline.from_pretrained(inputs / "start")
-        shown, target = Teacher(pipeline).lesson(batch_of(inputs))
+        *shown, target = Teacher(pipeline).lesson(batch_of(inputs))
         learner = Learner(pipeline.unet, pipeline.unifusion, checkpointing)
         held = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t, held=held: held.append(t.numel()) or t, lambda t: t):
-            loss = error(learner(**shown), target)
+            loss = squared_error(learner(*shown), target)
         kept.append(sum(held))
         loss.backward()
         found.append({name: p.grad for name, p in learner.trained().items()})
@@ -275,19 +273,18 @@ def test_reading_masks_begins_with_a_trained_convnext(inputs, tmp_path):
         )
     wanted = ConvNextModel.from_pretrained(tmp_path / "fits").embeddings.patch_embeddings.weight
     unifusion = InstanceDiffusionPipeline.from_pretrained(inputs / "start").unifusion
-    begin_with(unifusion, tmp_path / "fits")
+    load_convnext(unifusion, tmp_path / "fits")
     assert torch.equal(unifusion.convnext.embeddings.patch_embeddings.weight, wanted)
     for folder in ("other", "nowhere"):
         with pytest.raises(BadInput) as caught:
-            begin_with(unifusion, tmp_path / folder)
+            load_convnext(unifusion, tmp_path / folder)
         assert caught.value.field == "convnext" and "\n" not in str(caught.value)
 
 
 def test_half_precision_trains(inputs, tmp_path):
     train(recipe(inputs, out=tmp_path, steps=2, precision="bf16", gradient_checkpointing=True))
     AcceleratorState._reset_state(True)
-    exact = Training(recipe(inputs, out=tmp_path / "exact"))
-    first = exact.gradients(exact.batches()).item()
+    first = make_trainer(recipe(inputs, out=tmp_path / "exact")).gradients()["loss"].item()
     assert log(tmp_path)[1] != first and log(tmp_path)[1] == pytest.approx(first, rel=0.02)
 
 

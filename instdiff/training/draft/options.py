@@ -1,0 +1,86 @@
+"""The options of the draft trainings, validated once. Importing this module costs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from instdiff.cli import Flag
+from instdiff.errors import BadInput
+from instdiff.values import Value
+
+Stage = Literal[
+    "sprites", "encoder", "scenes", "places", "painter", "autoencoder", "decoder", "detector", "judge", "bundle",
+    "unbundle",
+]  # fmt: skip
+CHOICES: tuple[Stage, ...] = get_args(Stage)
+# What a stage reads under --out, and the stage that writes it.
+DRAWINGS = ("sprites", "sprites")
+ENCODER = ("vae", "encoder")
+TOKENIZER = ("tokenizer", "encoder")
+SCENES = ("scenes/held-out", "scenes")
+PAINTER = ("painter/unet", "painter")
+NEEDS: dict[Stage, tuple[tuple[str, Stage], ...]] = {
+    "encoder": (DRAWINGS,),
+    "scenes": (DRAWINGS, ENCODER),
+    "places": (TOKENIZER, SCENES),
+    "painter": (TOKENIZER, SCENES),
+    "autoencoder": (DRAWINGS, ENCODER),
+    "decoder": (DRAWINGS, ENCODER, TOKENIZER, PAINTER),
+    "detector": (DRAWINGS, ENCODER),
+    "judge": (DRAWINGS, ENCODER),
+    "bundle": (TOKENIZER, ENCODER, PAINTER),
+}
+LIKENESS_NEEDS: tuple[tuple[str, Stage], ...] = (("detector/detector", "detector"), ("autoencoder/vae", "autoencoder"))
+LIKENESS_STAGES = ("painter", "decoder")
+
+
+class DraftOptions(Value):
+    """One stage, and one slice of its training."""
+
+    stage: Annotated[Stage, Flag()] = Field(description="what to do; see below")
+    out: Annotated[Path, Flag("PATH")] = Field(description="working folder")
+    minutes: Annotated[float, Flag("N")] = Field(default=10.0, ge=0, description="how long this slice trains (10)")
+    cooldown: Annotated[float, Flag("N")] = Field(
+        default=0.0, ge=0, description="minutes at the end with a falling learning rate (0)"
+    )
+    likeness: Annotated[bool, Flag()] = Field(
+        default=False, description="painter and decoder: look at pictures with the trained detector too"
+    )
+    resume: Annotated[bool, Flag()] = Field(default=False, description="go on from the last checkpoint")
+    batch: Annotated[int | None, Flag("N")] = Field(
+        default=None, ge=1, description="pictures a step (places and painter 24, autoencoder 8, detectors 16)"
+    )
+    rate: Annotated[float | None, Flag("N")] = Field(
+        default=None,
+        gt=0,
+        description="learning rate (places 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)",
+    )
+    device: Annotated[Literal["auto", "cpu"], Flag()] = Field(
+        default="auto", description="auto: the graphics card where there is one (auto)"
+    )
+    precision: Annotated[Literal["no", "bf16", "fp16"], Flag()] = Field(
+        default="bf16", description="mixed precision (bf16)"
+    )
+    shards: Annotated[int, Flag("N")] = Field(default=60, ge=1, description="how many files of 1000 scenes (60)")
+    target: Annotated[Path, Flag("PATH")] = Field(
+        default=Path(__file__).parents[2] / "draft", description="folder of the bundled models"
+    )
+
+    def check_folder(self) -> None:
+        """Look whether what the stage reads is there.
+
+        Raises:
+            BadInput: it is not, or the stage looks at no likeness.
+        """
+        if self.likeness and self.stage not in LIKENESS_STAGES:
+            reason = f"is nothing that the stage {self.stage} looks at; only {' and '.join(LIKENESS_STAGES)} do"
+            raise BadInput("likeness", reason)
+        for part, stage in NEEDS.get(self.stage, ()) + (LIKENESS_NEEDS if self.likeness else ()):
+            if not (self.out / part).exists():
+                reason = (
+                    f"{self.out} has no {part} yet, which the stage {self.stage} reads; run the stage {stage} first"
+                )
+                raise BadInput("out", reason)
