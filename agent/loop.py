@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from agent.addresses import check_planner_urls, check_stored_addresses
 from agent.critic import criticise
 from agent.critic.replan import settled
+from agent.edit import Source, edit_plan, new_run, source
 from agent.events import Done, Event, Loading, Started
 from agent.graph import build_graph, checkpointer, read_state
-from agent.planners import Planner, check_planner, load_planner
+from agent.planners import Planner, check_planner, load_planner, server_of
 from agent.planners.plan import Plan
 from agent.request import AUTO, MAX_ROUNDS, Request
 from agent.runs import GIVEN, Answer, Run, check_links, clear_unfinished, new_folder
@@ -23,11 +24,8 @@ from instdiff.formats import save_layout
 from instdiff.layout import Layout
 from instdiff.model.refine import find_refiner
 from instdiff.render_settings import RenderSettings
-from instdiff.settings import openai_key
+from instdiff.settings import openai_base_url, openai_key, verifier_key, verifier_url
 from prompts.usage import Usage
-
-if TYPE_CHECKING:
-    from agent.edit import Source
 
 CHECKPOINT = "checkpoint.sqlite"
 T = TypeVar("T")
@@ -47,7 +45,7 @@ class Agent:
             after one round. ``auto`` takes the bundled one for the draft engine, and else an open-vocabulary detector
             if its weights are on this machine; ``verifier_note`` says which.
         out: the folder that gets a new folder for each run.
-        on_event: is told what happens, see `agent.events`.
+        on_event: is given each event, see `agent.events`.
         trust_remote_code: let the code run that comes with the verifier ``cogvlm``; no run remembers this.
         preview_every: denoising steps between two `agent.events.Preview`; 0 makes none.
         options: fields of `agent.request.Request`.
@@ -95,7 +93,7 @@ class Agent:
         if layout:
             plan = Plan(layout=self._resized(layout), planner="none", notes=("the layout was given",))
             return criticise(plan, repair=False).noted()
-        planner = self._planner(request)
+        planner = self._planner(request, Usage())
         seed = request.settings.seed
         return settled(planner.plan(request.prompt, self._size(request), seed), request.prompt, planner, seed).noted()
 
@@ -123,7 +121,7 @@ class Agent:
         """A new run that has its folder and nothing else: any process can `resume` it. Takes what `run` takes."""
         request = self._request(prompt, layout, seed)
         if layout is None:
-            self._planner(request).check(request.prompt)
+            self._planner(request, Usage()).check(request.prompt)
         folder = new_folder(self.out, request.prompt)
         if layout:
             save_layout(self._resized(layout), folder / GIVEN)
@@ -142,9 +140,8 @@ class Agent:
         """
         run = Run.load(folder)
         check_links(run.folder)
-        if (
-            run.request.planner == "auto" and run.planner and (run.planner == "offline" or not openai_key())
-        ):  # who began goes on
+        if run.request.planner == AUTO and run.planner and (run.planner == "offline" or not openai_key()):
+            # who planned first goes on
             run = run.model_copy(update={"request": run.request.model_copy(update={"planner": run.planner})})
         self._check(run.request)
         check_stored_addresses(run.request)
@@ -165,10 +162,8 @@ class Agent:
         Raises:
             BadInput: there is no such run, or the words cannot be read or speak of what is not there.
         """
-        from agent.edit import Source, edited, new_run, source  # the grammar takes a while to load
-
         start = start if isinstance(start, Source) else source(start, self.out)
-        plan = edited(start.plan, words)
+        plan = edit_plan(start.plan, words)
         request = start.run.request.model_copy(update={"planner": "none", "planner_url": None, **changes})
         self._check(request)
         if "verifier_url" not in changes:
@@ -231,8 +226,7 @@ class Agent:
             if request.settings.cascade_strength:
                 find_refiner(request.engine, request.refiner)
         if isinstance(self.verifier, str) and request.verifier != "none":
-            url, dialect = request.verifier_url, request.verifier_dialect
-            check_detector(request.verifier, url, dialect, self.trust_remote_code)
+            check_detector(request.verifier, request.verifier_url, request.verifier_dialect, self.trust_remote_code)
 
     def _size(self, request: Request) -> tuple[int, int]:
         if request.size:
@@ -242,7 +236,7 @@ class Agent:
     def _resized(self, layout: Layout) -> Layout:
         return layout.resized(*self.request.size) if self.request.size else layout
 
-    def _planner(self, request: Request, used: Usage = Usage()) -> Planner:  # noqa: B008 (immutable)
+    def _planner(self, request: Request, used: Usage) -> Planner:
         """The planner, with what the run has spent on it before."""
         planner = self._load_planner(request) if isinstance(self.planner, str) else self.planner
         planner.start(used)
@@ -301,3 +295,39 @@ def _resumption(answer: Answer | None):
 def _name(part) -> str:
     """The name of a planner, engine or detector that was named or handed in."""
     return part if isinstance(part, str) else getattr(part, "name", type(part).__name__)
+
+
+def planner_urls(request: Request) -> list[str]:
+    """The planner's addresses in a request: ``--planner-url``, and the one in a name such as ``chat:MODEL@URL``."""
+    return [url for url in (request.planner_url, server_of(request.planner)) if url]
+
+
+def check_planner_urls(request: Request) -> None:
+    """Raise BadInput for what is no address, or holds a secret."""
+    try:
+        servers = [urlsplit(url).netloc for url in planner_urls(request)]
+    except ValueError as error:
+        raise BadInput("planner_url", f"this is no address ({error})") from error
+    if any("@" in server for server in servers):
+        secret = "holds a user name or password, which would land in run.json"
+        raise BadInput("planner_url", f"{secret}; set OPENAI_API_KEY instead")
+
+
+def check_stored_addresses(request: Request) -> None:
+    """A folder from somebody else must not choose the server that is sent the user's key.
+
+    Raises:
+        BadInput: the folder names a server elsewhere, a key is set, and its owner has not named the server as well.
+    """
+    for url in planner_urls(request) if openai_key() else []:
+        if not _is_local(url) and url != openai_base_url():
+            cure = "set OPENAI_BASE_URL to that address if OPENAI_API_KEY may be sent there"
+            raise BadInput("run", f"its planner is at {url}; {cure}")
+    verifier = request.verifier_url
+    if verifier and verifier_key() and not _is_local(verifier) and verifier != verifier_url():
+        cure = "set INSTDIFF_VERIFIER_URL to that address if your key may be sent there"
+        raise BadInput("run", f"its verifier is at {verifier}; {cure}")
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
