@@ -227,9 +227,9 @@ def _plan_only(flags: Mapping[str, Any]) -> int:
     from instdiff.formats import layout_to_json
 
     if "edit" in flags:
-        from agent.edit import edited, source
+        from agent.edit import edit_plan, source
 
-        plan = edited(source(flags["edit"], flags.get("out", "outputs")).plan, flags["prompt"])
+        plan = edit_plan(source(flags["edit"], flags.get("out", "outputs")).plan, flags["prompt"])
     else:
         layout, stored = _read_layout(flags)
         plan = _agent(flags, build_request(flags, stored)).plan(flags.get("prompt"), layout)

@@ -111,9 +111,9 @@ def _living_room():
 
 
 def read_edit(path: Path) -> None:
-    from agent.edit import edited
+    from agent.edit import edit_plan
 
-    edited(_living_room(), _words(path))
+    edit_plan(_living_room(), _words(path))
 
 
 def read_prompt_file(path: Path) -> None:

@@ -15,7 +15,7 @@ from fuzz import limited, peak_mb
 from fuzz_inputs import pickle_tricks
 
 from agent import Agent, plans
-from agent.edit import edited
+from agent.edit import edit_plan
 from agent.events import PlanReady, Stopped
 from agent.job import events, job_folder, tell
 from agent.planners.offline import OfflinePlanner
@@ -72,7 +72,7 @@ def test_a_good_box_behind_a_bad_one_is_read():
 def test_edits(words):
     plan = OfflinePlanner().plan("a grey sofa and a lamp", (512, 512), 0)
     with limited(), suppress(BadInput):
-        assert edited(plan, words).layout != plan.layout
+        assert edit_plan(plan, words).layout != plan.layout
 
 
 def test_half_a_character_in_a_file_of_prompts(tmp_path, capsys):

@@ -16,7 +16,6 @@ from instdiff.world.relations import broken
 from instdiff.world.scene import Predicate
 
 SLIVER = 0.03
-SMALLEST = 0.068  # short sides: what cannot be painted, and what it is enlarged to
 CUT_OFF = 0.4  # less than this share of a thing inside the frame is called out of frame
 COVERED = 0.8
 HIGHEST_FOOT = 0.3
@@ -105,7 +104,8 @@ def slivers(plan: Plan) -> Iterator[Fault]:
         if min(box.width, box.height) >= SLIVER * (0.6 if thin else 1.0):
             continue
         sentence = f"{tag(plan, index)} is a sliver of {box.width:.1%} x {box.height:.1%} of the picture."
-        larger = placement.framed(box.centre.x, box.y1, max(box.width, SMALLEST), max(box.height, SMALLEST))
+        width, height = (max(side, placement.SHORTEST_SIDE) for side in (box.width, box.height))
+        larger = placement.framed(box.centre.x, box.y1, width, height)
         yield Fault(
             FindingKind.SLIVER,
             index,
@@ -220,7 +220,7 @@ def sizes(plan: Plan) -> Iterator[Fault]:
         factor = sorted(blamed)[len(blamed) // 2] / mine
         width = box.width * factor
         height = box.height * factor
-        fit = max(1.0, SMALLEST / min(width, height)) * min(1.0, 0.9 / max(width, height))
+        fit = max(1.0, placement.SHORTEST_SIDE / min(width, height)) * min(1.0, 0.9 / max(width, height))
         better = placement.framed(box.centre.x, box.y1, width * fit, height * fit)
         mend = (lambda index=index, better=better: plan.with_box(index, better)) if len(blamed) > 1 else None
         yield Fault(FindingKind.SIZE, index, sentence, mend)

@@ -9,7 +9,7 @@ from agent.dashboard import navigation
 from agent.dashboard.editor import edit_layout, forget_drawing
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import inside, run_folder, summaries
-from agent.edit import Source, edited, new_run, source
+from agent.edit import Source, edit_plan, new_run, source
 from agent.planners.plan import Plan
 from instdiff.errors import InstDiffError
 from instdiff.layout import MAX_INSTANCES
@@ -40,7 +40,7 @@ def show() -> None:
     plan = start.plan if drawn == start.plan.layout else Plan(layout=drawn, planner="none", notes=(BY_HAND,))
     if pressed:
         try:
-            after = edited(plan, words)
+            after = edit_plan(plan, words)
             _paint(start, after.model_copy(update={"notes": (*plan.notes, *after.notes)}), words)
         except InstDiffError as error:
             refused.error(plain(str(error)))

@@ -1,16 +1,14 @@
-"""`edited` obeys the commands of an edit one by one, on a sheet that holds the plan."""
+"""`edit_plan` obeys the commands of an edit one by one, on a sheet that holds the plan."""
 
 from __future__ import annotations
 
 import re
 
 from agent.critic import criticise
-from agent.edit import captions as edit_words
-from agent.edit.editable_plan import Sheet
-from agent.edit.move import moved, resized, swapped
-from agent.edit.parse import Command, commands
+from agent.edit.editable_plan import Sheet, with_addition, with_adjectives, with_other_phrase, without_object
+from agent.edit.move import move, resize, swap
+from agent.edit.parse import Command, commands, contents, exists, find, is_noun
 from agent.edit.place import place, usual_carrier
-from agent.edit.resolve import exists, find, is_noun, there
 from agent.planners.grammar.parts import Group, Reading
 from agent.planners.grammar.reader import Reader
 from agent.planners.grammar.vocabulary import COLOURS, RELATIONS
@@ -20,10 +18,11 @@ from instdiff.world import knowledge, nouns, placement
 from instdiff.world.scene import PICTURE, Relation, SceneObject
 from instdiff.world.scene import Predicate as P
 
+_NO_LOOKS = ("in", "entirely", "a", "the", "colour", "color", "of", "made", "look", "more", "all")
 MOST_GROWTH = 2.5  # what takes the place of something else covers at most so much more
 
 
-def edited(plan: Plan, words: str) -> Plan:
+def edit_plan(plan: Plan, words: str) -> Plan:
     """The plan after an edit in words; its notes say what was changed.
 
     Added things are placed by the scale of what is there; the critic looks at them, and repairs nothing else.
@@ -36,7 +35,7 @@ def edited(plan: Plan, words: str) -> Plan:
         _obey(sheet, command)
     after = sheet.plan().model_copy(update={"planner": "none", "notes": tuple(sheet.notes), "seed": None})
     if after.layout == plan.layout:
-        raise BadInput("edit", f'"{words.strip()}" changes nothing; {there(sheet)}')
+        raise BadInput("edit", f'"{words.strip()}" changes nothing; {contents(sheet)}')
     critique = criticise(after, only={sheet.index(name) for name in sheet.settle})
     return critique.noted()
 
@@ -44,30 +43,30 @@ def edited(plan: Plan, words: str) -> Plan:
 def _obey(sheet: Sheet, command: Command) -> None:
     match command.verb:
         case "add":
-            _add(sheet, command.what)
+            _add(sheet, command.target)
         case "remove":
-            for name in find(sheet, command.what):
+            for name in find(sheet, command.target):
                 _remove(sheet, name)
         case "replace":
-            _replace(sheet, find(sheet, command.what), command.to)
+            _replace(sheet, find(sheet, command.target), command.to)
         case "swap":
-            swapped(sheet, find(sheet, command.what), find(sheet, command.to))
+            swap(sheet, find(sheet, command.target), find(sheet, command.to))
         case "move":
-            names = find(sheet, command.what)
+            names = find(sheet, command.target)
             for name in names:
-                moved(sheet, name, command.to)
+                move(sheet, name, command.to)
             sheet.last = names
         case "make":
-            names = find(sheet, command.what)
+            names = find(sheet, command.target)
             for name in names:
                 _make(sheet, name, command.to)
             sheet.last = names
 
 
 def _add(sheet: Sheet, words: str) -> None:
-    phrase, beside = _parted(sheet, words)
+    phrase, beside = _split_reference(sheet, words)
     reading = _read_new(phrase)
-    ids = _resolved(sheet, reading, phrase)
+    ids = _ids_of_groups(sheet, reading, phrase)
     aimed = [target for _, _, target in reading.relations] + [
         target for _, targets in reading.between for target in targets
     ]
@@ -81,26 +80,30 @@ def _add(sheet: Sheet, words: str) -> None:
         for count in range(reading.groups[index].count):
             aims = [
                 *beside,
-                *((how, ids[target]) for subject, how, target in relations if subject == index and ids[target]),
+                *(
+                    (predicate, ids[target])
+                    for subject, predicate, target in relations
+                    if subject == index and ids[target]
+                ),
             ]
-            around = [(how, names[count % len(names)]) for how, names in aims]
+            around = [(predicate, names[count % len(names)]) for predicate, names in aims]
             around += [(side, PICTURE) for subject, side in reading.places if subject == index]
             ids[index] = (*ids[index], _add_one(sheet, reading.groups[index], around))
     sheet.last = [name for index in new if index not in aimed for name in ids[index]] or [
         name for index in new for name in ids[index]
     ]
-    sheet.caption = edit_words.plus(sheet.caption, words)
+    sheet.caption = with_addition(sheet.caption, words)
 
 
-def _parted(sheet: Sheet, words: str) -> tuple[str, list[tuple[P, tuple[str, ...]]]]:
+def _split_reference(sheet: Sheet, words: str) -> tuple[str, list[tuple[P, tuple[str, ...]]]]:
     """ "a cup next to the cup" in two: the grammar of whole prompts takes both for the same cup."""
     reading = Reader(words).read()
     if len(reading.groups) == 1 and not reading.relations:
         for end in re.finditer(r" (?=the )", words):
             for start in re.finditer(r" ", words[: end.start()]):
-                how = words[start.end() : end.start()]
-                if how in RELATIONS and is_noun(sheet, words[end.end() :]):
-                    return words[: start.start()], [(RELATIONS[how], tuple(find(sheet, words[end.end() :])))]
+                relation = words[start.end() : end.start()]
+                if relation in RELATIONS and is_noun(sheet, words[end.end() :]):
+                    return words[: start.start()], [(RELATIONS[relation], tuple(find(sheet, words[end.end() :])))]
     return words, []
 
 
@@ -145,7 +148,7 @@ def _read_new(words: str) -> Reading:
     return reading
 
 
-def _resolved(sheet: Sheet, reading: Reading, words: str) -> dict[int, tuple[str, ...]]:
+def _ids_of_groups(sheet: Sheet, reading: Reading, words: str) -> dict[int, tuple[str, ...]]:
     """The ids of each group that is already there; none for a group that is to be added."""
     ids: dict[int, tuple[str, ...]] = {}
     aimed = {target for _, _, target in reading.relations} | {
@@ -169,20 +172,20 @@ def _object(sheet: Sheet, group: Group, caption: str = "") -> SceneObject:
         " ".join((*group.adjectives, group.noun, group.extra)).strip().replace(" ,", ",")
     )
     support = None
-    thing = knowledge.things().get(group.category)
+    known_thing = knowledge.things().get(group.category)
     setting = knowledge.settings().get(sheet.setting)
-    if thing and setting:
-        support = next((usual for usual in thing.on if usual != "sky" or setting.place == "outdoor"), None)
+    if known_thing and setting:
+        support = next((usual for usual in known_thing.on if usual != "sky" or setting.place == "outdoor"), None)
     values = {"id": sheet.new_id(group.category), "category": group.category, "caption": caption, "support": support}
     return SceneObject.parse({**values, "width_m": width_m, "height_m": height_m}, "edit")
 
 
 def _remove(sheet: Sheet, name: str) -> None:
     instance = sheet.instances[name]
-    loads = sheet.carried(name)
+    loads = sheet.loads_of(name)
     category = sheet.objects[name].category
     left = sum(item.category == category for item in sheet.objects.values()) - 1
-    sheet.caption = edit_words.without(sheet.caption, instance.caption, category, left)
+    sheet.caption = without_object(sheet.caption, instance.caption, category, left)
     below = sheet.box(name)
     top = placement.surface(sheet.plan(), sheet.index(name))
     sheet.remove(name)
@@ -203,18 +206,18 @@ def _replace(sheet: Sheet, names: list[str], words: str) -> None:
         plan = sheet.plan()
         category = sheet.objects[name].category
         position = sheet.index(name)
-        loads = sheet.carried(name)
+        loads = sheet.loads_of(name)
         item = _object(sheet, group)
         metre = (placement.scale(plan, position) or box.height / sheet.objects[name].height_m) / sheet.aspect
         width = item.width_m * metre
         height = item.height_m * metre * sheet.aspect
         fit = min(
-            max(1.0, 0.068 / min(width, height)),
-            0.8 / max(width, height),
+            max(1.0, placement.SHORTEST_SIDE / min(width, height)),
+            placement.LONGEST_SIDE / max(width, height),
             (MOST_GROWTH * box.area / (width * height)) ** 0.5,
         )
         relations = [
-            _renamed(relation, name, item.id)
+            _with_id(relation, name, item.id)
             for relation in sheet.relations
             if name in (relation.subject, relation.object)
         ]
@@ -224,19 +227,17 @@ def _replace(sheet: Sheet, names: list[str], words: str) -> None:
         sheet.order.insert(position, item.id)
         sheet.relate(relations, {item.id})
         sheet.relate([], {item.id})
-        sheet.caption = edit_words.instead(sheet.caption, old.caption, category, item.caption)
+        sheet.caption = with_other_phrase(sheet.caption, old.caption, category, item.caption)
         _set_down(sheet, item.id, loads)
         sheet.notes.append(f"Replaced {old.caption} with {item.caption}.")
         new.append(item.id)
     sheet.last = new
 
 
-def _renamed(relation: Relation, old: str, new: str) -> Relation:
-
-    def swap(name):
-        return new if name == old else name
-
-    return Relation(subject=swap(relation.subject), predicate=relation.predicate, object=swap(relation.object))
+def _with_id(relation: Relation, old: str, new: str) -> Relation:
+    """The relation with another id in the place of the old one."""
+    ends = {key: new for key in ("subject", "object") if getattr(relation, key) == old}
+    return relation.model_copy(update=ends)
 
 
 def _set_down(sheet: Sheet, name: str, loads: list[str]) -> None:
@@ -250,25 +251,21 @@ def _set_down(sheet: Sheet, name: str, loads: list[str]) -> None:
         sheet.settle.add(load)
 
 
-def _make(sheet: Sheet, name: str, how: str) -> None:
+def _make(sheet: Sheet, name: str, words: str) -> None:
     """Another size, another look, or both: "larger", "red", "twice as large and blue"."""
     looks: list[str] = []
-    for part in re.split(r"\s*(?:,|\band\b)\s*", how):
-        if part and not resized(sheet, name, part):
+    for part in re.split(r"\s*(?:,|\band\b)\s*", words):
+        if part and not resize(sheet, name, part):
             looks += part.split()
     if not looks:
         return
-    plain = [
-        word
-        for word in looks
-        if word not in ("in", "entirely", "a", "the", "colour", "color", "of", "made", "look", "more", "all")
-    ]
+    plain = [word for word in looks if word not in _NO_LOOKS]
     if not plain:
-        raise BadInput("edit", f'"{how}" says no size or look; say it like "larger" or "red"')
-    several = COLOURS & set(plain) and len(COLOURS & set(plain)) > 1
-    words = " and ".join(plain).split() if several and all(word in COLOURS for word in plain) else plain
+        raise BadInput("edit", f'"{words}" says no size or look; say it like "larger" or "red"')
+    colours = len(plain) > 1 and COLOURS.issuperset(plain)  # "black and white"
+    adjectives = " and ".join(plain).split() if colours else plain
     old = sheet.instances[name].caption or sheet.objects[name].category
-    new = edit_words.described(old, words)
-    sheet.caption = edit_words.instead(sheet.caption, old, sheet.objects[name].category, new)
+    new = with_adjectives(old, adjectives)
+    sheet.caption = with_other_phrase(sheet.caption, old, sheet.objects[name].category, new)
     sheet.describe(name, new)
     sheet.notes.append(f"{old} is now {new}.")

@@ -1,14 +1,30 @@
-"""A plan that is being edited: its instances by id, their scene, and the captions."""
+"""A plan that is being edited: its instances by id, their scene, and the captions before and after.
+
+Captions: "a grey sofa" -> "a red sofa", "a cat on the sofa" -> "a cat".
+"""
 
 from __future__ import annotations
 
-from agent.edit import captions as edit_words
+import re
+from collections.abc import Iterator
+
+from agent.planners.grammar.vocabulary import ADJECTIVES, COLOURS, RELATIONS
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Point, Scribble
 from instdiff.world import nouns, placement
-from instdiff.world.scene import PICTURE, Relation, Scene, SceneObject
+from instdiff.world.nouns import ARTICLES, NUMBERS, number_word, with_article
+from instdiff.world.scene import PICTURE, Predicate, Relation, Scene, SceneObject
 
+OPPOSED = ({"large", "big", "huge", "giant", "tall"}, {"small", "little", "tiny", "short"})
+_DETERMINER = "|".join(sorted((*ARTICLES, *NUMBERS), key=len, reverse=True))
+_ADJECTIVE = "|".join(sorted(ADJECTIVES))
+_PLACE = re.compile(
+    r"\s+(?:on|at|in|to) the (?:far |very )?(?:(?:upper|lower|top|bottom)["
+    r" -])?(?:left|right|top|bottom|middle|cent(?:er|re))\b"
+    r"(?! of the (?!picture|image|scene|photo))(?: side| half| corner)?(?: of the (?:picture|image|scene|photo))?"
+)
+_RELATION = "|".join(sorted(RELATIONS, key=len, reverse=True))
 POINT_SIDE = 0.2  # a thing given by a bare point is handled as a box of this side around it
 
 
@@ -138,7 +154,7 @@ class Sheet:
         del self.instances[name], self.objects[name]
         self.relations = [r for r in self.relations if name not in (r.subject, r.object)]
         self.settle.discard(name)
-        self.last = [other for other in self.last if other != name]
+        self.last = [last for last in self.last if last != name]
         if all(item.category != category for item in self.objects.values()):
             self.absent += [category] if category not in self.absent else []
             self.negative += [category] if category not in self.negative else []
@@ -152,17 +168,121 @@ class Sheet:
         """Drop relations, from the scene's caption as well."""
         self.relations = [r for r in self.relations if r not in relations]
 
-        def called(name):
-            return (self.instances[name].caption, self.objects[name].category)
-
         for r in relations:
-            target = None if r.object == PICTURE else called(r.object)
-            self.caption = edit_words.unsaid(self.caption, r.predicate, called(r.subject), target)
+            target = None if r.object == PICTURE else self._called(r.object)
+            self.caption = without_relation(self.caption, r.predicate, self._called(r.subject), target)
 
-    def carried(self, name: str) -> list[str]:
+    def _called(self, name: str) -> tuple[str, str]:
+        """The caption and category of a thing."""
+        return (self.instances[name].caption, self.objects[name].category)
+
+    def loads_of(self, name: str) -> list[str]:
         """What rests on a thing, directly or on something in between."""
         return [self.order[i] for i in placement.carried(self.plan(), self.index(name))]
 
 
 def _category(plan: Plan, index: int) -> str:
     return nouns.category_of(plan.layout.instances[index].name)[:80].strip() or "thing"
+
+
+def with_adjectives(caption: str, words: list[str]) -> str:
+    """A caption with other adjectives: a new colour takes the place of the old one, a size that of its opposite."""
+    noun = nouns.resolve(caption)
+    replaced = set(COLOURS) | {"and"} if COLOURS & set(words) else set()
+    for sizes, opposites in (OPPOSED, OPPOSED[::-1]):
+        replaced |= opposites | (sizes & set(words)) if sizes & set(words) else set()
+    tokens = caption.split()
+    if tokens[:1] and tokens[0].lower() in ARTICLES:
+        tokens = tokens[1:]
+    head = len(tokens)
+    if noun and (match := re.search(rf"\b{re.escape(noun.singular)}\b", " ".join(tokens).lower())):
+        head = len(" ".join(tokens)[: match.start()].split())
+    before = [word for word in tokens[:head] if word.lower().strip(",") not in replaced and word.lower() not in words]
+    adjectives = [*words, *before]
+    sizes_first = sorted(adjectives, key=lambda word: word not in OPPOSED[0] | OPPOSED[1])  # "a large red car"
+    return with_article(" ".join([*sizes_first, *tokens[head:]]))
+
+
+def without_object(caption: str, phrase: str, category: str, left: int) -> str:
+    """The scene's caption without one object; ``left`` of its kind stay. As it was if the object is not named."""
+    match = _phrase(caption, phrase, category)
+    if not match:
+        return caption
+    start = match.start()
+    number = NUMBERS.get((match["determiner"] or "").lower(), 1)
+    if number > 1:
+        single = with_article(match["adjectives"] + nouns.singular_of(match["noun"]))
+        several = f"{number_word(left)} {match['adjectives']}{match['noun']}"
+        return _tidy(caption[:start] + ("" if left < 1 else single if left == 1 else several) + caption[match.end() :])
+    end = _phrase_end(caption, match, phrase)
+    before = re.search(rf"(?:,|\band\b|\bwith\b|\b(?:{_RELATION})\b)\s*$", caption[:start], re.IGNORECASE)
+    after = re.match(rf"\s*(?:,|\band\b|\b(?:{_RELATION})\b)\s*", caption[end:], re.IGNORECASE)
+    if before:
+        start = before.start()
+    elif after:
+        end += after.end()
+    return _tidy(caption[:start] + caption[end:]) or caption
+
+
+def with_other_phrase(caption: str, phrase: str, category: str, new: str) -> str:
+    """The scene's caption with one object called otherwise; as it was if it is not named."""
+    match = _phrase(caption, phrase, category)
+    if not match or NUMBERS.get((match["determiner"] or "").lower(), 1) > 1:
+        return caption
+    if match["determiner"] and match["determiner"].lower() not in ("a", "an", "one"):
+        new = f"{match['determiner']} {new.split(' ', 1)[-1]}"  # "the grey sofa" -> "the red sofa"
+    return _tidy(caption[: match.start()] + new + caption[_phrase_end(caption, match, phrase) :])
+
+
+def without_relation(
+    caption: str, predicate: Predicate, subject: tuple[str, str], target: tuple[str, str] | None
+) -> str:
+    """The scene's caption without a relation that holds no more: "a cat on the sofa" -> "a cat and the sofa".
+
+    ``subject`` and ``target`` are (caption, category); without a target it is a part of the picture, "on the left".
+    """
+    if target is None:
+        for match in _phrases(caption, *subject):
+            if place := _PLACE.match(caption[match.end() :]):
+                return _tidy(caption[: match.end()] + caption[match.end() + place.end() :])
+        return caption
+    wordings = sorted((re.escape(words) for words, meant in RELATIONS.items() if meant is predicate), key=len)
+    for match in _phrases(caption, *target):
+        if relation := re.search(rf"\b(?:{'|'.join(wordings[::-1])})\s+$", caption[: match.start()], re.IGNORECASE):
+            return _tidy(f"{caption[: relation.start()]}and {caption[match.start() :]}")
+    return caption
+
+
+def with_addition(caption: str, words: str) -> str:
+    """The scene's caption with something added."""
+    return f"{caption.rstrip(' .,;')}, {words}" if caption.strip() else words
+
+
+def _phrase(caption: str, phrase: str, category: str) -> re.Match[str] | None:
+    """Where the caption names an object: the phrase whose adjectives fit best, the first of equals."""
+    words = set(re.findall(r"[\w-]+", phrase.lower()))
+    matches = _phrases(caption, phrase, category)
+    fitting = [match for match in matches if set(re.findall(r"[\w-]+", match["adjectives"].lower())) - {"and"} <= words]
+    return max(fitting, key=lambda match: len(match["adjectives"]), default=None)
+
+
+def _phrases(caption: str, phrase: str, category: str) -> Iterator[re.Match[str]]:
+    noun = nouns.resolve(phrase)
+    for name in dict.fromkeys([*([noun.singular] if noun else []), category]):
+        forms = "|".join(sorted({re.escape(name), re.escape(nouns.plural_of(name))}, key=len, reverse=True))
+        adjectives = rf"(?P<adjectives>(?:\b(?:{_ADJECTIVE})\b(?:\s+and\b|,)?\s+)*)"
+        pattern = rf"(?:\b(?P<determiner>{_DETERMINER})\s+)?{adjectives}\b(?P<noun>{forms})\b"
+        yield from re.finditer(pattern, caption, re.IGNORECASE)
+
+
+def _phrase_end(caption: str, match: re.Match[str], phrase: str) -> int:
+    """Where the phrase ends in the caption, with what follows its noun in both: "a woman in a red dress"."""
+    noun = re.search(rf"\b{re.escape(match['noun'])}\b", phrase, re.IGNORECASE)
+    tail = phrase[noun.end() :] if noun else ""
+    follows = re.match(rf"{re.escape(tail)}\b", caption[match.end() :], re.IGNORECASE) if tail else None
+    return match.end() + (follows.end() if follows else 0)
+
+
+def _tidy(text: str) -> str:
+    text = re.sub(r"\s+([,.;])", r"\1", " ".join(text.split()))
+    return re.sub(r"^(?:and|with|,)\s+|(?:\s+(?:and|with)|,)$", "", re.sub(r",(?=[,.;])", "", text)).strip(" ,")

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agent.edit import captions as edit_words
-from agent.edit.editable_plan import Sheet
-from agent.edit.place import place
-from agent.edit.resolve import find
+from agent.edit.editable_plan import Sheet, with_adjectives, with_other_phrase
+from agent.edit.parse import find
+from agent.edit.place import place, scale_of
 from agent.planners.grammar.vocabulary import RELATIONS
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
@@ -37,7 +36,8 @@ _FARTHER = re.compile(
 )
 _GROWTH = re.compile(
     r"(?:(?P<twice>twice|double|two times|three times|half|thrice)(?: as| the)?\s+)?(?:(?P<percent>\d+) ?% )?"
-    r"(?P<how>larger|bigger|smaller|taller|wider|shorter|narrower|thinner|broader|large|big|small|tall|wide|size|huge|tiny|giant|high)"
+    r"(?P<size>larger|bigger|smaller|taller|wider|shorter|narrower|thinner|broader"
+    r"|large|big|small|tall|wide|size|huge|tiny|giant|high)"
 )
 _TIMES = {"twice": 2.0, "double": 2.0, "two times": 2.0, "three times": 3.0, "thrice": 3.0, "half": 0.5}
 STEP = 0.2
@@ -47,7 +47,7 @@ SMALLEST = 0.03
 LARGEST = 0.96  # sides that a thing can be given
 
 
-def moved(sheet: Sheet, name: str, where: str) -> None:
+def move(sheet: Sheet, name: str, where: str) -> None:
     """Move one thing, as the words say.
 
     Raises:
@@ -56,29 +56,29 @@ def moved(sheet: Sheet, name: str, where: str) -> None:
     plain = " ".join(_MUCH.sub(" ", _LITTLE.sub(" ", where)).split())
     plain = re.sub(r"\b(?:closer|nearer|close) to\b", "next to", re.sub(r"\bon to\b", "onto", plain))
     step = LITTLE if _LITTLE.search(where) else STEP
-    loads = sheet.carried(name)
+    loads = sheet.loads_of(name)
     before = sheet.box(name)
     if related := _relations(sheet, name, plain):
-        _moved_to(sheet, name, related)
+        _move_to(sheet, name, related)
     else:
-        _shifted(sheet, name, plain, step, far=bool(_MUCH.search(where)))
+        _shift(sheet, name, plain, step, far=bool(_MUCH.search(where)))
     _bring(sheet, loads, before, sheet.box(name))
     sheet.relate([], {name, *loads})
     sheet.notes.append(f"Moved {sheet.instances[name].caption} {where}.")
 
 
-def resized(sheet: Sheet, name: str, how: str) -> bool:
+def resize(sheet: Sheet, name: str, words: str) -> bool:
     """Make one thing larger or smaller on its foot; False if the words give no size."""
-    plain = " ".join(_MUCH.sub(" ", _LITTLE.sub(" ", how)).replace(" as ", " ").split())
+    plain = " ".join(_MUCH.sub(" ", _LITTLE.sub(" ", words)).replace(" as ", " ").split())
     plain = re.sub(r"^(?:as|the) | (?:than|as|of) .*$", "", plain)
     growth = _GROWTH.fullmatch(plain)
     if not growth:
         return False
-    word = growth["how"]
+    word = growth["size"]
     box = sheet.box(name)
-    loads = sheet.carried(name)
+    loads = sheet.loads_of(name)
     smaller = word in ("smaller", "small", "shorter", "narrower", "thinner", "tiny")
-    factor = 1.15 if _LITTLE.search(how) else 1.7 if _MUCH.search(how) or word in ("huge", "giant", "tiny") else 1.3
+    factor = 1.15 if _LITTLE.search(words) else 1.7 if _MUCH.search(words) or word in ("huge", "giant", "tiny") else 1.3
     factor = 1 / factor if smaller else factor
     if growth["twice"]:
         times = _TIMES[growth["twice"]]
@@ -92,17 +92,17 @@ def resized(sheet: Sheet, name: str, how: str) -> bool:
     sheet.put(name, placement.framed(box.centre.x, foot, width, height))
     _bring(sheet, loads, box, sheet.box(name), top=True)
     sheet.relate([], {name, *loads})
-    times = f"{width / box.width:.2f} times as wide and {height / box.height:.2f} times as high"
-    sheet.notes.append(f"{sheet.instances[name].caption} is {times}.")
+    change = f"{width / box.width:.2f} times as wide and {height / box.height:.2f} times as high"
+    sheet.notes.append(f"{sheet.instances[name].caption} is {change}.")
     if across == upward:  # the words of the caption must not speak against the size
         old = sheet.instances[name].caption or sheet.objects[name].category
-        new = edit_words.described(old, ["small" if factor < 1 else "large"])
-        sheet.caption = edit_words.instead(sheet.caption, old, sheet.objects[name].category, new)
+        new = with_adjectives(old, ["small" if factor < 1 else "large"])
+        sheet.caption = with_other_phrase(sheet.caption, old, sheet.objects[name].category, new)
         sheet.describe(name, new)
     return True
 
 
-def swapped(sheet: Sheet, first: list[str], second: list[str]) -> None:
+def swap(sheet: Sheet, first: list[str], second: list[str]) -> None:
     """Two things change places; each is as large as it is at the other's distance."""
     if len(first) != 1 or len(second) != 1 or first == second:
         raise BadInput("edit", 'swap needs two different things; say it like "swap the cat and the dog"')
@@ -110,13 +110,13 @@ def swapped(sheet: Sheet, first: list[str], second: list[str]) -> None:
     b = second[0]
     plan = sheet.plan()
     boxes = {name: sheet.box(name) for name in (a, b)}
-    loads = {name: [load for load in sheet.carried(name) if load not in (a, b)] for name in (a, b)}
-    places = min(_exchanges(sheet, plan, a, b), key=lambda found: _crowding(sheet, found))
+    loads = {name: [load for load in sheet.loads_of(name) if load not in (a, b)] for name in (a, b)}
+    places = min(_exchanges(sheet, plan, a, b), key=lambda exchange: _crowding(sheet, exchange))
     for name, box in places.items():
         sheet.put(name, box)
     for name, on_it in loads.items():
         _bring(sheet, on_it, boxes[name], sheet.box(name))
-    turned = [_swapped(relation, a, b) for relation in placement.broken_in(sheet.plan())]
+    turned = [_exchange_ends(relation, a, b) for relation in placement.broken_in(sheet.plan())]
     sheet.relate([], {a, b, *loads[a], *loads[b]})
     sheet.relations += turned
     sheet.relate([], {a, b})
@@ -129,31 +129,27 @@ def _exchanges(sheet: Sheet, plan: Plan, a: str, b: str) -> Iterator[dict[str, B
     standing = all(placement.stands(plan, sheet.index(name)) for name in (a, b))
     for with_scale, with_foot in ((standing, True), (False, True), (False, False)):
         places = {}
-        for name, other in ((a, b), (b, a)):
+        for name, partner in ((a, b), (b, a)):
             box = sheet.box(name)
-            there = sheet.box(other)
-            ratio = (
-                placement.scale(plan, sheet.index(other)) / placement.scale(plan, sheet.index(name))
-                if with_scale
-                else 1.0
-            )
-            ratio = min(max(ratio, 0.7), 1.4) if box.y1 != there.y1 else 1.0
+            place_there = sheet.box(partner)
+            ratio = scale_of(sheet, partner) / scale_of(sheet, name) if with_scale else 1.0
+            ratio = min(max(ratio, 0.7), 1.4) if box.y1 != place_there.y1 else 1.0
             ratio = min(ratio, 0.95 / max(box.width, box.height))
             hung = sheet.objects[name].support in placement.HANGING
-            foot = box.y1 if not with_foot else there.centre.y + box.height / 2 if hung else there.y1
-            places[name] = placement.framed(there.centre.x, foot, box.width * ratio, box.height * ratio)
+            foot = box.y1 if not with_foot else place_there.centre.y + box.height / 2 if hung else place_there.y1
+            places[name] = placement.framed(place_there.centre.x, foot, box.width * ratio, box.height * ratio)
         yield places
 
 
 def _crowding(sheet: Sheet, places: dict[str, Box]) -> float:
     """How much the things in new places cover of the others, and of each other."""
     boxes = {name: places.get(name) or sheet.box(name) for name in sheet.order}
-    pairs = [(boxes[name], other) for name in places for key, other in boxes.items() if key != name]
-    covered = sum(box.intersection(other) / min(box.area, other.area) for box, other in pairs)
+    pairs = [(boxes[name], neighbour) for name in places for key, neighbour in boxes.items() if key != name]
+    covered = sum(box.intersection(neighbour) / min(box.area, neighbour.area) for box, neighbour in pairs)
     return round(covered, 2)  # of equals the first
 
 
-def _swapped(relation: Relation, a: str, b: str) -> Relation:
+def _exchange_ends(relation: Relation, a: str, b: str) -> Relation:
     """The relation with a and b exchanged."""
     subject, target = ({a: b, b: a}.get(name, name) for name in (relation.subject, relation.object))
     return relation.model_copy(update={"subject": subject, "object": target})
@@ -162,7 +158,7 @@ def _swapped(relation: Relation, a: str, b: str) -> Relation:
 def _relations(sheet: Sheet, name: str, where: str) -> list[Relation]:
     """The relations that "onto the table" or "between the cat and the dog" ask for; none for a side or direction."""
     if between := re.fullmatch(r"(?:in )?between (.+) and (.+)", where):
-        ends = [_one(sheet, phrase, name) for phrase in between.groups()]
+        ends = [_anchor(sheet, phrase, name) for phrase in between.groups()]
         ends.sort(key=lambda end: sheet.box(end).centre.x)
         return [
             Relation(subject=name, predicate=p, object=end)
@@ -171,36 +167,36 @@ def _relations(sheet: Sheet, name: str, where: str) -> list[Relation]:
     words = where.split()
     for end in range(min(6, len(words) - 1), 0, -1):
         phrase = " ".join(words[:end])
-        rest = " ".join(words[end:])
+        named = " ".join(words[end:])
         if (
             phrase in RELATIONS
             and not _SIDE.fullmatch(where)
             and not _NEARER.fullmatch(where)
             and not _FARTHER.fullmatch(where)
         ):
-            return [Relation(subject=name, predicate=RELATIONS[phrase], object=_one(sheet, rest, name))]
+            return [Relation(subject=name, predicate=RELATIONS[phrase], object=_anchor(sheet, named, name))]
     return []
 
 
-def _one(sheet: Sheet, phrase: str, name: str) -> str:
+def _anchor(sheet: Sheet, phrase: str, name: str) -> str:
     """The other thing of a relation: one of those that the words mean, and not the moved one itself."""
-    found = [other for other in find(sheet, phrase) if other != name]
-    if not found:
+    anchors = [anchor for anchor in find(sheet, phrase) if anchor != name]
+    if not anchors:
         raise BadInput("edit", f'"{phrase}" is the moved thing itself; name another one')
-    return found[0]
+    return anchors[0]
 
 
-def _moved_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
+def _move_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
     """Place a thing anew at another one; its old relations in space do not bind it any more."""
     box = sheet.box(name)
     item = sheet.objects[name]
-    old_scale = placement.scale(sheet.plan(), sheet.index(name)) or box.height / item.height_m
-    loads = set(sheet.carried(name))
+    old_scale = scale_of(sheet, name)
+    loads = set(sheet.loads_of(name))
     if related[0].object in loads:
         raise BadInput("edit", f"{sheet.instances[related[0].object].caption} stands on it; move that one first")
     pairs = {(name, relation.object) for relation in related} | {(relation.object, name) for relation in related}
     sheet.forget([relation for relation in sheet.relations if (relation.subject, relation.object) in pairs])
-    kept = sheet.relations
+    relations = sheet.relations
     sheet.relations = [r for r in sheet.relations if name not in (r.subject, r.object)]
     if related[0].predicate is P.ABOVE and item.support not in placement.HANGING:
         sheet.objects[name] = item = item.model_copy(update={"support": "air"})
@@ -210,11 +206,11 @@ def _moved_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
     if related[0].predicate is P.BEHIND:
         sheet.order.remove(name)
         sheet.order.insert(sheet.index(related[0].object), name)
-    sheet.relations = kept
+    sheet.relations = relations
     sheet.relate(related, {name})
 
 
-def _shifted(sheet: Sheet, name: str, where: str, step: float, far: bool) -> None:
+def _shift(sheet: Sheet, name: str, where: str, step: float, far: bool) -> None:
     """Move a thing to a side, up or down, nearer or farther away."""
     box = sheet.box(name)
     standing = placement.stands(sheet.plan(), sheet.index(name))

@@ -16,9 +16,7 @@ from instdiff.world.relations import slack
 from instdiff.world.scene import PICTURE, Relation, SceneObject
 from instdiff.world.scene import Predicate as P
 
-SHORTEST_LONG = 0.11
-SHORTEST = 0.068  # what is smaller is enlarged, so that it can be painted
-LONGEST = 0.8
+FULL = Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0)
 SMALLER = (1.0, 0.7, 0.5, 0.3)  # what finds no place as large as it is, is painted smaller
 BROKEN = 10.0  # what a broken relation costs
 ACROSS = (0.5, 0.3, 0.7, 0.15, 0.85, 0.4, 0.6, 0.22, 0.78)
@@ -42,16 +40,16 @@ def place(
         relations: those with the thing as the subject are wanted; the first one says where to look.
         like: the box the thing had, whose shape it keeps, with its scale then.
     """
-    best: tuple[float, Box] | None = None
+    best = (float("inf"), FULL)
     for smaller in SMALLER:
         for rank, spot in enumerate(_spots(sheet, item, relations)):
             width, height = _extent(item, spot.scale * smaller, sheet.aspect)
             if like:
                 ratio = spot.scale * smaller / old_scale
-                width, height = _bounded(like.width * ratio, like.height * ratio)
+                width, height = _bound(like.width * ratio, like.height * ratio)
             box = placement.framed(spot.x, spot.foot, width, height)
             cost = _cost(sheet, item, box, relations) + 0.002 * rank
-            if best is None or cost < best[0]:
+            if cost < best[0]:
                 best = (cost, box)
         if best[0] < BROKEN:
             break
@@ -63,30 +61,37 @@ def usual_carrier(sheet: Sheet, item: SceneObject) -> str | None:
     if item.support != "table" or item.thing is None:
         return None
     for name in sheet.order:
-        other = sheet.objects[name]
-        load = sum(sheet.box(i).width for i in sheet.carried(name))
-        fits = other.category in ("table", "bookshelf") and item.longest_m < 0.9 * other.width_m
-        if fits and load + max(_extent(item, _scale(sheet, name), sheet.aspect)[0], SHORTEST) < sheet.box(name).width:
+        carrier = sheet.objects[name]
+        load = sum(sheet.box(i).width for i in sheet.loads_of(name))
+        fits = carrier.category in ("table", "bookshelf") and item.longest_m < 0.9 * carrier.width_m
+        if (
+            fits
+            and load + max(_extent(item, scale_of(sheet, name), sheet.aspect)[0], placement.SHORTEST_SIDE)
+            < sheet.box(name).width
+        ):
             return name
     return None
 
 
-def _scale(sheet: Sheet, name: str) -> float:
-    found = placement.scale(sheet.plan(), sheet.index(name))
-    return found or sheet.box(name).height / sheet.objects[name].height_m
+def scale_of(sheet: Sheet, name: str) -> float:
+    """Picture heights per metre where a thing is; for a bare point by the box around it."""
+    return placement.scale(sheet.plan(), sheet.index(name)) or sheet.box(name).height / sheet.objects[name].height_m
 
 
-def _bounded(width: float, height: float) -> tuple[float, float]:
-    grow = max(1.0, SHORTEST_LONG / max(width, height), SHORTEST / min(width, height))
-    fit = min(1.0, LONGEST / max(width * grow, height * grow))
-    return max(width * grow * fit, SHORTEST), max(height * grow * fit, SHORTEST)
+def _bound(width: float, height: float) -> tuple[float, float]:
+    grow = max(1.0, placement.SHORTEST_LONG_SIDE / max(width, height), placement.SHORTEST_SIDE / min(width, height))
+    fit = min(1.0, placement.LONGEST_SIDE / max(width * grow, height * grow))
+    return max(width * grow * fit, placement.SHORTEST_SIDE), max(height * grow * fit, placement.SHORTEST_SIDE)
 
 
 def _extent(item: SceneObject, scale: float, aspect: float) -> tuple[float, float]:
     """(width, height) on the picture; what lies flat is seen from above at a low angle."""
     width = item.width_m * scale / aspect
-    flat = item.thing is not None and item.thing.depth_m is not None
-    return _bounded(width, 0.35 * width * aspect if flat else item.height_m * scale)
+    return _bound(width, 0.35 * width * aspect if _is_flat(item) else item.height_m * scale)
+
+
+def _is_flat(item: SceneObject) -> bool:
+    return item.thing is not None and item.thing.depth_m is not None
 
 
 def _spots(sheet: Sheet, item: SceneObject, relations: list[Relation]) -> Iterator[_Spot]:
@@ -94,7 +99,7 @@ def _spots(sheet: Sheet, item: SceneObject, relations: list[Relation]) -> Iterat
     mine = [r for r in relations if r.subject == item.id and r.object != PICTURE]
     if mine:
         yield from _spots_at(sheet, item, mine[0].predicate, mine[0].object)
-    elif item.support in ("sky", "wall", "ceiling", "air"):
+    elif item.support in placement.HANGING:
         yield from _spots_up(sheet, item)
     elif any(r.predicate is P.TOP for r in relations):
         yield from (_Spot(x, foot, placement.scale_at(sheet.plan(), 0.7)) for foot in (0.3, 0.38) for x in ACROSS)
@@ -118,7 +123,7 @@ def _spots_up(sheet: Sheet, item: SceneObject) -> Iterator[_Spot]:
 def _spots_at(sheet: Sheet, item: SceneObject, predicate: P, target: str) -> Iterator[_Spot]:
     """Beside, on, under, above, before or behind another thing."""
     at = sheet.box(target)
-    scale = _scale(sheet, target)
+    scale = scale_of(sheet, target)
     width, height = _extent(item, scale, sheet.aspect)
     reach = [at.x0 + at.width * share for share in ACROSS]
     away = at.y1 - placement.HORIZON
@@ -178,22 +183,22 @@ def _cost(sheet: Sheet, item: SceneObject, box: Box, relations: list[Relation]) 
     deep = set()
     cost += sum(_off(relation.predicate, box) for relation in relations if relation.object == PICTURE)
     for relation in wanted:
-        other = relation.object if relation.subject == item.id else relation.subject
-        if other != PICTURE and other not in sheet.instances:
+        partner = relation.object if relation.subject == item.id else relation.subject
+        if partner != PICTURE and partner not in sheet.instances:
             continue
-        corners = (0.0, 0.0, 1.0, 1.0) if other == PICTURE else sheet.box(other).xyxy
+        corners = (FULL if partner == PICTURE else sheet.box(partner)).xyxy
         pair = (box.xyxy, corners) if relation.subject == item.id else (corners, box.xyxy)
         aloft = relation.object in sheet.objects and sheet.objects[relation.object].support in placement.HANGING
         room = slack(relation.predicate, *pair, aloft)
         cost += BROKEN if room <= 0 else max(0.02 - room, 0.0)
-        belongs |= {other} if relation.predicate in (P.ON, P.UNDER) else set()
-        deep |= {other} if relation.predicate in (P.IN_FRONT_OF, P.BEHIND) else set()
+        belongs |= {partner} if relation.predicate in (P.ON, P.UNDER) else set()
+        deep |= {partner} if relation.predicate in (P.IN_FRONT_OF, P.BEHIND) else set()
     for name in sheet.order:
         at = sheet.box(name)
         shared = box.intersection(at)
         if name == item.id or name in belongs or not shared:
             continue
-        flat = sheet.objects[name].thing is not None and sheet.objects[name].thing.depth_m is not None
+        flat = _is_flat(sheet.objects[name])
         weight = 0.1 if flat else 1.5 if name in deep else 4.0
         cost += weight * (shared / box.area + shared / at.area)
     return cost

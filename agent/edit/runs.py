@@ -1,4 +1,4 @@
-"""A finished run as the start of an edit, the run folder that keeps what was changed, and both pictures side by side."""
+"""A finished run as the start of an edit, the folder that keeps what was changed, and both pictures side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from agent.planners.plan import Plan
 from agent.request import Edited, Request
-from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Run, copy_whole, new_folder, read_scene, write_scene
+from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Round, Run, copy_whole, new_folder, read_scene, write_scene
 from instdiff.errors import BadInput
 from instdiff.formats import read_png, save_layout, whole_file
 from instdiff.render_settings import RenderSettings
@@ -49,12 +49,11 @@ def source(folder: str | Path, out: str | Path = "outputs") -> Source:
         BadInput: there is no such run, or it has no picture yet.
     """
     run = Run.load(_latest(out) if str(folder) == "latest" else folder)
-    if run.best is None:
-        raise BadInput("edit", f"{run.folder} has no picture yet; go on with it first: --resume {run.folder}")
-    layout, stored = read_png(run.folder / run.best.image)
+    best = _best(run)
+    layout, stored = read_png(run.folder / best.image)
     settings = RenderSettings.parse({key: stored[key] for key in RenderSettings.model_fields if key in stored})
-    scene = read_scene((run.folder / run.best.layout).with_name("scene.json"))
-    return Source(run, Plan(layout=layout, planner=run.best.planner, **scene), settings)
+    scene = read_scene((run.folder / best.layout).with_name("scene.json"))
+    return Source(run, Plan(layout=layout, planner=best.planner, **scene), settings)
 
 
 def new_run(start: Source, plan: Plan, words: str, out: str | Path, **changes) -> Run:
@@ -64,9 +63,10 @@ def new_run(start: Source, plan: Plan, words: str, out: str | Path, **changes) -
         changes: fields of `agent.request.Request` that are asked for otherwise.
 
     Raises:
-        BadInput: a field cannot be used, or nothing can be written there.
+        BadInput: a field cannot be used, the run has no picture yet, or nothing can be written there.
     """
-    edit = Edited(run=str(start.run.folder), round=start.run.best_round, words=words, notes=plan.notes)
+    best = _best(start.run)
+    edit = Edited(run=str(start.run.folder), round=start.run.rounds.index(best), words=words, notes=plan.notes)
     values = {
         "prompt": plan.layout.caption,
         "planner": "none",
@@ -80,15 +80,21 @@ def new_run(start: Source, plan: Plan, words: str, out: str | Path, **changes) -
     folder = new_folder(out, words)
     save_layout(plan.layout, folder / GIVEN)
     write_scene(folder / GIVEN_SCENE, plan)
-    copy_whole(start.run.folder / start.run.best.image, folder / BEFORE)
+    copy_whole(start.run.folder / best.image, folder / BEFORE)
     run = Run(folder=folder, request=request)
     run.save()
     return run
 
 
+def _best(run: Run) -> Round:
+    if run.best is None:
+        raise BadInput("edit", f"{run.folder} has no picture yet; go on with it first: --resume {run.folder}")
+    return run.best
+
+
 def _latest(out: str | Path) -> Path:
     """The folder of the run that was written to last."""
-    found = [path for path in Path(out).glob("*/run.json") if path.with_name("best.png").exists()]
-    if not found:
+    folders = [path for path in Path(out).glob("*/run.json") if path.with_name("best.png").exists()]
+    if not folders:
         raise BadInput("edit", f"{out} holds no run with a picture")
-    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
+    return max(folders, key=lambda path: path.stat().st_mtime_ns).parent

@@ -11,8 +11,9 @@ from random import Random
 from typing import NamedTuple
 
 from instdiff.layout import Box, Instance, Layout
-from instdiff.world.constraints import HANGING, ORDERED_FROM, Links, links_of
-from instdiff.world.proposals import MIN_LONG, Camera, Corners, Draft, candidate, carried, finest
+from instdiff.world.constraints import ORDERED_FROM, Links, links_of
+from instdiff.world.placement import HANGING, SHORTEST_LONG_SIDE, USUAL_SURFACE
+from instdiff.world.proposals import Camera, Corners, Draft, candidate, carried, finest
 from instdiff.world.relations import WHOLE, area, broken, middle, shared, slack
 from instdiff.world.scene import PICTURE, Predicate, Relation, Scene, SceneObject
 
@@ -122,7 +123,8 @@ def _distances(links: Links, aspect: float, shrink: float, rng: Random) -> dict[
         0.85 * rng.uniform(0.92, 1.08) / min(len(crowd), 8) ** 0.33 * min(1.0, 8 / len(crowd)) ** 0.5 * shrink, 0.12
     )
     span = max(sizes.values()) / min(sizes.values())
-    gamma = min(GAMMA, math.log(max(share / (MIN_LONG * finest(len(links.objects))), 1.5)) / math.log(max(span, 1.1)))
+    smallest = SHORTEST_LONG_SIDE * finest(len(links.objects))
+    gamma = min(GAMMA, math.log(max(share / smallest, 1.5)) / math.log(max(span, 1.1)))
     ratios = [big / small for big in sizes.values() for small in sizes.values() if big >= ORDERED_FROM * small]
     # no farther apart in depth than leaves the larger of two things larger
     spread = min(0.06 + 0.025 * len(crowd), 0.8, 0.42 * gamma * math.log(min(ratios, default=1e3)))
@@ -158,7 +160,7 @@ def _stack(links: Links, name: str, distances: dict[str, float]) -> tuple[float,
             continue
         grow = carried(links.objects[other], item) if how == "on" else distances[name] / distances[other]
         above = _stack(links, other, distances)
-        surface = ((item.thing.surface if item.thing else 1.0) or 0.92) if how == "on" else 1.0
+        surface = ((item.thing.surface if item.thing else 1.0) or USUAL_SURFACE) if how == "on" else 1.0
         width = max(width, above[0] * grow)
         height = max(height, item.height_m * surface + above[1] * grow)
     return width, height

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from instdiff.world.placement import HANGING
 from instdiff.world.scene import PICTURE, Predicate, Relation, Scene, SceneObject
 
-HANGING = ("sky", "wall", "ceiling", "air")
 PLACES = {
     Predicate.LEFT: (0.0, 0.4, 0.0, 1.0),
     Predicate.RIGHT: (0.6, 1.0, 0.0, 1.0),

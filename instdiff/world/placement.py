@@ -15,6 +15,11 @@ from instdiff.world.relations import broken
 from instdiff.world.scene import Predicate, Relation, Scene, SceneObject
 
 HANGING = ("sky", "wall", "ceiling", "air")
+# Sides of boxes, as fractions of the picture: what is smaller is not painted well, what is larger leaves no room.
+SHORTEST_SIDE = 0.068  # the shorter side
+SHORTEST_LONG_SIDE = 0.11  # the longer side
+LONGEST_SIDE = 0.8  # the longer side
+USUAL_SURFACE = 0.92  # share of its height at which things rest on what usually carries none
 HORIZON = 0.42  # where the ground ends in the layouts of `instdiff.world.camera`, give or take
 TOUCH = 0.03  # a foot this far past a surface still rests on it
 
@@ -134,7 +139,7 @@ def surface(plan: PlacedScene, index: int) -> float:
     thing = nouns.thing_of(plan.layout.instances[index].name)
     if thing and thing.depth_m:
         return (box.y0 + 2 * box.y1) / 3
-    share = (thing.surface if thing else 1.0) or 0.92
+    share = (thing.surface if thing else 1.0) or USUAL_SURFACE
     return box.y1 - share * box.height + 0.4 * TOUCH
 
 

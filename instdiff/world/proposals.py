@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from instdiff.world.constraints import HANGING, Links
+from instdiff.world.constraints import Links
+from instdiff.world.placement import HANGING, SHORTEST_LONG_SIDE, SHORTEST_SIDE, USUAL_SURFACE
 from instdiff.world.relations import Corners, area, middle
 from instdiff.world.scene import Predicate, SceneObject
 
-MIN_LONG = 0.11
-MIN_SIDE = 0.068
 MARGIN = 0.012
 ROOMY = 12  # so many things leave room for all to be large enough; of more, the smallest are smaller
 FAR = 1e6  # the distance of what hangs behind everything on the ground
@@ -178,14 +177,14 @@ def _attached(links: Links, name: str, camera: Camera, draft: Draft, rng: Random
         fit = min(1.0, max(1.15 * room / (width * links.load(target)), 0.6)) if links.load(target) > 1 else 1.0
         bottom = _foot(carrier, at, height * fit, links.load(target) * width * fit / room, rng)
         fit = min(fit, (bottom - MARGIN) / height) if bottom > 0.1 else fit
-    width, height = (max(side * fit, MIN_SIDE * camera.finest) for side in (width, height))
+    width, height = (max(side * fit, SHORTEST_SIDE * camera.finest) for side in (width, height))
     centre = middle(at, 0) + rng.uniform(-0.5, 0.5) * max(room - width, 0.3 * room)
     return _framed(centre, bottom, width, height), away * (1.01 if item.is_flat else 0.999)
 
 
 def _foot(carrier: SceneObject, at: Corners, height: float, crowding: float, rng: Random) -> float:
     """Where the foot of what rests on a carrier is seen; a crowd stands in rows, the nearer ones lower."""
-    surface = (carrier.thing.surface if carrier.thing else 1.0) or 0.92
+    surface = (carrier.thing.surface if carrier.thing else 1.0) or USUAL_SURFACE
     lowest = middle(at, 1) + height / 2 - 0.02  # lower down it would no longer be on top
     if carrier.is_flat:
         return min(rng.uniform(at[1] + 0.2 * (at[3] - at[1]), at[3]), max(lowest - 0.03, at[1]))
@@ -231,9 +230,10 @@ def _extent(item: SceneObject, camera: Camera, distance: float) -> tuple[float, 
             camera.ground(max(distance - half, distance * 0.6)) - camera.ground(distance + half),
             0.35 * width * camera.aspect,
         )
-    grow = max(1.0, MIN_LONG * camera.finest / max(width, height))
+    grow = max(1.0, SHORTEST_LONG_SIDE * camera.finest / max(width, height))
     fit = min(1.0, 0.8 / max(width * grow, height * grow))
-    return max(width * grow * fit, MIN_SIDE * camera.finest), max(height * grow * fit, MIN_SIDE * camera.finest)
+    shortest = SHORTEST_SIDE * camera.finest
+    return max(width * grow * fit, shortest), max(height * grow * fit, shortest)
 
 
 def _apparent(links: Links, item: SceneObject, aspect: float, rng: Random) -> tuple[float, float]:
@@ -244,7 +244,7 @@ def _apparent(links: Links, item: SceneObject, aspect: float, rng: Random) -> tu
     scale = rng.uniform(*item.thing.apparent) * grow / item.longest_m
     width = item.width_m * scale / max(aspect, 1.0)
     height = item.height_m * scale * min(aspect, 1.0)
-    grow = max(1.0, MIN_SIDE / min(width, height))
+    grow = max(1.0, SHORTEST_SIDE / min(width, height))
     return width * grow, height * grow
 
 

@@ -14,6 +14,7 @@ from instdiff.errors import BadInput
 from instdiff.formats.coco import fitted_mask
 from instdiff.formats.native import pixels
 from instdiff.layout import Box, Layout, Mask
+from instdiff.world.nouns import open_name
 
 SPLITS = ("train", "val")
 
@@ -22,7 +23,8 @@ SPLITS = ("train", "val")
 class Record:
     """One picture. ``layout`` holds the annotations alone, with ``boxes`` (fractions) and ``verdicts`` of equal length.
 
-    The mask of an instance is the planned one; where none was planned, the shape that the verifier saw.
+    The mask of an instance is the planned one; where none was planned, the shape that the verifier saw. What has no
+    category is labelled with the noun of its caption.
     """
 
     item: Item
@@ -114,7 +116,8 @@ def _record(folder: Folder, item: Item) -> Record:
         if instance.extent is None:
             continue
         mask = instance.mask or _seen_mask(verdict, plan.size)
-        instances.append(instance.model_copy(update={"mask": mask}))
+        label = instance.category or open_name(instance.caption) or instance.caption
+        instances.append(instance.model_copy(update={"mask": mask, "category": label[:200]}))
         boxes.append(instance.extent)
         verdicts.append(verdict)
     return Record(item, path, plan.with_instances(instances), tuple(boxes), tuple(verdicts))

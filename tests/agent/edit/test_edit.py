@@ -9,8 +9,8 @@ from PIL import Image
 
 import run_agent
 from agent import loop
-from agent.edit import edited, source
-from agent.edit.captions import described, without
+from agent.edit import edit_plan, source
+from agent.edit.editable_plan import with_adjectives, without_object
 from agent.edit.parse import commands
 from agent.loop import Agent
 from agent.planners.offline import OfflinePlanner
@@ -55,7 +55,7 @@ STREET = layout(
 
 
 def after(plan, words):
-    return edited(plan, words).layout
+    return edit_plan(plan, words).layout
 
 
 def boxes(plan):
@@ -110,7 +110,7 @@ ADDED = [  # layout, words, caption of the new thing, how it lies, to what
 
 @pytest.mark.parametrize(("plan", "words", "caption", "lies", "target"), ADDED)
 def test_a_thing_is_added_and_all_else_stays(plan, words, caption, lies, target):
-    new = edited(plan, words)
+    new = edit_plan(plan, words)
     assert (
         new.layout.with_instances([i for i in new.layout.instances if i in plan.layout.instances]).instances
         == plan.layout.instances
@@ -267,20 +267,20 @@ def test_two_things_change_places():
     assert left(old["a brown dog"], old["a red car"]) and left(new["a red car"], new["a brown dog"])
     assert new["a tree"] == old["a tree"] and new["a white dog"] == old["a white dog"]
     plan = OfflinePlanner().plan("a cat to the left of a dog", (512, 512), 3)
-    turned = edited(plan, "swap the cat and the dog")
+    turned = edit_plan(plan, "swap the cat and the dog")
     assert not broken(turned.scene, turned.layout, turned.ids) and "left" not in turned.layout.caption
     assert left(boxes(turned.layout)["a dog"], boxes(turned.layout)["a cat"])
 
 
 def test_relations_of_the_scene_follow_the_edit():
     plan = OfflinePlanner().plan("a cat on a couch", (512, 512), 0)
-    moved = edited(plan, "move the cat to the left of the couch")
+    moved = edit_plan(plan, "move the cat to the left of the couch")
     assert [relation.predicate.value for relation in moved.scene.relations] == ["left of"]
     assert " on " not in moved.layout.caption
-    again = edited(edited(plan, "replace the couch with a bed"), "remove the bed")
+    again = edit_plan(edit_plan(plan, "replace the couch with a bed"), "remove the bed")
     assert (len(again.layout.instances), again.scene.relations) == (1, ())
     assert set(again.layout.negative_caption.split(", ")) == {"couch", "bed"}
-    assert "couch" not in edited(again, "add a couch").layout.negative_caption
+    assert "couch" not in edit_plan(again, "add a couch").layout.negative_caption
 
 
 def test_several_things_are_added_and_none_lies_on_another():
@@ -329,19 +329,19 @@ REFUSED = [
 @pytest.mark.parametrize(("words", "reason"), REFUSED)
 def test_what_cannot_be_read_is_refused_with_the_cure(words, reason):
     with pytest.raises(BadInput, match=reason) as refused:
-        edited(ROOM, words)
+        edit_plan(ROOM, words)
     assert refused.value.field == "edit"
 
 
 def test_words_that_mean_several_things_are_refused():
     with pytest.raises(BadInput, match='"a brown dog", 4 "a white dog"'):
-        edited(STREET, "remove the dog")
+        edit_plan(STREET, "remove the dog")
 
 
 def test_a_full_layout_takes_no_more():
     things = [(f"a dog {n}", "dog", (0.1, 0.1, 0.2, 0.2)) for n in range(30)]
     with pytest.raises(BadInput, match="room for 30"):
-        edited(layout("dogs", *things), "add a cat")
+        edit_plan(layout("dogs", *things), "add a cat")
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_a_full_layout_takes_no_more():
 )
 def test_a_sentence_is_cut_into_commands(words, found):
     there = {"the lamp", "the cat", "the dog"}
-    assert [(c.verb, c.what) for c in commands(words, lambda name: name in there)] == found
+    assert [(c.verb, c.target) for c in commands(words, lambda name: name in there)] == found
 
 
 @pytest.mark.parametrize(
@@ -370,8 +370,8 @@ def test_a_sentence_is_cut_into_commands(words, found):
     ],
 )
 def test_looks(caption, words, new):
-    assert sorted(described(caption, words).split()) == sorted(new.split())
-    assert described(caption, words).split()[0] == new.split()[0]
+    assert sorted(with_adjectives(caption, words).split()) == sorted(new.split())
+    assert with_adjectives(caption, words).split()[0] == new.split()[0]
 
 
 @pytest.mark.parametrize(
@@ -386,17 +386,17 @@ def test_looks(caption, words, new):
     ],
 )
 def test_captions_without_a_thing(caption, thing, left_over, new):
-    assert without(caption, *thing, left_over) == new
+    assert without_object(caption, *thing, left_over) == new
 
 
 def test_editing_is_deterministic_and_fast():
     import time
 
-    assert edited(STREET, "add a cat and a man next to the car") == edited(
+    assert edit_plan(STREET, "add a cat and a man next to the car") == edit_plan(
         STREET, "add a cat and a man next to the car"
     )
     started = time.process_time()
-    edited(STREET, "add three cats, remove the tree and make the car blue")
+    edit_plan(STREET, "add three cats, remove the tree and make the car blue")
     assert time.process_time() - started < 2
 
 
