@@ -1,20 +1,20 @@
-"""Engines: a model with its defaults, behind one method that paints a layout. Importing this module costs no torch."""
+"""Engines: what paints layouts, and ours, a model with its defaults. Importing this module costs no torch."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
-from instdiff.render_settings import ModelDefaults, RenderSettings, resolved, scheduler_for
+from instdiff.model.defaults import read_defaults
+from instdiff.render_settings import RenderSettings, resolve_settings, scheduler_for
 from instdiff.settings import models_folder, stored_model
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from instdiff.model.refine import Refiner
 
 DRAFT_FOLDER = Path(__file__).parent / "draft"
-PUBLISHED = ModelDefaults().settings.model_dump(include={"num_inference_steps", "guidance_scale", "alpha", "mis"})
 SD15 = "instancediffusion-sd15"
 SD15_MISSING = (
     '"sd15" needs the published model, converted; fetch instancediffusion_sd15.pth and '
@@ -80,45 +79,6 @@ def _read_info(name: str, folder: Path) -> EngineInfo:
     return EngineInfo(name, folder, defaults.native_size, defaults.max_side, defaults.settings)
 
 
-def read_defaults(folder: Path) -> ModelDefaults:
-    """How the model of a folder paints (see `stated_defaults`); what the folder does not say is as in the published
-    model.
-
-    Raises:
-        BadInput: a file of the folder is damaged, or says what no model can do.
-    """
-    return ModelDefaults.parse(stated_defaults(folder), "engine.defaults")
-
-
-def stated_defaults(folder: Path) -> dict:
-    """The fields of `ModelDefaults` that a folder states: in its model_index.json, else in the engine.json of older
-    folders.
-
-    Raises:
-        BadInput: a file of the folder is damaged, or says what no model can do.
-    """
-    index = _read_json(folder / "model_index.json")
-    older = _read_json(folder / "engine.json")
-    settings = RenderSettings.parse(older.get("defaults", {}), "engine.defaults")
-    said = {**dict(settings), **older, **{name: value for name, value in index.items() if value is not None}}
-    stated = {name: said[name] for name in ModelDefaults.model_fields if said.get(name) is not None}
-    try:
-        return ModelDefaults.parse(stated).model_dump(include=set(stated))
-    except BadInput as error:
-        raise BadInput("engine", f"{folder} is damaged: {error}") from error
-
-
-def _read_json(path: Path) -> dict:
-    """What a JSON file says, nothing if there is no such file."""
-    try:
-        said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise BadInput("engine", f"{path} is damaged: {error}") from error
-    if not isinstance(said, dict):
-        raise BadInput("engine", f"{path} is damaged: it holds a {type(said).__name__}, not an object")
-    return said
-
-
 def _sd15_folder() -> Path:
     """Where the converted published model lies: under ``INSTDIFF_MODELS``, or in the Hugging Face cache."""
     folder = stored_model(SD15)
@@ -130,12 +90,38 @@ def _sd15_folder() -> Path:
     return folder
 
 
-def load_engine(name: str, refiner: str | None = None) -> Engine:
+class Engine(Protocol):
+    """What a run or a dataset asks of an engine.
+
+    ``native_size`` is (width, height) in pixels, where nobody asks for another; ``defaults`` takes the place of what is
+    None in the settings; ``model_hash`` tells its weights from others.
+    """
+
+    name: str
+    native_size: tuple[int, int]
+    defaults: RenderSettings
+    model_hash: str
+
+    def render(
+        self,
+        layout: Layout,
+        settings: RenderSettings,
+        on_step: Callable[[int, int], None] | None = None,
+        on_preview: Callable[[Image], None] | None = None,
+        preview_every: int = 4,
+    ) -> Rendering:
+        """Paint a layout; see `PipelineEngine.render`."""
+
+    def render_many(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int]) -> list[Image]:
+        """One picture of each layout of one size; see `PipelineEngine.render_many`."""
+
+
+def load_engine(name: str, refiner: str | None = None) -> PipelineEngine:
     """Load an engine by name (see `engine_info`); ``refiner`` may name the folder of its refiner."""
-    return Engine(engine_info(name), refiner)
+    return PipelineEngine(engine_info(name), refiner)
 
 
-class Engine:
+class PipelineEngine:
     """A loaded model that paints layouts; the same layout and settings give the same picture, bit for bit, on one
     machine.
 
@@ -207,7 +193,7 @@ class Engine:
         Raises:
             BadInput: a refiner is asked for, and there is none.
         """
-        settings = resolved(settings, self.defaults)
+        settings = resolve_settings(settings, self.defaults)
 
         def step_done(pipeline, step, timestep, tensors):
             if on_step:
@@ -233,7 +219,7 @@ class Engine:
 
         Args:
             layouts: of one size.
-            settings: nothing is None (see `instdiff.render_settings.resolved`); ``seed`` and ``num_images`` are not
+            settings: nothing is None (see `instdiff.render_settings.resolve_settings`); ``seed`` and ``num_images`` are not
             read.
             seeds: of the noise of each picture, as many for each layout.
             step_done: the pipeline's ``callback_on_step_end``.

@@ -74,7 +74,7 @@ def _compare(models: Models, instances: int, mis: float, modes: dict, options: N
         watch = calls[name] if options.estimate else watches[name]
         row = {
             "mode": f"{name}, estimated" if options.estimate else name,
-            "steps": case.settings["num_inference_steps"],
+            "steps": case.options.num_inference_steps,
             "seconds": watch.wall,
             "cpu_seconds": watch.cpu,
             "unet_calls": calls[name].unet_calls,

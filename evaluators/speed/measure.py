@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import resource
 import statistics
@@ -20,10 +19,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from evaluators.speed.reference_schedule import without
-from instdiff.engine import DRAFT_FOLDER, PUBLISHED
+from instdiff.engine import DRAFT_FOLDER
 from instdiff.layout import Box, Instance, Layout
+from instdiff.model.defaults import ModelDefaults, read_defaults
 from instdiff.model.grounding import MAX_INSTANCES, Grounding, empty_grounding, place_grounding, with_text
-from instdiff.model.sampler import Condition, sample
+from instdiff.model.sampler import Condition, SamplingOptions, sample
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion, slots_for, token_counts
 
@@ -39,7 +39,7 @@ class Models:
     unifusion: UniFusion
     scheduler: object
     latent_side: int
-    settings: dict  # num_inference_steps, guidance_scale, alpha
+    defaults: ModelDefaults
 
 
 def load_models(size: str, device: torch.device, dtype: torch.dtype) -> Models:
@@ -49,7 +49,7 @@ def load_models(size: str, device: torch.device, dtype: torch.dtype) -> Models:
         unifusion = UniFusion.from_pretrained(DRAFT_FOLDER / "unifusion")
         scheduler = DPMSolverMultistepScheduler.from_pretrained(DRAFT_FOLDER / "scheduler")
         side = 16
-        settings = json.loads((DRAFT_FOLDER / "engine.json").read_text())["defaults"]
+        defaults = read_defaults(DRAFT_FOLDER)
     else:
         small = size == "small"
         unet = InstanceUNet(**SMALL_UNET if small else {})
@@ -60,10 +60,9 @@ def load_models(size: str, device: torch.device, dtype: torch.dtype) -> Models:
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1
         )  # fmt: skip
         side = 32 if small else 64
-        settings = PUBLISHED
-    settings = {key: value for key, value in settings.items() if key != "mis"}
+        defaults = ModelDefaults()
     unet, unifusion = (model.to(device, dtype).eval() for model in (unet, unifusion))
-    return Models(unet, unifusion, scheduler, side, settings)
+    return Models(unet, unifusion, scheduler, side, defaults)
 
 
 @torch.no_grad()
@@ -100,9 +99,11 @@ class Case:
 
     def __init__(self, models: Models, instances: int, mis: float, steps: int | None, off: frozenset[str]):
         self.models = models
-        self.mis = mis
         self.off = off
-        self.settings = models.settings | ({"num_inference_steps": steps} if steps else {})
+        defaults = models.defaults
+        self.options = SamplingOptions(
+            steps or defaults.num_inference_steps, defaults.guidance_scale, defaults.alpha, mis
+        )
         self.masked = models.unet.config.instance_masked
         self.device = models.unet.device
         self.slots = MAX_INSTANCES if "one_null_token" in off else slots_for(instances, self.masked)
@@ -124,7 +125,7 @@ class Case:
             noise = numbers("noise", (1, channels, side, side)).to(self.device)
             unet = self.models.unet
             scheduler = self.models.scheduler
-            return sample(unet, scheduler, noise, [conditions], [negative], mis=self.mis, **self.settings)
+            return sample(unet, scheduler, noise, [conditions], [negative], self.options)
 
     def _conditions(self) -> tuple[list[Condition], Condition]:
         text_dim = self.models.unifusion.config.text_dim
@@ -134,7 +135,7 @@ class Case:
         )
         places = place_grounding(self.layout, seg_size=seg_size, slots=self.slots)
         whole = with_text(places, features[: len(self.layout.instances)]).to(self.device)
-        alone = [whole.pick(0, i) for i in range(len(self.layout.instances))] if self.mis else []
+        alone = [whole.pick(0, i) for i in range(len(self.layout.instances))] if self.options.mis else []
         nothing = with_text(empty_grounding(self.slots, seg_size), features[:0]).to(self.device)
         *conditions, negative = (self._condition(f"caption {i}", g) for i, g in enumerate([whole, *alone, nothing]))
         return conditions, negative

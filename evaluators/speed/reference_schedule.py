@@ -78,7 +78,7 @@ class ThriftlessDenoiser(Denoiser):
 
     def __init__(self, *args, off: frozenset[str], remade: Callable[[Condition], torch.Tensor], **options):
         super().__init__(*args, **options)
-        self.off, self.remade, self.conditions = off, remade, list(self.number)
+        self.off, self.remade, self.conditions = off, remade, list(self.numbers)
         self.max_batch = 1 if "one_batch" in off else self.max_batch
 
     def __call__(self, latents, conditions, timestep, alpha):
@@ -92,25 +92,22 @@ class ThriftlessDenoiser(Denoiser):
         return torch.cat(outputs)
 
     def _make_again(self, conditions: list[Condition]) -> None:
-        some = list(dict.fromkeys(conditions))
-        made = [replace(c, tokens=self.remade(c)) for c in some] if "tokens_once" in self.off else some
-        text, tokens, regions = (torch.cat([getattr(c, name) for c in made]) for name in ("text", "tokens", "regions"))
-        self.memories = self.unet.remember(text, tokens, regions, self.size, made[0].counts)
-        self.place_maps = None if made[0].place_map is None else torch.cat([c.place_map for c in made])
-        self.number = {condition: i for i, condition in enumerate(some)}
-        self.rows = []
+        distinct = list(dict.fromkeys(conditions))
+        again = [replace(condition, tokens=self.remade(condition)) for condition in distinct]
+        self.remember(again if "tokens_once" in self.off else distinct)
+        self.numbers = {condition: number for number, condition in enumerate(distinct)}
 
 
-def _guided_row_by_row(denoiser, branches, timestep, on_device, guidance, alpha):
+def _guided_row_by_row(denoiser, branches, evaluation, guidance):
     """`guided` for one branch after another, with equal rows computed as often as they occur."""
     outputs = []
     for branch in branches:
-        latents = branch.scheduler.scale_model_input(branch.latents, timestep)
-        grounded = denoiser([latents], [branch.condition], on_device, alpha)
+        latents = branch.scheduler.scale_model_input(branch.latents, evaluation.timestep)
+        grounded = denoiser([latents], [branch.condition], evaluation.device_timestep, evaluation.alpha)
         if guidance == 1.0:
             outputs.append(grounded)
             continue
-        negative = denoiser([latents], [branch.negative], on_device, alpha)
+        negative = denoiser([latents], [branch.negative], evaluation.device_timestep, evaluation.alpha)
         outputs.append(negative + guidance * (grounded - negative))
     return tuple(outputs)
 

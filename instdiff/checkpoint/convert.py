@@ -20,9 +20,8 @@ from instdiff.checkpoint.lora import merge_lora, read_lora
 from instdiff.checkpoint.schedule import BETAS, STEPS
 from instdiff.checkpoint.sources import open_source, read_json
 from instdiff.checkpoint.tensors import Lazy, in_dtype, write_safetensors
-from instdiff.engine import read_defaults
 from instdiff.errors import BadInput
-from instdiff.render_settings import ModelDefaults
+from instdiff.model.defaults import ModelDefaults, read_defaults
 
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 

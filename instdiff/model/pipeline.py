@@ -15,14 +15,13 @@ from diffusers.utils.torch_utils import randn_tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import instdiff.model.autoencoder  # noqa: F401 (diffusers loads a component's class only from a module that is imported)
-from instdiff.engine import stated_defaults
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Instance, Layout, Point
+from instdiff.model.defaults import ModelDefaults, read_defaults
 from instdiff.model.grounding import POINT_REACH, Grounding, empty_grounding, place_grounding, with_text
-from instdiff.model.sampler import Branch, Condition, sample
+from instdiff.model.sampler import Branch, Condition, SamplingOptions, sample
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion, slots_for, token_counts
-from instdiff.render_settings import ModelDefaults
 from instdiff.world import knowledge
 
 AROUND_SCRIBBLE = 0.03  # a fraction of the picture's side
@@ -139,7 +138,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             BadInput: the folder's defaults are damaged.
         """
         folder = Path(pretrained_model_name_or_path)
-        stated = stated_defaults(folder) if folder.is_dir() else {}
+        stated = read_defaults(folder).stated if folder.is_dir() else {}
         return super().from_pretrained(pretrained_model_name_or_path, **(stated | kwargs))
 
     @classmethod
@@ -266,9 +265,11 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
                     some[0].latents = one
 
             latents = sample(
-                self.unet, scheduler or self.scheduler, latents, conditions, negatives, num_inference_steps, guidance_scale, alpha, mis,
-                max_batch=max_batch, guidance_every=guidance_every, inner_every=inner_every, on_step=on_step,
-                generators=generators, eta=eta,
+                self.unet, scheduler or self.scheduler, latents, conditions, negatives,
+                SamplingOptions(
+                    num_inference_steps, guidance_scale, alpha, mis, max_batch, guidance_every, inner_every, eta
+                ),
+                on_step=on_step, generators=generators,
             )  # fmt: skip
 
         images = latents if output_type == "latent" else self.decode(latents, output_type)

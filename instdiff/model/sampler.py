@@ -8,11 +8,32 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
+from diffusers import SchedulerMixin
 
 from instdiff.model.attention import Memory
 from instdiff.model.unet import InstanceUNet
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How to denoise; the fields are arguments of `InstanceDiffusionPipeline`, and explained there."""
+
+    num_inference_steps: int
+    guidance_scale: float
+    alpha: float
+    mis: float
+    max_batch: int = 16  # rows given to the UNet at once
+    guidance_every: int = 1
+    inner_every: int = 1
+    eta: float | None = None
+
+    @property
+    def steps_apart(self) -> int:
+        """In how many steps every instance is denoised on its own as well."""
+        return int(self.mis * self.num_inference_steps)
 
 
 @dataclass(eq=False)
@@ -33,12 +54,23 @@ class Branch:
     condition: Condition
     negative: Condition
     latents: torch.Tensor  # (1, C, H, W)
-    scheduler: object
+    scheduler: SchedulerMixin
     lead: torch.Tensor | None = None  # (1, C, H, W) where guidance led in a step before, if that is to be taken again
 
 
+class Evaluation(NamedTuple):
+    """One evaluation of the UNet; some schedulers take several for a step."""
+
+    index: int
+    step: int
+    timestep: torch.Tensor  # on the CPU, where schedulers compute with it
+    device_timestep: torch.Tensor  # the same where the UNet reads it, so that the loop never waits for the device
+    alpha: float
+    ends_step: bool
+
+
 def alpha_schedule(num_steps: int, alpha: float) -> list[float]:
-    """Strength of the grounding per step: 1 for the first ``alpha`` of the steps, 0 for the rest."""
+    """Strength of the grounding per step (section 3.3): 1 for the first ``alpha`` of the steps, 0 for those after."""
     grounded = int(alpha * num_steps)
     return [1.0] * grounded + [0.0] * (num_steps - grounded)
 
@@ -51,15 +83,38 @@ def step_numbers(num_evaluations: int, num_steps: int) -> list[int]:
     return [i * num_steps // num_evaluations for i in range(num_evaluations)]
 
 
-def merge(branches: list[Branch]) -> Branch:
-    """End of the Multi-Instance Sampler's first phase: the plain mean of the global latent and those of all instances.
+def list_evaluations(scheduler: SchedulerMixin, num_steps: int, alpha: float, device: torch.device) -> list[Evaluation]:
+    """All evaluations of the UNet that a scheduler, whose timesteps are set, asks for."""
+    steps = step_numbers(len(scheduler.timesteps), num_steps)
+    alphas = alpha_schedule(num_steps, alpha)
+    device_timesteps = scheduler.timesteps.to(device)
+    return [
+        Evaluation(i, step, scheduler.timesteps[i], device_timesteps[i], alphas[step], steps[i + 1 : i + 2] != [step])
+        for i, step in enumerate(steps)
+    ]
 
-    What goes on is the global branch (the first) with its scheduler's history (InstanceDiffusion, section 3.4).
+
+class FeatureCache:
+    """What the inner levels of the UNet gave for each batch, to be taken again (Ma et al., DeepCache, CVPR 2024).
+
+    Args:
+        every: in every so many evaluations all levels are computed; 1 keeps nothing.
     """
-    first = branches[0]
-    return Branch(
-        first.condition, first.negative, torch.cat([b.latents for b in branches]).mean(0, keepdim=True), first.scheduler
-    )
+
+    def __init__(self, every: int):
+        self.every = every
+        self.alpha: float | None = None
+        self.features: dict[int, list[torch.Tensor]] = {}
+
+    def prepare(self, evaluation: Evaluation) -> None:
+        """Forget what is too old for an evaluation, or was computed at another strength of the grounding."""
+        if evaluation.index % self.every == 0 or evaluation.alpha != self.alpha:
+            self.features.clear()
+        self.alpha = evaluation.alpha
+
+    def of_batch(self, number: int) -> list[torch.Tensor] | None:
+        """``inner`` of `InstanceUNet.forward` for a batch; None where nothing is to be kept."""
+        return self.features.setdefault(number, []) if self.every > 1 else None
 
 
 class Denoiser:
@@ -69,7 +124,7 @@ class Denoiser:
         conditions: all that will be asked for.
         size: (H, W) of the latents.
         max_batch: rows given to the UNet at once.
-        keeps_inner: keep what the inner levels of the UNet give, until `renew` or until other rows are asked for.
+        cache: is cleared where other rows are asked for than before.
     """
 
     def __init__(
@@ -78,137 +133,191 @@ class Denoiser:
         conditions: list[Condition],
         size: tuple[int, int],
         max_batch: int,
-        keeps_inner: bool = False,
+        cache: FeatureCache,
     ):
         self.unet = unet
         self.size = size
         self.max_batch = max_batch
-        self.keeps_inner = keeps_inner
-        distinct = list(dict.fromkeys(conditions))
-        self.number = {condition: i for i, condition in enumerate(distinct)}
-        text, tokens, regions = (
-            torch.cat([getattr(c, name) for c in distinct]) for name in ("text", "tokens", "regions")
-        )
-        self.memories = unet.remember(text, tokens, regions, size, distinct[0].counts)
-        self.place_maps = None if distinct[0].place_map is None else torch.cat([c.place_map for c in distinct])
-        self.rows = []
-        self.batches = []
-        self.inner = []
+        self.cache = cache
+        self.rows: list[int] = []
+        self.batches: list[tuple[list[Memory], torch.Tensor | None]] = []
+        self.remember(list(dict.fromkeys(conditions)))
 
-    def renew(self) -> None:
-        """Compute all levels of the UNet in the next call."""
-        self.inner = [[] if self.keeps_inner else None for _ in self.batches]
+    def remember(self, conditions: list[Condition]) -> None:
+        """Compute what the UNet reads of distinct conditions, in the place of what was computed before."""
+        text = torch.cat([condition.text for condition in conditions])
+        tokens = torch.cat([condition.tokens for condition in conditions])
+        regions = torch.cat([condition.regions for condition in conditions])
+        self.memories = self.unet.remember(text, tokens, regions, self.size, conditions[0].counts)
+        place_maps = [condition.place_map for condition in conditions]
+        self.place_maps = None if place_maps[0] is None else torch.cat(place_maps)
+        self.numbers = {condition: number for number, condition in enumerate(conditions)}
+        self.rows = []
 
     def __call__(
         self, latents: list[torch.Tensor], conditions: list[Condition], timestep: torch.Tensor, alpha: float
     ) -> torch.Tensor:
         """Latents (1, C, H, W) each -> predictions (rows, C, H, W)."""
-        rows = [self.number[condition] for condition in conditions]
+        rows = [self.numbers[condition] for condition in conditions]
         if rows != self.rows:  # changes when instances are merged, not from step to step
-            self.rows, self.batches = (
-                rows,
-                [self._batch(rows[i : i + self.max_batch]) for i in range(0, len(rows), self.max_batch)],
-            )
-            self.renew()
+            self.rows = rows
+            self.batches = [self._batch(rows[i : i + self.max_batch]) for i in range(0, len(rows), self.max_batch)]
+            self.cache.features.clear()
         inputs = torch.cat(latents).to(self.unet.dtype).split(self.max_batch)
-        stock = alpha == 0 and self.unet.config.has_stock_conv_in
         outputs = [
             self.unet(
-                x,
+                batch_latents,
                 timestep,
                 memories=memories,
                 place_map=place_map,
                 grounding_scale=alpha,
-                stock_conv_in=stock,
-                inner=inner,
+                stock_conv_in=alpha == 0 and self.unet.config.has_stock_conv_in,
+                inner=self.cache.of_batch(number),
             )
-            for x, (memories, place_map), inner in zip(inputs, self.batches, self.inner, strict=True)
+            for number, (batch_latents, (memories, place_map)) in enumerate(zip(inputs, self.batches, strict=True))
         ]
         return torch.cat(outputs).to(latents[0].dtype)
 
     def _batch(self, rows: list[int]) -> tuple[list[Memory], torch.Tensor | None]:
         index = torch.tensor(rows, device=self.unet.device)
-        return [memory.rows(index) for memory in self.memories], None if self.place_maps is None else self.place_maps[
-            index
-        ]
+        place_maps = None if self.place_maps is None else self.place_maps[index]
+        return [memory.rows(index) for memory in self.memories], place_maps
 
 
 @torch.no_grad()
 def sample(
     unet: InstanceUNet,
-    scheduler,
+    scheduler: SchedulerMixin,
     latents: torch.Tensor,
     conditions: list[list[Condition]],
     negatives: list[Condition],
-    num_inference_steps: int,
-    guidance_scale: float,
-    alpha: float,
-    mis: float,
-    max_batch: int = 16,
-    guidance_every: int = 1,
-    inner_every: int = 1,
+    options: SamplingOptions,
     on_step: Callable[[int, int, list[list[Branch]]], None] | None = None,
     generators: list[torch.Generator] | None = None,
-    eta: float | None = None,
 ) -> torch.Tensor:
     """Denoise B latents.
 
     Args:
         latents: (B, C, H, W) noise of unit variance.
-        conditions: for each layout the whole layout first, then each of its instances alone.
-        negatives: for each layout what guidance leads away from.
-        num_inference_steps, guidance_scale, alpha, mis, guidance_every, inner_every: see `InstanceDiffusionPipeline`.
-        max_batch: rows given to the UNet at once.
-        on_step: called as ``on_step(step, timestep, branches)`` after each step with every layout's branches, of which
+        conditions: for each picture the whole layout first, then each of its instances alone.
+        negatives: for each picture what guidance leads away from.
+        on_step: called as ``on_step(step, timestep, pictures)`` after each step with every picture's branches, of which
             the first is the global one; it may change their latents.
         generators: B, of the noise that stochastic schedulers add; None draws from torch's own.
-        eta: share of the noise that DDIM and its kin add; None leaves it to the scheduler, which is 0 in DDIM.
 
     Returns:
         (B, C, H, W) clean latents.
     """
-    scheduler.set_timesteps(num_inference_steps)
-    # Schedulers compute with their steps on the CPU, the UNet reads them on its device: so the loop never waits for the
-    # device.
-    timesteps = scheduler.timesteps
-    on_device = scheduler.timesteps.to(latents.device)
-    numbers = step_numbers(len(timesteps), num_inference_steps)
-    alphas = alpha_schedule(num_inference_steps, alpha)
-    apart = int(mis * num_inference_steps)
-    starts = (latents * scheduler.init_noise_sigma).split(1)
-    layouts = [
-        [Branch(c, negative, start, copy.deepcopy(scheduler)) for c in (some if apart else some[:1])]
-        for start, some, negative in zip(starts, conditions, negatives, strict=True)
+    scheduler.set_timesteps(options.num_inference_steps)
+    generators = generators or [torch.default_generator] * len(latents)
+    noises = (latents * scheduler.init_noise_sigma).split(1)
+    pictures = [
+        start_branches(scheduler, noise, own if options.steps_apart else own[:1], negative, generator)
+        for noise, own, negative, generator in zip(noises, conditions, negatives, generators, strict=True)
     ]
-    generators = generators or [torch.default_generator] * len(layouts)
-    for branches, generator in zip(layouts, generators, strict=True):
-        seed_noise_samplers(branches, generator)
-    used = [c for some in layouts for branch in some for c in (branch.condition, branch.negative)]
-    denoiser = Denoiser(unet, used, latents.shape[-2:], max_batch, keeps_inner=inner_every > 1)
-    for index, timestep in enumerate(timesteps):
-        step = numbers[index]
-        if step == apart:
-            layouts = [[merge(branches)] if len(branches) > 1 else branches for branches in layouts]
-        branches = [branch for some in layouts for branch in some]
-        if index % guidance_every == 0 or step == apart:
-            for branch in branches:
-                branch.lead = None
-        if index % inner_every == 0 or alphas[step] != alphas[numbers[index - 1]]:
-            denoiser.renew()
-        outputs = iter(guided(denoiser, branches, timestep, on_device[index], guidance_scale, alphas[step]))
-        for some, generator in zip(layouts, generators, strict=True):
-            advance(some, [next(outputs) for _ in some], timestep, generator, eta)
-        last_of_step = index + 1 == len(numbers) or numbers[index + 1] != step
-        if on_step and last_of_step:
-            on_step(step, int(timestep), layouts)
-    # A layout is still apart only if no step was left after the first phase.
-    return torch.cat([merge(branches).latents for branches in layouts])
+    used = [c for branches in pictures for branch in branches for c in (branch.condition, branch.negative)]
+    cache = FeatureCache(options.inner_every)
+    denoiser = Denoiser(unet, used, latents.shape[-2:], options.max_batch, cache)
+    for evaluation in list_evaluations(scheduler, options.num_inference_steps, options.alpha, latents.device):
+        if evaluation.step == options.steps_apart:
+            pictures = [[merge_instances(branches)] for branches in pictures]
+        cache.prepare(evaluation)
+        denoise_step(denoiser, pictures, evaluation, generators, options)
+        if on_step and evaluation.ends_step:
+            on_step(evaluation.step, int(evaluation.timestep), pictures)
+    # A picture is still apart only if no step was left after the first phase.
+    return torch.cat([merge_instances(branches).latents for branches in pictures])
+
+
+def start_branches(
+    scheduler: SchedulerMixin,
+    noise: torch.Tensor,
+    conditions: list[Condition],
+    negative: Condition,
+    generator: torch.Generator,
+) -> list[Branch]:
+    """The trajectories of one picture, one for each condition, all from the same noise (1, C, H, W)."""
+    branches = [Branch(condition, negative, noise, copy.deepcopy(scheduler)) for condition in conditions]
+    # `DPMSolverSDEScheduler` takes no generator, and draws from a Brownian tree of its own.
+    if getattr(scheduler, "noise_sampler_seed", 0) is None:
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+        for branch in branches:
+            branch.scheduler.noise_sampler_seed = seed
+    return branches
+
+
+def merge_instances(branches: list[Branch]) -> Branch:
+    """End of the Multi-Instance Sampler's first phase: the plain mean of the global latent and those of all instances.
+
+    What goes on is the global branch (the first) with its scheduler's history (InstanceDiffusion, section 3.4).
+    """
+    whole = branches[0]
+    mean = torch.cat([branch.latents for branch in branches]).mean(0, keepdim=True)
+    return Branch(whole.condition, whole.negative, mean, whole.scheduler)
+
+
+def denoise_step(
+    denoiser: Denoiser,
+    pictures: list[list[Branch]],
+    evaluation: Evaluation,
+    generators: list[torch.Generator],
+    options: SamplingOptions,
+) -> None:
+    """One evaluation of the UNet, and with it one step of every branch's scheduler."""
+    branches = [branch for own in pictures for branch in own]
+    if evaluation.index % options.guidance_every == 0:
+        for branch in branches:
+            branch.lead = None
+    predictions = iter(guided(denoiser, branches, evaluation, options.guidance_scale))
+    for own, generator in zip(pictures, generators, strict=True):
+        advance(own, [next(predictions) for _ in own], evaluation.timestep, generator, options.eta)
+
+
+def guided(
+    denoiser: Denoiser, branches: list[Branch], evaluation: Evaluation, guidance_scale: float
+) -> tuple[torch.Tensor, ...]:
+    """Classifier-free guidance for every branch, all in one batch: a (1, C, H, W) each.
+
+    Branches that have a lead, all or none of them, are guided by it.
+    """
+    grounded = [(branch, branch.condition) for branch in branches]
+    if guidance_scale == 1.0:
+        return predict(denoiser, grounded, evaluation).split(1)
+    leads = [branch.lead for branch in branches if branch.lead is not None]
+    if leads:
+        predictions = predict(denoiser, grounded, evaluation).split(1)
+        return tuple(p + (guidance_scale - 1) * lead for p, lead in zip(predictions, leads, strict=True))
+    negative = [(branch, branch.negative) for branch in branches]
+    with_grounding, without = predict(denoiser, grounded + negative, evaluation).chunk(2)
+    lead = with_grounding - without
+    for branch, own_lead in zip(branches, lead.split(1), strict=True):
+        branch.lead = own_lead
+    return (without + guidance_scale * lead).split(1)
+
+
+def predict(denoiser: Denoiser, pairs: list[tuple[Branch, Condition]], evaluation: Evaluation) -> torch.Tensor:
+    """What the UNet predicts for each branch under a condition: (pairs, C, H, W).
+
+    Equal rows are computed once: the instances of a layout start from one noise, and lead away from one negative.
+    """
+    rows = {(id(branch.latents), condition): branch for branch, condition in pairs}
+    latents = [branch.scheduler.scale_model_input(branch.latents, evaluation.timestep) for branch in rows.values()]
+    conditions = [condition for _, condition in rows]
+    outputs = denoiser(latents, conditions, evaluation.device_timestep, evaluation.alpha)
+    if len(rows) == len(pairs):
+        return outputs
+    by_row = dict(zip(rows, outputs.split(1), strict=True))
+    return torch.cat([by_row[id(branch.latents), condition] for branch, condition in pairs])
 
 
 def advance(
-    branches: list[Branch], outputs: list[torch.Tensor], timestep, generator: torch.Generator, eta: float | None
+    branches: list[Branch],
+    predictions: list[torch.Tensor],
+    timestep: torch.Tensor,
+    generator: torch.Generator,
+    eta: float | None,
 ) -> None:
-    """One step of the scheduler for every branch of one layout.
+    """One step of the scheduler for every branch of one picture.
 
     A stochastic scheduler adds the same noise to all of them: the mean of different noise, which is what they are
     merged to, would be weaker than the noise that the next step expects.
@@ -217,48 +326,6 @@ def advance(
     options = {"eta": eta} if eta is not None and "eta" in known else {}
     options |= {"generator": generator} if "generator" in known else {}
     state = generator.get_state()
-    for branch, output in zip(branches, outputs, strict=True):
+    for branch, prediction in zip(branches, predictions, strict=True):
         generator.set_state(state)
-        branch.latents = branch.scheduler.step(output, timestep, branch.latents, return_dict=False, **options)[0]
-
-
-def seed_noise_samplers(branches: list[Branch], generator: torch.Generator) -> None:
-    """Give a seed to schedulers that take no generator and draw from a Brownian tree of their own
-    (`DPMSolverSDEScheduler`).
-    """
-    if getattr(branches[0].scheduler, "noise_sampler_seed", 0) is None:
-        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-        for branch in branches:
-            branch.scheduler.noise_sampler_seed = seed
-
-
-def guided(
-    denoiser: Denoiser, branches: list[Branch], timestep, on_device: torch.Tensor, guidance: float, alpha: float
-) -> tuple:
-    """Classifier-free guidance for every branch, all in one batch: a (1, C, H, W) each.
-
-    Branches that have a lead, all or none of them, are guided by it.
-    """
-    asked = [(b, b.condition) for b in branches]
-    leading = guidance != 1.0 and branches[0].lead is None
-    if leading:
-        asked += [(b, b.negative) for b in branches]
-    # Equal rows are computed once: the instances of a layout start from one noise, and lead away from one negative.
-    rows = {(id(branch.latents), condition): branch for branch, condition in asked}
-    latents = [branch.scheduler.scale_model_input(branch.latents, timestep) for branch in rows.values()]
-    outputs = denoiser(latents, [condition for _, condition in rows], on_device, alpha)
-    if len(rows) < len(asked):
-        place = {row: i for i, row in enumerate(rows)}
-        places = [place[id(branch.latents), condition] for branch, condition in asked]
-        outputs = torch.cat([outputs[i : i + 1] for i in places])
-    if guidance == 1.0:
-        return outputs.split(1)
-    if not leading:
-        return tuple(
-            output + (guidance - 1) * branch.lead for output, branch in zip(outputs.split(1), branches, strict=True)
-        )
-    grounded, negative = outputs.chunk(2)
-    leads = grounded - negative
-    for branch, lead in zip(branches, leads.split(1), strict=True):
-        branch.lead = lead
-    return (negative + guidance * leads).split(1)
+        branch.latents = branch.scheduler.step(prediction, timestep, branch.latents, return_dict=False, **options)[0]

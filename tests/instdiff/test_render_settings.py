@@ -7,7 +7,7 @@ import pytest
 import torch
 from golden_figures import plms
 
-from instdiff.model.sampler import Condition, sample
+from instdiff.model.sampler import Condition, SamplingOptions, sample
 from instdiff.model.unet import InstanceUNet
 from instdiff.render_settings import PRESETS, RenderSettings, resolve_settings, scheduler_for
 
@@ -70,7 +70,8 @@ def test_inner_levels_are_kept_for_a_step_and_computed_anew_after_instances_are_
             inner.append([])
             # Eight steps: two apart, of which the first shares one negative, four merged with grounding, two without.
             latents[every] = sample(
-                unet, scheduler_for("dpm++", plms()), noise, [[whole, one]], [negative], 8, 3.0, 0.75, 0.25, inner_every=every
+                unet, scheduler_for("dpm++", plms()), noise, [[whole, one]], [negative],
+                SamplingOptions(8, 3.0, 0.75, 0.25, inner_every=every),
             )  # fmt: skip
     finally:
         hook.remove()
@@ -97,7 +98,12 @@ def rows_per_step(unet, **options) -> tuple[list[int], torch.Tensor]:
     hook = unet.register_forward_pre_hook(lambda module, given: rows.append(len(given[0])))
     try:
         latents = sample(
-            unet, scheduler_for("dpm++", plms()), noise, [[whole, one, other]], [negative], 6, 3.0, 1.0, 0.5, **options
+            unet,
+            scheduler_for("dpm++", plms()),
+            noise,
+            [[whole, one, other]],
+            [negative],
+            SamplingOptions(6, 3.0, 1.0, 0.5, **options),
         )
     finally:
         hook.remove()
@@ -120,8 +126,7 @@ def test_kept_guidance_is_exact_where_it_leads_nowhere_else(unet):
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
     def paint(every):
-        return sample(
-            unet, scheduler_for("dpm++", plms()), noise, [[same]], [same], 4, 3.0, 1.0, 0.0, guidance_every=every
-        )
+        options = SamplingOptions(4, 3.0, 1.0, 0.0, guidance_every=every)
+        return sample(unet, scheduler_for("dpm++", plms()), noise, [[same]], [same], options)
 
     assert torch.allclose(paint(1), paint(3), atol=1e-5)

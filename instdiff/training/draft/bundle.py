@@ -1,4 +1,4 @@
-"""Puts trained parts together as the bundled draft models, in half precision; and takes them apart again to train on."""
+"""Puts trained parts together as the bundled draft models, in half precision, and takes them apart to train on."""
 
 from __future__ import annotations
 

@@ -17,8 +17,7 @@ from instdiff import Box, Instance, InstanceDiffusionPipeline, InstanceUNet, Lay
 from instdiff.checkpoint import parameter_names
 from instdiff.checkpoint.__main__ import main
 from instdiff.checkpoint.schedule import schedule_buffers
-from instdiff.engine import PUBLISHED
-from instdiff.render_settings import ModelDefaults
+from instdiff.model.defaults import ModelDefaults
 
 EXPECTED = "mini_checkpoint_expected"
 
@@ -91,7 +90,7 @@ def test_the_defaults_of_a_model_are_kept(mini, tmp_path):
     assert InstanceDiffusionPipeline.from_pretrained(mini, local_files_only=True).defaults == ModelDefaults()
     shutil.copytree(mini, tmp_path / "own")
     index = json.loads((mini / "model_index.json").read_text())
-    assert {name: index[name] for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")} == PUBLISHED
+    assert ModelDefaults.parse({name: index[name] for name in ModelDefaults.model_fields}) == ModelDefaults()
     (tmp_path / "own" / "model_index.json").write_text(
         json.dumps(index | {"noise_scale": 0.5, "mis": None, "native_size": None})
     )

@@ -23,9 +23,9 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point
 from instdiff.engine import engine_info
+from instdiff.model.defaults import ModelDefaults
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion
-from instdiff.render_settings import ModelDefaults
 from instdiff.training.draft.captions import train_tokenizer
 
 STEPS = 4

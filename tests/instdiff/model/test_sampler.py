@@ -10,7 +10,7 @@ from diffusers import (
 )
 from golden_figures import figures, plms, small_grounding, small_models, tensors
 
-from instdiff.model.sampler import Condition, alpha_schedule, sample, step_numbers
+from instdiff.model.sampler import Condition, SamplingOptions, alpha_schedule, sample, step_numbers
 from instdiff.model.unet import InstanceUNet
 
 TOLERANCE = 5e-3
@@ -55,7 +55,8 @@ def run(mode="box", steps=10, mis=0.0, guidance=7.5, alpha=0.8):
     conditions += [condition(golden["instance_contexts"][i], whole.pick(0, i)) for i in range(3)]
     trajectory = []
     final = sample(
-        unet, plms(), golden["x_T"], [conditions], [condition(golden["uc"], whole.null())], steps, guidance, alpha, mis,
+        unet, plms(), golden["x_T"], [conditions], [condition(golden["uc"], whole.null())],
+        SamplingOptions(steps, guidance, alpha, mis),
         on_step=lambda step, timestep, layouts: trajectory.append([b.latents.clone() for b in layouts[0]]),
     )  # fmt: skip
     return trajectory, final
@@ -112,9 +113,8 @@ def test_the_loop_never_waits_for_the_device(scheduler):
         regions = torch.zeros(1, 2, 32, 32, dtype=torch.bool)
         noise = torch.zeros(1, 4, 8, 8)
     conditions = [[Condition(text, tokens, regions, None) for _ in range(3)]]
-    assert sample(
-        unet, scheduler(), noise, conditions, [Condition(text, tokens, regions, None)], 3, 7.5, 0.5, 0.4
-    ).is_meta
+    negative = Condition(text, tokens, regions, None)
+    assert sample(unet, scheduler(), noise, conditions, [negative], SamplingOptions(3, 7.5, 0.5, 0.4)).is_meta
 
 
 @pytest.mark.parametrize("max_batch", [1, 3])
@@ -141,13 +141,14 @@ def test_small_batches_and_equal_rows_change_nothing(max_batch):
 
     def paint(**options):
         sizes.clear()
-        return sample(unet, plms(), noise, [conditions] * 2, [negative] * 2, 4, 7.5, 0.8, 0.5, **options)
+        options = SamplingOptions(4, 7.5, 0.8, 0.5, **options)
+        return sample(unet, plms(), noise, [conditions] * 2, [negative] * 2, options)
 
     together = paint()
     assert sizes == [8, 12, 12, 4, 4]  # 2 (3 + 1) rows, then 2 (3 + 3) while apart, then 2 (1 + 1)
     assert (paint(max_batch=max_batch) - together).abs().max() <= 1e-4
     assert max(sizes) == max_batch and sum(sizes) == 40
-    alone = sample(unet, plms(), noise[1:], [conditions], [negative], 4, 7.5, 0.8, 0.5)
+    alone = sample(unet, plms(), noise[1:], [conditions], [negative], SamplingOptions(4, 7.5, 0.8, 0.5))
     assert (alone - together[1:]).abs().max() <= 1e-4
 
 
@@ -172,7 +173,8 @@ def test_all_branches_of_a_picture_get_the_same_noise(scheduler):
     def paint(seed):
         trajectory.clear()
         sample(
-            unet, scheduler(), torch.ones(2, 4, 8, 8), [[condition] * 3] * 2, [condition] * 2, 4, 7.5, 0.8, 0.8,
+            unet, scheduler(), torch.ones(2, 4, 8, 8), [[condition] * 3] * 2, [condition] * 2,
+            SamplingOptions(4, 7.5, 0.8, 0.8),
             generators=[torch.Generator().manual_seed(seed + k) for k in range(2)],
             on_step=watch,
         )  # fmt: skip
