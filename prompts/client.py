@@ -102,7 +102,9 @@ class Question(Generic[Result]):
 
 
 class Model(Protocol):
-    """A language model, wherever it runs."""
+    """A language model, wherever it runs; ``place`` is where, for messages."""
+
+    place: str
 
     @property
     def identity(self) -> list:
@@ -150,17 +152,18 @@ class ModelClient:
             AnswerError: no answer was usable.
             ServiceError: the service fails.
         """
+        if not self.cache:
+            return self._ask_until_usable(question)[1]
         content = [(message.role, message.content) for message in question.messages]
         key = [*self.model.identity, content, question.schema, question.seed]
-        cached = self.cache.get(key) if self.cache else None
-        if cached is not None:
+        answer = self.cache.get(key)
+        if answer is not None:
             try:
-                return question.read(Reply(cached))
+                return question.read(Reply(answer))
             except AnswerError:
-                pass  # another version of this program kept it
+                pass  # damaged, or kept by another version of this program
         answer, result = self._ask_until_usable(question)
-        if self.cache:
-            self.cache.put(key, answer)
+        self.cache.put(key, answer)
         return result
 
     def _ask_until_usable(self, question: Question[Result]) -> tuple[str, Result]:
@@ -196,7 +199,7 @@ class ModelClient:
         last = failures[-1]
         is_unusable = isinstance(last, AnswerError)
         reason = f"the answer is no usable {question.wanted}: {last}{reason}" if is_unusable else f"{last}{reason}"
-        count = f"(after {len(failures)} request{'s' * (len(failures) > 1)})"
+        count = f"(after {len(failures)} request{'s' * (len(failures) > 1)} to {self.model.place})"
         # raised out here so that no client's error, which may quote a request, hangs on to it
         raise (AnswerError if is_unusable else ServiceError)(f"{self.name}: {reason} {count}")
 

@@ -40,6 +40,7 @@ class LocalModel:
         if find_spec("llama_cpp") is None:
             raise ServiceError('llama:FILE needs the package llama-cpp-python: pip install -e ".[llama]"')
         self.path = Path(path)
+        self.place = self.path.name
         self.temperature = temperature
         self.timeout_s = timeout_s
 

@@ -219,8 +219,8 @@ class ChatService:
             ("BodyTooLong", f"the answer does not end {within} and {MAX_BODY_BYTES} bytes", True, True),
             ("CompressedBody", "the service sends compressed answers although it is asked for plain ones", False, True),
             ("ContentFilter", REFUSAL, False, True),
-            ("ConnectTimeout", f"timeout: no connection to {self.place} {within}", True, False),
-            ("Timeout", f"timeout: no answer from {self.place} {within}", True, True),
+            ("ConnectTimeout", f"timeout: no connection {within}", True, False),
+            ("Timeout", f"timeout: no answer {within}", True, True),
             ("Connect", f"no connection to {self.place}; is the server running there?", True, False),
         ):
             if _is_named(error, class_name):

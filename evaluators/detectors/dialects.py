@@ -66,10 +66,10 @@ def gemini(text: str, size: tuple[int, int]) -> list[LabelledBox]:
 
 def paligemma(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """PaliGemma: ``<loc0250><loc0100><loc0750><loc0900> cat ; ...``, rows first, in 1024 steps; no token, no box."""
-    boxes = []
-    for y0, x0, y1, x1, label in PALIGEMMA.findall(text[:MAX_ANSWER_CHARS]):
-        boxes.append((label, tuple(int(value) / 1024 for value in (x0, y0, x1, y1))))
-    return _on_picture(boxes)
+    matches = PALIGEMMA.findall(text[:MAX_ANSWER_CHARS])
+    return _on_picture(
+        [(label, [int(value) / 1024 for value in (x0, y0, x1, y1)]) for y0, x0, y1, x1, label in matches]
+    )
 
 
 def florence(text: str, size: tuple[int, int]) -> list[LabelledBox]:
@@ -81,10 +81,8 @@ def florence(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     for match in FLORENCE.finditer(re.sub(r"</?(?:s|pad)>", "", text[:MAX_ANSWER_CHARS])):
         if match["label"]:
             label = match["label"]
-        else:
-            boxes.append(
-                (label, tuple((int(value) + 0.5) / 1000 for value in match.groups()[1:]))
-            )  # the middle of the step
+        else:  # the middle of the step
+            boxes.append((label, [(int(value) + 0.5) / 1000 for value in match.groups()[1:]]))
     return _on_picture(boxes)
 
 
@@ -186,12 +184,8 @@ class Dialect:
     def question(self, names: list[str]) -> str:
         """The question for these names."""
         text = prompts.read(self.prompt) if self.prompt.endswith(".md") else self.prompt
-        words = {
-            "names": json.dumps(names, ensure_ascii=False),
-            "semicolons": " ; ".join(names),
-            "sentence": ". ".join(names),
-        }
-        return Template(text).substitute(words)
+        words = json.dumps(names, ensure_ascii=False)
+        return Template(text).substitute(names=words, semicolons=" ; ".join(names), sentence=". ".join(names))
 
 
 DIALECTS = {

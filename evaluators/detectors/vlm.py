@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from evaluators.detectors import DetectorOptions
 from evaluators.detectors.dialects import DIALECTS, LabelledBox, dialect_of
 from evaluators.detectors.open_vocabulary import OpenVocabulary, asked_name, names_to_ask
 from evaluators.report import Detection
-from instdiff.errors import ServiceError
+from instdiff.errors import BadInput, ServiceError
 from instdiff.settings import verifier_key, verifier_url
 from prompts.budget import Budget
 from prompts.client import MAX_ATTEMPTS, Message, ModelClient, Question
@@ -76,6 +77,19 @@ class VlmDetector(OpenVocabulary):
         return detections(self.client.ask(question), names)
 
 
+def check(options: DetectorOptions) -> None:
+    """Raise BadInput for no model, no dialect or no address, ServiceError if OpenAI's own service has no key."""
+    if not options.model:
+        raise BadInput("verifier", "vlm needs the name of a model, such as vlm:gpt-4o")
+    dialect_of(options.model, options.dialect)
+    check_service(options.url)
+
+
+def load(options: DetectorOptions) -> VlmDetector:
+    """The detector that asks this model."""
+    return VlmDetector(options.model, options.url, options.dialect)
+
+
 def load_vision_client(
     model: str, url: str | None = None, timeout_s: float = TIMEOUT_S, max_attempts: int = MAX_ATTEMPTS
 ) -> ModelClient:
@@ -88,7 +102,7 @@ def load_vision_client(
         name.partition(":")[0], model, url, SecretStr(key) if key else None, 0.0, timeout_s, asker="verifier"
     )
     budget = Budget(name, max_answer_tokens=MAX_ANSWER_TOKENS)
-    return ModelClient(f"verifier vlm:{model} at {service.place}", service, budget, max_attempts)
+    return ModelClient(f"verifier vlm:{model}", service, budget, max_attempts)
 
 
 def check_service(url: str | None) -> None:

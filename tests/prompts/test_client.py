@@ -35,11 +35,11 @@ def refuse(reply: Reply) -> str:
 def test_the_last_failure_is_what_is_raised():
     with ChatServer(said(1), failed(500)) as server, pytest.raises(ServiceError) as caught:
         client(server).ask(question(refuse))
-    assert str(caught.value) == "chat:m: the service failed (500) (after 3 requests)"
+    assert str(caught.value) == f"chat:m: the service failed (500) (after 3 requests to {server.host})"
     assert not isinstance(caught.value, AnswerError) and caught.value.__context__ is None
     with ChatServer(failed(500), said(1)) as server, pytest.raises(AnswerError) as caught:
         client(server).ask(question(refuse))
-    assert str(caught.value) == "chat:m: the answer is no usable number: it says 1 (after 3 requests)"
+    assert str(caught.value) == f"chat:m: the answer is no usable number: it says 1 (after 3 requests to {server.host})"
 
 
 @pytest.mark.parametrize("complaint", [None, lambda reason: f"No: {reason}."])
