@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from agent.critic import criticise
-from agent.critic.replan import settled
+from agent.critic.replan import criticise_and_replan
 from agent.edit import Source, edit_plan, new_run, source
 from agent.events import Done, Event, Loading, Started
 from agent.graph import build_graph, checkpointer, read_state
@@ -95,7 +95,9 @@ class Agent:
             return criticise(plan, repair=False).noted()
         planner = self._planner(request, Usage())
         seed = request.settings.seed
-        return settled(planner.plan(request.prompt, self._size(request), seed), request.prompt, planner, seed).noted()
+        return criticise_and_replan(
+            planner.plan(request.prompt, self._size(request), seed), request.prompt, planner, seed
+        ).noted()
 
     def run(self, prompt: str | None = None, layout: Layout | None = None, seed: int | None = None) -> Run:
         """Plan, paint and look, round after round.

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field
 
 from agent import rounds
 from agent.critic import Finding, criticise
-from agent.critic.replan import settled
+from agent.critic.replan import criticise_and_replan
 from agent.edit.runs import before_after
 from agent.events import Criticised, Event, Judged, PlanReady, Preview, Step, Waiting
 from agent.planners import Planner
@@ -160,7 +160,7 @@ class Steps:
             elif index:
                 critique = criticise(plan, self.request.prompt)
             else:
-                critique = settled(plan, self.request.prompt, self.planner, self._planning_seed(state))
+                critique = criticise_and_replan(plan, self.request.prompt, self.planner, self._planning_seed(state))
         if critique.findings:
             self.on_event(Criticised(round=index, plan=critique.plan, findings=critique.findings))
         findings = [finding.model_dump(mode="json") for finding in critique.findings]

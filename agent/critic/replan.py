@@ -16,7 +16,7 @@ ARRANGEMENTS = 4  # how many others are tried
 MAX_PROMPT = 8000
 
 
-def settled(plan: Plan, prompt: str, planner: Planner | None, seed: int) -> Critique:
+def criticise_and_replan(plan: Plan, prompt: str, planner: Planner | None, seed: int) -> Critique:
     """Criticise a first plan, and plan again what is wrong and has no one right repair.
 
     A scene is arranged with other seeds, without asking anyone; after that a chat model is asked once more, with the

@@ -101,19 +101,19 @@ class Progress:
     def line(self) -> str:
         """ "12 of 200 kept, 31% of 39 accepted, 1.20 kept a second, $0.02, 3:10 left" """
         decided = list(self.folder.decided().values())
-        kept = decided.count(ITEMS)
+        items = decided.count(ITEMS)
         seconds = time.monotonic() - self.started
-        pace = max(kept - self.kept_before, 0) / seconds
+        pace = max(items - self.kept_before, 0) / seconds
         parts = [
-            f"{min(kept, self.count)} of {self.count} kept",
-            f"{kept / max(len(decided), 1):.0%} of {len(decided)} accepted",
+            f"{min(items, self.count)} of {self.count} kept",
+            f"{items / max(len(decided), 1):.0%} of {len(decided)} accepted",
             f"{pace:.2f} kept a second",
         ]
         if failed := decided.count(FAILED):
             parts.append(f"{failed} failed")
         if self.usage.requests:
             parts.append(f"{self.usage.tokens} tokens" + ("" if self.usage.usd is None else f", ${self.usage.usd:.4f}"))
-        parts.append(f"{_clock((self.count - kept) / pace)} left" if pace else "time left unknown")
+        parts.append(f"{_clock((self.count - items) / pace)} left" if pace else "time left unknown")
         return ", ".join(parts)
 
     @property

@@ -159,8 +159,8 @@ class Worker:
     def _item(self, candidate: _Candidate, report: Report, number: int) -> Item:
         planned = candidate.planned
         every = tuple(range(len(report.verdicts)))
-        found = tuple(verdict.instance for verdict in report.verdicts if verdict.kind is VerdictKind.FOUND)
-        accepted = {"all": every, "picture": every if report.verified else (), "instance": found}
+        found_instances = tuple(verdict.instance for verdict in report.verdicts if verdict.kind is VerdictKind.FOUND)
+        accepted = {"all": every, "picture": every if report.verified else (), "instance": found_instances}
         return Item(
             index=planned.index,
             prompt=planned.prompt,

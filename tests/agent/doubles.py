@@ -82,7 +82,8 @@ class ColourDetector:
 
     def detect(self, images: list[Image.Image], vocabulary: list[str]) -> list[list[Detection]]:
         return [
-            [seen for name in vocabulary if name in COLOURS for seen in self._find(image, name)] for image in images
+            [detection for name in vocabulary if name in COLOURS for detection in self._find(image, name)]
+            for image in images
         ]
 
     def _find(self, image: Image.Image, name: str) -> list[Detection]:
@@ -107,7 +108,7 @@ class ListPlanner(Planner):
         self.fails = fails
 
     def plan(self, prompt: str, size: tuple[int, int], seed: int) -> Plan:
-        self._called("plan")
+        self._log("plan")
         words = [word for word in prompt.split() if word in COLOURS or word == "ghost"]
         instances = [
             Instance(
@@ -121,16 +122,16 @@ class ListPlanner(Planner):
         return Plan(layout=layout, planner=self.name, seed=None)
 
     def revise(self, prompt: str, plan: Plan, report: Report, seed: int) -> Plan:
-        self._called("revise")
+        self._log("revise")
         failed = [verdict.name for verdict in report.verdicts if verdict.kind.value != "found"]
         return plan.model_copy(update={"notes": (f"once more: {', '.join(failed)}",)})
 
-    def _called(self, what: str) -> None:
+    def _log(self, call: str) -> None:
         if self.log:
             with self.log.open("a") as file:
-                file.write(f"{what}\n")
-        if what in self.fails:
-            raise ServiceError(f"the planner is away ({what})")
+                file.write(f"{call}\n")
+        if call in self.fails:
+            raise ServiceError(f"the planner is away ({call})")
 
 
 def install() -> None:

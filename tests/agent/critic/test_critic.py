@@ -1,7 +1,7 @@
 import pytest
 
 from agent.critic import Critique, FindingKind, criticise, exact_counts
-from agent.critic.replan import settled
+from agent.critic.replan import criticise_and_replan
 from agent.events import Criticised
 from agent.loop import Agent
 from agent.planners.offline import OfflinePlanner
@@ -202,7 +202,7 @@ def test_an_open_fault_gets_another_arrangement():
     boxes = [instance.model_copy(update={"box": box(0.1, 0.4, 0.5, 0.6)}) for instance in good.layout.instances]
     bad = good.model_copy(update={"layout": good.layout.with_instances(boxes)})
     assert criticise(bad).open
-    critique = settled(bad, "a cat behind a car", None, 0)
+    critique = criticise_and_replan(bad, "a cat behind a car", None, 0)
     assert not critique.open and not broken(critique.plan.scene, critique.plan.layout, critique.plan.ids)
     assert any("arranged anew" in f.sentence for f in critique.findings)
 
@@ -237,7 +237,7 @@ def chat(made):
 def test_a_chat_model_is_asked_once_more_with_the_faults(second, better):
     planner = Chatting(second)
     first = chat(plan(DOG, scene=False, caption="two dogs"))
-    critique = settled(first, "two dogs", planner, 0)
+    critique = criticise_and_replan(first, "two dogs", planner, 0)
     assert len(planner.asked) == 1 and "words ask for 2" in planner.asked[0] and planner.asked[0].startswith("two dogs")
     assert (not critique.open, len(critique.plan.layout.instances)) == ((True, 2) if better else (False, 1))
     assert critique.plan.layout.caption == "two dogs"

@@ -54,46 +54,50 @@ def records(dataset):
 
 def annotations(record):
     """(name, x, y, width, height) of each, in pixels."""
-    return [(one.name, *one.extent.to_coco(record.size)) for one in record.layout.instances]
+    return [(instance.name, *instance.extent.to_coco(record.size)) for instance in record.layout.instances]
 
 
 def test_only_what_was_verified_is_annotated(records):
     for record in records.values():
         assert record.layout.instances and all(verdict.kind.value == "found" for verdict in record.verdicts)
         assert all(verdict.iou >= 0.3 for verdict in record.verdicts)
-        assert [one.name for one in record.layout.instances] == [verdict.name for verdict in record.verdicts]
+        assert [instance.name for instance in record.layout.instances] == [verdict.name for verdict in record.verdicts]
 
 
 def test_coco_by_pycocotools(dataset, records):
     from pycocotools.coco import COCO
 
-    seen = 0
+    annotated = 0
     for split in ("train", "val"):
         coco = COCO(dataset / f"export/coco/annotations/instances_{split}.json")
         captions = COCO(dataset / f"export/coco/annotations/captions_{split}.json")
         assert (
             set(coco.getImgIds())
             == set(captions.getImgIds())
-            == {index for index, one in records.items() if one.split == split}
+            == {index for index, record in records.items() if record.split == split}
         )
         for image in coco.loadImgs(coco.getImgIds()):
             record = records[image["id"]]
             with Image.open(dataset / "export/coco/images" / split / image["file_name"]) as picture:
                 assert picture.size == (image["width"], image["height"]) == record.size
-            found = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
+            objects = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
             names = {category["id"]: category["name"] for category in coco.loadCats(coco.getCatIds())}
-            assert [(names[one["category_id"]], *one["bbox"]) for one in found] == [
-                pytest.approx(one) for one in annotations(record)
+            assert [(names[annotation["category_id"]], *annotation["bbox"]) for annotation in objects] == [
+                pytest.approx(box) for box in annotations(record)
             ]
             assert captions.imgToAnns[image["id"]][0]["caption"] == record.layout.caption
-            for one, instance in zip(found, record.layout.instances, strict=True):
+            for annotation, instance in zip(objects, record.layout.instances, strict=True):
                 assert (
-                    np.array_equal(coco.annToMask(one), instance.mask.array)
-                    and one["area"] == instance.mask.array.sum() > 0
+                    np.array_equal(coco.annToMask(annotation), instance.mask.array)
+                    and annotation["area"] == instance.mask.array.sum() > 0
                 )
-                assert 0 < one["score"] <= 1 and one["iou"] >= 0.3 and one["caption"] == instance.caption
-            seen += len(found)
-    assert seen == sum(len(record.layout.instances) for record in records.values())
+                assert (
+                    0 < annotation["score"] <= 1
+                    and annotation["iou"] >= 0.3
+                    and annotation["caption"] == instance.caption
+                )
+            annotated += len(objects)
+    assert annotated == sum(len(record.layout.instances) for record in records.values())
 
 
 def test_coco_has_what_fiftyone_reads(dataset):
@@ -103,8 +107,11 @@ def test_coco_has_what_fiftyone_reads(dataset):
     assert all({"id", "file_name", "width", "height"} <= image.keys() for image in data["images"])
     assert all({"id", "name", "supercategory"} <= category.keys() for category in data["categories"])
     needed = {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation"}
-    assert all(needed <= one.keys() and isinstance(one["segmentation"]["counts"], str) for one in data["annotations"])
-    assert len({one["id"] for one in data["annotations"]}) == len(data["annotations"]) > 0
+    assert all(
+        needed <= annotation.keys() and isinstance(annotation["segmentation"]["counts"], str)
+        for annotation in data["annotations"]
+    )
+    assert len({annotation["id"] for annotation in data["annotations"]}) == len(data["annotations"]) > 0
 
 
 def test_yolo_layout(dataset, records):
@@ -153,8 +160,8 @@ def test_webdataset_by_webdataset(dataset, records):
     for key, image, about, caption in samples:
         record = records[int(key)]
         assert image.size == record.size and caption == record.layout.caption == about["caption"]
-        assert [(one["category"], *one["bbox"]) for one in about["objects"]] == [
-            pytest.approx(one) for one in annotations(record)
+        assert [(entry["category"], *entry["bbox"]) for entry in about["objects"]] == [
+            pytest.approx(box) for box in annotations(record)
         ]
     assert all(member.mtime == 0 for shard in shards for member in tarfile.open(shard))
 
@@ -174,8 +181,8 @@ def test_parquet_by_datasets(dataset, records, tmp_path):
         )
         with Image.open(record.path) as painted:
             assert np.array_equal(np.asarray(row["image"]), np.asarray(painted))
-        for one, (name, *box) in zip(row["objects"], annotations(record), strict=True):
-            assert names[one["category"]] == name and one["bbox"] == pytest.approx(box, rel=1e-5)
+        for entry, (name, *box) in zip(row["objects"], annotations(record), strict=True):
+            assert names[entry["category"]] == name and entry["bbox"] == pytest.approx(box, rel=1e-5)
 
 
 def test_the_card(dataset, records):
@@ -183,7 +190,7 @@ def test_the_card(dataset, records):
 
     card = (dataset / "export/README.md").read_text()
     head = yaml.safe_load(card.split("---")[1])
-    assert [one["split"] for one in head["configs"][0]["data_files"]] == ["train", "validation"]
+    assert [config["split"] for config in head["configs"][0]["data_files"]] == ["train", "validation"]
     assert f"| pictures | 8 ({sum(record.split == 'train' for record in records.values())} train" in card
     assert "| model_hash |" in card and "Apache-2.0" in card and "| 256 x 256 |" in card and "█" in card
     with Image.open(dataset / "export/contact_sheet.png") as sheet:

@@ -151,9 +151,9 @@ def test_a_smaller_or_forgotten_count_keeps_what_is_finished(tmp_path, capsys, a
     before = files_of(Folder(tmp_path / "made"))
     capsys.readouterr()
     assert main(the_command(tmp_path, *again)) == 0
-    said = json.loads(capsys.readouterr().out)
+    result = json.loads(capsys.readouterr().out)
     notes = [f"{COUNT} pictures are there already, more than --count 2: all are kept"] if again else []
-    assert (said["kept"], said["asked"], said.get("notes", [])) == (COUNT, asked, notes)
+    assert (result["kept"], result["asked"], result.get("notes", [])) == (COUNT, asked, notes)
     assert files_of(Folder(tmp_path / "made")) == before
 
 
@@ -205,18 +205,18 @@ def test_two_at_once_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("accept", "kept", "annotated"),
+    ("accept", "count", "annotated"),
     [("picture", 0, []), ("instance", COUNT, [(0,)] * COUNT), ("all", COUNT, [(0, 1)] * COUNT)],
 )
-def test_what_is_accepted(tmp_path, doubles, accept, kept, annotated):
+def test_what_is_accepted(tmp_path, doubles, accept, count, annotated):
     doubles.forget("cat")  # on every picture a dog is found, and a cat is missing
     recipe = RECIPE.model_copy(update={"accept": accept})
     order = replace(an_order(tmp_path, Prompts(("a dog and a cat",))), recipe=recipe)
     manifest = finished(order)
-    assert len(manifest.pictures) == kept and [item.annotated for item in order.folder.read()] == annotated
+    assert len(manifest.pictures) == count and [item.annotated for item in order.folder.read()] == annotated
     rejected = [json.loads(path.read_text()) for path in sorted(order.folder.rejected.glob("*.json"))]
-    assert len(rejected) == (order.batches * recipe.batch if not kept else 0)  # bounded by --tries
-    assert all(one["report"]["verdicts"][1]["kind"] == "missing" for one in rejected)
+    assert len(rejected) == (order.batches * recipe.batch if not count else 0)  # bounded by --tries
+    assert all(item["report"]["verdicts"][1]["kind"] == "missing" for item in rejected)
 
 
 def test_only_what_failed_goes_on(tmp_path, doubles):
@@ -242,7 +242,11 @@ def test_failures_are_bounded_listed_and_tried_again(tmp_path, doubles):
     doubles.refuse("car")
     finished(order)
     failed = [json.loads(line) for line in (tmp_path / "failed.jsonl").read_text().splitlines()]
-    assert failed and {one["prompt"] for one in failed} == {"a car"} and "RuntimeError: no paint" in failed[0]["error"]
+    assert (
+        failed
+        and {failure["prompt"] for failure in failed} == {"a car"}
+        and "RuntimeError: no paint" in failed[0]["error"]
+    )
     assert doubles.alone["a car"] == len(failed) * (order.retries + 1)
     assert len(list(order.folder.read())) == COUNT  # the others were made, those of the same batches too
     doubles.refuse("nothing")
@@ -290,10 +294,10 @@ def test_a_service_is_asked_again_and_given_up(tmp_path, doubles, monkeypatch, f
 
 def test_layouts_keep_their_places_and_seeds_change(tmp_path, doubles):
     boxes = Box(x0=0.1, y0=0.1, x1=0.5, y1=0.9), Box(x0=0.5, y0=0.2, x1=0.9, y1=0.8)
-    things = tuple(
+    instances = tuple(
         Instance(caption=f"a {name}", category=name, box=box) for name, box in zip(("dog", "cat"), boxes, strict=True)
     )
-    layouts = [Layout(width=128, height=96, caption=f"picture {n}", instances=things) for n in range(2)]
+    layouts = [Layout(width=128, height=96, caption=f"picture {n}", instances=instances) for n in range(2)]
     (tmp_path / "coco.json").write_text(json.dumps(layouts_to_coco(layouts)))
     source = Layouts.read(tmp_path / "coco.json")
     doubles.forget("cat", seeds={RECIPE.seed_of(index) for index in range(0, 100, 2)})
@@ -303,7 +307,8 @@ def test_layouts_keep_their_places_and_seeds_change(tmp_path, doubles):
     assert [item.plan().caption for item in items[:4]] == ["picture 0", "picture 1"] * 2
     corners = [value for box in boxes for value in box.xyxy]
     assert all(
-        [value for one in item.plan().instances for value in one.box.xyxy] == pytest.approx(corners) for item in items
+        [value for instance in item.plan().instances for value in instance.box.xyxy] == pytest.approx(corners)
+        for item in items
     )
     assert [item.round for item in items] == [1, 0] * (COUNT // 2) and len({item.seed for item in items}) == COUNT
 
@@ -378,8 +383,8 @@ def test_templates_are_filled():
 def test_bad_input_is_one_line_and_exit_code_2(arguments, field, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["make", "made", *arguments]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: {field}") and said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {field}") and error.count("\n") == 1
     assert not (tmp_path / "made" / "items").exists()
 
 

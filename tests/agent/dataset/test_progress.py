@@ -17,8 +17,8 @@ from tests.agent.doubles_dataset import COUNT, RECIPE, an_order, placed
 class PaidPlanner(ListPlanner):
     """Takes 100 tokens and a cent for a plan, and twice that for a revision."""
 
-    def _called(self, what):
-        times = {"plan": 1, "revise": 2}[what]
+    def _log(self, call):
+        times = {"plan": 1, "revise": 2}[call]
         more = Usage(requests=1, prompt_tokens=80 * times, answer_tokens=20 * times, usd=0.01 * times)
         self.start(self.usage + more)
 
