@@ -18,6 +18,7 @@ from instdiff.cli import (
     exit_code,
     given_values,
     options,
+    output_folder,
     parse_values,
 )
 from instdiff.errors import BadInput, printable
@@ -92,7 +93,9 @@ def build_parser() -> argparse.ArgumentParser:
     trust = groups[WORKERS]
     trust.add_argument("--trust-remote-code", action="store_true", help="let the code run that comes with cogvlm")
     outcome = groups[OUTCOME]
-    outcome.add_argument("--out", metavar="FOLDER", help="gets a new folder for the run (default: outputs)")
+    outcome.add_argument(
+        "--out", metavar="FOLDER", type=output_folder, help="gets a new folder for the run (default: outputs)"
+    )
     outcome.add_argument("--plan-only", action="store_true", help="print the layout as JSON and paint nothing")
     outcome.add_argument("--json", action="store_true", help="print one JSON object on stdout, progress on stderr")
     outcome.add_argument("--strict", action="store_true", help="exit with 3 if the picture is not verified")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.plans import read_prompts
 from agent.request import Request
-from instdiff.cli import DONE, Parser, add_options, exit_code, given_values, parse_values
+from instdiff.cli import DONE, Parser, add_options, exit_code, given_values, output_folder, parse_values
 from instdiff.errors import BadInput, printable
 from instdiff.render_settings import RenderSettings
 
@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
     add_options(parser, Request, RUN_FLAGS)
     parser.set_defaults(planner="offline")
     folder = "where all goes (default: %(default)s)"
-    parser.add_argument("--out", type=Path, default=Path("outputs/batch"), metavar="FOLDER", help=folder)
+    parser.add_argument("--out", type=output_folder, default=Path("outputs/batch"), metavar="FOLDER", help=folder)
     return exit_code(lambda: run(parser.parse_args(argv)))
 
 

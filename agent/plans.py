@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.planners import Planner, load_planner
 from agent.request import Request, parse_size
-from instdiff.cli import DONE, Parser, add_options, exit_code
+from instdiff.cli import DONE, Parser, add_options, exit_code, output_file
 from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json
 from instdiff.formats.fields import mapping, text
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     add_options(parser, Request, ("planner_url",))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
     parser.add_argument("--size", type=parse_size, default="512x512", metavar="WxH", help="pixels (default: 512x512)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where the lines go (default: stdout)")
+    parser.add_argument("--out", type=output_file, metavar="FILE", help="where the lines go (default: stdout)")
     return exit_code(lambda: run(parser.parse_args(argv)))
 
 

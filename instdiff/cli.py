@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
@@ -168,6 +170,35 @@ def to_arguments(model: Value) -> list[str]:
         if option.type is not bool:
             words.append("x".join(map(str, value)) if isinstance(value, tuple) else str(value))
     return words
+
+
+def output_folder(text: str) -> Path:
+    """The type of a flag that names a folder to write into, which need not be there yet."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file; give a folder")
+    _check_can_be_written(path)
+    return path
+
+
+def output_file(text: str) -> Path:
+    """The type of a flag that names a file to write, which need not be there yet."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder; give a file")
+    _check_can_be_written(path)
+    return path
+
+
+def _check_can_be_written(path: Path) -> None:
+    """Refuse a path below a file, or below a folder that may not be written; what is missing is made later."""
+    place = path.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if place != path.absolute() and not place.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} cannot be written: {place} is a file")
+    if not os.access(place, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{path} cannot be written: no right to write to {place}")
 
 
 class Parser(argparse.ArgumentParser):

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from agent import job
 from agent.runs import Run
-from instdiff.cli import DONE, Parser, exit_code
+from instdiff.cli import DONE, Parser, exit_code, output_folder
 from instdiff.errors import BadInput, ServiceError
 from instdiff.render_settings import RenderSettings
 from instdiff.settings import environment
@@ -64,10 +64,16 @@ def main(argv: list[str] | None = None) -> int:
         "--times", type=int, default=5, metavar="N", help="how often each page is opened; the median is printed"
     )
     parser.add_argument(
-        "--shots", type=Path, metavar="FOLDER", help="take pictures of the pages into this folder, such as docs"
+        "--shots",
+        type=output_folder,
+        metavar="FOLDER",
+        help="take pictures of the pages into this folder, such as docs",
     )
     parser.add_argument(
-        "--store", type=Path, metavar="FOLDER", help="keep the outputs folder here, and take what is there already"
+        "--store",
+        type=output_folder,
+        metavar="FOLDER",
+        help="keep the outputs folder here, and take what is there already",
     )
     return exit_code(lambda: run(parser.parse_args(argv)))
 

@@ -23,6 +23,7 @@ from instdiff.cli import (
     add_options,
     exit_code,
     given_values,
+    output_folder,
     parse_values,
 )
 from instdiff.engine import engine_info
@@ -39,7 +40,7 @@ card. Composites are made of drawings: python -m instdiff.train draft --stage sp
 
 def add_make(parser: argparse.ArgumentParser) -> None:
     """The options of `make`."""
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the dataset")
+    parser.add_argument("folder", metavar="FOLDER", type=output_folder, help="the dataset")
     source = parser.add_argument_group("what the pictures are of (one of the first four)")
     source.add_argument("--prompts", type=Path, metavar="FILE", help="one a line")
     source.add_argument("--layouts", type=Path, metavar="PATH", help="a folder, JSON lines, or COCO annotations")
@@ -195,7 +196,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", type=names, default=FORMATS, metavar="A,B", help=f"of {', '.join(FORMATS)} (default: all)"
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where it goes (default: FOLDER/export)")
+    parser.add_argument("--out", type=output_folder, metavar="FOLDER", help="where it goes (default: FOLDER/export)")
 
 
 def export(args: argparse.Namespace) -> tuple[dict, int]:
