@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.planners.plan import Plan, Planner
 from evaluators.detectors import Detector
-from evaluators.matching import match, unchecked
+from evaluators.matching import match, unchecked_report
 from evaluators.report import Report
 from instdiff.formats import layout_from_json, layout_to_json
 from instdiff.layout import Layout
@@ -41,7 +41,7 @@ def as_written(layout: Layout) -> Layout:
 def look(detector: Detector | None, images: Sequence[Image], layout: Layout, iou_threshold: float) -> list[Report]:
     """A report on each picture of a layout; without a detector every instance is unchecked."""
     if detector is None:
-        return [unchecked(layout, iou_threshold)] * len(images)
+        return [unchecked_report(layout, iou_threshold)] * len(images)
     vocabulary = sorted({instance.name for instance in layout.instances})
     return [
         match(layout, detections, detector.canonical, iou_threshold, detector.name)

@@ -5,6 +5,7 @@ Nothing is painted and nothing is detected: only boxes are read, so that two pla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean, pstdev
 
@@ -21,7 +22,7 @@ CANVAS_PX = 512
 STAMP_PX = 10
 BORDER_PX = 1.0  # boxes that were rounded outwards are not out of frame
 
-PixelBox = tuple[float, float, float, float]
+PixelBox = Sequence[float]  # x0, y0, x1, y1
 
 
 class Statistics(Value):
@@ -62,19 +63,16 @@ def statistics(layouts: list[Layout], raw_boxes: list[list[PixelBox]] | None = N
         raise BadInput("layouts", "there are none to measure")
     if raw_boxes is not None and len(raw_boxes) != len(layouts):
         raise BadInput("raw_boxes", f"{len(raw_boxes)} lists for {len(layouts)} layouts; give one for each")
-    found = [[(_size_m(item.name), item.extent) for item in layout.instances if item.extent] for layout in layouts]
-    counts = [len(boxes) for boxes in found]
-    pairs = [pair for boxes in found for pair in combinations(boxes, 2)]
-    sized = [
-        (a, b)
-        for (m, a), (n, b) in (sorted(pair, key=lambda item: item[0] or 0) for pair in pairs)
-        if m and n >= SIZE_RATIO * m
-    ]
+    measured = [[(_size_m(item.name), item.extent) for item in layout.instances if item.extent] for layout in layouts]
+    counts = [len(boxes) for boxes in measured]
+    pairs = [pair for boxes in measured for pair in combinations(boxes, 2)]
+    known_pairs = [((m, a), (n, b)) if m < n else ((n, b), (m, a)) for (m, a), (n, b) in pairs if m and n]
+    sized = [(small, large) for (m, small), (n, large) in known_pairs if n >= SIZE_RATIO * m]
     raw = raw_boxes or [
-        [box.to_corners(layout.size) for _, box in boxes] for layout, boxes in zip(layouts, found, strict=True)
+        [box.to_corners(layout.size) for _, box in boxes] for layout, boxes in zip(layouts, measured, strict=True)
     ]
     outside = [_leaves(box, layout.size) for layout, boxes in zip(layouts, raw, strict=True) for box in boxes]
-    coordinates = [value * CANVAS_PX for boxes in found for _, box in boxes for value in box.xyxy]
+    coordinates = [value * CANVAS_PX for boxes in measured for _, box in boxes for value in box.xyxy]
     return Statistics(
         layouts=len(layouts),
         instances_mean=fmean(counts),

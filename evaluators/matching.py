@@ -41,53 +41,49 @@ def match(
         Extras are the unmatched detections of known categories with a score of at least 0.5.
     """
     planned = [canonical(instance.name) if _has_extent(instance) else None for instance in layout.instances]
-    seen = [canonical(detection.category) for detection in detections]
-    ious = np.array([[place_iou(i, d.box) for d in detections] for i in layout.instances]).reshape(
-        len(planned), len(seen)
-    )
-    same = np.array([[p is not None and p == s for s in seen] for p in planned], dtype=bool).reshape(ious.shape)
+    detected = [canonical(detection.category) for detection in detections]
+    shape = (len(planned), len(detected))
+    ious = np.array([[place_iou(i, d.box) for d in detections] for i in layout.instances]).reshape(shape)
+    same = np.array([[p is not None and p == d for d in detected] for p in planned], dtype=bool).reshape(shape)
     pairs = _assign(ious, same, np.array([d.score for d in detections]), iou_threshold)
-    verdicts = [
+    verdicts = tuple(
         _verdict(index, instance, planned[index] is not None, detections, ious, pairs, iou_threshold)
         for index, instance in enumerate(layout.instances)
-    ]
-    matched = set(pairs.values())
-    extras = [
+    )
+    extras = tuple(
         detection
         for index, detection in enumerate(detections)
-        if index not in matched and seen[index] is not None and detection.score >= EXTRA_SCORE
-    ]
-    return Report(detector=detector, iou_threshold=iou_threshold, verdicts=tuple(verdicts), extras=tuple(extras))
+        if index not in pairs.values() and detected[index] is not None and detection.score >= EXTRA_SCORE
+    )
+    return Report(detector=detector, iou_threshold=iou_threshold, verdicts=verdicts, extras=extras)
 
 
-def unchecked(layout: Layout, iou_threshold: float = 0.5) -> Report:
+def unchecked_report(layout: Layout, iou_threshold: float = 0.5) -> Report:
     """The report of a picture that nobody looked at: every instance is unchecked."""
     return match(layout, [], lambda _: None, iou_threshold, detector="none")
 
 
-def place_iou(instance: Instance, found: Box) -> float:
+def place_iou(instance: Instance, box: Box) -> float:
     """IoU of an instance's place and a box, or the share of its points in the box where it has no extent, 0..1."""
     if instance.extent:
-        return instance.extent.iou(found)
+        return instance.extent.iou(box)
     points = _points(instance)
-    inside = sum(found.x0 <= p.x <= found.x1 and found.y0 <= p.y <= found.y1 for p in points)
+    inside = sum(box.x0 <= p.x <= box.x1 and box.y0 <= p.y <= box.y1 for p in points)
     return inside / len(points) if points else 0.0
 
 
-def mask_iou(planned: Mask | None, found: Mask | None) -> float | None:
+def mask_iou(planned: Mask | None, detected: Mask | None) -> float | None:
     """IoU of two shapes on the same picture, 0..1, in the pixels of the first; None where one is missing or both are
     empty.
     """
-    if planned is None or found is None:
+    if planned is None or detected is None:
         return None
-    one = planned.array
-    (height, width) = found.size
-    rows, columns = (
-        ((np.arange(side) + 0.5) * of / side).astype(int) for side, of in zip(one.shape, (height, width), strict=True)
-    )
-    other = found.array[rows][:, columns]  # the pixel under the centre of each
-    union = np.count_nonzero(one | other)
-    return float(np.count_nonzero(one & other) / union) if union else None
+    first = planned.array
+    sides = zip(first.shape, detected.size, strict=True)
+    rows, columns = (((np.arange(side) + 0.5) * own / side).astype(int) for side, own in sides)
+    second = detected.array[rows][:, columns]  # the pixel under the centre of each
+    union = np.count_nonzero(first | second)
+    return float(np.count_nonzero(first & second) / union) if union else None
 
 
 def _points(instance: Instance) -> tuple[Point, ...]:

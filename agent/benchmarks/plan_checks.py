@@ -32,7 +32,7 @@ def words_of(text: str) -> list[str]:
     return ["gray" if word == "grey" else word for word in re.findall(r"[a-z0-9']+", text.lower())]
 
 
-def found(name: str, instances: Sequence[Instance]) -> list[Instance]:
+def instances_named(name: str, instances: Sequence[Instance]) -> list[Instance]:
     """The instances that a name means: "cat", "cats", "black cat", "sofa" for a couch.
 
     A special name ("kitten", "woman") means only instances that carry it; a synonym ("sofa") means every instance of
@@ -107,12 +107,22 @@ SAME_PART = {
 SAME_PART |= {"value": "attribute", "colour": "attribute", "color": "attribute"}
 BETWEEN = "between"
 RELATION_WORDS = {predicate.value: predicate for predicate in Predicate} | {
-    "inside": Predicate.ON, "in": Predicate.ON, "on top of": Predicate.ON, "over": Predicate.ABOVE, "beneath": Predicate.UNDER,
-    "near": Predicate.NEXT_TO, "beside": Predicate.NEXT_TO, "by": Predicate.NEXT_TO, "left": Predicate.LEFT, "right": Predicate.RIGHT,
-    "top": Predicate.TOP, "bottom": Predicate.BOTTOM, "centre": Predicate.CENTRE, "center": Predicate.CENTRE,
-    "in the center": Predicate.CENTRE, "bigger than": Predicate.LARGER_THAN, "taller than": Predicate.LARGER_THAN,
-    "shorter than": Predicate.SMALLER_THAN,
-}  # fmt: skip
+    word: predicate
+    for predicate, words in {
+        Predicate.ON: "inside|in|on top of",
+        Predicate.ABOVE: "over",
+        Predicate.UNDER: "beneath",
+        Predicate.NEXT_TO: "near|beside|by",
+        Predicate.LEFT: "left",
+        Predicate.RIGHT: "right",
+        Predicate.TOP: "top",
+        Predicate.BOTTOM: "bottom",
+        Predicate.CENTRE: "centre|center|in the center",
+        Predicate.LARGER_THAN: "bigger than|taller than",
+        Predicate.SMALLER_THAN: "shorter than",
+    }.items()
+    for word in words.split("|")
+}
 
 
 @dataclass(frozen=True)
@@ -170,27 +180,30 @@ def _check(kind: str, parts: dict, field: str) -> Check:
     if kind in ("count", "min"):
         n = parts.get("n")
         if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise BadInput(field, f'{kind} needs a whole number, such as {{"{kind}": ["cat", 3]}}; got {str(n)[:40]!r}')
+            raise BadInput(
+                field, f'{kind} needs a whole number, such as {{"{kind}": ["cat", 3]}}; got {str(n)[:40]!r}'
+            )
         return Check(kind, tuple(names), n=n)
     if kind == "attr":
         return Check(kind, tuple(names), attribute=_words(parts.get("attribute"), f"{field}.attribute")[0])
     if kind == "absent":
         return Check(kind, tuple(names))
     word = " ".join(str(parts.get("relation", "")).lower().split()).removeprefix("to the ").removeprefix("is ")
-    relation = BETWEEN if word == BETWEEN else RELATION_WORDS.get(word)
-    if relation is None:
+    relation = RELATION_WORDS.get(word)
+    if relation is None and word != BETWEEN:
         raise BadInput(field, f"{word[:60]!r} is no relation; the relations are between, {', '.join(RELATION_WORDS)}")
-    if relation == BETWEEN or not relation.is_place:
+    if relation is None or not relation.is_place:
         names += _words(parts.get("object"), f"{field}.object")
-    return Check(kind, tuple(names), relation=relation)
+    return Check(kind, tuple(names), relation=relation or BETWEEN)
 
 
 def _words(value: object, field: str) -> list[str]:
     """One name or a list of names, in lower case."""
     items = value if isinstance(value, list) else [value]
-    if not items or not all(isinstance(item, str) and item.strip() for item in items):
+    words = [" ".join(item.lower().split()) for item in items if isinstance(item, str) and item.strip()]
+    if not words or len(words) < len(items):
         raise BadInput(field, f"must be words; got {str(value)[:60]!r}")
-    return [" ".join(item.lower().split()) for item in items]
+    return words
 
 
 def holds(check: Check, layout: Layout) -> bool:
@@ -200,45 +213,47 @@ def holds(check: Check, layout: Layout) -> bool:
     `instdiff.world.relations`; "between" compares centres along x.
     """
     instances = layout.instances
-    things = found(check.names[0], instances)
+    subjects = instances_named(check.names[0], instances)
     match check.kind:
         case "count":
-            return len(things) == check.n
+            return len(subjects) == check.n
         case "min":
-            return len(things) >= check.n
+            return len(subjects) >= check.n
         case "absent":
-            return not things
+            return not subjects
         case "attr":
-            return any(attributes_hold(check.attribute, thing) for thing in things)
+            return any(attributes_hold(check.attribute, subject) for subject in subjects)
         case "objects":
-            return all(found(name, instances) for name in check.names)
-    return _related(check, things, instances)
+            return all(instances_named(name, instances) for name in check.names)
+    return _relation_holds(check, subjects, instances)
 
 
-def _related(check: Check, things: list[Instance], instances: tuple[Instance, ...]) -> bool:
-    subjects = [thing for thing in things if thing.extent]
-    if not subjects or len(subjects) < len(things):
+def _relation_holds(check: Check, subjects: list[Instance], instances: tuple[Instance, ...]) -> bool:
+    boxes = [subject.extent for subject in subjects if subject.extent]
+    if not boxes or len(boxes) < len(subjects):
         return False
-    others = [[other for other in found(name, instances) if other.extent] for name in check.names[1:]]
-    if check.relation == BETWEEN:
-        return all(_between(subject.extent, [other.extent for row in others for other in row]) for subject in subjects)
-    if check.relation.is_place:
-        return all(slack(check.relation, subject.extent.xyxy) > 0 for subject in subjects)
-    return all(any(_holds_to(check.relation, subject, other) for other in others[0]) for subject in subjects)
+    relation = check.relation
+    if not isinstance(relation, Predicate):
+        ends = [end.extent for name in check.names[1:] for end in instances_named(name, instances) if end.extent]
+        return all(_between(box, ends) for box in boxes)
+    if relation.is_place:
+        return all(slack(relation, box.xyxy) > 0 for box in boxes)
+    targets = instances_named(check.names[1], instances)
+    return all(any(_holds_to(relation, subject, target) for target in targets) for subject in subjects)
 
 
-def _between(box: Box, others: list[Box]) -> bool:
-    """True if two of the others lie on either side."""
-    middles = [other.centre.x for other in others]
+def _between(box: Box, neighbours: list[Box]) -> bool:
+    """True if two of the neighbours lie on either side."""
+    middles = [neighbour.centre.x for neighbour in neighbours]
     return bool(middles) and min(middles) < box.centre.x < max(middles)
 
 
-def _holds_to(relation: Predicate, subject: Instance, other: Instance) -> bool:
-    if subject is other:
+def _holds_to(relation: Predicate, subject: Instance, target: Instance) -> bool:
+    if subject is target or subject.extent is None or target.extent is None:
         return False
-    known_thing = nouns.thing_of(other.name)
-    aloft = known_thing is not None and known_thing.on[0] in HANGING
-    return slack(relation, subject.extent.xyxy, other.extent.xyxy, aloft) > 0
+    kind = nouns.thing_of(target.name)
+    aloft = kind is not None and kind.on[0] in HANGING
+    return slack(relation, subject.extent, target.extent.xyxy, aloft) > 0
 
 
 @dataclass(frozen=True)
@@ -271,19 +286,19 @@ def score(cases: list[Case], layouts: dict[str, Layout]) -> dict:
     """How many checks hold, in all and by kind, and which do not; a prompt without a layout fails all of its checks."""
     kinds: dict[str, list[int]] = {kind: [0, 0] for kind in PARTS}
     failures = []
-    whole = 0
+    complete = 0
     for case in cases:
         layout = layouts.get(case.prompt)
         failed = [check for check in case.checks if layout is None or not holds(check, layout)]
         for check in case.checks:
             kinds[check.kind][0] += check not in failed
             kinds[check.kind][1] += 1
-        whole += not failed
+        complete += not failed
         failures += [{"prompt": case.prompt, "failed": str(check), "planned": layout is not None} for check in failed]
     passed, total = (sum(pair[i] for pair in kinds.values()) for i in (0, 1))
     return {
         "checks": {"passed": passed, "of": total, "share": round(passed / total, 4) if total else 0.0},
-        "prompts": {"passed": whole, "of": len(cases), "share": round(whole / len(cases), 4) if cases else 0.0},
+        "prompts": {"passed": complete, "of": len(cases), "share": round(complete / len(cases), 4) if cases else 0.0},
         "kinds": {kind: {"passed": good, "of": all_} for kind, (good, all_) in kinds.items() if all_},
         "failures": failures,
     }

@@ -11,7 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from evaluators.drawing import draw_report
-from evaluators.matching import unchecked
+from evaluators.matching import unchecked_report
 from evaluators.report import Report
 from instdiff.layout import Layout
 
@@ -51,7 +51,7 @@ def boxed(
 ) -> bytes:
     """A picture as PNG with its plan and what was found on it; without a picture the plan alone."""
     changed = picture.stat().st_mtime_ns if picture else 0
-    return _boxed(picture, changed, layout, report or unchecked(layout), planned, detected)
+    return _boxed(picture, changed, layout, report or unchecked_report(layout), planned, detected)
 
 
 @lru_cache(maxsize=64)

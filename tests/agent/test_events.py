@@ -24,7 +24,7 @@ from agent.events import (
 from agent.planners.plan import Plan
 from agent.request import Request
 from agent.runs import Round, Run
-from evaluators.matching import unchecked
+from evaluators.matching import unchecked_report
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Instance, Layout, Mask
 
@@ -60,7 +60,7 @@ def test_every_event_is_read_back_as_it_was(run):
         PlanReady(round=0, plan=PLAN),
         Criticised(round=1, plan=PLAN, findings=(FINDING,)),
         Step(round=0, image=1, images=2, step=3, steps=16),
-        Judged(round=0, layout=LAYOUT, report=unchecked(LAYOUT), result=ROUND),
+        Judged(round=0, layout=LAYOUT, report=unchecked_report(LAYOUT), result=ROUND),
         Waiting(run=run),
         Done(run=run),
         Stopped(),

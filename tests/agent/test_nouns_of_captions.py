@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.benchmarks.plan_checks import found
+from agent.benchmarks.plan_checks import instances_named
 from agent.critic import criticise
 from agent.dataset.export.records import categories, read_records
 from agent.dataset.folder import Folder, Item
@@ -86,8 +86,10 @@ def test_the_planner_plans_it_and_a_check_finds_it(caption, word, category, besi
     planned = OfflinePlanner().plan(caption, (512, 512), 0).layout
     assert category in {instance.category for instance in planned.instances}
     instances = plan_of(caption).layout.instances
-    assert found(word, instances) == list(instances) and found(category, instances) == list(instances)
-    assert found(beside, instances) == []
+    assert instances_named(word, instances) == list(instances) and instances_named(category, instances) == list(
+        instances
+    )
+    assert instances_named(beside, instances) == []
 
 
 def test_detectors_are_asked_for_it():

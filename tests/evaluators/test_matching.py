@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluators.matching import mask_iou, match, place_iou, unchecked
+from evaluators.matching import mask_iou, match, place_iou, unchecked_report
 from evaluators.report import Detection
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 
@@ -114,7 +114,7 @@ def test_empty_mask_is_unchecked():
 
 
 def test_unchecked_report_is_not_verified():
-    report = unchecked(Layout(caption="c", instances=(planned("dog", *LEFT), planned("cat", *RIGHT))))
+    report = unchecked_report(Layout(caption="c", instances=(planned("dog", *LEFT), planned("cat", *RIGHT))))
     assert (report.detector, report.checked, report.verified) == ("none", 0, False)
     assert len(report.verdicts) == 2
 

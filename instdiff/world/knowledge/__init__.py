@@ -79,7 +79,7 @@ def settings() -> dict[str, Setting]:
 
 def size_of(category: str, name: str = "") -> tuple[float, float]:
     """(width, height) in metres of a category, or of a special kind of it; a chair-sized guess for the unknown."""
-    thing = things().get(category)
-    if thing is None:
+    known_thing = things().get(category)
+    if known_thing is None:
         return (0.7, 0.8)
-    return thing.kinds.get(name, (thing.width_m, thing.height_m))
+    return known_thing.kinds.get(name, (known_thing.width_m, known_thing.height_m))

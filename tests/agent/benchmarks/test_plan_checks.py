@@ -1,6 +1,6 @@
 import pytest
 
-from agent.benchmarks.plan_checks import Case, found, read_cases, read_check, score
+from agent.benchmarks.plan_checks import Case, instances_named, read_cases, read_check, score
 from agent.benchmarks.plan_checks import holds as check_holds
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Instance, Layout
@@ -30,11 +30,29 @@ SCENE = Layout(
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("cat", 2), ("cats", 2), ("kitten", 1), ("black cat", 1), ("couch", 1), ("sofa", 1), ("people", 2), ("woman", 1), ("man", 1),
-     ("hat", 0), ("stump", 1), ("tree", 0), ("car", 0), ("carrot", 1), ("bear", 0), ("teddy bear", 1), ("gray couch", 1), ("white cat", 1)],
-)  # fmt: skip
+    [
+        ("cat", 2),
+        ("cats", 2),
+        ("kitten", 1),
+        ("black cat", 1),
+        ("couch", 1),
+        ("sofa", 1),
+        ("people", 2),
+        ("woman", 1),
+        ("man", 1),
+        ("hat", 0),
+        ("stump", 1),
+        ("tree", 0),
+        ("car", 0),
+        ("carrot", 1),
+        ("bear", 0),
+        ("teddy bear", 1),
+        ("gray couch", 1),
+        ("white cat", 1),
+    ],
+)
 def test_names_are_whole_words_with_synonyms(name, count):
-    assert len(found(name, SCENE.instances)) == count
+    assert len(instances_named(name, SCENE.instances)) == count
 
 
 CHECKS = [
