@@ -1,4 +1,4 @@
-"""The words said to language and vision models, as text files beside this one."""
+"""What is said to language and vision models, as text files beside this one, and the client that says it."""
 
 from pathlib import Path
 
