@@ -12,7 +12,7 @@ from typing import NamedTuple
 from agent.planners.plan import Plan
 from instdiff.layout import Box
 from instdiff.world import nouns, placement
-from instdiff.world.relations import broken
+from instdiff.world.relations import broken, broken_in
 from instdiff.world.scene import Predicate
 
 SLIVER = 0.03
@@ -88,7 +88,7 @@ def out_of_frame(plan: Plan) -> Iterator[Fault]:
         else:
             continue
         sentence = f"{tag(plan, index)} is cut off: most of it is out of the frame."
-        whole = placement.framed(centre, foot, width, height)
+        whole = placement.frame(centre, foot, width, height)
         yield Fault(
             FindingKind.OUT_OF_FRAME,
             index,
@@ -105,7 +105,7 @@ def slivers(plan: Plan) -> Iterator[Fault]:
             continue
         sentence = f"{tag(plan, index)} is a sliver of {box.width:.1%} x {box.height:.1%} of the picture."
         width, height = (max(side, placement.SHORTEST_SIDE) for side in (box.width, box.height))
-        larger = placement.framed(box.centre.x, box.y1, width, height)
+        larger = placement.frame(box.centre.x, box.y1, width, height)
         yield Fault(
             FindingKind.SLIVER,
             index,
@@ -117,7 +117,7 @@ def slivers(plan: Plan) -> Iterator[Fault]:
 def relations(plan: Plan) -> Iterator[Fault]:
     if plan.scene is None:
         return
-    for relation in placement.broken_in(plan):
+    for relation in broken_in(plan):
         index = plan.ids.index(relation.subject)
         target = None if relation.predicate.is_place else plan.ids.index(relation.object)
         other = "" if target is None else f" {tag(plan, target)}"
@@ -137,14 +137,14 @@ def _mend_relation(plan: Plan, predicate: Predicate, index: int, target: int | N
     box = plan.layout.instances[index].extent
     other = plan.layout.instances[target].extent
     if predicate in (Predicate.LEFT_OF, Predicate.RIGHT_OF):
-        mended = plan.with_box(index, placement.framed(other.centre.x, box.y1, box.width, box.height))
-        mended = mended.with_box(target, placement.framed(box.centre.x, other.y1, other.width, other.height))
+        mended = plan.with_box(index, placement.frame(other.centre.x, box.y1, box.width, box.height))
+        mended = mended.with_box(target, placement.frame(box.centre.x, other.y1, other.width, other.height))
     elif predicate is Predicate.ON:
         mended = _put_on(plan, index, target)
     else:
         return None
     still = broken(plan.scene, mended.layout, plan.ids)
-    return mended if len(still) < len(placement.broken_in(plan)) else None
+    return mended if len(still) < len(broken_in(plan)) else None
 
 
 def _put_on(plan: Plan, index: int, target: int) -> Plan:
@@ -153,7 +153,7 @@ def _put_on(plan: Plan, index: int, target: int) -> Plan:
     other = plan.layout.instances[target].extent
     slack = max(other.width - box.width, 0.0) / 2
     centre = min(max(box.centre.x, other.centre.x - slack), other.centre.x + slack)
-    return plan.with_box(index, placement.framed(centre, placement.surface(plan, target), box.width, box.height))
+    return plan.with_box(index, placement.frame(centre, placement.surface(plan, target), box.width, box.height))
 
 
 def floating(plan: Plan) -> Iterator[Fault]:
@@ -182,7 +182,7 @@ def _landed(plan: Plan, index: int, small: bool) -> Plan:
             if other != index and straight and placement.carrier(dropped, index) == other:
                 return dropped
     foot = placement.foot_at(plan, placement.scale(plan, index))
-    return plan.with_box(index, placement.framed(box.centre.x, foot, box.width, box.height))
+    return plan.with_box(index, placement.frame(box.centre.x, foot, box.width, box.height))
 
 
 def sizes(plan: Plan) -> Iterator[Fault]:
@@ -221,7 +221,7 @@ def sizes(plan: Plan) -> Iterator[Fault]:
         width = box.width * factor
         height = box.height * factor
         fit = max(1.0, placement.SHORTEST_SIDE / min(width, height)) * min(1.0, 0.9 / max(width, height))
-        better = placement.framed(box.centre.x, box.y1, width * fit, height * fit)
+        better = placement.frame(box.centre.x, box.y1, width * fit, height * fit)
         mend = (lambda index=index, better=better: plan.with_box(index, better)) if len(blamed) > 1 else None
         yield Fault(FindingKind.SIZE, index, sentence, mend)
 
@@ -244,7 +244,7 @@ def _in_front(plan: Plan, other: int, index: int) -> bool:
     """True if the other instance is surely nearer: it stands lower, and neither rests on the other."""
     if (
         placement.base(plan, other) < placement.base(plan, index) + SAME_LINE
-        or index in placement.carried(plan, other)
+        or index in placement.loads(plan, other)
         or placement.hangs(plan, other)
     ):
         return False

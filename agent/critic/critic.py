@@ -14,6 +14,7 @@ from agent.critic.checks import Fault, FindingKind, tag
 from agent.planners.plan import Plan
 from instdiff.values import Value, Words
 from instdiff.world import nouns, placement
+from instdiff.world.relations import broken_in
 from instdiff.world.scene import Scene
 
 SAME_PLACE = 0.8  # IoU of two things that are one
@@ -90,12 +91,12 @@ def _finding(fault: Fault, origin: list[int], repaired: bool) -> Finding:
 
 def _no_worse(before: Plan, after: Plan, index: int) -> bool:
     """True if no relation is newly broken, and nothing is newly crowded by the repaired instance."""
-    known = placement.broken_in(before)
-    if any(relation not in known for relation in placement.broken_in(after)):
+    known = broken_in(before)
+    if any(relation not in known for relation in broken_in(after)):
         return False
     old = before.layout.instances[index].extent
     new = after.layout.instances[index].extent
-    resting = {placement.carrier(after, index), *placement.carried(after, index)}
+    resting = {placement.carrier(after, index), *placement.loads(after, index)}
     for i, other in enumerate(after.layout.instances):
         if i == index or i in resting or other.extent is None or old is None:
             continue

@@ -10,7 +10,8 @@ from agent.critic import Critique, Finding, FindingKind, criticise
 from agent.planners import CHAT_NAME, Planner
 from agent.planners.plan import Plan
 from instdiff.errors import InstDiffError
-from instdiff.world.camera import projected
+from instdiff.world.camera import project
+from instdiff.world.scene import Scene
 
 ARRANGEMENTS = 4  # how many others are tried
 MAX_PROMPT = 8000
@@ -24,25 +25,25 @@ def criticise_and_replan(plan: Plan, prompt: str, planner: Planner | None, seed:
     """
     critique = criticise(plan, prompt)
     if any(finding.kind is not FindingKind.COUNT for finding in critique.open) and plan.scene:
-        critique = _arranged(critique, prompt, seed)
+        critique = _arrange(critique, plan.scene, prompt, seed)
     if critique.open and planner and CHAT_NAME.fullmatch(plan.planner):
-        critique = _asked_again(critique, prompt, planner, seed)
+        critique = _ask_again(critique, prompt, planner, seed)
     return critique
 
 
-def _arranged(first: Critique, prompt: str, seed: int) -> Critique:
+def _arrange(first: Critique, scene: Scene, prompt: str, seed: int) -> Critique:
     """The best of a few other arrangements of the scene, if one is better."""
     best = first
     for attempt in range(1, ARRANGEMENTS + 1):
-        found = projected(first.plan.scene, first.plan.layout.size, Random(f"{seed} {attempt}"))
-        other = criticise(first.plan.model_copy(update={"layout": found.layout, "ids": found.ids}), prompt)
+        projection = project(scene, first.plan.layout.size, Random(f"{seed} {attempt}"))
+        other = criticise(first.plan.model_copy(update={"layout": projection.layout, "ids": projection.ids}), prompt)
         best = other if len(other.open) < len(best.open) else best
         if not best.open:
             break
     return _after(first, best, "The scene is arranged anew.")
 
 
-def _asked_again(first: Critique, prompt: str, planner: Planner, seed: int) -> Critique:
+def _ask_again(first: Critique, prompt: str, planner: Planner, seed: int) -> Critique:
     faults = "\n".join(f"- {finding.sentence}" for finding in first.open)
     words = Template(prompts.read("plan_again.md")).substitute(prompt=prompt, faults=faults)
     if len(words) > MAX_PROMPT:

@@ -15,8 +15,7 @@ from agent.planners.grammar.vocabulary import COLOURS, RELATIONS
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.world import knowledge, nouns, placement
-from instdiff.world.scene import PICTURE, Relation, SceneObject
-from instdiff.world.scene import Predicate as P
+from instdiff.world.scene import PICTURE, Predicate, Relation, SceneObject
 
 _NO_LOOKS = ("in", "entirely", "a", "the", "colour", "color", "of", "made", "look", "more", "all")
 MOST_GROWTH = 2.5  # what takes the place of something else covers at most so much more
@@ -73,9 +72,9 @@ def _add(sheet: Sheet, words: str) -> None:
     new = [index for index, names in ids.items() if not names]
     if not new:
         raise BadInput("edit", f'"{words}" names nothing new to add; say it like "add a cat", or move what is there')
-    relations = [*reading.relations, *((held, P.NEXT_TO, host) for host, held in reading.hosts)]
+    relations = [*reading.relations, *((held, Predicate.NEXT_TO, host) for host, held in reading.hosts)]
     for subject, targets in reading.between:
-        relations += [(subject, P.RIGHT_OF, targets[0]), (subject, P.LEFT_OF, targets[-1])]
+        relations += [(subject, Predicate.RIGHT_OF, targets[0]), (subject, Predicate.LEFT_OF, targets[-1])]
     for index in sorted(new, key=lambda index: index not in aimed):
         for count in range(reading.groups[index].count):
             aims = [
@@ -95,7 +94,7 @@ def _add(sheet: Sheet, words: str) -> None:
     sheet.caption = with_addition(sheet.caption, words)
 
 
-def _split_reference(sheet: Sheet, words: str) -> tuple[str, list[tuple[P, tuple[str, ...]]]]:
+def _split_reference(sheet: Sheet, words: str) -> tuple[str, list[tuple[Predicate, tuple[str, ...]]]]:
     """ "a cup next to the cup" in two: the grammar of whole prompts takes both for the same cup."""
     reading = Reader(words).read()
     if len(reading.groups) == 1 and not reading.relations:
@@ -107,18 +106,21 @@ def _split_reference(sheet: Sheet, words: str) -> tuple[str, list[tuple[P, tuple
     return words, []
 
 
-def _add_one(sheet: Sheet, group: Group, around: list[tuple[P, str]]) -> str:
+def _add_one(sheet: Sheet, group: Group, around: list[tuple[Predicate, str]]) -> str:
     """Place one new thing; returns its id."""
     item = _object(sheet, group)
     relations = _between(
         [Relation(subject=item.id, predicate=predicate, object=target) for predicate, target in around], sheet
     )
     if not relations and (carrier := usual_carrier(sheet, item)):
-        relations = [Relation(subject=item.id, predicate=P.ON, object=carrier)]
-    if any(relation.predicate in (P.ABOVE, P.TOP) for relation in relations) and item.support not in placement.HANGING:
+        relations = [Relation(subject=item.id, predicate=Predicate.ON, object=carrier)]
+    if (
+        any(relation.predicate in (Predicate.ABOVE, Predicate.TOP) for relation in relations)
+        and item.support not in placement.HANGING
+    ):
         item = item.model_copy(update={"support": "air"})
     box = place(sheet, item, relations)
-    behind = next((relation.object for relation in relations if relation.predicate is P.BEHIND), None)
+    behind = next((relation.object for relation in relations if relation.predicate is Predicate.BEHIND), None)
     sheet.add(item, box, behind)
     sheet.relate(relations, {item.id})
     where = (
@@ -132,12 +134,12 @@ def _add_one(sheet: Sheet, group: Group, around: list[tuple[P, str]]) -> str:
 
 def _between(relations: list[Relation], sheet: Sheet) -> list[Relation]:
     """ "between a and b" as it lies on the picture: right of the left one."""
-    if [relation.predicate for relation in relations] != [P.RIGHT_OF, P.LEFT_OF]:
+    if [relation.predicate for relation in relations] != [Predicate.RIGHT_OF, Predicate.LEFT_OF]:
         return relations
     first, second = sorted((r.object for r in relations), key=lambda name: sheet.box(name).centre.x)
     return [
         Relation(subject=relations[0].subject, predicate=p, object=o)
-        for p, o in ((P.RIGHT_OF, first), (P.LEFT_OF, second))
+        for p, o in ((Predicate.RIGHT_OF, first), (Predicate.LEFT_OF, second))
     ]
 
 
@@ -191,7 +193,7 @@ def _remove(sheet: Sheet, name: str) -> None:
     sheet.remove(name)
     for load in loads:  # what stood on it stands where it stood
         box = sheet.box(load)
-        sheet.put(load, placement.framed(box.centre.x, box.y1 + below.y1 - top, box.width, box.height))
+        sheet.put(load, placement.frame(box.centre.x, box.y1 + below.y1 - top, box.width, box.height))
     sheet.settle |= set(loads)
     sheet.notes.append(f"Removed {instance.caption}.")
 
@@ -222,7 +224,7 @@ def _replace(sheet: Sheet, names: list[str], words: str) -> None:
             if name in (relation.subject, relation.object)
         ]
         sheet.remove(name)
-        sheet.add(item, placement.framed(box.centre.x, box.y1, width * fit, height * fit))
+        sheet.add(item, placement.frame(box.centre.x, box.y1, width * fit, height * fit))
         sheet.order.remove(item.id)
         sheet.order.insert(position, item.id)
         sheet.relate(relations, {item.id})
@@ -247,7 +249,7 @@ def _set_down(sheet: Sheet, name: str, loads: list[str]) -> None:
     for load in loads:
         box = sheet.box(load)
         x = min(max(box.centre.x, below.x0), below.x1)
-        sheet.put(load, placement.framed(x, top, box.width, box.height))
+        sheet.put(load, placement.frame(x, top, box.width, box.height))
         sheet.settle.add(load)
 
 

@@ -14,6 +14,7 @@ from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Point, Scribble
 from instdiff.world import nouns, placement
 from instdiff.world.nouns import ARTICLES, NUMBERS, number_word, with_article
+from instdiff.world.relations import broken_in
 from instdiff.world.scene import PICTURE, Predicate, Relation, Scene, SceneObject
 
 OPPOSED = ({"large", "big", "huge", "giant", "tall"}, {"small", "little", "tiny", "short"})
@@ -100,7 +101,7 @@ class Sheet:
             if instance.scribble
             else [Point(x=0.5, y=0.5)]
         )
-        return placement.framed(points[0].x, points[0].y + POINT_SIDE / 2, POINT_SIDE, POINT_SIDE)
+        return placement.frame(points[0].x, points[0].y + POINT_SIDE / 2, POINT_SIDE, POINT_SIDE)
 
     def put(self, name: str, box: Box) -> None:
         """Move a thing: what is given as a point stays one, a scribble moves along, a mask becomes its box."""
@@ -161,7 +162,7 @@ class Sheet:
 
     def relate(self, relations: list[Relation], names: set[str]) -> None:
         """Add relations, and drop the ones of these things that do not hold any more."""
-        self.forget([r for r in placement.broken_in(self.plan()) if {r.subject, r.object} & names])
+        self.forget([r for r in broken_in(self.plan()) if {r.subject, r.object} & names])
         self.relations += [r for r in relations if r not in self.relations]
 
     def forget(self, relations: list[Relation]) -> None:
@@ -178,7 +179,7 @@ class Sheet:
 
     def loads_of(self, name: str) -> list[str]:
         """What rests on a thing, directly or on something in between."""
-        return [self.order[i] for i in placement.carried(self.plan(), self.index(name))]
+        return [self.order[i] for i in placement.loads(self.plan(), self.index(name))]
 
 
 def _category(plan: Plan, index: int) -> str:

@@ -16,8 +16,8 @@ from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.layout import Box
 from instdiff.world import placement
-from instdiff.world.scene import Predicate as P
-from instdiff.world.scene import Relation
+from instdiff.world.relations import broken_in
+from instdiff.world.scene import Predicate, Relation
 
 _LITTLE = re.compile(r"\b(?:a bit|a little|slightly|a tad|a touch)\b")
 _MUCH = re.compile(r"\b(?:far|much|a lot|all the way|way)\b")
@@ -89,7 +89,7 @@ def resize(sheet: Sheet, name: str, words: str) -> bool:
     upward = 1.0 if word in ("wider", "wide", "narrower", "thinner", "broader") else factor
     width, height = (min(max(side, SMALLEST), LARGEST) for side in (box.width * across, box.height * upward))
     foot = box.centre.y + height / 2 if sheet.objects[name].support in placement.HANGING else box.y1
-    sheet.put(name, placement.framed(box.centre.x, foot, width, height))
+    sheet.put(name, placement.frame(box.centre.x, foot, width, height))
     _bring(sheet, loads, box, sheet.box(name), top=True)
     sheet.relate([], {name, *loads})
     change = f"{width / box.width:.2f} times as wide and {height / box.height:.2f} times as high"
@@ -116,7 +116,7 @@ def swap(sheet: Sheet, first: list[str], second: list[str]) -> None:
         sheet.put(name, box)
     for name, on_it in loads.items():
         _bring(sheet, on_it, boxes[name], sheet.box(name))
-    turned = [_exchange_ends(relation, a, b) for relation in placement.broken_in(sheet.plan())]
+    turned = [_exchange_ends(relation, a, b) for relation in broken_in(sheet.plan())]
     sheet.relate([], {a, b, *loads[a], *loads[b]})
     sheet.relations += turned
     sheet.relate([], {a, b})
@@ -137,7 +137,7 @@ def _exchanges(sheet: Sheet, plan: Plan, a: str, b: str) -> Iterator[dict[str, B
             ratio = min(ratio, 0.95 / max(box.width, box.height))
             hung = sheet.objects[name].support in placement.HANGING
             foot = box.y1 if not with_foot else place_there.centre.y + box.height / 2 if hung else place_there.y1
-            places[name] = placement.framed(place_there.centre.x, foot, box.width * ratio, box.height * ratio)
+            places[name] = placement.frame(place_there.centre.x, foot, box.width * ratio, box.height * ratio)
         yield places
 
 
@@ -162,7 +162,7 @@ def _relations(sheet: Sheet, name: str, where: str) -> list[Relation]:
         ends.sort(key=lambda end: sheet.box(end).centre.x)
         return [
             Relation(subject=name, predicate=p, object=end)
-            for p, end in zip((P.RIGHT_OF, P.LEFT_OF), ends, strict=True)
+            for p, end in zip((Predicate.RIGHT_OF, Predicate.LEFT_OF), ends, strict=True)
         ]
     words = where.split()
     for end in range(min(6, len(words) - 1), 0, -1):
@@ -198,12 +198,12 @@ def _move_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
     sheet.forget([relation for relation in sheet.relations if (relation.subject, relation.object) in pairs])
     relations = sheet.relations
     sheet.relations = [r for r in sheet.relations if name not in (r.subject, r.object)]
-    if related[0].predicate is P.ABOVE and item.support not in placement.HANGING:
+    if related[0].predicate is Predicate.ABOVE and item.support not in placement.HANGING:
         sheet.objects[name] = item = item.model_copy(update={"support": "air"})
     elif item.support == "air":
         sheet.objects[name] = item = item.model_copy(update={"support": item.thing.on[0] if item.thing else "ground"})
     sheet.put(name, place(sheet, item, related, like=box, old_scale=old_scale))
-    if related[0].predicate is P.BEHIND:
+    if related[0].predicate is Predicate.BEHIND:
         sheet.order.remove(name)
         sheet.order.insert(sheet.index(related[0].object), name)
     sheet.relations = relations
@@ -222,10 +222,10 @@ def _shift(sheet: Sheet, name: str, where: str, step: float, far: bool) -> None:
             else box.y1
         )
         fit = min(factor, 0.95 / max(box.width, box.height))
-        return sheet.put(name, placement.framed(box.centre.x, foot, box.width * fit, box.height * fit))
+        return sheet.put(name, placement.frame(box.centre.x, foot, box.width * fit, box.height * fit))
     if where in _UP:
         return sheet.put(
-            name, placement.framed(box.centre.x, box.y1 + _UP[where] * (0.5 if far else step), box.width, box.height)
+            name, placement.frame(box.centre.x, box.y1 + _UP[where] * (0.5 if far else step), box.width, box.height)
         )
     side = _SIDE.fullmatch(where)
     if not side or not (side["side"] or side["level"]):
@@ -242,7 +242,7 @@ def _shift(sheet: Sheet, name: str, where: str, step: float, far: bool) -> None:
             y = y if standing else 0.5
     if side["level"]:
         y = 0.0 if side["level"] in ("upper", "top") else 1.0
-    sheet.put(name, placement.framed(x, y + box.height / 2, box.width, box.height))
+    sheet.put(name, placement.frame(x, y + box.height / 2, box.width, box.height))
 
 
 def _bring(sheet: Sheet, loads: list[str], before: Box, after: Box, top: bool = False) -> None:
@@ -252,4 +252,4 @@ def _bring(sheet: Sheet, loads: list[str], before: Box, after: Box, top: bool = 
         x = after.x0 + (box.centre.x - before.x0) / before.width * after.width
         foot = after.y1 - (before.y1 - box.y1) / before.height * after.height
         grow = 1.0 if top else (after.height / before.height)
-        sheet.put(load, placement.framed(x, foot, box.width * grow, box.height * grow))
+        sheet.put(load, placement.frame(x, foot, box.width * grow, box.height * grow))

@@ -15,7 +15,7 @@ from agent.planners.grammar.reader import Reader
 from instdiff.errors import BadInput
 from instdiff.world import nouns
 from instdiff.world.relations import slack
-from instdiff.world.scene import Predicate as P
+from instdiff.world.scene import Predicate
 
 EXAMPLES = (
     '"add a cat on the sofa", "remove the lamp", "replace the dog with a cat", "move the car to the left", '
@@ -203,7 +203,7 @@ SELECTORS = {
 }
 ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
 CHOICE = re.compile(rf"^(?:the |that |this |my |your )?({'|'.join((*SELECTORS, *ORDINALS))}) (?=\w)")
-SIDES = {P.LEFT: "left", P.RIGHT: "right", P.TOP: "top", P.BOTTOM: "bottom"}
+SIDES = {Predicate.LEFT: "left", Predicate.RIGHT: "right", Predicate.TOP: "top", Predicate.BOTTOM: "bottom"}
 
 
 def find(sheet: Sheet, phrase: str) -> list[str]:
@@ -317,7 +317,7 @@ def _narrow(sheet: Sheet, reading: Reading, phrase: str) -> list[str]:
                 name
                 for name in matching
                 if _speaks_of(captions[name], reading.groups[target].noun)  # "a dog under a table", and no table
-                or any(name != aim and slack(predicate, sheet.box(name).xyxy, sheet.box(aim).xyxy) > 0 for aim in aims)
+                or any(name != aim and slack(predicate, sheet.box(name), sheet.box(aim)) > 0 for aim in aims)
             ]
     for subject, place in reading.places:
         if subject == 0 and len(matching) > 1 and place in SIDES:

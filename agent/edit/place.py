@@ -13,8 +13,7 @@ from agent.edit.editable_plan import Sheet
 from instdiff.layout import Box
 from instdiff.world import placement
 from instdiff.world.relations import slack
-from instdiff.world.scene import PICTURE, Relation, SceneObject
-from instdiff.world.scene import Predicate as P
+from instdiff.world.scene import PICTURE, Predicate, Relation, SceneObject
 
 FULL = Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0)
 SMALLER = (1.0, 0.7, 0.5, 0.3)  # what finds no place as large as it is, is painted smaller
@@ -47,7 +46,7 @@ def place(
             if like:
                 ratio = spot.scale * smaller / old_scale
                 width, height = _bound(like.width * ratio, like.height * ratio)
-            box = placement.framed(spot.x, spot.foot, width, height)
+            box = placement.frame(spot.x, spot.foot, width, height)
             cost = _cost(sheet, item, box, relations) + 0.002 * rank
             if cost < best[0]:
                 best = (cost, box)
@@ -101,7 +100,7 @@ def _spots(sheet: Sheet, item: SceneObject, relations: list[Relation]) -> Iterat
         yield from _spots_at(sheet, item, mine[0].predicate, mine[0].object)
     elif item.support in placement.HANGING:
         yield from _spots_up(sheet, item)
-    elif any(r.predicate is P.TOP for r in relations):
+    elif any(r.predicate is Predicate.TOP for r in relations):
         yield from (_Spot(x, foot, placement.scale_at(sheet.plan(), 0.7)) for foot in (0.3, 0.38) for x in ACROSS)
     else:
         plan = sheet.plan()
@@ -120,7 +119,7 @@ def _spots_up(sheet: Sheet, item: SceneObject) -> Iterator[_Spot]:
     yield from (_Spot(x, max(middle + height / 2, height + 0.02), scale) for middle in middles for x in ACROSS)
 
 
-def _spots_at(sheet: Sheet, item: SceneObject, predicate: P, target: str) -> Iterator[_Spot]:
+def _spots_at(sheet: Sheet, item: SceneObject, predicate: Predicate, target: str) -> Iterator[_Spot]:
     """Beside, on, under, above, before or behind another thing."""
     at = sheet.box(target)
     scale = scale_of(sheet, target)
@@ -128,21 +127,21 @@ def _spots_at(sheet: Sheet, item: SceneObject, predicate: P, target: str) -> Ite
     reach = [at.x0 + at.width * share for share in ACROSS]
     away = at.y1 - placement.HORIZON
     match predicate:
-        case P.ON:
+        case Predicate.ON:
             foot = placement.surface(sheet.plan(), sheet.index(target))
             yield from (_Spot(x, foot, scale) for x in reach)
-        case P.UNDER if sheet.objects[target].support not in placement.HANGING:
+        case Predicate.UNDER if sheet.objects[target].support not in placement.HANGING:
             fit = min(1.0, 0.6 * at.height / height)
             yield from (_Spot(x, at.y1 - 0.01, scale * fit) for x in reach)
-        case P.UNDER | P.BELOW:
+        case Predicate.UNDER | Predicate.BELOW:
             plan = sheet.plan()
             yield from (
                 _Spot(x, max(foot, at.y1 + height), placement.scale_at(plan, foot)) for foot in FEET for x in reach
             )
-        case P.ABOVE:
+        case Predicate.ABOVE:
             yield from (_Spot(x, max(at.y0 - gap, height + 0.01), scale) for gap in (0.02, 0.06, 0.1) for x in reach)
-        case P.IN_FRONT_OF | P.BEHIND:
-            side = 1 if predicate is P.IN_FRONT_OF else -1
+        case Predicate.IN_FRONT_OF | Predicate.BEHIND:
+            side = 1 if predicate is Predicate.IN_FRONT_OF else -1
             for step in (0.07, 0.04, 0.11):
                 ratio = min(max((away + side * step) / away, 0.6), 1.6) if away > 0.1 else 1.0
                 shifts = (0.0, 0.4, -0.4, 0.7, -0.7)
@@ -151,7 +150,7 @@ def _spots_at(sheet: Sheet, item: SceneObject, predicate: P, target: str) -> Ite
                     for shift in shifts
                 )
         case _:
-            sides = {P.LEFT_OF: (-1,), P.RIGHT_OF: (1,)}.get(predicate, (1, -1))
+            sides = {Predicate.LEFT_OF: (-1,), Predicate.RIGHT_OF: (1,)}.get(predicate, (1, -1))
             if (
                 len(sides) == 1
                 and sheet.objects[target].support in placement.HANGING
@@ -167,11 +166,16 @@ def _spots_at(sheet: Sheet, item: SceneObject, predicate: P, target: str) -> Ite
                     )
 
 
-def _off(predicate: P, box: Box) -> float:
+def _off(predicate: Predicate, box: Box) -> float:
     """How far a box is from the middle of the part of the picture that it is wanted in."""
     x = box.centre.x
     y = box.centre.y
-    aims = {P.LEFT: abs(x - 0.2), P.RIGHT: abs(x - 0.8), P.TOP: abs(y - 0.2), P.BOTTOM: abs(y - 0.8)}
+    aims = {
+        Predicate.LEFT: abs(x - 0.2),
+        Predicate.RIGHT: abs(x - 0.8),
+        Predicate.TOP: abs(y - 0.2),
+        Predicate.BOTTOM: abs(y - 0.8),
+    }
     return 0.5 * aims.get(predicate, abs(x - 0.5) + abs(y - 0.5))
 
 
@@ -186,13 +190,13 @@ def _cost(sheet: Sheet, item: SceneObject, box: Box, relations: list[Relation]) 
         partner = relation.object if relation.subject == item.id else relation.subject
         if partner != PICTURE and partner not in sheet.instances:
             continue
-        corners = (FULL if partner == PICTURE else sheet.box(partner)).xyxy
-        pair = (box.xyxy, corners) if relation.subject == item.id else (corners, box.xyxy)
+        partner_box = FULL if partner == PICTURE else sheet.box(partner)
+        pair = (box, partner_box) if relation.subject == item.id else (partner_box, box)
         aloft = relation.object in sheet.objects and sheet.objects[relation.object].support in placement.HANGING
         room = slack(relation.predicate, *pair, aloft)
         cost += BROKEN if room <= 0 else max(0.02 - room, 0.0)
-        belongs |= {partner} if relation.predicate in (P.ON, P.UNDER) else set()
-        deep |= {partner} if relation.predicate in (P.IN_FRONT_OF, P.BEHIND) else set()
+        belongs |= {partner} if relation.predicate in (Predicate.ON, Predicate.UNDER) else set()
+        deep |= {partner} if relation.predicate in (Predicate.IN_FRONT_OF, Predicate.BEHIND) else set()
     for name in sheet.order:
         at = sheet.box(name)
         shared = box.intersection(at)

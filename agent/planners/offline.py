@@ -13,7 +13,7 @@ from agent.planners.scene_builder import any_setting, cap, natural, objects_of, 
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES
 from instdiff.world import knowledge, nouns
-from instdiff.world.camera import projected
+from instdiff.world.camera import project
 from instdiff.world.scene import Scene, SceneObject
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class OfflinePlanner(Planner):
             BadInput: the prompt is empty or longer than 2000 characters.
         """
         scene, notes = scene_of(prompt, Random(seed))
-        layout, ids, gave_way = projected(scene, size, Random(seed))
-        return Plan(layout=layout, planner=self.name, notes=(*notes, *gave_way), scene=scene, ids=ids)
+        layout, ids, relaxed = project(scene, size, Random(seed))
+        return Plan(layout=layout, planner=self.name, notes=(*notes, *relaxed), scene=scene, ids=ids)
 
     def revise(self, prompt: str, plan: Plan, report: Report, seed: int) -> Plan:
         """A better plan after a look at the picture; see `agent.planners.revision`."""

@@ -1,16 +1,19 @@
 """What the relations of a scene ask of the picture: who rests on whom, who is left of whom, where each may lie.
 
-Words go before physics: where they ask for what the world does not have, the world gives way and `Links.gave_way` says
+Words go before physics: where they ask for what the world does not have, the world gives way and `Links.relaxed` says
 so. Of words that contradict each other the first win.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from instdiff.world.placement import HANGING
-from instdiff.world.scene import PICTURE, Predicate, Relation, Scene, SceneObject
+from instdiff.world import knowledge
+from instdiff.world.predicates import Predicate
+from instdiff.world.scene import HANGING, PICTURE, Relation, Scene, SceneObject
 
+# Where the centre of what the words put in a part of the picture may be: (x0, x1, y0, y1), fractions.
 PLACES = {
     Predicate.LEFT: (0.0, 0.4, 0.0, 1.0),
     Predicate.RIGHT: (0.6, 1.0, 0.0, 1.0),
@@ -38,8 +41,23 @@ ROWS = {
 SIZE_STEP = 1.6  # what is to look larger is made at least so much larger, in metres
 ORDERED_FROM = 2.7  # what is so many times as large is not drawn smaller
 TOO_WIDE = 2.0  # what is wider than so many times its carrier rests on it because the words ask, not by nature
+SAME_SIZE = 1.05  # real sizes that differ less do not speak against the words
+LOW_ROOF = 1.15  # what another thing is under is at least so many times as high
 
 Pairs = set[tuple[str, str]]
+Window = tuple[float, float, float, float]
+
+
+class Anchor(NamedTuple):
+    """What an object is placed at: the id of ``target``, and ``manner``, which is "on", "under", "beside", "front",
+    "behind" or "above"; both are empty where it is placed freely.
+    """
+
+    target: str = ""
+    manner: str = ""
+
+
+FREE = Anchor()
 
 
 @dataclass
@@ -47,65 +65,70 @@ class Links:
     """The relations of one scene as demands on boxes and on depth.
 
     ``rows`` holds pairs of ids in order: "across" from left to right, "down" from top to bottom, "away" from near to
-    far, "size" from large to small. ``anchor`` says which object to place first and lie at: (its id, how), how being
-    "on", "under", "beside", "front", "behind" or "above". ``window`` bounds the centre: (x0, x1, y0, y1), fractions.
-    ``much_larger`` holds for each id what is really so much larger that it must look larger too. ``demands`` are the
-    relations that can be had together, ``refused`` the others. ``aloft`` are the ids of what hangs or flies by nature.
+    far, "size" from large to small. ``anchors`` says which object to place first and lie at. ``window`` bounds the
+    centre: (x0, x1, y0, y1), fractions. ``much_larger`` holds for each id what is really so much larger that it must
+    look larger too. ``demands`` are the relations that can be had together, ``refused`` the others. ``aloft`` are the
+    ids of what hangs or flies by nature. ``relaxed`` says in sentences what could not be kept.
     """
 
     objects: dict[str, SceneObject]
     rows: dict[str, Pairs] = field(default_factory=lambda: {row: set() for row in ("across", "down", "away", "size")})
-    anchor: dict[str, tuple[str, str]] = field(default_factory=dict)
-    window: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
+    anchors: dict[str, Anchor] = field(default_factory=dict)
+    window: dict[str, Window] = field(default_factory=dict)
     much_larger: dict[str, set[str]] = field(default_factory=dict)
     demands: list[Relation] = field(default_factory=list)
     refused: list[Relation] = field(default_factory=list)
     aloft: frozenset[str] = frozenset()
-    gave_way: list[str] = field(default_factory=list)
+    relaxed: list[str] = field(default_factory=list)
 
-    def hook(self, subject: str, target: str, how: str) -> bool:
-        """Place the subject at the target; refused where it has a place already, or in a circle."""
-        step: str | None = target
-        while step is not None:
-            if step == subject:
+    def anchor_of(self, name: str) -> Anchor:
+        """What the object is placed at, `FREE` if at nothing."""
+        return self.anchors.get(name, FREE)
+
+    def anchor(self, subject: str, target: str, manner: str) -> bool:
+        """Place the subject at the target; False where it has a place already, or in a circle."""
+        below = target
+        while below:
+            if below == subject:
                 return False
-            step = self.anchor[step][0] if step in self.anchor else None
-        if subject in self.anchor:
+            below = self.anchor_of(below).target
+        if subject in self.anchors:
             return False
-        self.anchor[subject] = (target, how)
+        self.anchors[subject] = Anchor(target, manner)
         return True
 
-    def raise_up(self, name: str, where: str) -> None:
+    def hang(self, name: str, where: str) -> None:
         """Hang the object from what it can hang from; what cannot hang floats."""
         item = self.objects[name]
-        if item.support not in HANGING:
-            support = next((place for place in (item.thing.on if item.thing else ()) if place in HANGING), "air")
-            self.objects[name] = item.model_copy(update={"support": support})
-            if support == "air":
-                self.gave_way.append(f"{self.the(name)} floats {where}, as the words ask")
+        if item.hangs:
+            return
+        support = next((place for place in _supports(item) if place in HANGING), "air")
+        self.objects[name] = item.model_copy(update={"support": support})
+        if support == "air":
+            self.relaxed.append(f"{self.the(name)} floats {where}, as the words ask")
 
     def rank(self, name: str) -> int:
         """How many anchors must be placed before this object."""
         steps = 0
-        while name in self.anchor:
-            name = self.anchor[name][0]
-            steps = steps + 1
+        while name in self.anchors:
+            name = self.anchors[name].target
+            steps += 1
         return steps
 
     @property
     def nothing_stands(self) -> bool:
         """True if everything hangs or flies, so that the whole picture is free for it."""
-        return all(item.support in HANGING for item in self.objects.values())
+        return all(item.hangs for item in self.objects.values())
 
     def load(self, name: str) -> int:
         """How many things rest on the object."""
-        return sum(anchor == (name, "on") for anchor in self.anchor.values())
+        return sum(anchor == (name, "on") for anchor in self.anchors.values())
 
     def the(self, name: str) -> str:
         """The object in a sentence: "the red cat"."""
         words = self.objects[name].caption or self.objects[name].category
-        first, _, rest = words.partition(" ")
-        return f"the {rest if first in ('a', 'an', 'the') and rest else words}"
+        first, _, noun = words.partition(" ")
+        return f"the {noun if first in ('a', 'an', 'the') and noun else words}"
 
     def phrase(self, relation: Relation) -> str:
         """What follows the subject of a relation in a sentence: "left of the dog"."""
@@ -115,21 +138,30 @@ class Links:
 def links_of(scene: Scene) -> Links:
     """Read the relations of a scene, physical ones first, so that "on" decides where a thing stands."""
     links = Links({item.id: item for item in scene.objects})
-    links.aloft = frozenset(item.id for item in scene.objects if item.support in ("sky", "wall", "ceiling"))
+    links.aloft = frozenset(item.id for item in scene.objects if item.is_aloft)
     _accept(links, scene.relations)
     _resize(links)
-    for relation in sorted(
-        links.demands, key=lambda relation: relation.predicate not in (Predicate.ON, Predicate.UNDER)
-    ):
+    physical = (Predicate.ON, Predicate.UNDER)
+    for relation in sorted(links.demands, key=lambda relation: relation.predicate not in physical):
         _read(links, relation.subject, relation.predicate, relation.object)
     for name, item in links.objects.items():
-        if item.thing and item.thing.on[0] == "table" and item.support == "table" and name not in links.anchor:
+        if item.rests_on_tables and item.support == "table" and name not in links.anchors:
             _join_neighbour(links, name)
     links.rows = {row: {pair for pair in pairs if PICTURE not in pair} for row, pairs in links.rows.items()}
-    _set_windows(links)
-    solid = [item for item in links.objects.values() if not item.is_far and not item.is_flat]
-    links.much_larger = {a.id: {b.id for b in solid if b.size_m >= ORDERED_FROM * a.size_m} for a in solid}
+    links.window = _windows(links)
+    links.much_larger = _much_larger(links.objects)
     return links
+
+
+def _much_larger(objects: dict[str, SceneObject]) -> dict[str, set[str]]:
+    """For each solid thing those that are really so much larger that they may not look smaller."""
+    solid = [item for item in objects.values() if not item.is_far and not item.is_flat]
+    return {a.id: {b.id for b in solid if b.size_m >= ORDERED_FROM * a.size_m} for a in solid}
+
+
+def _supports(item: SceneObject) -> tuple[knowledge.Support, ...]:
+    """What a thing may stand on or hang from, the usual first."""
+    return item.thing.on if item.thing else ()
 
 
 def _accept(links: Links, relations: tuple[Relation, ...]) -> None:
@@ -140,8 +172,8 @@ def _accept(links: Links, relations: tuple[Relation, ...]) -> None:
             pair = (relation.subject, relation.object) if first else (relation.object, relation.subject)
             if _leads(links.rows[row], pair[1], pair[0]):
                 links.refused.append(relation)
-                said = f"{links.the(relation.subject)} is not {links.phrase(relation)}"
-                links.gave_way.append(f"{said}: the words before it ask for the opposite")
+                refusal = f"{links.the(relation.subject)} is not {links.phrase(relation)}"
+                links.relaxed.append(f"{refusal}: the words before it ask for the opposite")
                 continue
             links.rows[row].add(pair)
         links.demands.append(relation)
@@ -158,7 +190,7 @@ def _leads(pairs: Pairs, start: str, end: str) -> bool:
 
 
 def _resize(links: Links) -> None:
-    """Give what the words call larger or smaller the metres for it; then what must be larger still grows, link by link."""
+    """Give what the words call larger or smaller the metres for it; what must be larger still grows, link by link."""
     sized = [relation for relation in links.demands if ROWS.get(relation.predicate, ("",))[0] == "size"]
     real = dict(links.objects)
     for relation in sized:
@@ -172,9 +204,9 @@ def _resize(links: Links) -> None:
         a = real[relation.subject]
         b = real[relation.object]
         ratio = b.size_m / a.size_m if relation.predicate is Predicate.LARGER_THAN else a.size_m / b.size_m
-        if ratio > 1.05:
-            said = f"{links.the(a.id)} is made {links.phrase(relation)}"
-            links.gave_way.append(f"{said}, as the words ask, against their real sizes")
+        if ratio > SAME_SIZE:
+            change = f"{links.the(a.id)} is made {links.phrase(relation)}"
+            links.relaxed.append(f"{change}, as the words ask, against their real sizes")
 
 
 def _scale(links: Links, name: str, grow: float) -> None:
@@ -185,70 +217,66 @@ def _scale(links: Links, name: str, grow: float) -> None:
 def _read(links: Links, subject: str, predicate: Predicate, target: str) -> None:
     match predicate:
         case Predicate.NEXT_TO:
-            links.hook(subject, target, "beside") or links.hook(target, subject, "beside")
+            if not links.anchor(subject, target, "beside"):
+                links.anchor(target, subject, "beside")
         case Predicate.IN_FRONT_OF:
             _read_depth(links, subject, target, front_first=True)
         case Predicate.BEHIND:
             _read_depth(links, target, subject, front_first=False)
         case Predicate.ON:
-            if (
-                links.hook(subject, target, "on")
-                and links.objects[subject].width_m > TOO_WIDE * links.objects[target].width_m
-            ):
-                links.gave_way.append(
-                    f"{links.the(subject)} rests on what is much smaller, {links.the(target)}, as the words ask"
-                )
+            widest_m = TOO_WIDE * links.objects[target].width_m
+            if links.anchor(subject, target, "on") and links.objects[subject].width_m > widest_m:
+                carrier = f"what is much smaller, {links.the(target)}"
+                links.relaxed.append(f"{links.the(subject)} rests on {carrier}, as the words ask")
         case Predicate.UNDER | Predicate.BELOW:
             _read_under(links, subject, target)
         case Predicate.ABOVE:
             _read_above(links, subject, target)
         case Predicate.TOP:
-            links.raise_up(subject, "at the top")
+            links.hang(subject, "at the top")
 
 
 def _read_depth(links: Links, near: str, far: str, front_first: bool) -> None:
     """What is in front comes down from the sky where it can stand, for its foot to be the lower one."""
     item = links.objects[near]
-    grounds = [place for place in (item.thing.on if item.thing else ()) if place not in HANGING]
-    if item.support == "sky" and grounds and near not in links.anchor:
+    grounds = [place for place in _supports(item) if place not in HANGING]
+    if item.support == "sky" and grounds and near not in links.anchors:
         links.objects[near] = item.model_copy(update={"support": grounds[0]})
-    hooks = [(near, far, "front"), (far, near, "behind")]
-    first_hangs = links.objects[near].support in HANGING
-    for hook in hooks if front_first or first_hangs else hooks[::-1]:
-        if links.hook(*hook):
+    anchors = [(near, far, "front"), (far, near, "behind")]
+    for anchor in anchors if front_first or links.objects[near].hangs else anchors[::-1]:
+        if links.anchor(*anchor):
             return
 
 
 def _read_under(links: Links, subject: str, target: str) -> None:
     below = links.objects[subject]
     over = links.objects[target]
-    hangs = over.support in HANGING or (over.thing is not None and over.thing.on[0] in HANGING)
-    if not hangs and (over.height_m > 1.15 * below.height_m or below.is_flat):
-        links.hook(subject, target, "under")
+    hangs = over.hangs or any(place in HANGING for place in _supports(over)[:1])
+    if not hangs and (over.height_m > LOW_ROOF * below.height_m or below.is_flat):
+        links.anchor(subject, target, "under")
     else:
         _read_above(links, target, subject)
 
 
 def _read_above(links: Links, subject: str, target: str) -> None:
-    if subject not in links.anchor:
-        links.raise_up(subject, f"above {links.the(target)}")
-        links.hook(subject, target, "above")
+    if subject not in links.anchors:
+        links.hang(subject, f"above {links.the(target)}")
+        links.anchor(subject, target, "above")
 
 
 def _join_neighbour(links: Links, name: str) -> None:
     """A small thing beside, or left or right of, something that rests on a carrier rests on it too."""
-    beside = {
-        (relation.subject, relation.object) for relation in links.demands if relation.predicate is Predicate.NEXT_TO
-    }
-    for a, b in sorted(links.rows["across"] | beside):
-        other = b if a == name else a if b == name else None
-        if other in links.anchor and links.anchor[other][1] == "on":
-            links.hook(name, links.anchor[other][0], "on")
+    pairs = {(demand.subject, demand.object) for demand in links.demands if demand.predicate is Predicate.NEXT_TO}
+    for a, b in sorted(links.rows["across"] | pairs):
+        neighbour = b if a == name else a if b == name else ""
+        if links.anchor_of(neighbour).manner == "on":
+            links.anchor(name, links.anchors[neighbour].target, "on")
             return
 
 
-def _set_windows(links: Links) -> None:
-    """Leave room on each side for as many objects as the relations put there."""
+def _windows(links: Links) -> dict[str, Window]:
+    """Where each centre may be, with room on each side for as many objects as the relations put there."""
+    windows = {}
     for name, item in links.objects.items():
         left = _chain(links.rows["across"], name, 1)
         right = _chain(links.rows["across"], name, 0)
@@ -258,18 +286,19 @@ def _set_windows(links: Links) -> None:
         x1 = 1 - right / (left + right + 1)
         y0 = up / (up + down + 1)
         y1 = 1 - down / (up + down + 1)
-        links.window[name] = (x0, x1, y0, y1) if item.support in HANGING else (x0, x1, 0.0, 1.0)
+        windows[name] = (x0, x1, y0, y1) if item.hangs else (x0, x1, 0.0, 1.0)
     for relation in links.demands:
         if relation.object == PICTURE:
-            x0, x1, y0, y1 = links.window[relation.subject]
-            a0, a1, b0, b1 = PLACES[relation.predicate]
-            joint = (max(x0, a0), min(x1, a1), max(y0, b0), min(y1, b1))
+            x0, x1, y0, y1 = windows[relation.subject]
+            part = PLACES[relation.predicate]
+            joint = (max(x0, part[0]), min(x1, part[1]), max(y0, part[2]), min(y1, part[3]))
             # the part of the picture wins where both cannot be had
-            links.window[relation.subject] = joint if joint[0] < joint[1] and joint[2] < joint[3] else (a0, a1, b0, b1)
+            windows[relation.subject] = joint if joint[0] < joint[1] and joint[2] < joint[3] else part
+    return windows
 
 
 def _chain(pairs: Pairs, name: str, end: int) -> int:
-    """How long the longest row of pairs is that leads to (end = 1) or from (end = 0) the object; rows have no circles."""
+    """Length of the longest row of pairs that leads to (end = 1) or from (end = 0) the object; rows have no circles."""
     length = 0
     last = {name}
     while last := {pair[1 - end] for pair in pairs if pair[end] in last}:

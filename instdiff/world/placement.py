@@ -6,33 +6,48 @@ Boxes are fractions of the picture.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from statistics import median
-from typing import Protocol
 
-from instdiff.layout import Box, Layout
+from instdiff.layout import Box
 from instdiff.world import knowledge, nouns
-from instdiff.world.relations import broken
-from instdiff.world.scene import Predicate, Relation, Scene, SceneObject
+from instdiff.world.predicates import Predicate
+from instdiff.world.scene import HANGING, PlacedScene, SceneObject
 
-HANGING = ("sky", "wall", "ceiling", "air")
-# Sides of boxes, as fractions of the picture: what is smaller is not painted well, what is larger leaves no room.
-SHORTEST_SIDE = 0.068  # the shorter side
-SHORTEST_LONG_SIDE = 0.11  # the longer side
-LONGEST_SIDE = 0.8  # the longer side
-USUAL_SURFACE = 0.92  # share of its height at which things rest on what usually carries none
+# sides of boxes, fractions of the picture: what is smaller cannot be painted, what is larger leaves no room
+SHORTEST_SIDE = 0.068  # of a long thing's short side
+SHORTEST_LONG_SIDE = 0.11
+LONGEST_SIDE = 0.8
+FLAT_HEIGHT = 0.35  # of what lies flat, times its width: seen from a low angle
+USUAL_SURFACE = 0.92  # share of its height at which things rest on what is not known to carry any
 HORIZON = 0.42  # where the ground ends in the layouts of `instdiff.world.camera`, give or take
+LEAST_DROP = 0.06  # how far below the horizon a foot counts at least: nearer to it distances have no bound
+FEET = (0.5, 0.96)  # the farthest and the nearest foot that things are put at
+USUAL_CAMERA_M = 1.6  # height of the eye where nothing tells it
 TOUCH = 0.03  # a foot this far past a surface still rests on it
+SUNK = 0.4 * TOUCH  # how far past the edge of a surface a foot is put, so that it is seen to rest there
+OVERHANG = 1.3  # how much wider than its carrier a load may be
+MARGIN = 0.01  # what is moved into the frame keeps so far from its edge
 
 
-class PlacedScene(Protocol):
-    """A layout and, where it was projected from one, its scene: ``ids`` names the object behind each instance."""
+def box_of(plan: PlacedScene, index: int) -> Box:
+    """The box of an instance; raises ValueError for a bare point, which has none."""
+    box = plan.layout.instances[index].extent
+    if box is None:
+        raise ValueError(f"instance {index} has no extent")
+    return box
 
-    @property
-    def layout(self) -> Layout: ...
-    @property
-    def scene(self) -> Scene | None: ...
-    @property
-    def ids(self) -> tuple[str, ...]: ...
+
+def indexed_boxes(plan: PlacedScene) -> Iterator[tuple[int, Box]]:
+    """(index, box) of each instance that has an extent."""
+    for index, instance in enumerate(plan.layout.instances):
+        if instance.extent:
+            yield index, instance.extent
+
+
+def known_thing(plan: PlacedScene, index: int) -> knowledge.Thing | None:
+    """What is known of what an instance shows."""
+    return nouns.thing_of(plan.layout.instances[index].name)
 
 
 def object_of(plan: PlacedScene, index: int) -> SceneObject | None:
@@ -54,75 +69,83 @@ def metres(plan: PlacedScene, index: int) -> tuple[float, float]:
 def scale(plan: PlacedScene, index: int) -> float | None:
     """Picture heights per metre of an instance; None if it has no extent."""
     box = plan.layout.instances[index].extent
-    thing = nouns.thing_of(plan.layout.instances[index].name)
-    if box is None:
-        return None
+    return None if box is None else scale_in(plan, index, box)
+
+
+def scale_in(plan: PlacedScene, index: int, box: Box) -> float:
+    """Picture heights per metre of an instance if it fills this box."""
+    known = known_thing(plan, index)
     width_m, height_m = metres(plan, index)
     across = box.width * plan.layout.width / plan.layout.height / width_m
-    return across if thing and thing.depth_m else (across * box.height / height_m) ** 0.5
+    return across if known and known.depth_m else (across * box.height / height_m) ** 0.5
 
 
 def hangs(plan: PlacedScene, index: int) -> bool:
     """True if the instance may be up in the air, on a wall or under a ceiling, or if nobody knows."""
     item = object_of(plan, index)
-    thing = nouns.thing_of(plan.layout.instances[index].name)
-    if item and item.support in HANGING:
+    if item and (item.hangs or _is_asked_up(plan, item)):
         return True
+    known = known_thing(plan, index)
+    return known is None or any(place in HANGING for place in known.on)
+
+
+def _is_asked_up(plan: PlacedScene, item: SceneObject) -> bool:
+    """True if the words put the object above another, or at the top."""
     up = (Predicate.ABOVE, Predicate.TOP)
-    if (
-        plan.scene
-        and index < len(plan.ids)
-        and any(r.subject == plan.ids[index] and r.predicate in up for r in plan.scene.relations)
-    ):
-        return True
-    return thing is None or any(place in HANGING for place in thing.on)
+    return plan.scene is not None and any(
+        relation.subject == item.id and relation.predicate in up for relation in plan.scene.relations
+    )
 
 
 def carrier(plan: PlacedScene, index: int) -> int | None:
-    """The instance that this one rests on: the one the scene says, or the smallest that can carry it where its foot is."""
-    asked = asked_carrier(plan, index)
+    """The instance that this one rests on: the one of the scene, or the smallest that can carry it where its foot is."""
     box = plan.layout.instances[index].extent
     if box is None:
         return None
+    asked = asked_carrier(plan, index)
     if asked is not None and rests(box, plan.layout.instances[asked].extent):
         return asked
-    found = [
-        other for other in range(len(plan.layout.instances)) if other != index and _could_carry(plan, other, index)
-    ]
-    found = [other for other in found if rests(box, plan.layout.instances[other].extent)]
-    return min(found, key=lambda other: plan.layout.instances[other].extent.area, default=None)
+    areas = {
+        other: below.area
+        for other, below in indexed_boxes(plan)
+        if other != index and _could_carry(plan, other, index) and rests(box, below)
+    }
+    return min(areas, key=areas.__getitem__, default=None)
 
 
 def asked_carrier(plan: PlacedScene, index: int) -> int | None:
     """The instance that the scene says this one is on."""
     if plan.scene is None or index >= len(plan.ids):
         return None
-    name = plan.ids[index]
-    wanted = [r.object for r in plan.scene.relations if r.subject == name and r.predicate is Predicate.ON]
-    return next((plan.ids.index(target) for target in wanted if target in plan.ids), None)
+    targets = (
+        relation.object
+        for relation in plan.scene.relations
+        if relation.subject == plan.ids[index] and relation.predicate is Predicate.ON
+    )
+    return next((plan.ids.index(target) for target in targets if target in plan.ids), None)
 
 
 def base(plan: PlacedScene, index: int) -> float:
     """Where the instance, or what it rests on in the end, has its foot: what is nearer has it lower."""
-    below = index
-    seen = set()
-    while below is not None and below not in seen:
-        seen.add(below)
-        foot = plan.layout.instances[below].extent.y1
+    pile: list[int] = []
+    below: int | None = index
+    while below is not None and below not in pile:
+        pile.append(below)
         below = carrier(plan, below)
-    return foot
+    return box_of(plan, pile[-1]).y1
 
 
-def carried(plan: PlacedScene, index: int) -> list[int]:
+def loads(plan: PlacedScene, index: int) -> list[int]:
     """The instances that rest on this one, and what rests on them."""
-    found: list[int] = []
+    resting: list[int] = []
     frontier = [index]
     while frontier:
         below = frontier.pop()
-        on_it = [i for i in range(len(plan.layout.instances)) if i not in (index, *found) and carrier(plan, i) == below]
-        found += on_it
+        others = (i for i in range(len(plan.layout.instances)) if i not in (index, *resting))
+        on_it = [i for i in others if carrier(plan, i) == below]
+        resting += on_it
         frontier += on_it
-    return found
+    return resting
 
 
 def rests(box: Box, other: Box | None) -> bool:
@@ -133,68 +156,60 @@ def rests(box: Box, other: Box | None) -> bool:
     return over and other.y0 - TOUCH <= box.y1 <= other.y1 + TOUCH and box.centre.y < other.centre.y
 
 
-def surface(plan: PlacedScene, index: int) -> float:
-    """Where things rest on an instance, 0 = top and 1 = bottom of the picture."""
-    box = plan.layout.instances[index].extent
-    thing = nouns.thing_of(plan.layout.instances[index].name)
-    if thing and thing.depth_m:
+def surface_share(known: knowledge.Thing | None) -> float:
+    """The share of its height at which things rest on a carrier; 1, its very top, where nothing is known of it."""
+    return (known.surface or USUAL_SURFACE) if known else 1.0
+
+
+def surface_in(known: knowledge.Thing | None, box: Box) -> float:
+    """Where the feet of things are that rest on a carrier in this box, 0 = top and 1 = bottom of the picture."""
+    if known and known.depth_m:
         return (box.y0 + 2 * box.y1) / 3
-    share = (thing.surface if thing else 1.0) or USUAL_SURFACE
-    return box.y1 - share * box.height + 0.4 * TOUCH
+    return box.y1 - surface_share(known) * box.height + SUNK
+
+
+def surface(plan: PlacedScene, index: int) -> float:
+    """Where the feet of things are that rest on an instance, 0 = top and 1 = bottom of the picture."""
+    return surface_in(known_thing(plan, index), box_of(plan, index))
 
 
 def _could_carry(plan: PlacedScene, index: int, load: int) -> bool:
     """True if the one is known to carry things, and is not much smaller than the other."""
-    thing = nouns.thing_of(plan.layout.instances[index].name)
-    if thing is None or plan.layout.instances[index].extent is None or thing.surface is None and thing.depth_m is None:
+    known = known_thing(plan, index)
+    if known is None or known.surface is None and known.depth_m is None:
         return False
-    return metres(plan, load)[0] < 1.3 * metres(plan, index)[0]
+    return metres(plan, load)[0] < OVERHANG * metres(plan, index)[0]
 
 
 def stands(plan: PlacedScene, index: int) -> bool:
     """True for a known thing that stands on the ground itself, so that its foot tells how far away it is."""
-    instance = plan.layout.instances[index]
-    return (
-        instance.extent is not None
-        and not hangs(plan, index)
-        and carrier(plan, index) is None
-        and asked_carrier(plan, index) is None
-    )
+    has_extent = plan.layout.instances[index].extent is not None
+    return has_extent and not hangs(plan, index) and carrier(plan, index) is None and asked_carrier(plan, index) is None
 
 
 def foot_at(plan: PlacedScene, scale_there: float) -> float:
-    """Where the foot of a thing of this scale is on the ground, as the things that stand there say: 0.5..0.96."""
-    rise = _rise(plan)
-    return min(max(HORIZON + rise * scale_there, 0.5), 0.96)
+    """Where the foot of a thing of this scale is on the ground, as the things that stand there say, within `FEET`."""
+    farthest, nearest = FEET
+    return min(max(HORIZON + _camera_height_m(plan) * scale_there, farthest), nearest)
 
 
 def scale_at(plan: PlacedScene, foot: float) -> float:
     """The scale of what stands with its foot here, as the things that stand there say."""
-    return max(foot - HORIZON, 0.06) / _rise(plan)
+    return max(foot - HORIZON, LEAST_DROP) / _camera_height_m(plan)
 
 
-def _rise(plan: PlacedScene) -> float:
-    """How far below the horizon the ground is where the scale is 1: the camera's height in metres."""
-    found = [
-        i
-        for i in range(len(plan.layout.instances))
-        if stands(plan, i) and plan.layout.instances[i].extent.y1 > HORIZON + 0.05
-    ]
-    rises = [(plan.layout.instances[i].extent.y1 - HORIZON) / scale(plan, i) for i in found]
-    return median(rises) if rises else 1.6
+def _camera_height_m(plan: PlacedScene) -> float:
+    """How far below the horizon, in picture heights, the ground is where the scale is 1: the eye's height in metres."""
+    below = [(index, box) for index, box in indexed_boxes(plan) if stands(plan, index) and box.y1 > HORIZON + 0.05]
+    heights = [(box.y1 - HORIZON) / scale_in(plan, index, box) for index, box in below]
+    return median(heights) if heights else USUAL_CAMERA_M
 
 
-def broken_in(plan: PlacedScene) -> list[Relation]:
-    """The relations of the plan's scene that do not hold on its layout; none without a scene."""
-    return (
-        broken(plan.scene, plan.layout, plan.ids) if plan.scene and len(plan.ids) == len(plan.layout.instances) else []
-    )
-
-
-def framed(centre_x: float, foot: float, width: float, height: float) -> Box:
+def frame(centre_x: float, foot: float, width: float, height: float) -> Box:
     """The box of this size with its foot here, made to fit and moved into the frame where it would leave it."""
-    width = min(width, 0.98)
-    height = min(height, 0.98)
-    x0 = min(max(centre_x - width / 2, 0.01), 0.99 - width)
-    y1 = min(max(foot, height + 0.01), 0.99)
+    far_edge = 1 - MARGIN
+    width = min(width, 1 - 2 * MARGIN)
+    height = min(height, 1 - 2 * MARGIN)
+    x0 = min(max(centre_x - width / 2, MARGIN), far_edge - width)
+    y1 = min(max(foot, height + MARGIN), far_edge)
     return Box(x0=x0, y0=max(y1 - height, 0.0), x1=x0 + width, y1=y1)

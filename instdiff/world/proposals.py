@@ -1,6 +1,6 @@
 """Where an object may be seen: one possible box at a time, for the camera to choose from.
 
-Boxes are ``(x0, y0, x1, y1)`` as fractions of the picture.
+Boxes are fractions of the picture, distances are metres.
 """
 
 from __future__ import annotations
@@ -8,22 +8,42 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
+from instdiff.layout import Box
 from instdiff.world.constraints import Links
-from instdiff.world.placement import HANGING, SHORTEST_LONG_SIDE, SHORTEST_SIDE, USUAL_SURFACE
-from instdiff.world.relations import Corners, area, middle
-from instdiff.world.scene import Predicate, SceneObject
+from instdiff.world.placement import (
+    FLAT_HEIGHT,
+    LONGEST_SIDE,
+    SHORTEST_LONG_SIDE,
+    SHORTEST_SIDE,
+    surface_in,
+)
+from instdiff.world.predicates import Predicate
+from instdiff.world.relations import WHOLE, middle_x, middle_y
+from instdiff.world.scene import SceneObject
 
-MARGIN = 0.012
+MARGIN = 0.012  # what is moved into the frame keeps so far from its edge
 ROOMY = 12  # so many things leave room for all to be large enough; of more, the smallest are smaller
 FAR = 1e6  # the distance of what hangs behind everything on the ground
 LOOKS_LARGER = 1.3  # what is to look larger has at least so much more area
 HANDY = 0.7  # how fully real sizes count between a thing and its carrier: 1 would draw a cup on a table as a speck
+# how much nearer and farther than what it is anchored to, as factors
+DEPTHS = {"front": (0.0, 0.85), "behind": (1.2, FAR), "beside": (0.2, 2.0)}
+# fractions of the picture
+CLEAR = 0.02  # how surely a centre is above or below what it must be above or below
+STEP = 0.03  # how much lower the foot of what is in front is, and how far from the frame centres begin
+LOW_WINDOW = 0.3  # a window that begins below this line is one of the lower ones
+LOAD_WIDTH = 0.085  # what each thing on a carrier needs of its width
+WIDEST_CARRIER = 0.6  # what a carrier is grown to for its load, at most
+# shares of the wider of two things
+ASIDE = 0.75  # how far to the side a thing may be of what it is in front of or behind
+ASIDE_ABOVE = 0.3  # ... of what it floats above
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Looks straight ahead; focal length 1 in picture heights. ``aspect`` is picture width / height, ``finest`` see
-    below.
+    """Looks straight ahead; the focal length is 1 in picture heights.
+
+    ``aspect`` is picture width / height; ``finest`` is how much smaller than usual the smallest thing may be.
     """
 
     horizon: float
@@ -41,230 +61,242 @@ class Camera:
 
 
 @dataclass
-class Draft:
-    """One attempt: the boxes placed so far, how far each is, how much of each is hidden, and what is wrong."""
+class Arrangement:
+    """A layout in the making, by ids: the boxes placed so far, how far each is, how much of each is hidden.
 
-    boxes: dict[str, Corners] = field(default_factory=dict)
+    ``faults`` sums up what is wrong.
+    """
+
+    boxes: dict[str, Box] = field(default_factory=dict)
     distance: dict[str, float] = field(default_factory=dict)
     hidden: dict[str, float] = field(default_factory=dict)
     faults: float = 0.0
 
 
 def finest(count: int) -> float:
-    """How much smaller than usual the smallest thing may be on a picture with so many."""
+    """How much smaller than usual the smallest thing may be on a picture with so many, as a factor."""
     return min(1.0, (ROOMY / max(count, 1)) ** 0.5)
 
 
-def candidate(
-    links: Links, name: str, camera: Camera, distances: dict[str, float], draft: Draft, rng: Random
-) -> tuple[Corners, float]:
-    """One possible box of an object, and its distance in metres, given what is placed."""
-    item = links.objects[name]
-    how = links.anchor.get(name, ("", ""))[1]
-    if how in ("on", "under"):
-        box, distance = _attached(links, name, camera, draft, rng)
-    elif item.support in HANGING:
-        box, distance = _hanging(links, name, camera, distances, draft, rng)
-    elif item.is_backdrop and not how and not any(name == near for near, _ in links.rows["away"]):
-        box, distance = _at_the_back(links, name, camera, rng)
-    else:
-        box, distance = _standing(links, name, camera, distances, draft, rng)
-    return _resized(links, name, box, draft), distance
-
-
-def _hanging(
-    links: Links, name: str, camera: Camera, distances: dict[str, float], draft: Draft, rng: Random
-) -> tuple[Corners, float]:
-    """A box on the wall, under the ceiling, in the sky, or floating above what it belongs to."""
-    item = links.objects[name]
-    (target, how) = links.anchor.get(name, ("", ""))
-    x0, x1, y0, y1 = links.window[name]
-    distance = distances[name] * rng.uniform(0.95, 1.1)
-    width, height = _apparent(links, item, camera.aspect, rng) if item.is_far else _extent(item, camera, distance)
-    at = draft.boxes.get(target, (0.0, 0.0, 1.0, 1.0))
-    centre = _within(x0, x1, width, rng)
-    low = 0.96 - height / 2 if links.nothing_stands else camera.horizon - height / 3
-    if how == "above":
-        centre = middle(at, 0) + rng.uniform(-0.3, 0.3) * max(at[2] - at[0], width)
-        near = at[1] - height / 2 - (0.06 if item.support == "air" else 1.0)
-        highest = y1 if any(ask.subject == name and ask.predicate is Predicate.TOP for ask in links.demands) else 1.0
-        y1 = min(max(at[1] - height / 2 + 0.02, height / 2 + MARGIN), highest)
-        y0 = max(y0, min(near, y1))
-    elif how == "beside":
-        centre = _beside(at, width, rng)
-        y0 = max(y0, at[1] - height / 2)
-        y1 = min(y1, at[3])
-    elif how:
-        centre = middle(at, 0) + rng.uniform(-0.75, 0.75) * max(at[2] - at[0], width)
-    if (
-        how
-        or y0 > 0.3
-        or name in {lower for _, lower in links.rows["down"]}
-        or name in {near for near, _ in links.rows["away"]}
-    ):
-        low = 1.0
-    top = max(y0, height / 2 + 0.04)
-    bottom = rng.uniform(top, max(min(y1, low), top)) + height / 2
-    if item.support == "ceiling" and how != "above" and y0 < 0.3:
-        rows = 1 + 0.2 * max(sum(other.support == "ceiling" for other in links.objects.values()) - 4, 0)
-        bottom = height * rng.uniform(1, rows)
-    return _framed(centre, bottom, width, height), FAR if item.support in ("sky", "wall") else distance
-
-
-def _at_the_back(links: Links, name: str, camera: Camera, rng: Random) -> tuple[Corners, float]:
-    """A box of what stands on the horizon."""
-    x0, x1, y0, _ = links.window[name]
-    several = sum(item.is_backdrop for item in links.objects.values())
-    width, height = _apparent(links, links.objects[name], camera.aspect, rng)
-    foot = camera.horizon + (0.3 if len(links.objects) == 1 else rng.uniform(0.0, min(0.05 * several, 0.4)))
-    bottom = max(foot, y0 + height / 2 + 0.02) if y0 > 0.3 else foot
-    return _framed(_within(x0, x1, width, rng), bottom, width, min(height, bottom - MARGIN)), FAR / 2
-
-
-def _standing(
-    links: Links, name: str, camera: Camera, distances: dict[str, float], draft: Draft, rng: Random
-) -> tuple[Corners, float]:
-    """A box that stands on the ground, or on water, at its distance."""
-    item = links.objects[name]
-    (target, how) = links.anchor.get(name, ("", ""))
-    x0, x1, y0, y1 = links.window[name]
-    distance = distances[name] * rng.uniform(0.92, 1.1)
-    at = draft.boxes.get(target)
-    if how and draft.distance[target] < FAR / 4:
-        nearest, farthest = {"front": (0.0, 0.85), "behind": (1.2, FAR), "beside": (0.2, 2.0)}[how]
-        distance = draft.distance[target] * min(max(distance / draft.distance[target], nearest), farthest)
-    width, height = _extent(item, camera, distance)
-    load = 0.085 * links.load(name)
-    if load > width:  # a carrier is at least as wide as what it carries needs
-        grow = min(load / width, 0.6 / max(width, height))
-        width = width * max(grow, 1.0)
-        height = height * max(grow, 1.0)
-    bottom = camera.ground(distance)
-    if how == "beside":
-        centre = _beside(at, width, rng)
-        bottom = min(max(bottom, at[1]), at[3] + height)
-    elif how:
-        centre = middle(at, 0) + rng.uniform(-0.75, 0.75) * max(at[2] - at[0], width)
-        bottom = min(bottom, at[3] - 0.03) if how == "behind" else max(bottom, at[3] + 0.03)
-    else:
-        centre = _within(x0, x1, width, rng)
-    if item.is_flat:
-        bottom = bottom + height / 3
-        distance = distance * 1.3
-    if y0 > 0.3:
-        bottom = max(bottom, y0 + height / 2 + 0.02)
-    return _framed(centre, min(bottom, y1 + height / 2) if y1 < 1 else bottom, width, height), distance
-
-
-def _attached(links: Links, name: str, camera: Camera, draft: Draft, rng: Random) -> tuple[Corners, float]:
-    """A box on, or under, the object it belongs to."""
-    item = links.objects[name]
-    (target, how) = links.anchor[name]
-    at = draft.boxes[target]
-    away = draft.distance[target]
-    carrier = links.objects[target]
-    room = at[2] - at[0]
-    scale = (
-        (at[3] - at[1]) / carrier.height_m
-        if carrier.height_m > carrier.width_m
-        else room * camera.aspect / carrier.width_m
-    )
-    width, height = _extent(item, camera, 1 / (scale * carried(item, carrier)))
-    if how == "under":
-        fit = min(1.0, 0.62 * (at[3] - at[1]) / height, 1.1 * room / width)
-        bottom = at[3] + rng.uniform(-0.02, 0.02)
-    else:
-        fit = min(1.0, max(1.15 * room / (width * links.load(target)), 0.6)) if links.load(target) > 1 else 1.0
-        bottom = _foot(carrier, at, height * fit, links.load(target) * width * fit / room, rng)
-        fit = min(fit, (bottom - MARGIN) / height) if bottom > 0.1 else fit
-    width, height = (max(side * fit, SHORTEST_SIDE * camera.finest) for side in (width, height))
-    centre = middle(at, 0) + rng.uniform(-0.5, 0.5) * max(room - width, 0.3 * room)
-    return _framed(centre, bottom, width, height), away * (1.01 if item.is_flat else 0.999)
-
-
-def _foot(carrier: SceneObject, at: Corners, height: float, crowding: float, rng: Random) -> float:
-    """Where the foot of what rests on a carrier is seen; a crowd stands in rows, the nearer ones lower."""
-    surface = (carrier.thing.surface if carrier.thing else 1.0) or USUAL_SURFACE
-    lowest = middle(at, 1) + height / 2 - 0.02  # lower down it would no longer be on top
-    if carrier.is_flat:
-        return min(rng.uniform(at[1] + 0.2 * (at[3] - at[1]), at[3]), max(lowest - 0.03, at[1]))
-    top = at[3] - surface * (at[3] - at[1]) + 0.012
-    return rng.uniform(top, max(lowest, top)) if crowding > 0.9 and lowest < at[3] else min(top, max(lowest, at[1]))
-
-
-def carried(item: SceneObject, carrier: SceneObject) -> float:
+def enlargement_on(carrier: SceneObject, item: SceneObject) -> float:
     """How much larger than real, beside its carrier, a thing is drawn; below 1 for what is larger than its carrier."""
     return (carrier.size_m / item.size_m) ** (1 - HANDY)
 
 
-def _resized(links: Links, name: str, box: Corners, draft: Draft) -> Corners:
-    """The box, grown or shrunk until it looks larger or smaller than other things as it must: by the words, or really."""
-    low = 0.0
-    high = 1.0
-    for other, at in draft.boxes.items():
-        if other in links.much_larger.get(name, ()):
-            high = min(high, max(0.98 * area(at), 0.6 * area(box)))
-        elif name in links.much_larger.get(other, ()):
-            low = max(low, min(1.02 * area(at), 1.7 * area(box)))
-    for large, small in links.rows["size"]:
-        if name == large and small in draft.boxes:
-            low = max(low, LOOKS_LARGER * area(draft.boxes[small]))
-        elif name == small and large in draft.boxes:
-            high = min(high, area(draft.boxes[large]) / LOOKS_LARGER)
-    scale = (min(max(area(box), low), max(high, low)) / area(box)) ** 0.5
-    if scale == 1:
-        return box
-    width = (box[2] - box[0]) * scale
-    height = (box[3] - box[1]) * scale
-    if max(width, height) > 1 - 2 * MARGIN:  # a long box has no room to grow: it grows wider
-        width, height = min(max(width, low), 0.95), min(max(height, low / min(width, 0.95)), 0.95)
-    return _framed(middle(box, 0), box[3], width, height)
+@dataclass
+class Proposals:
+    """Draws possible boxes of the objects of a scene that join an arrangement; ``distances`` are where they belong."""
+
+    links: Links
+    camera: Camera
+    distances: dict[str, float]
+    arrangement: Arrangement
+    rng: Random
+
+    def draw(self, name: str) -> tuple[Box, float]:
+        """One possible box of an object, and its distance, given what is placed."""
+        links = self.links
+        item = links.objects[name]
+        manner = links.anchor_of(name).manner
+        if manner in ("on", "under"):
+            box, distance = self._attached(name)
+        elif item.hangs:
+            box, distance = self._hanging(name)
+        elif item.is_backdrop and not manner and not any(name == near for near, _ in links.rows["away"]):
+            box, distance = self._at_the_back(name)
+        else:
+            box, distance = self._standing(name)
+        return self._fit_size(name, box), distance
+
+    def _hanging(self, name: str) -> tuple[Box, float]:
+        """A box on the wall, under the ceiling, in the sky, or floating above what it belongs to."""
+        links = self.links
+        item = links.objects[name]
+        target, manner = links.anchor_of(name)
+        x0, x1, y0, y1 = links.window[name]
+        distance = self.distances[name] * self.rng.uniform(0.95, 1.1)
+        width, height = self._apparent(item) if item.is_far else self._extent(item, distance)
+        at = self.arrangement.boxes.get(target, WHOLE)
+        centre = self._centre_within(x0, x1, width)
+        if manner == "above":
+            centre = middle_x(at) + self.rng.uniform(-ASIDE_ABOVE, ASIDE_ABOVE) * max(at.width, width)
+            near = at.y0 - height / 2 - (0.06 if item.support == "air" else 1.0)
+            is_at_top = any(ask.subject == name and ask.predicate is Predicate.TOP for ask in links.demands)
+            y1 = min(max(at.y0 - height / 2 + CLEAR, height / 2 + MARGIN), y1 if is_at_top else 1.0)
+            y0 = max(y0, min(near, y1))
+        elif manner == "beside":
+            centre = self._centre_beside(at, width)
+            y0 = max(y0, at.y0 - height / 2)
+            y1 = min(y1, at.y1)
+        elif manner:
+            centre = middle_x(at) + self.rng.uniform(-ASIDE, ASIDE) * max(at.width, width)
+        top = max(y0, height / 2 + 0.04)
+        lowest = max(min(y1, self._lowest_hanging(name, height, y0)), top)
+        bottom = self.rng.uniform(top, lowest) + height / 2
+        if item.support == "ceiling" and manner != "above" and y0 < LOW_WINDOW:
+            lamps = sum(other.support == "ceiling" for other in links.objects.values())
+            bottom = height * self.rng.uniform(1, 1 + 0.2 * max(lamps - 4, 0))  # many hang in rows
+        return _frame(centre, bottom, width, height), FAR if item.support in ("sky", "wall") else distance
+
+    def _lowest_hanging(self, name: str, height: float, y0: float) -> float:
+        """How low the centre may be of what hangs: above the ground if nothing asks for less."""
+        rows = self.links.rows
+        is_below = any(name == lower for _, lower in rows["down"])
+        is_near = any(name == near for near, _ in rows["away"])
+        if name in self.links.anchors or y0 > LOW_WINDOW or is_below or is_near:
+            return 1.0
+        return 0.96 - height / 2 if self.links.nothing_stands else self.camera.horizon - height / 3
+
+    def _at_the_back(self, name: str) -> tuple[Box, float]:
+        """A box of what stands on the horizon."""
+        objects = self.links.objects
+        x0, x1, y0, _ = self.links.window[name]
+        backdrops = sum(item.is_backdrop for item in objects.values())
+        width, height = self._apparent(objects[name])
+        lone = len(objects) == 1
+        bottom = self.camera.horizon + (0.3 if lone else self.rng.uniform(0.0, min(0.05 * backdrops, 0.4)))
+        if y0 > LOW_WINDOW:
+            bottom = max(bottom, y0 + height / 2 + CLEAR)
+        centre = self._centre_within(x0, x1, width)
+        return _frame(centre, bottom, width, min(height, bottom - MARGIN)), FAR / 2
+
+    def _standing(self, name: str) -> tuple[Box, float]:
+        """A box that stands on the ground, or on water, at its distance."""
+        item = self.links.objects[name]
+        target, manner = self.links.anchor_of(name)
+        x0, x1, y0, y1 = self.links.window[name]
+        distance = self.distances[name] * self.rng.uniform(0.92, 1.1)
+        if manner and (away := self.arrangement.distance[target]) < FAR / 4:
+            nearest, farthest = DEPTHS[manner]
+            distance = away * min(max(distance / away, nearest), farthest)
+        width, height = self._extent(item, distance)
+        load = LOAD_WIDTH * self.links.load(name)
+        if load > width:  # a carrier is at least as wide as what it carries needs
+            grow = max(min(load / width, WIDEST_CARRIER / max(width, height)), 1.0)
+            width *= grow
+            height *= grow
+        bottom = self.camera.ground(distance)
+        if manner:
+            centre, bottom = self._at_neighbour(manner, self.arrangement.boxes[target], bottom, width, height)
+        else:
+            centre = self._centre_within(x0, x1, width)
+        if item.is_flat:
+            bottom += height / 3
+            distance *= 1.3
+        if y0 > LOW_WINDOW:
+            bottom = max(bottom, y0 + height / 2 + CLEAR)
+        return _frame(centre, min(bottom, y1 + height / 2) if y1 < 1 else bottom, width, height), distance
+
+    def _at_neighbour(self, manner: str, at: Box, bottom: float, width: float, height: float) -> tuple[float, float]:
+        """(centre, bottom) of what stands beside, behind or in front of another thing."""
+        if manner == "beside":
+            return self._centre_beside(at, width), min(max(bottom, at.y0), at.y1 + height)
+        centre = middle_x(at) + self.rng.uniform(-ASIDE, ASIDE) * max(at.width, width)
+        return centre, min(bottom, at.y1 - STEP) if manner == "behind" else max(bottom, at.y1 + STEP)
+
+    def _attached(self, name: str) -> tuple[Box, float]:
+        """A box on, or under, the object it belongs to."""
+        item = self.links.objects[name]
+        target, manner = self.links.anchors[name]
+        at = self.arrangement.boxes[target]
+        carrier = self.links.objects[target]
+        load = self.links.load(target)
+        is_high = carrier.height_m > carrier.width_m
+        scale = at.height / carrier.height_m if is_high else at.width * self.camera.aspect / carrier.width_m
+        width, height = self._extent(item, 1 / (scale * enlargement_on(carrier, item)))
+        if manner == "under":
+            fit = min(1.0, 0.62 * at.height / height, 1.1 * at.width / width)
+            bottom = at.y1 + self.rng.uniform(-CLEAR, CLEAR)
+        else:
+            fit = min(1.0, max(1.15 * at.width / (width * load), 0.6)) if load > 1 else 1.0
+            bottom = self._foot_on(carrier, at, height * fit, load * width * fit / at.width)
+            fit = min(fit, (bottom - MARGIN) / height) if bottom > 0.1 else fit
+        width, height = (max(side * fit, SHORTEST_SIDE * self.camera.finest) for side in (width, height))
+        centre = middle_x(at) + self.rng.uniform(-0.5, 0.5) * max(at.width - width, 0.3 * at.width)
+        nearness = 1.01 if item.is_flat else 0.999
+        return _frame(centre, bottom, width, height), self.arrangement.distance[target] * nearness
+
+    def _foot_on(self, carrier: SceneObject, at: Box, height: float, crowding: float) -> float:
+        """Where the foot of what rests on a carrier is seen; a crowd stands in rows, the nearer ones lower."""
+        lowest = middle_y(at) + height / 2 - CLEAR  # lower down it would no longer be on top
+        if carrier.is_flat:
+            return min(self.rng.uniform(at.y0 + 0.2 * at.height, at.y1), max(lowest - STEP, at.y0))
+        top = surface_in(carrier.thing, at)
+        if crowding > 0.9 and lowest < at.y1:
+            return self.rng.uniform(top, max(lowest, top))
+        return min(top, max(lowest, at.y0))
+
+    def _fit_size(self, name: str, box: Box) -> Box:
+        """The box, grown or shrunk until it looks larger or smaller than other things as it must."""
+        much_larger = self.links.much_larger
+        placed = self.arrangement.boxes
+        low = 0.0
+        high = 1.0
+        for other, at in placed.items():
+            if other in much_larger.get(name, ()):
+                high = min(high, max(0.98 * at.area, 0.6 * box.area))
+            elif name in much_larger.get(other, ()):
+                low = max(low, min(1.02 * at.area, 1.7 * box.area))
+        for large, small in self.links.rows["size"]:
+            if name == large and small in placed:
+                low = max(low, LOOKS_LARGER * placed[small].area)
+            elif name == small and large in placed:
+                high = min(high, placed[large].area / LOOKS_LARGER)
+        scale = (min(max(box.area, low), max(high, low)) / box.area) ** 0.5
+        if scale == 1:
+            return box
+        width = box.width * scale
+        height = box.height * scale
+        if max(width, height) > 1 - 2 * MARGIN:  # a long box has no room to grow: it grows wider
+            width, height = min(max(width, low), 0.95), min(max(height, low / min(width, 0.95)), 0.95)
+        return _frame(middle_x(box), box.y1, width, height)
+
+    def _extent(self, item: SceneObject, distance: float) -> tuple[float, float]:
+        """(width, height) on the picture, kept between a speck and the frame."""
+        camera = self.camera
+        width, height = camera.extent(item.width_m, item.height_m, distance)
+        if item.thing and item.thing.depth_m and not item.hangs:
+            half = item.thing.depth_m / 2
+            depth = camera.ground(max(distance - half, distance * 0.6)) - camera.ground(distance + half)
+            height = max(depth, FLAT_HEIGHT * width * camera.aspect)
+        grow = max(1.0, SHORTEST_LONG_SIDE * camera.finest / max(width, height))
+        fit = min(1.0, LONGEST_SIDE / max(width * grow, height * grow))
+        shortest = SHORTEST_SIDE * camera.finest
+        return max(width * grow * fit, shortest), max(height * grow * fit, shortest)
+
+    def _apparent(self, item: SceneObject) -> tuple[float, float]:
+        """(width, height) of what is so far away that its real size does not show: its usual share, less in a crowd.
+
+        Raises ValueError for what has no usual share.
+        """
+        if item.thing is None or item.thing.apparent is None:
+            raise ValueError(f"{item.category} has no usual share of the picture")
+        objects = self.links.objects
+        alike = sum(other.is_far and other.is_backdrop == item.is_backdrop for other in objects.values())
+        is_alone = self.links.nothing_stands and len(objects) <= 3
+        share = 1.7 if is_alone else min(1.0, (1 if item.is_backdrop else 6) / alike) ** 0.5
+        scale = self.rng.uniform(*item.thing.apparent) * share / item.longest_m
+        width = item.width_m * scale / max(self.camera.aspect, 1.0)
+        height = item.height_m * scale * min(self.camera.aspect, 1.0)
+        grow = max(1.0, SHORTEST_SIDE / min(width, height))
+        return width * grow, height * grow
+
+    def _centre_beside(self, at: Box, width: float) -> float:
+        """The centre of a box that stands left or right of another with a small gap."""
+        gap = self.rng.uniform(-0.01, 0.06)
+        return self.rng.choice((at.x0 - gap - width / 2, at.x1 + gap + width / 2))
+
+    def _centre_within(self, x0: float, x1: float, width: float) -> float:
+        """A centre in the window such that the box keeps clear of the frame where it can."""
+        low = max(x0, width / 2 + STEP)
+        high = min(x1, 1 - STEP - width / 2)
+        return self.rng.uniform(low, high) if low < high else min(max((x0 + x1) / 2, width / 2), 1 - width / 2)
 
 
-def _extent(item: SceneObject, camera: Camera, distance: float) -> tuple[float, float]:
-    """(width, height) on the picture, kept between a speck and the frame."""
-    width, height = camera.extent(item.width_m, item.height_m, distance)
-    if item.is_flat and item.support not in HANGING:
-        half = item.thing.depth_m / 2
-        height = max(
-            camera.ground(max(distance - half, distance * 0.6)) - camera.ground(distance + half),
-            0.35 * width * camera.aspect,
-        )
-    grow = max(1.0, SHORTEST_LONG_SIDE * camera.finest / max(width, height))
-    fit = min(1.0, 0.8 / max(width * grow, height * grow))
-    shortest = SHORTEST_SIDE * camera.finest
-    return max(width * grow * fit, shortest), max(height * grow * fit, shortest)
-
-
-def _apparent(links: Links, item: SceneObject, aspect: float, rng: Random) -> tuple[float, float]:
-    """(width, height) of what is so far away that its real size does not show: its usual share, less in a crowd."""
-    several = sum(other.is_far and other.is_backdrop == item.is_backdrop for other in links.objects.values())
-    roomy = 1 if item.is_backdrop else 6
-    grow = 1.7 if links.nothing_stands and len(links.objects) <= 3 else min(1.0, roomy / several) ** 0.5
-    scale = rng.uniform(*item.thing.apparent) * grow / item.longest_m
-    width = item.width_m * scale / max(aspect, 1.0)
-    height = item.height_m * scale * min(aspect, 1.0)
-    grow = max(1.0, SHORTEST_SIDE / min(width, height))
-    return width * grow, height * grow
-
-
-def _beside(at: Corners, width: float, rng: Random) -> float:
-    """The centre of a box that stands left or right of another with a small gap."""
-    gap = rng.uniform(-0.01, 0.06)
-    return rng.choice((at[0] - gap - width / 2, at[2] + gap + width / 2))
-
-
-def _within(x0: float, x1: float, width: float, rng: Random) -> float:
-    """A centre in the window such that the box keeps clear of the frame where it can."""
-    low = max(x0, width / 2 + 0.03)
-    high = min(x1, 0.97 - width / 2)
-    return rng.uniform(low, high) if low < high else min(max((x0 + x1) / 2, width / 2), 1 - width / 2)
-
-
-def _framed(centre: float, bottom: float, width: float, height: float) -> Corners:
+def _frame(centre: float, bottom: float, width: float, height: float) -> Box:
     """The box of this size, moved into the frame where it would leave it."""
     width = min(width, 1 - 2 * MARGIN)
     height = min(height, 1 - 2 * MARGIN)
     centre = min(max(centre, width / 2 + MARGIN), 1 - width / 2 - MARGIN)
     bottom = min(max(bottom, height + MARGIN), 1 - MARGIN)
-    return (centre - width / 2, bottom - height, centre + width / 2, bottom)
+    return Box(x0=centre - width / 2, y0=bottom - height, x1=centre + width / 2, y1=bottom)

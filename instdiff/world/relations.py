@@ -1,6 +1,6 @@
 """Which relations of a scene hold on its picture, by what can be measured on boxes.
 
-Boxes are ``(x0, y0, x1, y1)`` as fractions of the picture. Each relation is one inequality:
+Each relation is one inequality between boxes, which are fractions of the picture:
 
 - left of, right of, above, below: the centres are compared, as benchmarks of spatial relations do.
 - on: the foot (lower edge) of the subject lies on the other's box, up to `TOUCH` outside of it, the subject's centre is
@@ -16,17 +16,18 @@ Boxes are ``(x0, y0, x1, y1)`` as fractions of the picture. Each relation is one
 
 from __future__ import annotations
 
-from instdiff.layout import Layout
-from instdiff.world.scene import PICTURE, Predicate, Relation, Scene
+from instdiff.layout import Box, Layout
+from instdiff.world.predicates import Predicate
+from instdiff.world.scene import PICTURE, PlacedScene, Relation, Scene
 
+# fractions of the picture's width or height
 TOUCH = 0.03
 UNDER_GAP = 0.1
 NEXT_GAP = 0.15
 CENTRE_X = 0.2
 CENTRE_Y = 0.25
-WHOLE = (0.0, 0.0, 1.0, 1.0)
-
-Corners = tuple[float, float, float, float]
+MOST_COVERED = 0.5  # share of the smaller of two boxes that are next to each other
+WHOLE = Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0)
 
 
 def broken(scene: Scene, layout: Layout, ids: tuple[str, ...]) -> list[Relation]:
@@ -38,9 +39,9 @@ def broken(scene: Scene, layout: Layout, ids: tuple[str, ...]) -> list[Relation]
         ids: the scene's object behind each instance of the layout. Relations of objects that are not there, or have
             no extent, are not judged.
     """
-    found = zip(ids, layout.instances, strict=True)
-    boxes = {name: instance.extent.xyxy for name, instance in found if instance.extent} | {PICTURE: WHOLE}
-    aloft = {item.id for item in scene.objects if item.support in ("sky", "wall", "ceiling")}
+    placed = zip(ids, layout.instances, strict=True)
+    boxes = {name: instance.extent for name, instance in placed if instance.extent} | {PICTURE: WHOLE}
+    aloft = {item.id for item in scene.objects if item.is_aloft}
     return [
         relation
         for relation in scene.relations
@@ -49,7 +50,14 @@ def broken(scene: Scene, layout: Layout, ids: tuple[str, ...]) -> list[Relation]
     ]
 
 
-def slack(predicate: Predicate, a: Corners, b: Corners = WHOLE, aloft: bool = False) -> float:
+def broken_in(plan: PlacedScene) -> list[Relation]:
+    """The relations of a plan's scene that do not hold on its layout; none if it has no scene."""
+    if plan.scene is None or len(plan.ids) != len(plan.layout.instances):
+        return []
+    return broken(plan.scene, plan.layout, plan.ids)
+
+
+def slack(predicate: Predicate, a: Box, b: Box = WHOLE, aloft: bool = False) -> float:
     """How far "a predicate b" is from breaking: it holds where this is above 0.
 
     A fraction of the picture, of the other's area for larger and smaller. ``aloft``: b hangs or flies, and a may be
@@ -57,45 +65,41 @@ def slack(predicate: Predicate, a: Corners, b: Corners = WHOLE, aloft: bool = Fa
     """
     match predicate:
         case Predicate.LEFT_OF | Predicate.LEFT:
-            return middle(b, 0) - middle(a, 0)
+            return middle_x(b) - middle_x(a)
         case Predicate.RIGHT_OF | Predicate.RIGHT:
-            return middle(a, 0) - middle(b, 0)
+            return middle_x(a) - middle_x(b)
         case Predicate.ABOVE | Predicate.TOP:
-            return middle(b, 1) - middle(a, 1)
+            return middle_y(b) - middle_y(a)
         case Predicate.BELOW | Predicate.BOTTOM:
-            return middle(a, 1) - middle(b, 1)
+            return middle_y(a) - middle_y(b)
         case Predicate.IN_FRONT_OF:
-            return a[3] - b[3]
+            return a.y1 - b.y1
         case Predicate.BEHIND:
-            return b[3] - a[3]
+            return b.y1 - a.y1
         case Predicate.LARGER_THAN:
-            return area(a) / area(b) - 1
+            return a.area / b.area - 1
         case Predicate.SMALLER_THAN:
-            return area(b) / area(a) - 1
+            return b.area / a.area - 1
         case Predicate.CENTRE:
-            return min(CENTRE_X - abs(middle(a, 0) - 0.5), CENTRE_Y - abs(middle(a, 1) - 0.5))
+            return min(CENTRE_X - abs(middle_x(a) - 0.5), CENTRE_Y - abs(middle_y(a) - 0.5))
         case Predicate.ON:
-            across = min(middle(a, 0) - b[0], b[2] - middle(a, 0))
-            return min(middle(b, 1) - middle(a, 1), TOUCH + min(a[3] - b[1], b[3] - a[3], across))
+            across = min(middle_x(a) - b.x0, b.x1 - middle_x(a))
+            return min(middle_y(b) - middle_y(a), TOUCH + min(a.y1 - b.y0, b.y1 - a.y1, across))
         case Predicate.UNDER:
-            lower = middle(a, 1) - middle(b, 1)
-            column = min(a[2], b[2]) - max(a[0], b[0])
-            return min(lower, column) if aloft else min(lower, column, UNDER_GAP + b[3] - a[1])
+            lower = middle_y(a) - middle_y(b)
+            column = min(a.x1, b.x1) - max(a.x0, b.x0)
+            return min(lower, column) if aloft else min(lower, column, UNDER_GAP + b.y1 - a.y0)
         case Predicate.NEXT_TO:
-            gap = max(a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3], 0.0)
-            return min(NEXT_GAP - gap, 0.5 - shared(a, b) / min(area(a), area(b)))
+            gap = max(a.x0 - b.x1, b.x0 - a.x1, a.y0 - b.y1, b.y0 - a.y1, 0.0)
+            return min(NEXT_GAP - gap, MOST_COVERED - a.intersection(b) / min(a.area, b.area))
 
 
-def middle(box: Corners, axis: int) -> float:
-    """The centre of a box along x (0) or y (1)."""
-    return (box[axis] + box[axis + 2]) / 2
+# the camera asks for these by the ten thousand, where `Box.centre` would make and check a point each time
+def middle_x(box: Box) -> float:
+    """The centre of a box from left to right."""
+    return (box.x0 + box.x1) / 2
 
 
-def area(box: Corners) -> float:
-    """Share of the picture, 0..1."""
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def shared(a: Corners, b: Corners) -> float:
-    """The area that two boxes share, as a share of the picture."""
-    return max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
+def middle_y(box: Box) -> float:
+    """The centre of a box from top to bottom."""
+    return (box.y0 + box.y1) / 2

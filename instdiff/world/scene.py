@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from instdiff.layout import MAX_INSTANCES
+from instdiff.layout import MAX_INSTANCES, Layout
 from instdiff.values import Value
 from instdiff.world import knowledge
+from instdiff.world.predicates import Predicate
 
 PICTURE = "picture"
+ALOFT = ("sky", "wall", "ceiling")  # supports under which there is room
+HANGING = (*ALOFT, "air")  # supports that keep a thing off the ground
 
 Metres = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
-
-
-class Predicate(StrEnum):
-    """How one object lies to another; with `PICTURE` as the object, where it lies on the picture."""
-
-    LEFT_OF = "left of"
-    RIGHT_OF = "right of"
-    ABOVE = "above"
-    BELOW = "below"
-    ON = "on"
-    UNDER = "under"
-    NEXT_TO = "next to"
-    IN_FRONT_OF = "in front of"
-    BEHIND = "behind"
-    LARGER_THAN = "larger than"
-    SMALLER_THAN = "smaller than"
-    LEFT = "on the left"
-    RIGHT = "on the right"
-    TOP = "at the top"
-    BOTTOM = "at the bottom"
-    CENTRE = "in the centre"
-
-    @property
-    def is_place(self) -> bool:
-        """True if it names a part of the picture and not another object."""
-        return self in (Predicate.LEFT, Predicate.RIGHT, Predicate.TOP, Predicate.BOTTOM, Predicate.CENTRE)
 
 
 class Relation(Value):
@@ -76,13 +52,9 @@ class SceneObject(Value):
             return data
         category = data["category"]
         width_m, height_m = knowledge.size_of(category)
-        thing = knowledge.things().get(category)
-        usual = {
-            "width_m": width_m,
-            "height_m": height_m,
-            "support": thing.on[0] if thing else "ground",
-            "caption": category,
-        }
+        known = knowledge.things().get(category)
+        support = known.on[0] if known else "ground"
+        usual = {"width_m": width_m, "height_m": height_m, "support": support, "caption": category}
         return usual | {key: value for key, value in data.items() if value is not None}
 
     @property
@@ -95,15 +67,26 @@ class SceneObject(Value):
         return max(self.width_m, self.height_m)
 
     @property
+    def hangs(self) -> bool:
+        """True for what is off the ground: in the sky, on a wall, under a ceiling, or in the air because words ask."""
+        return self.support in HANGING
+
+    @property
+    def is_aloft(self) -> bool:
+        """True for what hangs or flies by nature; not for what is in the air because the words ask for it."""
+        return self.support in ALOFT
+
+    @property
+    def rests_on_tables(self) -> bool:
+        """True for what is usually on a table or the like: a cup."""
+        return self.thing is not None and self.thing.on[0] == "table"
+
+    @property
     def is_backdrop(self) -> bool:
         """True for what stands on the horizon: a mountain."""
-        thing = self.thing
-        return (
-            thing is not None
-            and thing.apparent is not None
-            and thing.on[0] != "sky"
-            and self.support in ("ground", "floor", "water")
-        )
+        known = self.thing
+        is_distant = known is not None and known.apparent is not None and known.on[0] != "sky"
+        return is_distant and self.support in ("ground", "floor", "water")
 
     @property
     def is_far(self) -> bool:
@@ -120,8 +103,8 @@ class SceneObject(Value):
     @property
     def size_m(self) -> float:
         """The side of a square as large as the object is from its usual side; of what lies flat, from above."""
-        thing = self.thing
-        length_m = thing.depth_m * self.width_m / thing.width_m if thing and thing.depth_m else self.height_m
+        known = self.thing
+        length_m = known.depth_m * self.width_m / known.width_m if known and known.depth_m else self.height_m
         return (self.width_m * length_m) ** 0.5
 
 
@@ -150,3 +133,14 @@ class Scene(Value):
                     f" {', '.join(ids)}"
                 )
         return self
+
+
+class PlacedScene(Protocol):
+    """A layout and, where it was projected from one, its scene: ``ids`` names the object behind each instance."""
+
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def scene(self) -> Scene | None: ...
+    @property
+    def ids(self) -> tuple[str, ...]: ...

@@ -17,7 +17,7 @@ from agent.planners.chat.answer import Answer, Name, Phrase, PlanParts, Sentence
 from agent.planners.plan import Plan
 from instdiff.layout import MAX_INSTANCES
 from instdiff.world import knowledge, nouns
-from instdiff.world.camera import projected
+from instdiff.world.camera import project
 from instdiff.world.scene import PICTURE, Predicate, Scene
 from prompts.client import AnswerError
 
@@ -244,8 +244,8 @@ class SceneForm:
     def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> PlanParts:
         """The scene of an answer on a picture of (width, height) pixels; raises `AnswerError`."""
         scene, notes = read_scene(answer, prompt)
-        projection = projected(scene, size, Random(seed))
-        return PlanParts(projection.layout, (*notes, *projection.gave_way), scene, projection.ids)
+        projection = project(scene, size, Random(seed))
+        return PlanParts(projection.layout, (*notes, *projection.relaxed), scene, projection.ids)
 
     def as_json(self, plan: Plan) -> str:
         """The plan's scene, one thing a line."""

@@ -4,9 +4,14 @@ import pytest
 
 from instdiff.layout import Box, Instance, Layout
 from instdiff.world import knowledge
-from instdiff.world.camera import projected
+from instdiff.world.camera import project
 from instdiff.world.relations import broken, slack
 from instdiff.world.scene import PICTURE, Predicate, Relation, Scene, SceneObject
+
+
+def box(x0, y0, x1, y1):
+    return Box(x0=x0, y0=y0, x1=x1, y1=y1)
+
 
 TABLE = (0.3, 0.5, 0.8, 0.8)
 
@@ -40,7 +45,7 @@ HOLDS_OR_NOT = [
 
 @pytest.mark.parametrize(("subject", "predicate", "other", "holds"), HOLDS_OR_NOT)
 def test_each_relation(subject, predicate, other, holds):
-    assert (slack(Predicate(predicate), subject, other) > 0) is holds
+    assert (slack(Predicate(predicate), box(*subject), box(*other)) > 0) is holds
 
 
 @pytest.mark.parametrize(
@@ -54,12 +59,12 @@ def test_each_relation(subject, predicate, other, holds):
     ],
 )
 def test_parts_of_the_picture(place, inside, outside):
-    assert slack(Predicate(place), inside) > 0 >= slack(Predicate(place), outside)
+    assert slack(Predicate(place), box(*inside)) > 0 >= slack(Predicate(place), box(*outside))
 
 
 def test_what_hangs_may_be_far_above():
-    sun = (0.6, 0.05, 0.8, 0.2)
-    dog = (0.5, 0.7, 0.8, 0.9)
+    sun = box(0.6, 0.05, 0.8, 0.2)
+    dog = box(0.5, 0.7, 0.8, 0.9)
     assert slack(Predicate.UNDER, dog, sun, aloft=True) > 0 >= slack(Predicate.UNDER, dog, sun)
 
 
@@ -74,8 +79,8 @@ def test_broken_names_what_does_not_hold():
             Relation(subject="cup", predicate="on", object="dog"),
         ),
     )
-    cat = Box(x0=0.1, y0=0.5, x1=0.2, y1=0.6)
-    dog = Box(x0=0.5, y0=0.4, x1=0.8, y1=0.8)
+    cat = box(0.1, 0.5, 0.2, 0.6)
+    dog = box(0.5, 0.4, 0.8, 0.8)
     layout = Layout(caption="x", instances=(Instance(caption="a dog", box=dog), Instance(caption="a cat", box=cat)))
     found = [
         (relation.subject, str(relation.predicate), relation.object)
@@ -112,8 +117,8 @@ def test_single_relations_are_never_broken_by_the_camera():
             scene = Scene(
                 caption="x", objects=tuple(SceneObject(id=n, category=n) for n in (a, b)), relations=(relation,)
             )
-            layout, ids, gave_way = projected(scene, rng.choice([(512, 512), (768, 512), (512, 896)]), Random(seed))
-            assert not broken(scene, layout, ids), (relation, gave_way)
+            layout, ids, relaxed = project(scene, rng.choice([(512, 512), (768, 512), (512, 896)]), Random(seed))
+            assert not broken(scene, layout, ids), (relation, relaxed)
 
 
 def test_whatever_is_asked_what_does_not_hold_is_said():
@@ -129,16 +134,16 @@ def test_whatever_is_asked_what_does_not_hold_is_said():
             (a, b) = rng.sample(ids, 2)
             relations.append(Relation(subject=a, predicate=predicate, object=PICTURE if predicate.is_place else b))
         scene = Scene(caption="x", objects=objects, relations=tuple(relations))
-        layout, order, gave_way = projected(scene, (512, 512), rng)
+        layout, order, relaxed = project(scene, (512, 512), rng)
         unmet = broken(scene, layout, order)
         for relation in unmet:
             subject = next(item.category for item in objects if item.id == relation.subject)
             said = [
                 sentence
-                for sentence in gave_way
+                for sentence in relaxed
                 if sentence.startswith((f"the {subject} could not", f"the {subject} is not"))
             ]
-            assert said, (relations, gave_way)
+            assert said, (relations, relaxed)
         kept = kept + len(relations) - len(unmet)
         asked = asked + len(relations)
     assert kept / asked > 0.9
