@@ -18,6 +18,7 @@ import numpy as np
 from evaluators.gallery import Gallery, batches, load_bundled, open_picture
 from evaluators.manifest import FILE as MANIFEST
 from evaluators.reporting import EvaluationResult, Table, add_output_arguments, progress_bar
+from instdiff.cli import input_folder
 from instdiff.errors import BadInput
 from instdiff.formats.files import read_bytes, write_bytes
 from instdiff.settings import models_folder
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators fid``."""
     parser.add_argument("pictures", type=Path, metavar="FOLDER", help="painted pictures, with a manifest")
     parser.add_argument(
-        "--real", type=Path, required=True, metavar="FOLDER", help="real pictures, also in folders below"
+        "--real", type=input_folder, required=True, metavar="FOLDER", help="real pictures, also in folders below"
     )
     parser.add_argument(
         "--features", choices=tuple(NAMES), default="inception", help="what compares (default: %(default)s)"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from evaluators.gallery import open_picture
 from evaluators.reporting import JSON_FILE, EvaluationResult, Table
+from instdiff.cli import output_folder
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "place", type=Path, nargs="?", default=PLACE, metavar="FOLDER", help="where results lie (default: %(default)s)"
     )
     parser.add_argument(
-        "--out", type=Path, dest="folder", metavar="FOLDER", help="where the page goes (default: FOLDER)"
+        "--out", type=output_folder, dest="folder", metavar="FOLDER", help="where the page goes (default: FOLDER)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 

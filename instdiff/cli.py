@@ -172,33 +172,55 @@ def to_arguments(model: Value) -> list[str]:
     return words
 
 
-def output_folder(text: str) -> Path:
-    """The type of a flag that names a folder to write into, which need not be there yet."""
+def input_path(text: str) -> Path:
+    """The type of a flag that names a file or folder to read."""
     path = Path(text)
-    if path.exists() and not path.is_dir():
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text} is not there")
+    return path
+
+
+def input_file(text: str) -> Path:
+    """The type of a flag that names a file to read."""
+    path = input_path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder; give a file")
+    return path
+
+
+def input_folder(text: str) -> Path:
+    """The type of a flag that names a folder to read."""
+    path = input_path(text)
+    if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a file; give a folder")
-    _check_can_be_written(path)
+    return path
+
+
+def output_path(text: str) -> Path:
+    """The type of a flag that names a file or folder to write, which need not be there yet."""
+    path = Path(text)
+    place = path.absolute()
+    while not os.path.lexists(place):
+        place = place.parent  # what is missing is made later
+    if place != path.absolute() and not place.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} cannot be written: {place} is a file")
+    if not os.access(place, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text} cannot be written: no right to write to {place}")
     return path
 
 
 def output_file(text: str) -> Path:
     """The type of a flag that names a file to write, which need not be there yet."""
-    path = Path(text)
-    if path.is_dir():
+    if Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a folder; give a file")
-    _check_can_be_written(path)
-    return path
+    return output_path(text)
 
 
-def _check_can_be_written(path: Path) -> None:
-    """Refuse a path below a file, or below a folder that may not be written; what is missing is made later."""
-    place = path.absolute()
-    while not os.path.lexists(place):
-        place = place.parent
-    if place != path.absolute() and not place.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} cannot be written: {place} is a file")
-    if not os.access(place, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{path} cannot be written: no right to write to {place}")
+def output_folder(text: str) -> Path:
+    """The type of a flag that names a folder to write into, which need not be there yet."""
+    if Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text} is a file; give a folder")
+    return output_path(text)
 
 
 class Parser(argparse.ArgumentParser):

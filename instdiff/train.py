@@ -8,7 +8,6 @@ import argparse
 import sys
 
 from instdiff.cli import DONE, Parser, add_options, exit_code, given_values
-from instdiff.errors import BadInput
 from instdiff.training.draft.options import DraftOptions
 from instdiff.training.sd15.recipe import TrainingRecipe
 
@@ -117,9 +116,6 @@ def train_draft(args: argparse.Namespace) -> None:
 def train_sd15(args: argparse.Namespace) -> None:
     """Train, or submit a job that does."""
     recipe = TrainingRecipe.parse(given_values(TrainingRecipe, vars(args)))
-    for name in ("annotations", "images", "model", "convnext"):
-        if getattr(recipe, name) and not getattr(recipe, name).exists():
-            raise BadInput(name, f"{getattr(recipe, name)} is not there")
     if args.slurm or args.dry_run:
         from instdiff.training.sd15.slurm import SlurmOrder, job_script, submit
 

@@ -23,6 +23,7 @@ from instdiff.cli import (
     add_options,
     exit_code,
     given_values,
+    input_folder,
     output_folder,
     parse_values,
 )
@@ -192,7 +193,7 @@ def known_things(verifier: str) -> tuple[str, ...]:
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of `export`."""
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="what make made")
+    parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
     parser.add_argument(
         "--format", type=names, default=FORMATS, metavar="A,B", help=f"of {', '.join(FORMATS)} (default: all)"
     )
@@ -213,9 +214,9 @@ def export(args: argparse.Namespace) -> tuple[dict, int]:
 def add_prove(parser: argparse.ArgumentParser) -> None:
     """The options of `prove`."""
     parser.description = PROVE_HELP
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="what make made")
+    parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
     parser.add_argument(
-        "--sprites", type=Path, required=True, metavar="FOLDER", help="the drawings that composites are made of"
+        "--sprites", type=input_folder, required=True, metavar="FOLDER", help="the drawings that composites are made of"
     )
     parser.add_argument(
         "--count", type=int, metavar="N", help="pictures of each kind (default: all of the dataset's training split)"
@@ -303,7 +304,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_export(commands.add_parser("export", help="write it as others read it", formatter_class=raw))
     add_prove(commands.add_parser("prove", help="train a detector on it, and one on composites", formatter_class=raw))
     check = commands.add_parser("check", help="look for torn or missing files")
-    check.add_argument("folder", metavar="FOLDER", type=Path, help="what make made")
+    check.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

@@ -6,14 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from instdiff.cli import DONE, Parser, exit_code
+from instdiff.cli import DONE, Parser, exit_code, input_file, input_folder, input_path, output_path
 from instdiff.errors import BadInput
 
 EXAMPLES = """\
 CHECKPOINT is one of
   instancediffusion_sd15.pth       the published model, or what its training writes
-  v1-5-pruned-emaonly.safetensors  Stable Diffusion 1.x in one file (.ckpt or .safetensors), or a folder in diffusers layout:
-                                   gets new InstanceDiffusion blocks with closed gates, to train on from
+  v1-5-pruned-emaonly.safetensors  Stable Diffusion 1.x in one file (.ckpt or .safetensors), or a folder in diffusers
+                                   layout: gets new InstanceDiffusion blocks with closed gates, to train on from
   a model folder                   that this command wrote
 
 examples:
@@ -22,12 +22,13 @@ examples:
         --dtype fp16 --out models/instancediffusion-sd15
     INSTDIFF_MODELS=models python run_agent.py "two dogs" --engine sd15
   InstanceDiffusion on another backbone, a fine-tune of Stable Diffusion 1.x, with a LoRA in it:
-    python -m instdiff.checkpoint instancediffusion_sd15.pth --backbone dreamshaper/ --lora style.safetensors --out models/dreamshaper
+    python -m instdiff.checkpoint instancediffusion_sd15.pth --backbone dreamshaper/ --lora style.safetensors \\
+        --out models/dreamshaper
   back to the reference's file and names:
     python -m instdiff.checkpoint models/instancediffusion-sd15 --to-reference --out back.pth
 
-Nothing in a checkpoint is run: tensors and plain values pass, a file that asks for more is refused. Nothing is downloaded:
-CLIP's tokenizer comes from --tokenizer, from the backbone's folder, or from the Hugging Face cache.
+Nothing in a checkpoint is run: tensors and plain values pass, a file that asks for more is refused. Nothing is
+downloaded: CLIP's tokenizer comes from --tokenizer, from the backbone's folder, or from the Hugging Face cache.
 
 exit codes: 0 done, 2 bad input (one line says what and where)
 """
@@ -54,14 +55,14 @@ def build_parser() -> argparse.ArgumentParser:
         " encoder"
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="a file or folder, see below")
-    parser.add_argument("--out", metavar="PATH", type=Path, required=True, help=out)
+    parser.add_argument("--out", metavar="PATH", type=output_path, required=True, help=out)
     parser.add_argument(
-        "--backbone", metavar="SD", type=Path, help="put the blocks on this Stable Diffusion 1.x: file or folder"
+        "--backbone", metavar="SD", type=input_path, help="put the blocks on this Stable Diffusion 1.x: file or folder"
     )
-    parser.add_argument("--stock", metavar="SD", type=Path, help=stock)
-    parser.add_argument("--lora", metavar="FILE", type=Path, help="merge a LoRA (diffusers, peft or kohya)")
+    parser.add_argument("--stock", metavar="SD", type=input_path, help=stock)
+    parser.add_argument("--lora", metavar="FILE", type=input_file, help="merge a LoRA (diffusers, peft or kohya)")
     parser.add_argument("--lora-scale", metavar="X", type=float, default=1.0, help="strength of the LoRA (1.0)")
-    parser.add_argument("--tokenizer", metavar="FOLDER", type=Path, help=tokenizer)
+    parser.add_argument("--tokenizer", metavar="FOLDER", type=input_folder, help=tokenizer)
     averaged = "averaged weights, where there are some (yes)"
     parser.add_argument("--ema", action=argparse.BooleanOptionalAction, default=True, help=averaged)
     parser.add_argument(

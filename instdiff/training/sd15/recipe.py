@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from instdiff.cli import Flag
+from instdiff.cli import Flag, input_file, input_folder, output_folder
 from instdiff.values import Fraction, Value
 
 # What must be the same when a training goes on, for its steps to be those of one that was never stopped.
@@ -17,17 +17,19 @@ FIXED = ("size", "rate", "warmup", "ema", "drop_caption", "drop_grounding", "cat
 class TrainingRecipe(Value):
     """One training; the defaults are those of the published one, which ran 64 processes of 8 pictures each."""
 
-    model: Annotated[Path, Flag("PATH")] = Field(
+    model: Annotated[Path, Flag("PATH", read=input_folder)] = Field(
         description="the model to train on from: a folder that python -m instdiff.checkpoint wrote, or any of ours"
     )
-    annotations: Annotated[Path, Flag("PATH")] = Field(
+    annotations: Annotated[Path, Flag("PATH", read=input_file)] = Field(
         description="annotations in COCO's format; captions of instances under `caption`"
     )
-    images: Annotated[Path, Flag("PATH")] = Field(description="the folder that their file names count from")
-    out: Annotated[Path, Flag("PATH")] = Field(
+    images: Annotated[Path, Flag("PATH", read=input_folder)] = Field(
+        description="the folder that their file names count from"
+    )
+    out: Annotated[Path, Flag("PATH", read=output_folder)] = Field(
         description="working folder: log.jsonl, the state, and at the end the model"
     )
-    convnext: Annotated[Path | None, Flag("PATH")] = Field(
+    convnext: Annotated[Path | None, Flag("PATH", read=input_folder)] = Field(
         default=None, description="a ConvNeXt to begin reading masks with, as the published training did"
     )
     steps: Annotated[int, Flag("N")] = Field(
