@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table as Grid
 
-from evaluators.reporting import EvaluationResult, Table
+from evaluators.reporting import EvaluationResult
 from instdiff.cli import DONE, Parser
 from instdiff.errors import printable
 from instdiff.formats.files import write_bytes
@@ -60,9 +60,7 @@ def build_parser(
 def run_evaluation(parser: argparse.ArgumentParser, argv: list[str] | None) -> int:
     """Run the evaluation that is named, and print its tables, or JSON with ``--json``; returns the exit code."""
     args = parser.parse_args(argv)
-    result = args.run(args)
-    if isinstance(result, dict):
-        result = _typed(result)
+    result: EvaluationResult = args.run(args)
     text = json.dumps(result.to_json(), indent=1, ensure_ascii=False)
     if args.out:
         write_bytes(args.out, (text + "\n").encode())
@@ -71,14 +69,6 @@ def run_evaluation(parser: argparse.ArgumentParser, argv: list[str] | None) -> i
     else:
         show(result)
     return DONE
-
-
-def _typed(result: dict) -> EvaluationResult:
-    keys = [key for key in ("table", "statistics_table", "presets_table") if key in result]
-    tables = tuple(Table(**result.pop(key), key=key) for key in keys)
-    return EvaluationResult(
-        result.pop("evaluation"), result, tables, result.pop("notes", ()), failures=result.pop("failures", None)
-    )
 
 
 def show(result: EvaluationResult) -> None:

@@ -12,8 +12,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from evaluators.detectors import Detector, check_detector, load_detector
-from evaluators.detectors.draft import FOLDERS, DraftDetector
+from evaluators.detectors import BUNDLED, Detector, check_detector, load_detector
+from evaluators.detectors.draft import DraftDetector
 from evaluators.manifest import Manifest, read_manifest, read_parts, read_pictures
 from evaluators.report import Detection
 from instdiff.errors import BadInput, ServiceError
@@ -247,7 +247,7 @@ def load_scorer(args: argparse.Namespace) -> Detector:
         BadInput: it has no such name, or its weights are not on this machine.
         ServiceError: it cannot be loaded.
     """
-    if args.detector in FOLDERS:
+    if args.detector in BUNDLED:
         return load_bundled(args.detector)
     check_detector(args.detector, args.detector_url, args.detector_dialect)
     try:

@@ -111,10 +111,10 @@ def open_manifest(folder: Path, expected: dict[str, str | int | float]) -> Manif
     if not (folder / FILE).exists():
         return Manifest(painted_with=expected)
     manifest = read_manifest(folder)
-    found = manifest.painted_with
-    different = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
+    stored = manifest.painted_with
+    different = [key for key in expected | stored if expected.get(key) != stored.get(key)]
     if different:
-        changes = ", ".join(f"{key} {found.get(key)} (now {expected.get(key)})" for key in different)
+        changes = ", ".join(f"{key} {stored.get(key)} (now {expected.get(key)})" for key in different)
         raise BadInput(
             str(folder),
             f"its pictures were painted with other settings: {changes}; give the same ones, or another --out",
@@ -143,7 +143,7 @@ def paint(
     engine: PipelineEngine,
     settings: RenderSettings,
     batch: int,
-    painted: Callable[[int], None] = lambda count: None,
+    painted: Callable[[int], object] = lambda count: None,
 ) -> Manifest:
     """Paint the jobs that the manifest does not hold yet; it is written after every batch, so that painting can be
     stopped.
@@ -163,11 +163,11 @@ def paint(
     missing = [job for job in jobs if job.key not in manifest.keys]
     folder.mkdir(parents=True, exist_ok=True)
     for first in range(0, len(missing), batch):
-        some = missing[first : first + batch]
-        for job, image in zip(some, _images(engine, some, settings), strict=True):
+        next_jobs = missing[first : first + batch]
+        for job, image in zip(next_jobs, _images(engine, next_jobs, settings), strict=True):
             write_png(image, folder / f"{job.key}.png", job.layout, manifest.painted_with | {"seed": job.seed})
-        manifest = with_pictures(manifest, folder, some)
-        painted(len(some))
+        manifest = with_pictures(manifest, folder, next_jobs)
+        painted(len(next_jobs))
     return manifest
 
 

@@ -15,6 +15,7 @@ from evaluators.detectors import Detector
 from evaluators.gallery import Detections, Gallery, add_detector_arguments
 from evaluators.report import Detection
 from evaluators.reporting import EvaluationResult, progress_bar
+from instdiff.cli import output_folder
 from instdiff.errors import BadInput
 from instdiff.formats.coco import fitted_mask, instances_from_coco
 from instdiff.layout import Instance, Layout, Mask
@@ -191,7 +192,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_detector_arguments(parser, scoring.AUTO)
     parser.add_argument(
-        "--out", type=Path, dest="results", metavar="FOLDER", help="where the results go (default: FOLDER/pim-PROTOCOL)"
+        "--out",
+        type=output_folder,
+        dest="results",
+        metavar="FOLDER",
+        help="where the results go (default: FOLDER/pim-PROTOCOL)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 

@@ -9,7 +9,6 @@ from pydantic import Field
 from instdiff.layout import Box, Mask
 from instdiff.values import Fraction, Value
 
-
 FOUND_IOU = 0.5  # from here on an instance counts as found in its place
 
 

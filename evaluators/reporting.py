@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
+from instdiff.cli import output_folder
 from instdiff.errors import BadInput
 from instdiff.formats.files import write_bytes
 
@@ -129,7 +130,7 @@ def add_output_arguments(parser: argparse.ArgumentParser, folder: Path) -> None:
     """
     parser.add_argument(
         "--out",
-        type=Path,
+        type=output_folder,
         default=folder,
         dest="folder",
         metavar="FOLDER",
@@ -158,15 +159,3 @@ def _row(cells: Sequence[str]) -> str:
 def _plain(text: str) -> str:
     """On one line, and no HTML: words may come from a model."""
     return " ".join(text.split()).replace("<", "&lt;")
-
-
-def write_results(folder: Path, result: dict) -> None:
-    result = dict(result)
-    table = result.pop("table")
-    EvaluationResult(
-        result.pop("evaluation"),
-        result,
-        (Table(table["title"], table["columns"], table["rows"]),),
-        result.pop("notes", ()),
-        failures=result.pop("failures", None),
-    ).write(folder)

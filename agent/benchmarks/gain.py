@@ -6,35 +6,30 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import batch
+from agent.batch import BEST, FIRST
+from agent.plans import read_prompts
+from evaluators.detectors import Detector
 from evaluators.gallery import Gallery, add_detector_arguments, check_apart, check_scorer, load_scorer
 from evaluators.matching import match
 from evaluators.report import Report, VerdictKind
-from evaluators.reporting import add_output_arguments, percent, progress_bar, write_results
-from instdiff.errors import BadInput
-from instdiff.formats.files import read_bytes
-
-if TYPE_CHECKING:
-    from evaluators.detectors import Detector
+from evaluators.reporting import EvaluationResult, Table, add_output_arguments, percent, progress_bar
 
 PROMPTS = Path(__file__).parent / "data" / "gain_prompts.txt"
 OUT = Path("outputs/evaluations/gain")
-FIRST = "first"
-BEST = "best"
 FIGURES = {
     "pictures fully verified": "verified",
     "things found in their place": "found",
     "things of their kind found, anywhere": "present",
     "mean IoU": "mean_iou",
 }
-HELP = """What do more rounds gain? Each prompt goes through the agent (plan, paint, look, plan again); then a detector that is not in the
-loop looks at the picture of round 0 and at that of the best round. A picture is fully verified if everything that its layout plans is
-found with an IoU of at least 0.5 and in the right colour.
+HELP = """What do more rounds gain? Each prompt goes through the agent (plan, paint, look, plan again); then a detector
+that is not in the loop looks at the picture of round 0 and at that of the best round. A picture is fully verified if
+everything that its layout plans is found with an IoU of at least 0.5 and in the right colour.
 
-The prompts are 100 of our own, or those of --prompts. Pictures are kept under --out and painted once. --pictures names a folder of
-python -m agent.batch, of which nothing more is painted."""
+The prompts are 100 of our own, or those of --prompts. Pictures are kept under --out and painted once. --pictures names
+a folder of python -m agent.batch, of which nothing more is painted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,30 +55,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_detector_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> EvaluationResult:
     """The command.
 
     Raises:
         BadInput: the detector is the verifier of the loop, or a folder holds other pictures.
         ServiceError: something that is needed cannot be loaded or reached.
     """
-    place = args.pictures or _painted(args)
-    galleries = {name: Gallery.open(place / name) for name in (FIRST, BEST)}
+    folder = args.pictures or _paint(args)
+    galleries = {name: Gallery.open(folder / name) for name in (FIRST, BEST)}
     for gallery in galleries.values():
         check_scorer(args.detector, gallery)
-    keys = [key for key in galleries[FIRST].keys if key in galleries[BEST].keys]
+    best_keys = set(galleries[BEST].keys)
+    keys = [key for key in galleries[FIRST].keys if key in best_keys]
     detector = load_scorer(args)
     reports = {name: look(detector, gallery, keys) for name, gallery in galleries.items()}
     return _result(args, galleries[BEST], reports)
 
 
-def _painted(args: argparse.Namespace) -> Path:
-    """The folder of the runs, after what was missing is painted."""
+def _paint(args: argparse.Namespace) -> Path:
+    """Paint what is missing; returns the folder of the batch."""
     check_apart(args.detector, args.verifier)
-    prompts = read_bytes(args.prompts).decode("utf-8-sig", errors="replace").split("\n")
-    prompts = list(dict.fromkeys(line.strip() for line in prompts if line.strip()))[: args.count]
-    if not prompts:
-        raise BadInput("prompts", f"{args.prompts} holds none")
+    prompts = read_prompts(args.prompts)[: args.count]
     folder = args.folder / "batch"
     batch.run_prompts(prompts, batch.build_request(args), folder)
     return folder
@@ -93,57 +86,49 @@ def look(detector: Detector, gallery: Gallery, keys: list[str]) -> dict[str, Rep
     """What the detector finds of each picture's own layout, by key."""
     reports = {}
     with progress_bar() as progress:
-        for one in progress.track(
-            gallery.pictures(keys), total=len(keys), description=f"looking, {gallery.folder.name}"
-        ):
-            [seen] = detector.detect([one.image], sorted({instance.name for instance in one.layout.instances}))
-            reports[one.key] = match(one.layout, seen, detector.canonical, detector=detector.name)
+        pictures = gallery.pictures(keys)
+        for picture in progress.track(pictures, total=len(keys), description=f"looking, {gallery.folder.name}"):
+            vocabulary = sorted({instance.name for instance in picture.layout.instances})
+            [detections] = detector.detect([picture.image], vocabulary)
+            reports[picture.key] = match(picture.layout, detections, detector.canonical, detector=detector.name)
     return reports
 
 
-def figures(reports: dict[str, Report]) -> dict:
-    """Shares 0..1: of pictures that are verified, of instances found (of those that can be judged); and the mean IoU."""
+def figures(reports: dict[str, Report]) -> dict[str, float | None]:
+    """Shares 0..1 of pictures that are verified and of instances found (of those that can be judged); the mean IoU."""
     checked = [
         verdict for report in reports.values() for verdict in report.verdicts if verdict.kind != VerdictKind.UNCHECKED
     ]
-
-    def share(count):
-        return count / len(checked) if checked else None
-
-    return {
-        "verified": sum(report.verified for report in reports.values()) / len(reports),
-        "found": share(sum(verdict.kind == VerdictKind.FOUND for verdict in checked)),
-        "present": share(sum(verdict.detection is not None for verdict in checked)),
-        "mean_iou": share(sum(verdict.iou for verdict in checked)),
+    sums = {
+        "found": sum(verdict.kind == VerdictKind.FOUND for verdict in checked),
+        "present": sum(verdict.detection is not None for verdict in checked),
+        "mean_iou": sum(verdict.iou for verdict in checked),
     }
+    verified = sum(report.verified for report in reports.values()) / len(reports)
+    return {"verified": verified, **{name: total / len(checked) if checked else None for name, total in sums.items()}}
 
 
-def _result(args: argparse.Namespace, gallery: Gallery, reports: dict[str, dict[str, Report]]) -> dict:
-    shares = {name: figures(one) for name, one in reports.items()}
+def _result(args: argparse.Namespace, gallery: Gallery, reports: dict[str, dict[str, Report]]) -> EvaluationResult:
+    shares = {name: figures(by_key) for name, by_key in reports.items()}
     first, best = ({key for key, report in reports[name].items() if report.verified} for name in (FIRST, BEST))
     count = len(reports[BEST])
-    rows = [[label, percent(shares[FIRST][name]), percent(shares[BEST][name])] for label, name in FIGURES.items()]
     rounds = gallery.painted_with.get("rounds")
     verifier = gallery.painted_with.get("verifier")
-    notes = [f"{count} prompts, at most {rounds} rounds steered by {verifier}; {args.detector} looked at the pictures"]
-    notes.append(f"{len(best - first)} pictures became fully verified, {len(first - best)} no longer are")
-    table = {
-        "title": f"The gain of the loop, {count} prompts",
-        "columns": ["percent", "round 0", "best round"],
-        "rows": rows,
-    }
-    result = {
-        "evaluation": "gain",
+    notes = [
+        f"{count} prompts, at most {rounds} rounds steered by {verifier}; {args.detector} looked at the pictures",
+        f"{len(best - first)} pictures became fully verified, {len(first - best)} no longer are",
+    ]
+    measured = {
         "detector": args.detector,
         "pictures": count,
         "round_0": shares[FIRST],
         "best_round": shares[BEST],
-    }
-    result |= {
         "gained": sorted(best - first),
         "lost": sorted(first - best),
         "painted_with": gallery.painted_with,
     }
-    result |= {"notes": notes, "table": table}
-    write_results(args.folder, result)
+    rows = [[label, percent(shares[FIRST][name]), percent(shares[BEST][name])] for label, name in FIGURES.items()]
+    table = Table(f"The gain of the loop, {count} prompts", ["percent", "round 0", "best round"], rows)
+    result = EvaluationResult("gain", measured, (table,), notes)
+    result.write(args.folder)
     return result

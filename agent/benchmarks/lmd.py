@@ -11,25 +11,34 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from agent import batch
 from agent.benchmarks import planned_layouts
-from agent.benchmarks.plan import share
+from agent.benchmarks.plan import share_cell
 from agent.benchmarks.plan_checks import Case, Check, holds
 from evaluators.contact_sheet import Tile, contact_sheet
-from evaluators.gallery import Gallery, PaintedPicture, add_detector_arguments, check_apart, check_scorer, load_scorer
+from evaluators.detectors import Detector
+from evaluators.drawing import draw_report
+from evaluators.gallery import (
+    Gallery,
+    PaintedPicture,
+    add_detector_arguments,
+    check_apart,
+    check_scorer,
+    load_scorer,
+)
 from evaluators.manifest import FILE, Job, open_manifest, paint, painted_with, prompt_key
 from evaluators.matching import match
 from evaluators.report import Detection
-from evaluators.reporting import percent, progress_bar, write_results
+from evaluators.reporting import EvaluationResult, Failure, Table, percent, progress_bar
+from instdiff.cli import output_folder
+from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout
 from instdiff.world import nouns
 from instdiff.world.scene import Predicate
-
-if TYPE_CHECKING:
-    from evaluators.detectors import Detector
 
 DATA = Path(__file__).parent / "data" / "lmd400.json"
 SIZE = (512, 512)  # of the recorded layouts, in pixels
@@ -43,6 +52,27 @@ FORMS = {
 SIDES = {"left": Predicate.LEFT_OF, "right": Predicate.RIGHT_OF, "top": Predicate.ABOVE, "bottom": Predicate.BELOW}
 
 
+KEEP = Path("outputs/evaluations/lmd")
+BATCH = 8
+SHEET = "failures.png"
+MOST_ON_SHEET = 60
+SIDE = 320
+PREAMBLE = "A realistic photo of a scene "
+HELP = """The LMD benchmark: 250 prompts that count 400 times. Stage "layout" asks of each layout:
+
+  negation     no instance of the object
+  numeracy     exactly the number
+  attribution  an instance with each colour and object together
+  spatial      the box centres lie as the words say
+
+The layouts that GPT-4 wrote for the benchmark are scored beside. Stage "image" asks the same of what a detector sees on
+the pictures that are painted from the plans."""
+PUBLISHED = {  # percent; Lian et al., 2024, table 1: photographs, looked at by OWL-ViT
+    "SD 1.5, published": {"negation": 28, "numeracy": 39, "attribution": 52, "spatial": 28},
+    "LMD+, published": {"negation": 100, "numeracy": 86, "attribution": 69, "spatial": 67},
+}
+
+
 @cache
 def _records() -> list[dict]:
     return json.loads(DATA.read_text(encoding="utf-8"))["prompts"]
@@ -51,10 +81,13 @@ def _records() -> list[dict]:
 @cache
 def cases() -> list[Case]:
     """The 250 distinct prompts with their checks; ``repeat`` is how often each counts, 400 in all."""
-    return [Case(r["prompt"], _checks(r["task"], r["prompt"]), r["task"], r["repeat"]) for r in _records()]
+    return [
+        Case(record["prompt"], _checks(record["task"], record["prompt"]), record["task"], record["repeat"])
+        for record in _records()
+    ]
 
 
-def recorded() -> dict[str, Layout]:
+def gpt4_layouts() -> dict[str, Layout]:
     """GPT-4's layouts by prompt, as they were published with the benchmark."""
     layouts = {}
     for record in _records():
@@ -64,7 +97,9 @@ def recorded() -> dict[str, Layout]:
 
 
 def _checks(task: str, prompt: str) -> tuple[Check, ...]:
-    words = FORMS[task].search(prompt).groups()
+    form = FORMS[task].search(prompt)
+    assert form, prompt  # all prompts of the benchmark have one of the forms
+    words = form.groups()
     match task:
         case "negation":
             return (Check("absent", words),)
@@ -75,13 +110,10 @@ def _checks(task: str, prompt: str) -> tuple[Check, ...]:
     return (Check("rel", (words[0], words[2]), relation=SIDES[words[1]]),)
 
 
-def some_cases(count: int) -> list[Case]:
-    """So many of the distinct prompts, spread over the tasks; a larger number holds all of a smaller one, in the same
-    order.
-    """
-    order = sorted(
-        cases(), key=lambda case: hashlib.sha256(case.prompt.encode()).digest()
-    )  # a task's own order counts upwards
+def choose_cases(count: int) -> list[Case]:
+    """So many of the distinct prompts, spread over the tasks; more of them begin with the same ones, in this order."""
+    # by hash: a task's own order counts upwards
+    order = sorted(cases(), key=lambda case: hashlib.sha256(case.prompt.encode()).digest())
     by_task = [[case for case in order if case.group == task] for task in TASKS]
     return [case for row in zip_longest(*by_task) for case in row if case][:count]
 
@@ -97,50 +129,34 @@ def score(layouts: dict[str, Layout], chosen: Sequence[Case] | None = None) -> d
     Returns:
         ``{"tasks": {task: {"passed", "of", "share"}}, "all": {...}, "failures": [...]}``
     """
-    counts = {task: [0, 0] for task in (*TASKS, "all")}
-    failures = []
+    passed = dict.fromkeys((*TASKS, "all"), 0)
+    asked = dict.fromkeys((*TASKS, "all"), 0)
+    failures: list[Failure] = []
     for case in cases() if chosen is None else chosen:
         layout = layouts.get(case.prompt)
         failed = [str(check) for check in case.checks if layout is None or not holds(check, layout)]
         for key in (case.group, "all"):
-            counts[key][0] += 0 if failed else case.repeat
-            counts[key][1] += case.repeat
+            passed[key] += 0 if failed else case.repeat
+            asked[key] += case.repeat
         if failed:
             failures.append({"prompt": case.prompt, "failed": failed, "planned": layout is not None})
-
-    def share(good, total):
-        return round(good / total, 4) if total else None
-
-    shares = {key: {"passed": good, "of": total, "share": share(good, total)} for key, (good, total) in counts.items()}
+    shares = {
+        key: {
+            "passed": passed[key],
+            "of": total,
+            "share": round(passed[key] / total, 4) if total else None,
+        }
+        for key, total in asked.items()
+    }
     return {"tasks": {task: shares[task] for task in TASKS}, "all": shares["all"], "failures": failures}
 
 
-KEEP = Path("outputs/evaluations/lmd")
-BATCH = 8
-SHEET = "failures.png"
-MOST_ON_SHEET = 60
-SIDE = 320
-HELP = """The LMD benchmark: 250 prompts that count 400 times. Stage "layout" asks of each layout:
-
-  negation     no instance of the object
-  numeracy     exactly the number
-  attribution  an instance with each colour and object together
-  spatial      the box centres lie as the words say
-
-The layouts that GPT-4 wrote for the benchmark are scored beside. Stage "image" asks the same of what a detector sees on the
-pictures that are painted from the plans."""
-PUBLISHED = {  # percent; Lian et al., 2024, table 1: photographs, looked at by OWL-ViT
-    "SD 1.5, published": {"negation": 28, "numeracy": 39, "attribution": 52, "spatial": 28},
-    "LMD+, published": {"negation": 100, "numeracy": 86, "attribution": 69, "spatial": 67},
-}
-
-
 @dataclass(frozen=True)
-class Looked:
+class DetectedPicture:
     """One picture and what the detector saw on it, surest first."""
 
     painted: PaintedPicture
-    seen: tuple[Detection, ...]
+    detections: tuple[Detection, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -162,13 +178,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument("--verifier", default="draft", metavar="NAME", help="the detector in the loop (default: draft)")
     images.add_argument("--engine", default="draft", metavar="NAME", help="what paints (default: draft)")
     images.add_argument(
-        "--keep", type=Path, default=KEEP, metavar="FOLDER", help="where pictures and figures go (default: %(default)s)"
+        "--keep",
+        type=output_folder,
+        default=KEEP,
+        metavar="FOLDER",
+        help="where pictures and figures go (default: %(default)s)",
     )
     add_detector_arguments(images)
     planned_layouts.add_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> EvaluationResult:
     """The command.
 
     Raises:
@@ -178,18 +198,20 @@ def run(args: argparse.Namespace) -> dict:
     return run_images(args) if args.stage == "image" else run_layouts(args)
 
 
-def run_layouts(args: argparse.Namespace) -> dict:
+def run_layouts(args: argparse.Namespace) -> EvaluationResult:
     """Plan, and score the plans beside those of GPT-4."""
     name, layouts = planned_layouts.layouts_for(args, [case.prompt for case in cases()])
     ours = score(layouts)
-    theirs = score(recorded())
-    rows = [[task, share(ours["tasks"][task]), share(theirs["tasks"][task])] for task in TASKS]
-    rows.append(["all", share(ours["all"]), share(theirs["all"])])
-    table = {"title": "LMD benchmark, layouts", "columns": ["task", name, "GPT-4, recorded"], "rows": rows}
-    return {"evaluation": "lmd", "stage": args.stage, "planner": name, **ours, "gpt4_recorded": theirs, "table": table}
+    theirs = score(gpt4_layouts())
+    failures = ours.pop("failures")
+    rows = [[task, share_cell(ours["tasks"][task]), share_cell(theirs["tasks"][task])] for task in TASKS]
+    rows.append(["all", share_cell(ours["all"]), share_cell(theirs["all"])])
+    table = Table("LMD benchmark, layouts", ["task", name, "GPT-4, recorded"], rows)
+    figures = {"stage": args.stage, "planner": name, **ours, "gpt4_recorded": theirs}
+    return EvaluationResult("lmd", figures, (table,), failures=failures)
 
 
-def run_images(args: argparse.Namespace) -> dict:
+def run_images(args: argparse.Namespace) -> EvaluationResult:
     """Paint what is missing, look at everything, score.
 
     Raises:
@@ -198,10 +220,10 @@ def run_images(args: argparse.Namespace) -> dict:
     """
     if not 1 <= args.count <= len(cases()):
         raise BadInput("count", f"{args.count}: there are {len(cases())} prompts")
-    chosen = some_cases(args.count)
+    chosen = choose_cases(args.count)
     loops = args.rounds > 1 or args.images > 1
     if args.pictures:
-        galleries = given(args.pictures)
+        galleries = open_galleries(args.pictures)
     else:
         check_apart(args.detector, args.verifier if loops else "none")
         galleries = _paint_rounds(args, chosen) if loops else {"pictures": _paint_once(args, chosen)}
@@ -209,27 +231,25 @@ def run_images(args: argparse.Namespace) -> dict:
         check_scorer(args.detector, gallery)
     detector = load_scorer(args)
     columns = {}
-    looked = {}
+    pictures: dict[str, DetectedPicture] = {}
     for name, gallery in galleries.items():
-        looked = look(detector, gallery, chosen)
-        columns[name] = figures(looked, chosen)
+        pictures = look(detector, gallery, chosen)
+        columns[name] = picture_figures(pictures, chosen)
     failures = columns[name]["failures"]
     if failures:
-        contact_sheet(_tiles(failures, looked, detector), args.keep / SHEET, SIDE, columns=5)
-    return _result(args, gallery, columns, _notes(args, looked, chosen, failures))
+        contact_sheet(_tiles(failures, pictures, detector), args.keep / SHEET, SIDE, columns=5)
+    return _result(args, gallery, columns, _notes(args, pictures, chosen, failures))
 
 
-def given(folder: Path) -> dict[str, Gallery]:
+def open_galleries(folder: Path) -> dict[str, Gallery]:
     """The pictures of a folder with a manifest, or the first and the best of ``python -m agent.batch``."""
-    if (folder / FILE).exists() or not (folder / "best").is_dir():
+    if (folder / FILE).exists() or not (folder / batch.BEST).is_dir():
         return {"pictures": Gallery.open(folder)}
-    return {"round 0": Gallery.open(folder / "first"), "best round": Gallery.open(folder / "best")}
+    return {"round 0": Gallery.open(folder / batch.FIRST), "best round": Gallery.open(folder / batch.BEST)}
 
 
 def _paint_once(args: argparse.Namespace, chosen: Sequence[Case]) -> Gallery:
     """Every prompt planned once and painted once; the n-th from seed ``--seed`` + n."""
-    from instdiff.engine import engine_info, load_engine
-
     size = engine_info(args.engine).native_size
     engine = load_engine(args.engine)
     folder = args.keep / "once"
@@ -256,11 +276,11 @@ def _paint_rounds(args: argparse.Namespace, chosen: Sequence[Case]) -> dict[str,
         raise BadInput("layouts", "are painted once; with --rounds and --images the planner plans")
     folder = args.keep / f"rounds-{args.rounds}-images-{args.images}"
     batch.run_prompts([case.prompt for case in chosen], batch.build_request(args), folder)
-    return given(folder)
+    return open_galleries(folder)
 
 
-def look(detector: Detector, gallery: Gallery, chosen: Sequence[Case]) -> dict[str, Looked]:
-    """What the detector sees of the things that each prompt is about, by prompt; pictures that are not there are left
+def look(detector: Detector, gallery: Gallery, chosen: Sequence[Case]) -> dict[str, DetectedPicture]:
+    """What the detector sees of the things that each prompt is about, by prompt; pictures that do not exist are left
     out.
 
     Raises:
@@ -268,15 +288,18 @@ def look(detector: Detector, gallery: Gallery, chosen: Sequence[Case]) -> dict[s
     """
     if unknown := [name for case in chosen for name in names_of(case) if not detector.knows(name)]:
         raise BadInput("detector", f'{detector.name} does not know "{unknown[0]}"')
-    there = {prompt_key(case.prompt): case for case in chosen if prompt_key(case.prompt) in gallery.keys}
-    looked = {}
+    keys = set(gallery.keys)
+    by_key = {prompt_key(case.prompt): case for case in chosen if prompt_key(case.prompt) in keys}
+    pictures = {}
     with progress_bar() as progress:
-        task = progress.add_task(f"looking, {gallery.folder.name}", total=len(there))
-        for painted in gallery.pictures(list(there)):
-            [seen] = detector.detect([painted.image], names_of(there[painted.key]))
-            looked[there[painted.key].prompt] = Looked(painted, tuple(sorted(seen, key=lambda one: -one.score)))
+        task = progress.add_task(f"looking, {gallery.folder.name}", total=len(by_key))
+        for painted in gallery.pictures(list(by_key)):
+            case = by_key[painted.key]
+            [detections] = detector.detect([painted.image], names_of(case))
+            surest_first = sorted(detections, key=lambda detection: -detection.score)
+            pictures[case.prompt] = DetectedPicture(painted, tuple(surest_first))
             progress.advance(task)
-    return looked
+    return pictures
 
 
 def names_of(case: Case) -> list[str]:
@@ -284,82 +307,89 @@ def names_of(case: Case) -> list[str]:
     return sorted({name for check in case.checks for name in check.names})
 
 
-def figures(looked: dict[str, Looked], chosen: Sequence[Case]) -> dict:
-    """`lmd.score` of what was seen; "all" is the mean of the tasks, as in the benchmark, whose tasks are of one size."""
-    seen = {
-        case.prompt: as_layout(looked[case.prompt], case.group == "spatial") for case in chosen if case.prompt in looked
+def picture_figures(pictures: dict[str, DetectedPicture], chosen: Sequence[Case]) -> dict:
+    """`score` of what was seen; "all" is the mean of the tasks, as in the benchmark, whose tasks are of one size."""
+    layouts = {
+        case.prompt: as_layout(pictures[case.prompt], case.group == "spatial")
+        for case in chosen
+        if case.prompt in pictures
     }
-    result = score(seen, chosen)
+    result = score(layouts, chosen)
     shares = [counts["share"] for counts in result["tasks"].values() if counts["of"]]
     result["all"]["share"] = round(sum(shares) / len(shares), 4)
     for failure in result["failures"]:
-        one = looked.get(failure["prompt"])
         failure["planned"] = True
-        failure["seen"] = (
-            [f"{d.colour} {d.category} {d.score:.2f}".strip() for d in one.seen] if one else "there is no picture"
-        )
+        failure["seen"] = "there is no picture"
+        if picture := pictures.get(failure["prompt"]):
+            failure["seen"] = [_words(detection) for detection in picture.detections]
     return result
 
 
-def as_layout(looked: Looked, surest: bool) -> Layout:
-    """What was seen, as a layout that can be checked like a plan; ``surest`` keeps one of each thing."""
-    seen = list({one.category: one for one in reversed(looked.seen)}.values()) if surest else looked.seen
+def _words(detection: Detection) -> str:
+    return f"{detection.colour} {detection.category} {detection.score:.2f}".strip()
+
+
+def as_layout(picture: DetectedPicture, surest: bool) -> Layout:
+    """What was seen, as a layout that can be checked like a plan; ``surest`` keeps one of each category."""
+    detections = list(picture.detections)
+    if surest:
+        detections = list({detection.category: detection for detection in reversed(detections)}.values())
     instances = [
-        Instance(caption=f"{one.colour} {one.category}".strip(), category=one.category, box=one.box) for one in seen
+        Instance(
+            caption=f"{detection.colour} {detection.category}".strip(), category=detection.category, box=detection.box
+        )
+        for detection in detections
     ]
-    return looked.painted.layout.with_instances(instances[:MAX_INSTANCES])
+    return picture.painted.layout.with_instances(instances[:MAX_INSTANCES])
 
 
-def _tiles(failures: list[dict], looked: dict[str, Looked], detector: Detector) -> list[Tile]:
+def _tiles(failures: list[dict], pictures: dict[str, DetectedPicture], detector: Detector) -> list[Tile]:
     """The failed pictures, with what was planned and seen drawn over them."""
-    from PIL import Image
-
-    from evaluators.drawing import draw_report
-
     tiles = []
     for failure in failures[:MOST_ON_SHEET]:
-        words = failure["prompt"].removeprefix("A realistic photo of a scene ")
-        if failure["prompt"] not in looked:
-            tiles.append(Tile(Image.new("RGB", (SIDE, SIDE), "lightgray"), (words, "there is no picture"), "firebrick"))
+        words = failure["prompt"].removeprefix(PREAMBLE)
+        picture = pictures.get(failure["prompt"])
+        if picture is None:
+            tiles.append(Tile(Image.new("RGB", (SIDE, SIDE), "lightgray"), (words, failure["seen"]), "firebrick"))
             continue
-        one = looked[failure["prompt"]]
-        report = match(one.painted.layout, one.seen, detector.canonical, detector=detector.name)
+        painted = picture.painted
+        report = match(painted.layout, picture.detections, detector.canonical, detector=detector.name)
         lines = (words, f"seen: {', '.join(failure['seen']) or 'nothing'}", f"failed: {', '.join(failure['failed'])}")
-        tiles.append(Tile(draw_report(one.painted.image, one.painted.layout, report), lines, "firebrick"))
+        tiles.append(Tile(draw_report(painted.image, painted.layout, report), lines, "firebrick"))
     return tiles
 
 
 def _notes(
-    args: argparse.Namespace, looked: dict[str, Looked], chosen: Sequence[Case], failures: list[dict]
+    args: argparse.Namespace, pictures: dict[str, DetectedPicture], chosen: Sequence[Case], failures: list[dict]
 ) -> list[str]:
     weight = sum(case.repeat for case in chosen)
     notes = [
-        f"{len(looked)} pictures of {len(chosen)} prompts, which count {weight} times; {args.detector} looked at them"
+        f"{len(pictures)} pictures of {len(chosen)} prompts, which count {weight} times; {args.detector} looked at them"
     ]
     notes.append("all: the mean of the tasks. Published: Lian et al., 2024, photographs looked at by OWL-ViT")
-    if looked and not any(one.colour for each in looked.values() for one in each.seen):
+    if pictures and not any(detection.colour for picture in pictures.values() for detection in picture.detections):
         notes.append(f"{args.detector} tells no colours, so that no attribution can hold")
-    if len(looked) < len(chosen):
-        notes.append(f"{len(chosen) - len(looked)} prompts have no picture, and fail")
+    if len(pictures) < len(chosen):
+        notes.append(f"{len(chosen) - len(pictures)} prompts have no picture, and fail")
     return notes + ([f"failures: {args.keep / SHEET}"] if failures else [])
 
 
-def _result(args: argparse.Namespace, gallery: Gallery, columns: dict[str, dict], notes: list[str]) -> dict:
+def _result(args: argparse.Namespace, gallery: Gallery, columns: dict[str, dict], notes: list[str]) -> EvaluationResult:
+    """The figures of all columns; those of the last one, the best round, stand for the whole."""
     rows = []
     for task in (*TASKS, "all"):
-        shares = [(one["all"] if task == "all" else one["tasks"][task])["share"] for one in columns.values()]
-        published = [sum(one.values()) / 4 if task == "all" else one[task] for one in PUBLISHED.values()]
-        rows.append([task, *map(percent, shares), *(f"{value:.1f}" for value in published)])
-    title = f"LMD benchmark, pictures, {args.count} prompts"
+        counts = [column["all"] if task == "all" else column["tasks"][task] for column in columns.values()]
+        published = [sum(shares.values()) / 4 if task == "all" else shares[task] for shares in PUBLISHED.values()]
+        rows.append([task, *(percent(count["share"]) for count in counts), *(f"{value:.1f}" for value in published)])
     final = list(columns.values())[-1]
-    result = {
-        "evaluation": "lmd-image",
+    figures = {
         "detector": args.detector,
         "painted_with": gallery.painted_with,
         "columns": columns,
-        **{key: final[key] for key in ("tasks", "all", "failures")},
-        "notes": notes,
-        "table": {"title": title, "columns": ["percent", *columns, *PUBLISHED], "rows": rows},
+        "tasks": final["tasks"],
+        "all": final["all"],
     }
-    write_results(args.keep, result)
+    table = Table(f"LMD benchmark, pictures, {args.count} prompts", ["percent", *columns, *PUBLISHED], rows)
+    result = EvaluationResult("lmd-image", figures, (table,), notes, failures=final["failures"])
+    result.write(args.keep)
     return result

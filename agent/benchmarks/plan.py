@@ -7,8 +7,9 @@ from pathlib import Path
 
 from agent.benchmarks import plan_checks, planned_layouts
 from evaluators.layout_statistics import Statistics, statistics
+from evaluators.reporting import EvaluationResult, Table
+from instdiff.cli import input_path
 from instdiff.errors import BadInput
-from instdiff.layout import Layout
 
 HELP = f"""Your own prompts with checks. FILE holds one JSON object a line:
 
@@ -32,13 +33,12 @@ Names are whole words, singular or plural; "couch" means a sofa too, "black cat"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks plan``."""
     parser.add_argument("file", metavar="FILE", type=Path, help="prompts with checks, one JSON object a line")
-    parser.add_argument(
-        "--compare", type=Path, metavar="PATH", help="print statistics beside those of these layouts: a folder or file"
-    )
+    compared = "print statistics beside those of these layouts: a folder or file"
+    parser.add_argument("--compare", type=input_path, metavar="PATH", help=compared)
     planned_layouts.add_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> EvaluationResult:
     """The command.
 
     Raises:
@@ -49,30 +49,30 @@ def run(args: argparse.Namespace) -> dict:
     if not cases:
         raise BadInput(str(args.file), "holds no prompts")
     name, layouts = planned_layouts.layouts_for(args, [case.prompt for case in cases])
-    result = plan_checks.score(cases, layouts)
-    rows = [[kind, share(counts)] for kind, counts in result["kinds"].items()]
-    rows += [["all checks", share(result["checks"])], ["whole prompts", share(result["prompts"])]]
-    table = {"title": f"Checks of {args.file.name}", "columns": ["check", name], "rows": rows}
-    result = {"evaluation": "plan", "planner": name, **result, "table": table}
-    wanted = {case.prompt for case in cases}
-    return result | _compared(args, name, [layout for prompt, layout in layouts.items() if prompt in wanted])
+    scores = plan_checks.score(cases, layouts)
+    failures = scores.pop("failures")
+    rows = [[kind, share_cell(counts)] for kind, counts in scores["kinds"].items()]
+    rows += [["all checks", share_cell(scores["checks"])], ["whole prompts", share_cell(scores["prompts"])]]
+    tables = [Table(f"Checks of {args.file.name}", ["check", name], rows)]
+    figures = {"planner": name, **scores}
+    if args.compare:
+        ours = statistics([layouts[prompt] for prompt in {case.prompt for case in cases} & layouts.keys()])
+        theirs = statistics(planned_layouts.layouts_from(args.compare))
+        figures |= {"statistics": ours.model_dump(), "compared": theirs.model_dump()}
+        tables.append(_compare(ours, theirs, [name, args.compare.name]))
+    return EvaluationResult("plan", figures, tuple(tables), failures=failures)
 
 
-def _compared(args: argparse.Namespace, name: str, layouts: list[Layout]) -> dict:
-    """The statistics of the plans beside those of other layouts, if that was asked for."""
-    if not args.compare:
-        return {}
-    ours = statistics(layouts)
-    theirs = statistics(planned_layouts.layouts_from(args.compare))
+def _compare(ours: Statistics, theirs: Statistics, names: list[str]) -> Table:
+    """The statistics of the plans beside those of other layouts."""
     rows = [
         [field.description or key, f"{getattr(ours, key):.3g}", f"{getattr(theirs, key):.3g}"]
         for key, field in Statistics.model_fields.items()
     ]
-    table = {"title": "Statistics of the layouts", "columns": ["figure", name, args.compare.name], "rows": rows}
-    return {"statistics": ours.model_dump(), "compared": theirs.model_dump(), "statistics_table": table}
+    return Table("Statistics of the layouts", ["figure", *names], rows, key="statistics_table")
 
 
-def share(counts: dict) -> str:
+def share_cell(counts: dict) -> str:
     """The share that passed, with its counts: "50.0%  (1/2)"; a dash where nothing was asked."""
     passed = f"{counts['passed'] / counts['of']:6.1%}" if counts["of"] else "-"
     return f"{passed}  ({counts['passed']}/{counts['of']})"

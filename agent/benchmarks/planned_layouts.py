@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.planners import load_planner
 from agent.plans import write_plans
+from instdiff.cli import output_file
 from instdiff.errors import BadInput
 from instdiff.formats import BoxFormatWarning, layout_from_json, load_layout
 from instdiff.formats.files import parse_json, read_bytes
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--layouts", type=Path, metavar="FILE", help="score these, written by python -m agent.plans; plan nothing"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON here too")
+    parser.add_argument("--out", type=output_file, metavar="FILE", help="write the JSON here too")
 
 
 def read_lines(path: str | Path) -> list[object]:
@@ -79,11 +80,11 @@ def _load_all(files: list[Path], boxes: str) -> tuple[list[Layout], int]:
     layouts = []
     with_corners = 0
     for file in files:
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as raised:
             warnings.simplefilter("always")
             layouts.append(load_layout(file, boxes))
         with_corners += any(
-            warning.category is BoxFormatWarning and "read as corners" in str(warning.message) for warning in caught
+            warning.category is BoxFormatWarning and "read as corners" in str(warning.message) for warning in raised
         )
     return layouts, with_corners
 

@@ -11,7 +11,7 @@ from evaluators import attributes
 from evaluators.clip import MODEL, ClipModel, clip_folder
 from evaluators.coco import command, painting, scoring
 from evaluators.coco.dataset import Sample
-from evaluators.detectors.draft import FOLDERS
+from evaluators.detectors import BUNDLED
 from evaluators.gallery import Gallery, add_detector_arguments, load_bundled
 from evaluators.reporting import EvaluationResult, progress_bar
 from instdiff.errors import BadInput
@@ -127,9 +127,9 @@ def _clip_teller(args: argparse.Namespace, progress: Progress) -> Teller:
 
 def _detector_teller(args: argparse.Namespace, progress: Progress, categories: list[str]) -> Teller:
     """What gives the figures of pictures by a detector that tells colours and textures."""
-    if args.detector not in FOLDERS:
+    if args.detector not in BUNDLED:
         raise BadInput(
-            "detector", f"{args.detector} does not tell colours; choose {' or '.join(FOLDERS)}, or --by clip"
+            "detector", f"{args.detector} does not tell colours; choose {' or '.join(BUNDLED)}, or --by clip"
         )
     detector = load_bundled(args.detector)
     config = detector.model.config

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from evaluators.report import Detection
 from instdiff.errors import BadInput
@@ -10,8 +11,18 @@ from instdiff.errors import BadInput
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-IN_LOOP = ("draft", "yolo", "owlv2", "grounding-dino", "cogvlm", "vlm")
-DETECTORS = (*IN_LOOP, "judge")  # the judge scores benchmarks: what scores must not be what steers
+MODULES = {
+    "draft": "draft",
+    "yolo": "yolo",
+    "owlv2": "owlv2",
+    "grounding-dino": "grounding_dino",
+    "cogvlm": "cogvlm",
+    "vlm": "vlm",
+    "judge": "draft",
+}
+DETECTORS = tuple(MODULES)
+IN_LOOP = tuple(kind for kind in DETECTORS if kind != "judge")  # what scores benchmarks must not be what steers
+BUNDLED = ("draft", "judge")
 NAMES = (
     "draft, yolo or yolo:FILE.pt, owlv2 or owlv2:MODEL, grounding-dino or grounding-dino:MODEL, "
     "cogvlm:MODEL@COMMIT (with --trust-remote-code), vlm:MODEL (with --verifier-url)"
@@ -45,21 +56,46 @@ class Detector(Protocol):
         """
 
 
+class DetectorOptions(NamedTuple):
+    """What a detector is loaded by; an empty model is the usual one of its kind."""
+
+    kind: str
+    model: str = ""
+    url: str | None = None
+    dialect: str | None = None
+    trust_remote_code: bool = False
+
+
+class DetectorModule(Protocol):
+    """What each module of this package has."""
+
+    def check(self, options: DetectorOptions) -> None:
+        """Refuse what cannot be loaded, before anything heavy is imported; raises BadInput or ServiceError."""
+
+    def load(self, options: DetectorOptions) -> Detector:
+        """The detector."""
+
+
+def _module_of(kind: str) -> DetectorModule:
+    return cast(DetectorModule, import_module(f"evaluators.detectors.{MODULES[kind]}"))
+
+
 def default_verifier(engine: str) -> tuple[str, str]:
-    """The verifier of an engine's pictures where none is named, and what is to be said about the choice."""
+    """The verifier of an engine's pictures where none is named, and a note on the choice."""
     if engine == "draft":
         return "draft", ""
+    cures = []
     for kind in OPEN_VOCABULARY:
         try:
-            _check_open(kind, "")
-        except BadInput:
-            continue
-        return kind, f"the verifier is {kind}, whose weights are on this machine"
-    model = _default_model(OPEN_VOCABULARY[0])
-    fetch = f"for {OPEN_VOCABULARY[0]} run `hf download {model}`, or name another with --verifier"
+            _module_of(kind).check(DetectorOptions(kind))
+        except BadInput as error:
+            cures.append(error.reason)
+        else:
+            return kind, f"the verifier is {kind}, whose weights are on this machine"
     return (
         "none",
-        f"pictures are not verified: the bundled detector knows drawings alone, and there is no other; {fetch}",
+        "pictures are not verified: the bundled detector knows drawings alone, and there is no other:"
+        f" {cures[0]}; or name another with --verifier",
     )
 
 
@@ -75,51 +111,17 @@ def check_detector(
         BadInput: the name is not known, its weights are not on this machine, or an option does not fit it.
         ServiceError: a package or a key that it needs is missing.
     """
-    kind, _, what = name.partition(":")
+    kind, _, model = name.partition(":")
     if kind == "judge":
         raise BadInput(
             "verifier", f"judge scores benchmarks, and what scores must not steer; choose {', '.join(IN_LOOP)} or none"
         )
-    if kind not in IN_LOOP or (kind == "draft" and name != kind):
+    if kind not in IN_LOOP or (kind in BUNDLED and name != kind):
         raise BadInput("verifier", f'"{name[:100]}" is not known; choose from {NAMES}, none')
-    given = {"verifier_url": url, "verifier_dialect": dialect}
-    for field in (field for field, value in given.items() if value and kind != "vlm"):
-        raise BadInput(field, f"is about vlm:MODEL, and the verifier is {name[:100]}")
-    _check(kind, what, url, dialect, trust_remote_code)
-
-
-def _check(kind: str, what: str, url: str | None, dialect: str | None, trust_remote_code: bool) -> None:
-    """What each detector can tell without loading anything."""
-    if kind == "yolo":
-        from evaluators.detectors import weights, yolo
-
-        weights.weights_file(what or yolo.WEIGHTS)
-        yolo.check_package()
-    elif kind in OPEN_VOCABULARY:
-        _check_open(kind, what)
-    elif kind == "cogvlm":
-        from evaluators.detectors.cogvlm import checked_folder
-
-        checked_folder(what, trust_remote_code)
-    elif kind == "vlm":
-        from evaluators.detectors import dialects, vlm
-
-        if not what:
-            raise BadInput("verifier", "vlm needs the name of a model, such as vlm:gpt-4o")
-        dialects.dialect_of(what, dialect)
-        vlm.check_service(url)
-
-
-def _check_open(kind: str, what: str) -> None:
-    from evaluators.detectors.weights import model_folder
-
-    model_folder(what or _default_model(kind))
-
-
-def _default_model(kind: str) -> str:
-    from evaluators.detectors import grounding_dino, owlv2
-
-    return {"owlv2": owlv2, "grounding-dino": grounding_dino}[kind].MODEL
+    for field, value in (("verifier_url", url), ("verifier_dialect", dialect)):
+        if value and kind != "vlm":
+            raise BadInput(field, f"is about vlm:MODEL, and the verifier is {name[:100]}")
+    _module_of(kind).check(DetectorOptions(kind, model, url, dialect, trust_remote_code))
 
 
 def load_detector(
@@ -139,31 +141,7 @@ def load_detector(
         BadInput: the name is not known, or its weights are not on this machine.
         ServiceError: a package or a key is missing, or the weights cannot be loaded.
     """
-    kind, _, what = name.partition(":")
-    if kind not in DETECTORS or (kind in ("draft", "judge") and name != kind):
+    kind, _, model = name.partition(":")
+    if kind not in DETECTORS or (kind in BUNDLED and name != kind):
         raise BadInput("detector", f'"{name[:100]}" is not known; choose from {NAMES}, judge')
-    chosen = [what] if what else []
-    match kind:
-        case "yolo":
-            from evaluators.detectors.yolo import YoloDetector
-
-            return YoloDetector(*chosen)
-        case "owlv2":
-            from evaluators.detectors.owlv2 import Owlv2Detector
-
-            return Owlv2Detector(*chosen)
-        case "grounding-dino":
-            from evaluators.detectors.grounding_dino import GroundingDinoDetector
-
-            return GroundingDinoDetector(*chosen)
-        case "cogvlm":
-            from evaluators.detectors.cogvlm import CogVlmDetector
-
-            return CogVlmDetector(what, trust_remote_code)
-        case "vlm":
-            from evaluators.detectors.vlm import VlmDetector
-
-            return VlmDetector(what, url, dialect)
-    from evaluators.detectors.draft import DraftDetector
-
-    return DraftDetector(name)
+    return _module_of(kind).load(DetectorOptions(kind, model, url, dialect, trust_remote_code))

@@ -10,8 +10,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluators.detectors import DetectorOptions
 from evaluators.detectors.dialects import DIALECTS
-from evaluators.detectors.open_vocabulary import OpenWords, asked, device, loaded
+from evaluators.detectors.open_vocabulary import OpenVocabulary, device, load_quietly, names_to_ask
 from evaluators.detectors.vlm import detections
 from evaluators.detectors.weights import model_folder
 from evaluators.report import Detection
@@ -27,7 +28,7 @@ NAME = re.compile(r"(?P<model>[^@]+)@(?P<revision>[0-9a-f]{40})")
 MAX_NEW_TOKENS = 1024
 
 
-class CogVlmDetector(OpenWords):
+class CogVlmDetector(OpenVocabulary):
     """Asks the model to describe the picture with boxes, one question a picture; what it names has the score 1.
 
     Args:
@@ -43,11 +44,13 @@ class CogVlmDetector(OpenWords):
         self.name = "cogvlm"
         folder = checked_folder(model, trust_remote_code)
         tokenizer = folder if (folder / "tokenizer_config.json").exists() else model_folder(TOKENIZER)
-        self.model, self.tokenizer = loaded(self.name, folder, lambda: _load(folder, tokenizer))
+        self.model, self.tokenizer = load_quietly("verifier cogvlm", folder, lambda weights: _load(weights, tokenizer))
 
-    def detect(self, images: list[Image], vocabulary: list[str]) -> list[list[Detection]]:
+    def detect(
+        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
+    ) -> list[list[Detection]]:
         """What of the vocabulary the model says is on each picture; boxes are fractions of it."""
-        names = asked(vocabulary)
+        names = names_to_ask(vocabulary)
         dialect = DIALECTS["cogvlm"]
         if not names:
             return [[] for _ in images]
@@ -74,6 +77,16 @@ class CogVlmDetector(OpenWords):
                 do_sample=False,
             )
         return self.tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+def check(options: DetectorOptions) -> None:
+    """Raise BadInput if the model is not on this machine, or its code may not run."""
+    checked_folder(options.model, options.trust_remote_code)
+
+
+def load(options: DetectorOptions) -> CogVlmDetector:
+    """The detector with this model."""
+    return CogVlmDetector(options.model, options.trust_remote_code)
 
 
 def checked_folder(model: str, trust_remote_code: bool) -> Path:

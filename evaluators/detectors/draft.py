@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import instdiff
+from evaluators.detectors import DetectorOptions
 from evaluators.report import Detection
 from instdiff.layout import Box, Mask
 from instdiff.world.nouns import class_of
@@ -62,14 +63,18 @@ class DraftDetector:
         less than the threshold (by default the model's own) is not reported.
         """
         asked = {self.canonical(word) for word in vocabulary}
-        found = []
+        outputs: list[DetectionTensors] = []
         for first in range(0, len(images), BATCH_SIZE):
-            found += self.model.detect(
+            outputs += self.model.detect(
                 self.tensor(images[first : first + BATCH_SIZE]), min_score, self.name in MIRRORED
             )
         return [
-            [self._detection(one, i) for i, label in enumerate(one.labels.tolist()) if self.categories[label] in asked]
-            for one in found
+            [
+                self._detection(output, i)
+                for i, label in enumerate(output.labels.tolist())
+                if self.categories[label] in asked
+            ]
+            for output in outputs
         ]
 
     def features(self, images: list[Image]) -> torch.Tensor:
@@ -84,17 +89,17 @@ class DraftDetector:
                 levels.append(x.mean(dim=(2, 3)))
         return torch.cat(levels, dim=1)
 
-    def _detection(self, found: DetectionTensors, index: int) -> Detection:
-        """One of the things found on a picture."""
-        x0, y0, x1, y1 = found.boxes[index].tolist()
+    def _detection(self, output: DetectionTensors, index: int) -> Detection:
+        """One of the objects seen on a picture."""
+        x0, y0, x1, y1 = output.boxes[index].tolist()
         config = self.model.config
         return Detection(
-            category=self.categories[found.labels[index]],
-            score=float(found.scores[index]),
+            category=self.categories[output.labels[index]],
+            score=float(output.scores[index]),
             box=Box(x0=x0, y0=y0, x1=x1, y1=y1),
-            mask=Mask.from_array(found.masks[index].numpy()),
-            colour=config.colours[found.colours[index]] if found.colours[index] >= 0 else "",
-            texture=config.textures[found.textures[index]],
+            mask=Mask.from_array(output.masks[index].numpy()),
+            colour=config.colours[output.colours[index]] if output.colours[index] >= 0 else "",
+            texture=config.textures[output.textures[index]],
         )
 
     def tensor(self, images: list[Image]) -> torch.Tensor:
@@ -107,3 +112,12 @@ class DraftDetector:
         pixels = [np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR)) for image in images]
         tensor = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(self.model.device, self.model.dtype)
         return tensor / 127.5 - 1
+
+
+def check(options: DetectorOptions) -> None:
+    """The bundled detectors are always there."""
+
+
+def load(options: DetectorOptions) -> DraftDetector:
+    """The bundled detector of this kind."""
+    return DraftDetector(options.kind)

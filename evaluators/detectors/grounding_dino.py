@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaluators.detectors import DetectorOptions
 from evaluators.detectors.open_vocabulary import ScoringDetector
+from evaluators.detectors.weights import model_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,6 +75,16 @@ class GroundingDinoDetector(ScoringDetector):
         centre = out.pred_boxes[..., :2].float().cpu()
         half = out.pred_boxes[..., 2:].float().cpu() / 2
         return scores.numpy(), torch.cat([centre - half, centre + half], dim=-1).numpy()
+
+
+def check(options: DetectorOptions) -> None:
+    """Raise BadInput if the model is not on this machine."""
+    model_folder(options.model or MODEL)
+
+
+def load(options: DetectorOptions) -> GroundingDinoDetector:
+    """The detector with this model."""
+    return GroundingDinoDetector(options.model or MODEL)
 
 
 def _tokens_of(group: list[str], offsets: list[list[int]]) -> Iterator[list[int]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evaluators.detectors import DetectorOptions
 from evaluators.detectors.open_vocabulary import ScoringDetector
+from evaluators.detectors.weights import model_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +48,16 @@ class Owlv2Detector(ScoringDetector):
             )
         scores = out.logits.sigmoid().float().cpu().numpy()  # (B, P, Q)
         return scores, _corners(out.pred_boxes.float(), images).cpu().numpy()  # (B, P, 4)
+
+
+def check(options: DetectorOptions) -> None:
+    """Raise BadInput if the model is not on this machine."""
+    model_folder(options.model or MODEL)
+
+
+def load(options: DetectorOptions) -> Owlv2Detector:
+    """The detector with this model."""
+    return Owlv2Detector(options.model or MODEL)
 
 
 def _corners(boxes: torch.Tensor, images: list[Image]) -> torch.Tensor:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluators.detectors import DetectorOptions
 from evaluators.detectors.open_vocabulary import MAX_DETECTIONS, box_within
 from evaluators.detectors.weights import weights_file
 from evaluators.report import Detection
@@ -28,7 +29,7 @@ class YoloDetector:
 
     Args:
         weights: a ``.pt`` file of a detection or segmentation model. It is read as data: what its pickle says is not
-        run.
+            run.
         threshold: what is seen with less certainty is not reported.
 
     Raises:
@@ -55,7 +56,7 @@ class YoloDetector:
     ) -> list[list[Detection]]:
         """What of the vocabulary is on each picture, best first. All classes compete for a place, asked for or not."""
         wanted = {self.canonical(word) for word in vocabulary}
-        detections = []
+        detections: list[list[Detection]] = []
         for first in range(0, len(images), BATCH_SIZE):
             results = self.model.predict(
                 [image.convert("RGB") for image in images[first : first + BATCH_SIZE]],
@@ -67,6 +68,17 @@ class YoloDetector:
             )
             detections += map(_detections, results)
         return [[detection for detection in picture if detection.category in wanted] for picture in detections]
+
+
+def check(options: DetectorOptions) -> None:
+    """Raise BadInput if there is no file of weights, ServiceError if ultralytics is not installed."""
+    weights_file(options.model or WEIGHTS)
+    check_package()
+
+
+def load(options: DetectorOptions) -> YoloDetector:
+    """The detector with these weights."""
+    return YoloDetector(options.model or WEIGHTS)
 
 
 def check_package() -> None:

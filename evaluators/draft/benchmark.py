@@ -7,17 +7,21 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluators.detectors import Detector
 from evaluators.draft import held_out as draft_layouts
 from evaluators.draft import paint as draft_paint
-from evaluators.draft import scores
 from evaluators.draft import scores as draft_scores
-from evaluators.gallery import look
-from evaluators.manifest import open_manifest, read_pictures
-from evaluators.reporting import progress_bar, write_results
+from evaluators.draft.held_out import HeldOutLayout
+from evaluators.draft.paint import Row
+from evaluators.gallery import load_bundled, look
+from evaluators.manifest import Manifest, open_manifest, read_pictures
+from evaluators.reporting import EvaluationResult, add_output_arguments, progress_bar
+from instdiff.cli import add_options, given_values, output_folder, parse_values
+from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, ServiceError
 from instdiff.render_settings import PRESETS, RenderSettings, resolve_settings
 from instdiff.settings import cache_folder
@@ -26,24 +30,23 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from rich.progress import Progress
 
-    from evaluators.detectors.draft import DraftDetector
-    from evaluators.draft.held_out import HeldOut
-    from evaluators.draft.paint import Row
     from instdiff.engine import PipelineEngine
     from instdiff.training.draft.composer import Composer
 
 OUT = Path("outputs/evaluations/draft")
 BATCH = 8  # with guidance, eight layouts fill the sixteen rows that the UNet is given at once
-SETTINGS = {"steps": "num_inference_steps", "guidance": "guidance_scale", "mis": "mis", "alpha": "alpha"}
-HELP = """Paints 500 held-out layouts with the bundled draft model, lets the judge look at the pictures, and scores them beside the
-composed pictures that the layouts were taken from (the upper bound). The judge is a detector that the agent never uses.
+SETTINGS = ("steps", "guidance", "mis", "alpha", "preset")  # the flags of `RenderSettings` that are taken
+HELP = """Paints 500 held-out layouts with the bundled draft model, lets the judge look at the pictures, and scores them
+beside the composed pictures that the layouts were taken from (the upper bound). The judge is a detector that the agent
+never uses.
 
-Layouts are told by one kind of place at a time. Pictures are kept under --out and painted once: a stopped benchmark goes on
-when it is started again, and is refused if the settings or the model have changed. The composed pictures need the emoji sets of
-the training (fetched once, or --sprites) and the packages of the extra "train"; without them the upper bound is left out.
+Layouts are told by one kind of place at a time. Pictures are kept under --out and painted once: a stopped benchmark
+goes on when it is started again, and is refused if the settings or the model have changed. The composed pictures need
+the emoji sets of the training (fetched once, or --sprites) and the packages of the extra "train"; without them the
+upper bound is left out.
 
-"Points in mask" are those inside what was found for their own thing, of all points; "as published" counts by the published
-program, which passes over what is not found: see `python -m evaluators pim --help`."""
+"Points in mask" are those inside what was found for their own thing, of all points; "as published" counts by the
+published program, which passes over what is not found: see `python -m evaluators pim --help`."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Options:
     places: tuple[str, ...] = draft_layouts.PLACES
     count: int = draft_layouts.COUNT
     ablations: bool = False
-    scores: bool = False
+    presets: bool = False
     settings: RenderSettings = RenderSettings()
     batch: int = BATCH
     sprites: Path | None = None
@@ -75,18 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also without MIS, ScaleU and instance captions, under the first of --places",
     )
     parser.add_argument(
-        "--preset", choices=[*PRESETS], default="exact", help="paint everything so (default: %(default)s)"
-    )
-    parser.add_argument(
         "--presets",
         action="store_true",
         help="also with the other presets, under the first of --places, and what they gain",
     )
     parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints: draft, or a model folder")
-    for name, field in SETTINGS.items():
-        parser.add_argument(
-            f"--{name}", type=int if name == "steps" else float, metavar="N", help=f"{field} (default: the engine's)"
-        )
+    add_options(parser, RenderSettings, SETTINGS)
     parser.add_argument(
         "--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (default: %(default)s)"
     )
@@ -98,17 +95,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--export-coco",
-        type=Path,
+        type=output_folder,
         metavar="FOLDER",
         help="write layouts and composed pictures as a COCO data set, and stop",
     )
-    where = "where pictures, results.json and results.md go (default: %(default)s)"
-    parser.add_argument("--out", type=Path, default=OUT, dest="folder", metavar="FOLDER", help=where)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.set_defaults(out=None)  # the results are written into the folder, not into one more file
+    add_output_arguments(parser, OUT)
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> EvaluationResult:
     """The command: checks what is asked for, loads the models and runs the benchmark.
 
     Raises:
@@ -119,82 +113,65 @@ def run(args: argparse.Namespace) -> dict:
     if args.write_layouts:
         size = draft_layouts.write_layouts(_sprites(options.sprites))
         note = f"{draft_layouts.COUNT} layouts written to {draft_layouts.FILE} ({size} bytes)"
-        return {"evaluation": "draft", "notes": [note]}
+        return EvaluationResult("draft", {}, notes=[note])
     if args.export_coco:
-        return _exported(args.export_coco, options)
-
-    from evaluators.detectors import load_detector
-    from instdiff.engine import engine_info, load_engine
-
+        return _export(args.export_coco, options)
     engine_info(args.engine)  # a wrong name is refused before anything is loaded
-    try:
-        judge = load_detector("judge")
-    except OSError as error:
-        raise ServiceError(f"the judge cannot be loaded: {' '.join(str(error).split())}") from error
+    judge = load_bundled("judge")
     return benchmark(options, load_engine(args.engine), judge)
 
 
-def _exported(folder: Path, options: Options) -> dict:
-    """The held-out layouts as a data set in COCO's format, in a folder."""
-    from evaluators.draft.held_out import ANNOTATIONS, CAPTIONS, IMAGES, export_coco
-
+def _export(folder: Path, options: Options) -> EvaluationResult:
+    """Write the held-out layouts as a data set in COCO's format."""
     try:
         composer = draft_layouts.make_composer(_sprites(options.sprites))
     except ImportError as error:
         raise ServiceError(f'pictures cannot be composed ({error}); pip install -e ".[train]"') from error
+    held_out = draft_layouts.read_layouts()[: options.count]
     with progress_bar() as progress:
-        task = progress.add_task("composing", total=options.count)
-        held_out = draft_layouts.read_layouts()[: options.count]
-        things = export_coco(held_out, composer, folder, lambda: progress.advance(task))
-    note = (
-        f"{len(held_out)} pictures with {things} annotations written to {folder}: {ANNOTATIONS}, {CAPTIONS}, {IMAGES}/"
-    )
-    return {"evaluation": "draft", "exported": len(held_out), "annotations": things, "notes": [note]}
+        task = progress.add_task("composing", total=len(held_out))
+        count = draft_layouts.export_coco(held_out, composer, folder, lambda: progress.advance(task))
+    files = f"{draft_layouts.ANNOTATIONS}, {draft_layouts.CAPTIONS}, {draft_layouts.IMAGES}/"
+    note = f"{len(held_out)} pictures with {count} annotations written to {folder}: {files}"
+    return EvaluationResult("draft", {"exported": len(held_out), "annotations": count}, notes=[note])
 
 
 def read_options(args: argparse.Namespace) -> Options:
     """The command line, checked."""
     places = tuple(dict.fromkeys(place.strip() for place in args.places.split(",")))
     if unknown := [place for place in places if place not in draft_layouts.PLACES]:
-        raise BadInput("--places", f'"{unknown[0]}" is not known; choose from {", ".join(draft_layouts.PLACES)}')
+        raise BadInput("places", f'"{unknown[0]}" is not known; choose from {", ".join(draft_layouts.PLACES)}')
     if not 1 <= args.count <= draft_layouts.COUNT:
-        raise BadInput("--count", f"{args.count}: there are {draft_layouts.COUNT} layouts")
-    if args.presets and args.preset != "exact":
-        raise BadInput("--presets", f"compares with exact pictures, not with --preset {args.preset}; drop one of them")
+        raise BadInput("count", f"{args.count}: there are {draft_layouts.COUNT} layouts")
+    settings = parse_values(RenderSettings, given_values(RenderSettings, vars(args), SETTINGS))
+    if args.presets and settings.preset != "exact":
+        raise BadInput("presets", f"compares with exact pictures, not with --preset {args.preset}; drop one of them")
     if not 1 <= args.batch <= 64:
-        raise BadInput("--batch", f"{args.batch} is outside 1..64")
-    chosen: dict = {"preset": args.preset}
-    for name, field in SETTINGS.items():
-        try:
-            chosen[field] = getattr(RenderSettings.parse({field: getattr(args, name)}), field)
-        except BadInput as error:
-            raise BadInput(f"--{name}", error.reason) from error
+        raise BadInput("batch", f"{args.batch} is outside 1..64")
     return Options(
-        places,
-        args.count,
-        args.ablations,
-        args.presets,
-        RenderSettings(**chosen),
-        args.batch,
-        args.sprites,
-        args.folder,
+        places=places,
+        count=args.count,
+        ablations=args.ablations,
+        presets=args.presets,
+        settings=settings,
+        batch=args.batch,
+        sprites=args.sprites,
+        out=args.folder,
     )
 
 
-def benchmark(options: Options, engine: PipelineEngine, judge: DraftDetector) -> dict:
-    """Paint what is not painted yet, look at everything, score, and write ``results.json`` and ``results.md`` into
-    ``out``.
-    """
+def benchmark(options: Options, engine: PipelineEngine, judge: Detector) -> EvaluationResult:
+    """Paint what is not painted yet, look at everything, score, and write the result into ``out``."""
     held_out = draft_layouts.read_layouts()
     settings = resolve_settings(options.settings, engine.defaults)
     rows, notes = _rows(options, settings)
     settings_of = {row: row.settings(options.settings, engine.defaults) for row in rows}
-    manifests = {}
-    for row in rows:  # all are checked before the first is painted
-        expected = draft_paint.painted_with(row, engine, held_out, settings_of[row])
-        manifests[row] = open_manifest(options.out / row.folder, expected)
+    manifests = {  # all are checked before the first is painted
+        row: open_manifest(options.out / row.folder, draft_paint.painted_with(row, engine, held_out, settings_of[row]))
+        for row in rows
+    }
     first = held_out[: options.count]
-    vocabulary = sorted({one.category for each in held_out for one in each.scene.instances})
+    vocabulary = sorted({stored.category for layout in held_out for stored in layout.scene.instances})
     if unknown := [name for name in vocabulary if not judge.knows(name)]:
         notes.append(
             f"the judge does not know {len(unknown)} of {len(vocabulary)} categories, which count as not found"
@@ -205,71 +182,70 @@ def benchmark(options: Options, engine: PipelineEngine, judge: DraftDetector) ->
 
         def score(name: str, images: Iterable[Image], places: Sequence[str]) -> None:
             task = progress.add_task(f"judging {name}", total=options.count)
-            seen = look(judge, images, vocabulary, lambda count: progress.advance(task, count))
-            figures[name] = draft_scores.row_figures(first, seen, engine.native_size, places, judge.canonical)
+            detections = look(judge, images, vocabulary, lambda count: progress.advance(task, count))
+            figures[name] = draft_scores.row_figures(first, detections, engine.native_size, places, judge.canonical)
 
         if composer := _composer(options.sprites, notes):  # before painting, so that a wrong folder is noticed at once
             score(draft_scores.UPPER_BOUND, _composites(first, composer), draft_layouts.PLACES)
         notes += _paint_all(manifests, options, engine, first, settings_of, progress)
+        keys = draft_paint.keys(options.count)
         for row, manifest in manifests.items():
-            score(
-                row.name,
-                read_pictures(manifest, options.out / row.folder, draft_paint.keys(options.count)),
-                (row.place,),
-            )
-    more = {}
+            score(row.name, read_pictures(manifest, options.out / row.folder, keys), (row.place,))
+    result = _result(options, engine, settings, figures, notes)
     if options.presets:
-        told = {
-            row.preset or settings.preset: row for row in rows if row.place == options.places[0] and not row.without
+        place = options.places[0]
+        judged = {
+            row.preset or settings.preset: (settings_of[row], figures[row.name])
+            for row in rows
+            if row.place == place and not row.without
         }
-        judged = {name: (settings_of[row], figures[row.name]) for name, row in told.items()}
-        more = scores.compared(engine, judged, first, options.places[0])
-    return _results(options, engine, settings, figures, notes, more)
+        presets, table = draft_scores.compare_presets(engine, judged, first, place)
+        result = replace(result, figures={**result.figures, "presets": presets}, tables=(*result.tables, table))
+    result.write(options.out)
+    return result
 
 
 def _rows(options: Options, settings: RenderSettings) -> tuple[list[Row], list[str]]:
-    """The rows to paint, and what is to be said about those that are left out."""
-    rows = [draft_paint.Row(place) for place in options.places]
+    """The rows to paint, and notes on those that are left out."""
+    rows = [Row(place) for place in options.places]
     notes = []
     if options.ablations:
         notes.append("no captions: the instances are told by their places alone; the caption of the whole stays")
-    for part, name in draft_paint.ABLATIONS.items() if options.ablations else ():
-        if part == "mis" and int(settings.mis * settings.num_inference_steps) == 0:
-            notes.append(f'"{name}" is left out: all rows are painted without it (mis {settings.mis:g}); give --mis')
-        else:
-            rows.append(draft_paint.Row(options.places[0], part))
-    rows += [
-        draft_paint.Row(options.places[0], preset=name)
-        for name in PRESETS
-        if options.presets and name != settings.preset
-    ]
+        for part, name in draft_paint.ABLATIONS.items():
+            if part == "mis" and (settings.mis or 0) * (settings.num_inference_steps or 0) < 1:
+                notes.append(
+                    f'"{name}" is left out: all rows are painted without it (mis {settings.mis:g}); give --mis'
+                )
+            else:
+                rows.append(Row(options.places[0], part))
+    if options.presets:
+        rows += [Row(options.places[0], preset=name) for name in PRESETS if name != settings.preset]
     return rows, notes
 
 
 def _paint_all(
-    manifests: dict,
+    manifests: dict[Row, Manifest],
     options: Options,
     engine: PipelineEngine,
-    held_out: Sequence[HeldOut],
-    settings_of: dict,
+    held_out: Sequence[HeldOutLayout],
+    settings_of: dict[Row, RenderSettings],
     progress: Progress,
 ) -> list[str]:
-    """Paint what is missing in every row, in place of whose manifests the new ones are put; returns how long it took,
-    in words.
+    """Paint what is missing in every row, and put the new manifests in place of the old; returns notes on how long it
+    took.
     """
-    missing = {row: len(set(draft_paint.keys(len(held_out))) - manifest.keys) for row, manifest in manifests.items()}
-    total = sum(missing.values())
+    keys = set(draft_paint.keys(len(held_out)))
+    total = sum(len(keys - manifest.keys) for manifest in manifests.values())
     if not total:
         return []
     task = progress.add_task("painting", total=total)
     start = time.monotonic()
     for row, manifest in manifests.items():
         progress.update(task, description=f"painting {row.name}")
-        folder = options.out / row.folder
         manifests[row] = draft_paint.paint(
             row,
             manifest,
-            folder,
+            options.out / row.folder,
             engine,
             held_out,
             settings_of[row],
@@ -304,31 +280,33 @@ def _composer(sprites: Path | None, notes: list[str]) -> Composer | None:
         return None
 
 
-def _composites(held_out: Sequence[HeldOut], composer: Composer) -> Iterator[Image]:
+def _composites(held_out: Sequence[HeldOutLayout], composer: Composer) -> Iterator[Image]:
     """The composed pictures of the layouts."""
     from PIL import Image
 
-    for image in draft_layouts.recompose(held_out, composer):
-        yield Image.fromarray(image)
+    for composite in draft_layouts.recompose(held_out, composer):
+        yield Image.fromarray(composite.image)
 
 
-def _results(
-    options: Options, engine: PipelineEngine, settings: RenderSettings, figures: dict, notes: list[str], more: dict
-) -> dict:
-    """All figures as JSON, with the table; written into the folder too."""
-    title = f"Draft benchmark, {options.count} held-out layouts"
+def _result(
+    options: Options, engine: PipelineEngine, settings: RenderSettings, figures: dict, notes: list[str]
+) -> EvaluationResult:
+    """All figures of the rows, with their table."""
     if draft_scores.UPPER_BOUND in figures:
         notes = [f"{draft_scores.UPPER_BOUND}: the pictures that the layouts were taken from, the upper bound", *notes]
-    result = {
-        "evaluation": "draft",
+    chosen = {
+        "steps": settings.num_inference_steps,
+        "guidance": settings.guidance_scale,
+        "mis": settings.mis,
+        "alpha": settings.alpha,
+        "preset": settings.preset,
+    }
+    measured = {
         "layouts": options.count,
         "engine": engine.name,
         "model_hash": engine.model_hash,
-        "settings": {name: getattr(settings, field) for name, field in {**SETTINGS, "preset": "preset"}.items()},
+        "settings": chosen,
         "rows": figures,
-        "notes": notes,
-        "table": draft_scores.make_table(title, figures),
-        **more,
     }
-    write_results(options.out, result)
-    return result
+    table = draft_scores.make_table(f"Draft benchmark, {options.count} held-out layouts", figures)
+    return EvaluationResult("draft", measured, (table,), notes)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators import manifest as manifests
-from evaluators.draft.held_out import HeldOut
+from evaluators.draft.held_out import HeldOutLayout
 from evaluators.manifest import Job, Manifest
 from instdiff.formats.native import layout_to_json
 from instdiff.layout import Layout
@@ -49,18 +49,20 @@ class Row:
             return f"{self.place}-{self.preset}"
         return f"{self.place}-without-{self.without}" if self.without else self.place
 
-    def layouts(self, held_out: Sequence[HeldOut], size: tuple[int, int]) -> list[Layout]:
+    def layouts(self, held_out: Sequence[HeldOutLayout], size: tuple[int, int]) -> list[Layout]:
         """What the painter is told, at (width, height) pixels."""
-        return [one.conditioned(self.place, size, captions=self.without != "captions") for one in held_out]
+        captions = self.without != "captions"
+        return [layout.conditioned(self.place, size, captions) for layout in held_out]
 
-    def settings(self, given: RenderSettings, defaults: RenderSettings) -> RenderSettings:
-        """The settings of the row, nothing None, from those given for the whole table and the engine's own."""
-        changes = ({"mis": 0.0} if self.without == "mis" else {}) | ({"preset": self.preset} if self.preset else {})
-        return resolve_settings(given.model_copy(update=changes), defaults)
+    def settings(self, common: RenderSettings, defaults: RenderSettings) -> RenderSettings:
+        """The settings of the row, nothing None, from those of the whole table and the engine's own."""
+        changes: dict = {"mis": 0.0} if self.without == "mis" else {}
+        changes |= {"preset": self.preset} if self.preset else {}
+        return resolve_settings(common.model_copy(update=changes), defaults)
 
 
 def painted_with(
-    row: Row, engine: PipelineEngine, held_out: Sequence[HeldOut], settings: RenderSettings
+    row: Row, engine: PipelineEngine, held_out: Sequence[HeldOutLayout], settings: RenderSettings
 ) -> dict[str, str | int | float]:
     """All that changes a row's pictures, by name.
 
@@ -68,9 +70,9 @@ def painted_with(
         held_out: all layouts, also those that are not painted this time.
         settings: of the row (see `Row.settings`).
     """
-    told = json.dumps([layout_to_json(layout) for layout in row.layouts(held_out, engine.native_size)], sort_keys=True)
+    layouts_json = [layout_to_json(layout) for layout in row.layouts(held_out, engine.native_size)]
     size = "{} x {}".format(*engine.native_size)
-    layouts = hashlib.sha256(told.encode()).hexdigest()[:16]
+    layouts = hashlib.sha256(json.dumps(layouts_json, sort_keys=True).encode()).hexdigest()[:16]
     return manifests.painted_with(engine, settings, row=row.name, size=size, layouts=layouts)
 
 
@@ -79,10 +81,10 @@ def paint(
     manifest: Manifest,
     folder: Path,
     engine: PipelineEngine,
-    held_out: Sequence[HeldOut],
+    held_out: Sequence[HeldOutLayout],
     settings: RenderSettings,
     batch: int,
-    painted: Callable[[int], None],
+    painted: Callable[[int], object],
 ) -> Manifest:
     """Paint what is missing of ``held_out`` (the first layouts of all); the manifest is written after every batch.
 
@@ -93,7 +95,8 @@ def paint(
         painted: called with the number of pictures after each batch.
     """
     layouts = row.layouts(held_out, engine.native_size)
-    jobs = [Job(key, layout, one.seed) for key, layout, one in zip(keys(len(held_out)), layouts, held_out, strict=True)]
+    seeds = [layout.seed for layout in held_out]
+    jobs = [Job(*job) for job in zip(keys(len(held_out)), layouts, seeds, strict=True)]
     with without_scaleu(engine.pipeline.unet, row.without == "scaleu"):
         return manifests.paint(folder, manifest, jobs, engine, settings, batch, painted)
 
@@ -109,12 +112,12 @@ def without_scaleu(unet: InstanceUNet, off: bool = True) -> Iterator[None]:
     import torch
 
     scales = [value for name, value in unet.named_parameters() if ".scaleu." in name] if off else []
-    kept = [value.detach().clone() for value in scales]
+    before = [value.detach().clone() for value in scales]
     with torch.no_grad():
         try:
             for value in scales:
                 value.zero_()
             yield
         finally:
-            for value, before in zip(scales, kept, strict=True):
-                value.copy_(before)
+            for value, old_value in zip(scales, before, strict=True):
+                value.copy_(old_value)

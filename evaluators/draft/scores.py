@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluators.coco.figures import coco_figures
-from evaluators.draft.held_out import HeldOut
+from evaluators.draft.held_out import HeldOutLayout
 from evaluators.gallery import Detections
 from evaluators.matching import match
 from evaluators.pim import KINDS, pim
-from evaluators.report import Detection
+from evaluators.report import FOUND_IOU, Detection
+from evaluators.reporting import Table, figure_at, percent
 from instdiff.layout import Layout
 from instdiff.render_settings import RenderSettings
 
 if TYPE_CHECKING:
     from instdiff.engine import PipelineEngine
 
-FOUND_IOU = 0.5
 COUNTS = {"1-2 instances": (1, 2), "3-5 instances": (3, 5), "6 or more": (6, 99)}
 SMALL = (32 / 512) ** 2
 LARGE = (96 / 512) ** 2  # shares of the picture
@@ -42,20 +42,31 @@ METRICS = {
 }
 
 
+REPEATS = 3
+TIMED = 8  # pictures that are painted to take the time, in one batch
+SET_BY_PRESET = {
+    "steps": "num_inference_steps",
+    "scheduler": "scheduler",
+    "guidance every": "guidance_every",
+    "inner every": "inner_every",
+}
+JUDGED = ("box AP50", "recall@0.5", "colour right, of all")
+
+
 @dataclass(frozen=True)
 class _Outcome:
     """What became of one planned instance."""
 
     found: bool
-    of: int  # how many instances the layout has
+    layout_size: int  # how many instances the layout has
     share: float  # of the picture, that its box covers
     colour: bool | None  # None where no colour is asked for
     texture: bool | None
 
 
 def row_figures(
-    held_out: Sequence[HeldOut],
-    seen: Detections,
+    held_out: Sequence[HeldOutLayout],
+    detections: Detections,
     size: tuple[int, int],
     places: Sequence[str],
     canonical: Callable[[str], str | None],
@@ -74,23 +85,20 @@ def row_figures(
             upper bound.
         canonical: the judge's own word for a category.
     """
-    truths = [one.truth(size) for one in held_out]
+    truths = [layout.truth(size) for layout in held_out]
     outcomes = [
         outcome
-        for one, truth, sure in zip(held_out, truths, seen.sure, strict=True)
-        for outcome in _of(one, truth, sure, canonical)
+        for layout, truth, sure in zip(held_out, truths, detections.sure, strict=True)
+        for outcome in _outcomes(layout, truth, sure, canonical)
     ]
-    told = {kind: kind in places for kind in KINDS}
+    kinds = [kind for kind in KINDS if kind in places]
+    conditioned = {kind: [layout.conditioned(kind, size) for layout in held_out] for kind in kinds}
+    published = {kind: pim(truths, detections.everything, kind, "paper") for kind in kinds}
     return {
-        "box": coco_figures(truths, seen.everything, "box"),
-        "mask": coco_figures(truths, seen.everything, "mask") if "mask" in places else None,
-        "pim": {
-            kind: pim([one.conditioned(kind, size) for one in held_out], seen.sure, kind) if is_told else None
-            for kind, is_told in told.items()
-        },
-        "pim_as_published": {
-            kind: pim(truths, seen.everything, kind, "paper") if is_told else None for kind, is_told in told.items()
-        },
+        "box": coco_figures(truths, detections.everything, "box"),
+        "mask": coco_figures(truths, detections.everything, "mask") if "mask" in places else None,
+        "pim": {kind: pim(conditioned[kind], detections.sure, kind) if kind in kinds else None for kind in KINDS},
+        "pim_as_published": {kind: published.get(kind) for kind in KINDS},
         "colour": _accuracy(outcomes, "colour"),
         "texture": _accuracy(outcomes, "texture"),
         "recall": _recalls(outcomes),
@@ -98,18 +106,18 @@ def row_figures(
     }
 
 
-def _of(
-    held_out: HeldOut, truth: Layout, seen: Sequence[Detection], canonical: Callable[[str], str | None]
+def _outcomes(
+    held_out: HeldOutLayout, truth: Layout, sure: Sequence[Detection], canonical: Callable[[str], str | None]
 ) -> list[_Outcome]:
     """What became of the instances of one layout."""
     outcomes = []
-    for one, verdict in zip(held_out.scene.instances, match(truth, seen, canonical, FOUND_IOU).verdicts, strict=True):
-        found = verdict.detection is not None and verdict.iou >= FOUND_IOU
-        colour, texture = (
-            (found and getattr(verdict.detection, look) == asked) if (asked := getattr(one, look)) else None
-            for look in ("colour", "texture")
-        )
-        outcomes.append(_Outcome(found, len(held_out.scene.instances), one.box.area, colour, texture))
+    count = len(held_out.scene.instances)
+    verdicts = match(truth, sure, canonical, FOUND_IOU).verdicts
+    for stored, verdict in zip(held_out.scene.instances, verdicts, strict=True):
+        detection = verdict.detection if verdict.iou >= FOUND_IOU else None
+        colour = None if not stored.colour else detection is not None and detection.colour == stored.colour
+        texture = None if not stored.texture else detection is not None and detection.texture == stored.texture
+        outcomes.append(_Outcome(detection is not None, count, stored.box.area, colour, texture))
     return outcomes
 
 
@@ -129,94 +137,80 @@ def _accuracy(outcomes: Sequence[_Outcome], look: str) -> dict:
 def _recalls(outcomes: Sequence[_Outcome]) -> dict:
     """The share that was found: of all, by how many instances a layout has, and by size."""
     groups = {"all": outcomes}
-    groups |= {name: [one for one in outcomes if low <= one.of <= high] for name, (low, high) in COUNTS.items()}
-    groups["small"] = [one for one in outcomes if one.share < SMALL]
-    groups["medium"] = [one for one in outcomes if SMALL <= one.share < LARGE]
-    groups["large"] = [one for one in outcomes if one.share >= LARGE]
-    return {name: _ratio(sum(one.found for one in group), len(group)) for name, group in groups.items()}
+    groups |= {
+        name: [outcome for outcome in outcomes if low <= outcome.layout_size <= high]
+        for name, (low, high) in COUNTS.items()
+    }
+    groups["small"] = [outcome for outcome in outcomes if outcome.share < SMALL]
+    groups["medium"] = [outcome for outcome in outcomes if SMALL <= outcome.share < LARGE]
+    groups["large"] = [outcome for outcome in outcomes if outcome.share >= LARGE]
+    return {name: _ratio(sum(outcome.found for outcome in group), len(group)) for name, group in groups.items()}
 
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def make_table(title: str, rows: dict[str, dict]) -> dict:
+def make_table(title: str, rows: dict[str, dict]) -> Table:
     """One line for each figure, one column for each row of figures, in percent."""
-    lines = [[metric, *(_percent(figures, path) for figures in rows.values())] for metric, path in METRICS.items()]
-    return {"title": title, "columns": ["percent", *rows], "rows": lines}
+    lines = [
+        [metric, *(percent(figure_at(figures, path)) for figures in rows.values())] for metric, path in METRICS.items()
+    ]
+    return Table(title, ["percent", *rows], lines)
 
 
-def _percent(figures: dict, path: str) -> str:
-    kind, name = path.split(".")
-    value = (figures[kind] or {}).get(name)
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-REPEATS = 3
-TIMED = 8  # pictures that are painted to take the time, in one batch
-SET_BY_PRESET = {
-    "steps": "num_inference_steps",
-    "scheduler": "scheduler",
-    "guidance every": "guidance_every",
-    "inner every": "inner_every",
-}
-JUDGED = ("box AP50", "recall@0.5", "colour right, of all")
-
-
-def compared(
-    engine: PipelineEngine, rows: dict[str, tuple[RenderSettings, dict]], held_out: Sequence[HeldOut], place: str
-) -> dict:
-    """One line for each preset.
+def compare_presets(
+    engine: PipelineEngine,
+    rows: dict[str, tuple[RenderSettings, dict]],
+    held_out: Sequence[HeldOutLayout],
+    place: str,
+) -> tuple[dict[str, dict], Table]:
+    """Settings, seconds per picture, how much faster and figures in percent of each preset, by name; and their table.
 
     Args:
-        rows: name of the preset -> its settings and the figures of its pictures; the first is what the others are
-        compared with.
+        rows: name of the preset -> its settings and the figures of its pictures; the others are compared with the
+            first.
         held_out: layouts; the first of them are painted once more to take the time.
         place: the kind of place that is told.
-
-    Returns:
-        ``presets``: name -> settings, seconds per picture, how much faster, and figures in percent; ``presets_table``:
-        the same to print.
     """
     seconds = _seconds(engine, {name: settings for name, (settings, _) in rows.items()}, held_out[:TIMED], place)
     first = next(iter(rows))
-    found = {}
+    presets: dict[str, dict] = {}
     for name, (settings, figures) in rows.items():
-        found[name] = {column: getattr(settings, field) for column, field in SET_BY_PRESET.items()}
-        found[name] |= {"seconds per picture": seconds[name], "faster": seconds[first] / seconds[name]}
-        found[name] |= {metric: _signed_percent(figures, METRICS[metric]) for metric in JUDGED}
+        presets[name] = {column: getattr(settings, field) for column, field in SET_BY_PRESET.items()}
+        presets[name] |= {"seconds per picture": seconds[name], "faster": seconds[first] / seconds[name]}
+        for metric in JUDGED:
+            share = figure_at(figures, METRICS[metric])
+            presets[name][metric] = None if share is None else 100 * share
     title = (
         f"Presets, {len(held_out)} held-out layouts told by {place}; figures of the judge in percent, and their change"
     )
-    lines = [[name, *_cells(one, found[first])] for name, one in found.items()]
-    return {"presets": found, "presets_table": {"title": title, "columns": ["preset", *found[first]], "rows": lines}}
+    lines = [[name, *_cells(preset, presets[first])] for name, preset in presets.items()]
+    return presets, Table(title, ["preset", *presets[first]], lines, key="presets_table")
 
 
-def _cells(one: dict, exact: dict) -> list[str]:
-    cells = [str(one[column]) for column in SET_BY_PRESET]
-    cells += [f"{one['seconds per picture']:.2f}", f"{one['faster']:.2f} x"]
+def _cells(preset: dict, exact: dict) -> list[str]:
+    cells = [str(preset[column]) for column in SET_BY_PRESET]
+    cells += [f"{preset['seconds per picture']:.2f}", f"{preset['faster']:.2f} x"]
     for metric in JUDGED:
-        value = one[metric]
-        before = exact[metric]
-        cells.append(
-            "-" if value is None else f"{value:.1f}" if one is exact else f"{value:.1f} ({value - before:+.1f})"
-        )
+        value = preset[metric]
+        if value is None:
+            cells.append("-")
+        elif preset is exact or exact[metric] is None:
+            cells.append(f"{value:.1f}")
+        else:
+            cells.append(f"{value:.1f} ({value - exact[metric]:+.1f})")
     return cells
 
 
-def _signed_percent(figures: dict, path: str) -> float | None:
-    kind, name = path.split(".")
-    return None if figures[kind][name] is None else 100 * figures[kind][name]
-
-
 def _seconds(
-    engine: PipelineEngine, settings: dict[str, RenderSettings], held_out: Sequence[HeldOut], place: str
+    engine: PipelineEngine, settings: dict[str, RenderSettings], held_out: Sequence[HeldOutLayout], place: str
 ) -> dict[str, float]:
     """Seconds per picture of each preset, painted in turns, so that a busy minute is shared by all."""
     from evaluators.speed.measure import Stopwatch
 
-    layouts = [one.conditioned(place, engine.native_size) for one in held_out]
-    seeds = [one.seed for one in held_out]
+    layouts = [layout.conditioned(place, engine.native_size) for layout in held_out]
+    seeds = [layout.seed for layout in held_out]
     watches = {name: Stopwatch(engine.pipeline.device) for name in settings}
     for name in settings:  # what the first picture of a kind costs is not counted
         engine.paint(layouts[:1], settings[name].model_copy(update={"num_inference_steps": 2}), seeds[:1])

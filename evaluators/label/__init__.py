@@ -1,3 +1,1 @@
-"""Bare pictures get labels to train on: tags, boxes, masks and captions of instances, by models that lie on this
-machine.
-"""
+"""Labels to train on for bare pictures, made by models on this machine: tags, boxes, masks, captions."""

@@ -12,6 +12,7 @@ from evaluators.detectors import Detector
 from evaluators.label.models import Captioner, Segmenter, Tagger
 from evaluators.report import Detection
 from instdiff.errors import BadInput
+from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.layout import MAX_INSTANCES, Box
 
@@ -27,20 +28,27 @@ SMALLEST_PX = 32 * 32  # what is smaller shows too little to be described
 
 @dataclass(frozen=True)
 class Models:
-    """What labels pictures; masks and captions only where there is a model for them."""
+    """What labels pictures; masks and captions only where there is a model for them. What the detector gives less than
+    ``min_score`` is left out; None takes its own threshold.
+    """
 
     tagger: Tagger
     detector: Detector
     segmenter: Segmenter | None
     captioner: Captioner | None
+    min_score: float | None = None
 
 
-def pictures(folder: Path) -> list[str]:
-    """The names of all pictures below a folder, in order."""
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-    if not found:
+def picture_names(folder: Path) -> list[str]:
+    """The names of all pictures below a folder, in order.
+
+    Raises:
+        BadInput: there are none.
+    """
+    paths = [path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS]
+    if not paths:
         raise BadInput("images", f"{folder} holds no pictures ({', '.join(ENDINGS)})")
-    return found
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def check_settings(out: Path, settings: dict) -> None:
@@ -51,7 +59,7 @@ def check_settings(out: Path, settings: dict) -> None:
     """
     path = out / SETTINGS
     if path.exists():
-        before = parse_json(read_bytes(path), str(path))
+        before = mapping(parse_json(read_bytes(path), str(path)), str(path))
         for name, value in settings.items():
             if before.get(name) != value:
                 raise BadInput(
@@ -63,74 +71,81 @@ def check_settings(out: Path, settings: dict) -> None:
 
 
 def label_all(
-    models: Callable[[], Models], images: Path, out: Path, names: list[str], told: Callable[[], None]
+    load_models: Callable[[], Models], images: Path, out: Path, names: list[str], progress: Callable[[], object]
 ) -> list[str]:
     """Label the pictures that have no labels yet; returns those that cannot be read, which are left out.
 
     Args:
-        models: loads them; called if there is anything to do.
-        told: called after each picture, labelled now or before.
+        load_models: called if there is anything to do.
+        progress: called after each picture, labelled now or before.
     """
-    loaded = None
+    models = None
     broken = []
     for name in names:
         path = label_path(out, name)
         if not path.exists():
-            image = _opened(images / name)
+            image = _open(images / name)
             if image is None:
                 broken.append(name)
             else:
-                loaded = loaded or models()
+                models = models or load_models()
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_bytes(path, json.dumps(label(loaded, image, name), ensure_ascii=False).encode())
-        told()
+                write_bytes(path, json.dumps(label(models, image, name), ensure_ascii=False).encode())
+        progress()
     return broken
 
 
 def label(models: Models, image: Image, name: str) -> dict:
     """The labels of one picture: tags, boxes, masks, captions."""
-    found = models.detector.detect([image], models.tagger.tags(image))[0]
-    found = sorted(found, key=lambda seen: -seen.score)[:MAX_INSTANCES]
-    masks = (
-        models.segmenter.masks(image, [seen.box for seen in found])
-        if models.segmenter
-        else [seen.mask for seen in found]
-    )
-    captions = _captions(models.captioner, image, found) if models.captioner else [""] * (len(found) + 1)
+    [detections] = models.detector.detect([image], models.tagger.tags(image), models.min_score)
+    detections = sorted(detections, key=lambda detection: -detection.score)[:MAX_INSTANCES]
+    masks = [detection.mask for detection in detections]
+    if models.segmenter:
+        masks = models.segmenter.masks(image, [detection.box for detection in detections])
+    caption, *captions = [""] * (len(detections) + 1)
+    if models.captioner:
+        caption, *captions = _captions(models.captioner, image, detections)
     annotations = []
-    for seen, mask, caption in zip(found, masks, captions[1:], strict=True):
-        x, y, width, height = seen.box.to_coco(image.size)
+    for detection, mask, words in zip(detections, masks, captions, strict=True):
+        x, y, width, height = detection.box.to_coco(image.size)
         record = {
-            "category": seen.category,
-            "score": round(seen.score, 4),
+            "category": detection.category,
+            "score": round(detection.score, 4),
             "bbox": [x, y, width, height],
             "area": width * height,
         }
         if mask:
             record |= {"area": int(mask.array.sum()), "segmentation": {"size": list(mask.size), "counts": mask.counts}}
-        annotations.append(record | ({"caption": caption} if caption else {}))
-    frame = {"file_name": name, "width": image.width, "height": image.height, "caption": captions[0]}
+        annotations.append(record | ({"caption": words} if words else {}))
+    frame = {"file_name": name, "width": image.width, "height": image.height, "caption": caption}
     return {**frame, "annotations": annotations}
 
 
-def _captions(captioner: Captioner, image: Image, found: list[Detection]) -> list[str]:
-    """That of the picture, then of each instance; empty where it is too small. What it is, is said if the model does
-    not.
-    """
-    large = [seen for seen in found if _pixels(seen.box, image) >= SMALLEST_PX]
-    first, *others = captioner.captions(
-        [image, *(image.crop([round(v) for v in seen.box.to_corners(image.size)]) for seen in large)]
-    )
-    said = {id(seen): words if seen.category.lower() in words.lower() else f"{seen.category}, {words}".rstrip(", ")
-            for seen, words in zip(large, others, strict=True)}  # fmt: skip
-    return [first, *(said.get(id(seen), "") for seen in found)]
+def _captions(captioner: Captioner, image: Image, detections: list[Detection]) -> list[str]:
+    """The caption of the picture, then of each detection, with its category; empty where it is too small."""
+    large = [detection for detection in detections if _pixels(detection.box, image) >= SMALLEST_PX]
+    picture_caption, *cut_captions = captioner.captions([image, *(_cut(image, detection.box) for detection in large)])
+    captions = {
+        id(detection): _with_category(words, detection.category)
+        for detection, words in zip(large, cut_captions, strict=True)
+    }
+    return [picture_caption, *(captions.get(id(detection), "") for detection in detections)]
+
+
+def _with_category(words: str, category: str) -> str:
+    return words if category.lower() in words.lower() else f"{category}, {words}".rstrip(", ")
+
+
+def _cut(image: Image, box: Box) -> Image:
+    x0, y0, x1, y1 = (round(side) for side in box.to_corners(image.size))
+    return image.crop((x0, y0, x1, y1))
 
 
 def _pixels(box: Box, image: Image) -> float:
     return box.area * image.width * image.height
 
 
-def _opened(path: Path) -> Image | None:
+def _open(path: Path) -> Image | None:
     """The picture as it is meant to be seen, or None if it cannot be read."""
     from PIL import Image, ImageOps
 
@@ -142,36 +157,37 @@ def _opened(path: Path) -> Image | None:
 
 
 def label_path(out: Path, name: str) -> Path:
+    """Where the labels of a picture are."""
     return out / LABELS / f"{name}.json"
 
 
 def write_coco(out: Path, names: list[str]) -> dict:
     """All labels as one COCO file, which `instdiff.formats` and the training read; returns what it holds, counted."""
     labels = list(_labels(out, names))
-    kinds = sorted({anno["category"] for one in labels for anno in one["annotations"]})
-    categories = {name: number for number, name in enumerate(kinds, start=1)}
+    categories = sorted({anno["category"] for record in labels for anno in record["annotations"]})
+    category_ids = {name: number for number, name in enumerate(categories, start=1)}
     images = []
-    annotations = []
-    for number, one in enumerate(labels, start=1):
-        images.append({"id": number, **{key: one[key] for key in ("file_name", "width", "height", "caption")}})
-        for anno in one["annotations"]:
+    annotations: list[dict] = []
+    for number, record in enumerate(labels, start=1):
+        images.append({"id": number, **{key: record[key] for key in ("file_name", "width", "height", "caption")}})
+        for anno in record["annotations"]:
             ids = {
                 "id": len(annotations) + 1,
                 "image_id": number,
-                "category_id": categories[anno["category"]],
+                "category_id": category_ids[anno["category"]],
                 "iscrowd": 0,
             }
             annotations.append(ids | {key: value for key, value in anno.items() if key != "category"})
     content = {
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": n, "name": name} for name, n in categories.items()],
+        "categories": [{"id": number, "name": name} for name, number in category_ids.items()],
     }
     write_bytes(out / COCO, json.dumps(content, ensure_ascii=False).encode())
-    return {"pictures": len(images), "instances": len(annotations), "categories": len(categories)}
+    return {"pictures": len(images), "instances": len(annotations), "categories": len(category_ids)}
 
 
 def _labels(out: Path, names: list[str]) -> Iterator[dict]:
     for name in names:
         if (path := label_path(out, name)).exists():
-            yield parse_json(read_bytes(path), str(path))
+            yield mapping(parse_json(read_bytes(path), str(path)), str(path))

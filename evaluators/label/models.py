@@ -1,16 +1,16 @@
-"""The models that label pictures: each one class around a Hugging Face model folder. Nothing is ever downloaded here."""
+"""The models that label pictures: each one class around a Hugging Face model folder. Nothing is downloaded here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from evaluators.detectors.open_vocabulary import device
+from evaluators.detectors.open_vocabulary import device, load_quietly
 from evaluators.detectors.weights import model_folder
-from instdiff.errors import BadInput, ServiceError
+from instdiff.errors import BadInput
 from instdiff.formats.files import read_bytes
 from instdiff.layout import Box, Mask
 from instdiff.world.nouns import things_in
@@ -55,19 +55,18 @@ class Classifier:
     def tags(self, image: Image) -> list[str]:
         import torch
 
+        inputs = self.processor(images=image, return_tensors="pt").to(self.model.device)
         with torch.inference_mode():
-            logits = (
-                self.model(**self.processor(images=image, return_tensors="pt").to(self.model.device)).logits[0].float()
-            )
+            logits = self.model(**inputs).logits[0].float()
         several = self.model.config.problem_type == "multi_label_classification"
         chances = logits.sigmoid() if several else logits.softmax(dim=0)
         best = chances.topk(min(MAX_TAGS, len(chances)))
-        kept = [
+        likely = [
             index
             for index, chance in zip(best.indices.tolist(), best.values.tolist(), strict=True)
             if chance >= MIN_PROBABILITY
         ]
-        labels = [self.model.config.id2label[index] for index in kept or best.indices.tolist()[:1]]
+        labels = [self.model.config.id2label[index] for index in likely or best.indices.tolist()[:1]]
         return list(dict.fromkeys(label.split(",")[0].strip() for label in labels))  # "tabby, tabby cat"
 
 
@@ -93,10 +92,9 @@ class Captioner:
 
         if self.chats:
             content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
-            asked = self.processor.apply_chat_template(
-                [{"role": "user", "content": content}], add_generation_prompt=True
-            )
-            inputs = self.processor(images=image, text=asked, return_tensors="pt")
+            messages = [{"role": "user", "content": content}]
+            prompt = self.processor.apply_chat_template(messages, add_generation_prompt=True)
+            inputs = self.processor(images=image, text=prompt, return_tensors="pt")
         else:
             inputs = self.processor(images=image, return_tensors="pt")
         with torch.inference_mode():
@@ -126,15 +124,18 @@ class Segmenter:
         with torch.inference_mode():
             out = self.model(**{key: inputs[key] for key in ("pixel_values", "input_boxes")}, multimask_output=False)
         sizes = inputs["original_sizes"].cpu(), inputs["reshaped_input_sizes"].cpu()
-        [found] = self.processor.image_processor.post_process_masks(out.pred_masks.cpu(), *sizes)  # (N, 1, H, W) bool
-        return [Mask.from_array(mask) if mask.any() else None for mask in np.asarray(found[:, 0])]
+        [masks] = self.processor.image_processor.post_process_masks(out.pred_masks.cpu(), *sizes)  # (N, 1, H, W) bool
+        return [Mask.from_array(mask) if mask.any() else None for mask in np.asarray(masks[:, 0])]
 
 
 def load_tagger(name: str) -> Tagger:
     """A model folder as a tagger: classification models name labels, all others are asked for a caption."""
     from transformers import AutoConfig
 
-    config = _tried("tagger", name, lambda folder: AutoConfig.from_pretrained(folder, local_files_only=True))
+    def read_config(folder: Path) -> Any:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+
+    config = load_quietly("tagger", folder_of("tagger", name), read_config)
     classifies = any(kind.endswith("ForImageClassification") for kind in config.architectures or ())
     return Classifier(name) if classifies else Captioner(name, "tagger")
 
@@ -151,26 +152,11 @@ def folder_of(field: str, name: str) -> Path:
         raise BadInput(field, error.reason) from error
 
 
-def _tried(field: str, name: str, load: Callable[[Path], object]):
-    """What ``load`` makes of the model's folder.
+def _load(field: str, name: str, processor: Any, model: Any) -> tuple[Any, Any]:
+    """The processor and the model in a folder, made by these classes of transformers."""
 
-    Raises:
-        ServiceError: it cannot be loaded.
-    """
-    from transformers.utils import logging
+    def load(folder: Path) -> tuple[Any, Any]:
+        network = model.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval().to(device())
+        return processor.from_pretrained(folder, local_files_only=True), network
 
-    logging.disable_progress_bar()
-    folder = folder_of(field, name)
-    try:
-        return load(folder)
-    except Exception as error:  # of many kinds, where a folder is damaged or holds another model
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ServiceError(f"{field}: {folder} cannot be loaded: {reason[:200]}") from error
-
-
-def _load(field: str, name: str, processor, model):
-    def load(folder: Path):
-        loaded = model.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval().to(device())
-        return processor.from_pretrained(folder, local_files_only=True), loaded
-
-    return _tried(field, name, load)
+    return load_quietly(field, folder_of(field, name), load)

@@ -9,22 +9,26 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from instdiff.cli import DONE, Parser, exit_code
+from instdiff.cli import DONE, Parser, exit_code, output_file
 from instdiff.errors import BadInput
+from instdiff.formats.files import write_bytes
 
 EXAMPLES = """\
 sizes, none of which is downloaded:
   small  the published architecture at a tenth of the width, latents 32 x 32, weights made from numbers
   draft  the bundled draft model
-  sd15   the published size, latents 64 x 64, weights made from numbers: seconds for a row of one UNet call on a CPU; 10 GB of memory
+  sd15   the published size, latents 64 x 64, weights made from numbers: seconds for a row of one UNet call on a CPU; 10
+         GB of memory
 
 modes:
   engine     as the engine paints
   reference  the published schedule: one UNet call after another, everything made anew for each
-Both paint the same latents up to rounding; "difference" is the largest difference in standard deviations of the latents.
-With --estimate --repeat calls of each shape are timed and the others left out; "seconds" is then what all calls of a picture take at
-that pace, and there is no picture to compare. For sizes that are too large for a CPU, and for many rows.
-A picture is everything from the boxes to the last latents; text encoder and decoder, the same in both modes, are left out.
+Both paint the same latents up to rounding; "difference" is the largest difference in standard deviations of the
+latents. With --estimate --repeat calls of each shape are timed and the others left out; "seconds" is then what all
+calls of a picture take at that pace, and there is no picture to compare. For sizes that are too large for a CPU, and
+for many rows.
+A picture is everything from the boxes to the last latents; text encoder and decoder, the same in both modes, are left
+out.
 
 columns:
   seconds         median; beside it processor seconds, which a busy machine does not stretch
@@ -40,8 +44,8 @@ examples:
   python -m evaluators.speed --size sd15 --instances 6 --mis 0.36 --estimate --repeat 1
   python -m evaluators.speed --size sd15 --device cuda --dtype float16 --json
   python -m evaluators.speed --write docs/performance.md
-  python -m evaluators.speed --rows monday.jsonl tuesday.jsonl --write docs/performance.md     what --json wrote, as one table
-  python -m evaluators draft --presets --places box --count 64              measures the presets; their table goes into the page with
+  python -m evaluators.speed --rows monday.jsonl tuesday.jsonl --write docs/performance.md     what --json wrote
+  python -m evaluators draft --presets --places box --count 64   measures the presets; their table goes into the page:
   python -m evaluators.speed --estimate --write docs/performance.md --presets outputs/evaluations/draft/results.json
 
 exit codes: 0 done, 2 bad input
@@ -49,6 +53,7 @@ exit codes: 0 done, 2 bad input
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = Parser(
         prog="python -m evaluators.speed",
         description="Measures the engine, and the published schedule of work beside it, run by run in turns.",
@@ -81,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     parser.add_argument("--rows", nargs="+", metavar="FILE", type=Path, help="measure nothing; read what --json wrote")
-    parser.add_argument("--write", metavar="FILE", type=Path, help="put the table into a Markdown file as well")
+    parser.add_argument("--write", metavar="FILE", type=output_file, help="put the table into a Markdown file as well")
     presets = "with --write: put in the table of presets from this results.json of python -m evaluators draft --presets"
     parser.add_argument("--presets", metavar="FILE", type=Path, help=presets)
     return parser
@@ -99,7 +104,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
         if getattr(options, name) is None:
             setattr(options, name, value)
     if options.presets and not options.write:
-        raise BadInput("--presets", "is about the page of --write; give one")
+        raise BadInput("presets", "is about the page of --write; give one")
     return options
 
 
@@ -114,37 +119,37 @@ def _from(least: float, most: float):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure; returns the exit code."""
+    """Measure and print; returns the exit code."""
     return exit_code(lambda: run(read_options(arguments)))
 
 
 def run(options: argparse.Namespace) -> int:
-    """The command; rows are printed as they are measured."""
+    """The command."""
     presets = read_presets(options.presets) if options.presets else ""  # before the time is spent
-    rows = []
-    for row in measured(options):
+    rows: list[dict] = []
+    for row in measure(options):
         rows.append(row)
         if options.json:
             print(json.dumps(row), flush=True)
         else:
             print(line(row) if len(rows) > 1 else "\n".join([HEAD, RULE, line(row)]), flush=True)
     if options.write:
-        options.write.write_text(page(rows, presets))
+        write_bytes(options.write, page(rows, presets).encode())
     return DONE
 
 
-def measured(options: argparse.Namespace) -> Iterator[dict]:
+def measure(options: argparse.Namespace) -> Iterator[dict]:
     """Rows of this run, or of earlier ones."""
     if not options.rows:
-        from evaluators.speed import cases  # torch loads here
+        from evaluators.speed import modes  # torch loads here
 
-        yield from cases.rows(options)
+        yield from modes.rows(options)
         return
     for path in options.rows:
         try:
             yield from map(json.loads, path.read_text().splitlines())
         except (OSError, ValueError) as error:
-            raise BadInput("--rows", f"{path} cannot be read: {error}") from error
+            raise BadInput("rows", f"{path} cannot be read: {error}") from error
 
 
 def read_presets(path: Path) -> str:
@@ -154,14 +159,14 @@ def read_presets(path: Path) -> str:
         BadInput: the file holds no such table.
     """
     try:
-        found = json.loads(path.read_text())
-        table = found["presets_table"]
-        model = f"engine {found['engine']}, weights {found['model_hash']}"
+        result = json.loads(path.read_text())
+        table = result["presets_table"]
+        model = f"engine {result['engine']}, weights {result['model_hash']}"
         lines = [table["columns"], ["---"] * len(table["columns"]), *table["rows"]]
         title = table["title"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
-            "--presets", f"{path} holds no table of presets; python -m evaluators draft --presets writes one"
+            "presets", f"{path} holds no table of presets; python -m evaluators draft --presets writes one"
         ) from error
     return PRESETS.format(title=title, model=model, table="\n".join(f"| {' | '.join(cells)} |" for cells in lines))
 
@@ -179,29 +184,28 @@ COLUMNS = [
     "GFLOP",
     "of matmul",
     "peak MB",
+    "faster",
+    "difference",
 ]
-COLUMNS += ["faster", "difference"]
 HEAD = f"| {' | '.join(COLUMNS)} |"
 RULE = "|" + " --- |" * len(COLUMNS)
 
 
 def line(row: dict) -> str:
     """A row as a line of a Markdown table."""
-    cells = [row[name] for name in ("size", "mode", "instances", "mis", "steps")]
-    cells += [
+    cells = [
+        *(row[name] for name in ("size", "mode", "instances", "mis", "steps")),
         f"{row['seconds']:.2f}",
         f"{row['cpu_seconds']:.2f}",
         row["unet_calls"],
         row["evaluations"],
         f"{row['flops'] / 1e9:.0f}",
-    ]
-    cells += [
         f"{row['of_matmul']:.0%}",
         f"{row['peak_bytes'] / 1e6:.0f}",
         f"{row['faster']:.2f} x" if row["faster"] else "",
+        f"{row['difference']:.0e}" if row["difference"] is not None else "",
     ]
-    cells += [f"{row['difference']:.0e}" if row["difference"] is not None else ""]
-    return "| " + " | ".join(map(str, cells)) + " |"
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def page(rows: list[dict], presets: str = "") -> str:
@@ -213,7 +217,7 @@ def page(rows: list[dict], presets: str = "") -> str:
         speed=f"{statistics.median(row['matmul_flops_per_s'] for row in rows) / 1e9:.0f}",
         table="\n".join([HEAD, RULE, *map(line, rows)]),
         presets=presets,
-        savings="\n".join(f"- `{name}`: {what}" for name, what in SAVINGS.items()),
+        savings="\n".join(f"- `{name}`: {saving}" for name, saving in SAVINGS.items()),
     )
 
 
@@ -224,25 +228,28 @@ Written by `python -m evaluators draft --presets --places box --count 64`. {titl
 
 {table}
 
-A preset is DPM-Solver++ (2M) in fewer steps, and guidance that is kept: in every second step only the half with grounding is computed,
-and guidance leads where it led in the step before. Fractions of the steps, grounding (alpha) and the Multi-Instance Sampler (mis), stay
-fractions. `run_agent.py --preset fast`, `RenderSettings(preset="fast")`; without a preset the picture is exact, bit for bit.
+A preset is DPM-Solver++ (2M) in fewer steps, and guidance that is kept: in every second step only the half with
+grounding is computed, and guidance leads where it led in the step before. Fractions of the steps, grounding (alpha) and
+the Multi-Instance Sampler (mis), stay fractions. `run_agent.py --preset fast`, `RenderSettings(preset="fast")`; without
+a preset the picture is exact, bit for bit.
 
 """
 
 PAGE = """\
 # Performance
 
-Written by `python -m evaluators.speed --write docs/performance.md`; `--help` explains the columns and says how to choose the rows.
-Machine: {machine}; a matrix product runs at {speed} GFLOP per second of one of its processors, or of its GPU.
+Written by `python -m evaluators.speed --write docs/performance.md`; `--help` explains the columns and says how to
+choose the rows. Machine: {machine}; a matrix product runs at {speed} GFLOP per second of one of its processors, or of
+its GPU.
 
 {table}
 
-*engine* is how the pipeline paints; *reference* is the published schedule of work through the same modules: one UNet call after
-another, the grounding tokens and the ConvNeXt in every call. "faster" compares processor seconds on a CPU (other work on the machine
-does not stretch them), seconds on a GPU, with the reference of the same layout; a row named *without ...* compares with the reference
-too. "difference" is the largest difference from the reference's latents in standard deviations of these. A row that is *estimated*
-comes from calls of each shape that were timed, times their number in a picture.
+*engine* is how the pipeline paints; *reference* is the published schedule of work through the same modules: one UNet
+call after another, the grounding tokens and the ConvNeXt in every call. "faster" compares processor seconds on a CPU
+(other work on the machine does not stretch them), seconds on a GPU, with the reference of the same layout; a row named
+*without ...* compares with the reference too. "difference" is the largest difference from the reference's latents in
+standard deviations of these. A row that is *estimated* comes from calls of each shape that were timed, times their
+number in a picture.
 
 The savings, none of which is an option, since all give equal latents up to rounding:
 
@@ -256,7 +263,7 @@ The savings, none of which is an option, since all give equal latents up to roun
 | capture CUDA graphs | `pipe.unet.compile(mode="reduce-overhead")` |
 | keep only the model at work on the GPU | `pipe.enable_model_cpu_offload()` |
 | decode pictures one at a time | `pipe.vae.enable_slicing()`, where the VAE is an `AutoencoderKL` |
-| bound the memory of the UNet | `pipe(layouts, max_batch=4)`: at most 4 rows at once; n instances are 2 (n + 1) rows while apart |
+| bound the memory of the UNet | `pipe(layouts, max_batch=4)`: 4 rows at once; n instances make 2 (n + 1) while apart |
 | compute in half precision | `InstanceDiffusionPipeline.from_pretrained(folder, dtype=torch.bfloat16)` |
 
 In half precision the latents, the coordinates and ScaleU's filter stay float32.

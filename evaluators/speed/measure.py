@@ -57,8 +57,13 @@ def load_models(size: str, device: torch.device, dtype: torch.dtype) -> Models:
         for model in (unet, unifusion):
             fill(model)
         scheduler = PNDMScheduler(  # the reference's PLMS
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1
-        )  # fmt: skip
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            skip_prk_steps=True,
+            set_alpha_to_one=False,
+            steps_offset=1,
+        )
         side = 32 if small else 64
         defaults = ModelDefaults()
     unet, unifusion = (model.to(device, dtype).eval() for model in (unet, unifusion))
@@ -90,7 +95,7 @@ def numbers(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     return (torch.rand(tuple(shape), generator=generator) - 0.5) * math.sqrt(12)
 
 
-class Case:
+class Workload:
     """A layout of n boxes with made-up captions, and how to paint it.
 
     Args:
@@ -111,7 +116,7 @@ class Case:
             Box(x0=0.05 + 0.07 * i, y0=0.1 + 0.05 * i, x1=0.3 + 0.07 * i, y1=0.45 + 0.05 * i) for i in range(instances)
         ]
         self.layout = Layout(
-            caption="", instances=[Instance(caption=f"thing {i}", box=box) for i, box in enumerate(boxes)]
+            caption="", instances=tuple(Instance(caption=f"thing {i}", box=box) for i, box in enumerate(boxes))
         )
         self.groundings: dict[Condition, Grounding] = {}
 
@@ -179,13 +184,13 @@ class Calls:
 
     def __init__(self, timed: int | None = None):
         self.timed = timed
-        self.counts = Counter()
+        self.counts: Counter[tuple] = Counter()
         self.examples: dict[tuple, Callable[[], object]] = {}
         self.watches: dict[tuple, Stopwatch] = {}
         self.results: dict[tuple, object] = {}
 
     @contextmanager
-    def recorded(self, case: Case) -> Iterator[None]:
+    def recorded(self, case: Workload) -> Iterator[None]:
         owners = [(case.models.unet, "forward"), (case.models.unet, "remember"), (case.models.unifusion, "forward")]
         if "no_idle_convnext" in case.off:
             owners.append((case.models.unifusion, "seg_features"))
@@ -235,7 +240,7 @@ class Calls:
             if name == "forward" and of_unet
         )
 
-    def flops(self, case: Case, precision: AbstractContextManager) -> int:
+    def flops(self, case: Workload, precision: AbstractContextManager) -> int:
         """Floating-point operations of the picture: convolutions, linear layers, products of attention (two per
         multiply-add).
         """
@@ -253,8 +258,8 @@ class Stopwatch:
 
     def __init__(self, device: torch.device):
         self.device = device
-        self.seconds = []
-        self.cpu_seconds = []
+        self.seconds: list[float] = []
+        self.cpu_seconds: list[float] = []
         self.peak = 0
 
     @contextmanager
@@ -281,7 +286,7 @@ class Stopwatch:
 
     @property
     def typical(self) -> float:
-        """Median seconds; on a CPU those of the processor per thread, which other work on the machine does not stretch."""
+        """Median seconds; on a CPU those of the processor per thread, which other work does not stretch."""
         return self.cpu / torch.get_num_threads() if self.device.type == "cpu" else self.wall
 
     def _wait(self) -> None:

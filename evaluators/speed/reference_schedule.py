@@ -1,5 +1,4 @@
-"""The published schedule of work, through our modules: each saving of the engine can be switched off, for the benchmark
-to measure it.
+"""The published schedule of work, through our modules: each saving of the engine can be switched off, to be measured.
 
 With everything switched off, one UNet call follows another: the grounding tokens are made anew for every call, the
 ConvNeXt runs where there is no mask, grounding tokens ask questions whose answers nobody reads, closed gates are
@@ -57,11 +56,11 @@ def _forward_with_queries(
     self: GatedSelfAttention, x: torch.Tensor, tokens: tuple, scale: float, bias: torch.Tensor | None
 ):
     visual = self.norm1(x)
-    both = [torch.cat(pair, dim=2) for pair in zip(keys_values(self.attn, visual), tokens[:2], strict=True)]
+    keys, values = (torch.cat(pair, dim=2) for pair in zip(keys_values(self.attn, visual), tokens[:2], strict=True))
     if bias is not None and bias.shape[2] > 1:  # what grounding tokens may see does not matter
         bias = torch.cat([bias, bias[:, :, :1].expand(-1, -1, tokens[2].shape[1], -1)], dim=2)
-    found = attend(self.attn, torch.cat([visual, tokens[2]], dim=1), both, bias)[:, : x.shape[1]]
-    x = x + scale * self.alpha_attn.tanh() * found
+    everything = attend(self.attn, torch.cat([visual, tokens[2]], dim=1), (keys, values), bias)  # (B, N + T, D)
+    x = x + scale * self.alpha_attn.tanh() * everything[:, : x.shape[1]]
     return x + scale * self.alpha_dense.tanh() * self.ff(self.norm2(x))
 
 
@@ -73,12 +72,14 @@ class ThriftlessDenoiser(Denoiser):
     """A `Denoiser` that makes again what it could keep.
 
     Args:
-        remade: Condition -> its grounding tokens, made anew.
+        off: the savings to go without.
+        remake: Condition -> its grounding tokens, made anew.
     """
 
-    def __init__(self, *args, off: frozenset[str], remade: Callable[[Condition], torch.Tensor], **options):
+    def __init__(self, *args, off: frozenset[str], remake: Callable[[Condition], torch.Tensor], **options):
         super().__init__(*args, **options)
-        self.off, self.remade, self.conditions = off, remade, list(self.numbers)
+        self.off = off
+        self.remake = remake
         self.max_batch = 1 if "one_batch" in off else self.max_batch
 
     def __call__(self, latents, conditions, timestep, alpha):
@@ -93,7 +94,7 @@ class ThriftlessDenoiser(Denoiser):
 
     def _make_again(self, conditions: list[Condition]) -> None:
         distinct = list(dict.fromkeys(conditions))
-        again = [replace(condition, tokens=self.remade(condition)) for condition in distinct]
+        again = [replace(condition, tokens=self.remake(condition)) for condition in distinct]
         self.remember(again if "tokens_once" in self.off else distinct)
         self.numbers = {condition: number for number, condition in enumerate(distinct)}
 
@@ -122,11 +123,11 @@ def _forward_with_closed_gates(self: TransformerBlock, x: torch.Tensor, memory: 
 
 
 @contextmanager
-def without(off: frozenset[str], remade: Callable[[Condition], torch.Tensor]) -> Iterator[None]:
+def without(off: frozenset[str], remake: Callable[[Condition], torch.Tensor]) -> Iterator[None]:
     """Within the block, `sampler.sample` goes without the savings named in ``off``."""
-    patches = []
+    patches: list[tuple[object, str, object]] = []
     if off & {"tokens_once", "kept_keys", "one_batch"}:
-        patches.append((sampler, "Denoiser", partial(ThriftlessDenoiser, off=off, remade=remade)))
+        patches.append((sampler, "Denoiser", partial(ThriftlessDenoiser, off=off, remake=remake)))
     if "equal_rows_once" in off:
         patches.append((sampler, "guided", _guided_row_by_row if "one_batch" in off else _guided_with_copies))
     if "visual_queries" in off:

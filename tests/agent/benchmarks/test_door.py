@@ -7,7 +7,6 @@ import pytest
 
 from agent.benchmarks.__main__ import BENCHMARKS, main
 
-
 CHECK = """
 import sys
 from agent.benchmarks.__main__ import main
@@ -40,4 +39,4 @@ def test_the_showcase_is_a_sheet_and_shares(tmp_path, capsys):
     (tmp_path / "prompts.txt").write_text("")
     command = ["showcase", "--prompts", str(tmp_path / "prompts.txt"), "--sheet", str(tmp_path / "sheet.png")]
     assert main([*command, "--out", str(tmp_path)]) == 2
-    assert "holds none" in capsys.readouterr().err
+    assert "holds no prompts" in capsys.readouterr().err

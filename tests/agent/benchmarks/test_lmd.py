@@ -4,8 +4,8 @@ from collections import Counter
 import pytest
 
 from agent.benchmarks import lmd
-from agent.benchmarks.lmd import Looked
 from agent.benchmarks.__main__ import main
+from agent.benchmarks.lmd import DetectedPicture
 from evaluators.gallery import PaintedPicture, check_apart
 from evaluators.report import Detection
 from instdiff.errors import BadInput
@@ -51,16 +51,16 @@ CASES = [  # what the prompt asks, what is seen (surest first), does it hold
 def test_what_is_seen_does_what_is_asked(asked, found, holds):
     [case] = [case for case in lmd.cases() if case.prompt == START + asked]
     painted = PaintedPicture("key", plain("white"), Layout(caption=case.prompt))
-    result = lmd.figures({case.prompt: Looked(painted, tuple(found))}, [case])
+    result = lmd.picture_figures({case.prompt: DetectedPicture(painted, tuple(found))}, [case])
     assert result["tasks"][case.group] == {"passed": case.repeat * holds, "of": case.repeat, "share": float(holds)}
     assert (result["all"]["share"], len(result["failures"])) == (float(holds), not holds)
 
 
 def test_all_is_the_mean_of_the_tasks_and_what_is_not_there_fails():
-    chosen = lmd.some_cases(8)
+    chosen = lmd.choose_cases(8)
     painted = PaintedPicture("key", plain("white"), Layout(caption=""))
-    looked = {case.prompt: Looked(painted, ()) for case in chosen if case.group == "negation"}
-    result = lmd.figures(looked, chosen)
+    looked = {case.prompt: DetectedPicture(painted, ()) for case in chosen if case.group == "negation"}
+    result = lmd.picture_figures(looked, chosen)
     assert [counts["share"] for counts in result["tasks"].values()] == [1.0, 0.0, 0.0, 0.0] and result["all"][
         "share"
     ] == 0.25
@@ -68,10 +68,10 @@ def test_all_is_the_mean_of_the_tasks_and_what_is_not_there_fails():
 
 
 def test_some_prompts_are_spread_over_the_tasks_and_over_each_task():
-    assert lmd.some_cases(60)[:20] == lmd.some_cases(20)
-    assert Counter(case.group for case in lmd.some_cases(20)) == dict.fromkeys(lmd.TASKS, 5)
-    assert sorted(case.prompt for case in lmd.some_cases(250)) == sorted(case.prompt for case in lmd.cases())
-    numbers = Counter(case.checks[0].n for case in lmd.some_cases(60) if case.group == "numeracy")
+    assert lmd.choose_cases(60)[:20] == lmd.choose_cases(20)
+    assert Counter(case.group for case in lmd.choose_cases(20)) == dict.fromkeys(lmd.TASKS, 5)
+    assert sorted(case.prompt for case in lmd.choose_cases(250)) == sorted(case.prompt for case in lmd.cases())
+    numbers = Counter(case.checks[0].n for case in lmd.choose_cases(60) if case.group == "numeracy")
     assert set(numbers) == {1, 2, 3, 4, 5}  # not in the order of the benchmark, which starts with all ones
 
 
@@ -95,7 +95,7 @@ def test_what_steers_does_not_score(detector, verifier, refused):
 
 
 def test_plan_paint_look_and_score(tmp_path, capsys):
-    chosen = lmd.some_cases(2)
+    chosen = lmd.choose_cases(2)
     box = Box(x0=0.2, y0=0.2, x1=0.8, y1=0.8)
     assert [case.group for case in chosen] == ["negation", "numeracy"]
     layouts = tmp_path / "plans.jsonl"

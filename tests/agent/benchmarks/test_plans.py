@@ -22,7 +22,7 @@ def test_lmd_has_400_prompts_of_four_tasks():
 
 
 def test_lmd_scores_what_was_recorded_and_counts_what_is_missing():
-    recorded = lmd.recorded()
+    recorded = lmd.gpt4_layouts()
     whole = lmd.score(recorded)
     assert whole["all"]["of"] == 400
     assert whole["all"]["share"] > 0.95

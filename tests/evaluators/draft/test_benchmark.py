@@ -126,14 +126,15 @@ def test_recompose(tmp_path, small_layouts):
     again = tmp_path / "again.jsonl"
     draft_layouts.write_layouts(tmp_path, again, count=4)
     assert again.read_bytes() == (tmp_path / "layouts.jsonl").read_bytes()
-    assert [image.shape for image in draft_layouts.recompose(small_layouts, small_composer())] == [(256, 256, 3)] * 4
+    composites = list(draft_layouts.recompose(small_layouts, small_composer()))
+    assert [composite.image.shape for composite in composites] == [(256, 256, 3)] * 4
     with pytest.raises(BadInput, match="layout 0 .* other boxes than are stored"):
         list(draft_layouts.recompose(small_layouts, small_composer((40, 60))))
 
 
 def test_upper_bound_stands_beside(tmp_path, small_layouts, engine, judge, monkeypatch):
     monkeypatch.setattr(draft_layouts, "read_layouts", lambda: small_layouts)
-    result = draft.benchmark(options(tmp_path, places=("mask",), count=1, sprites=tmp_path), engine, judge)
+    result = draft.benchmark(options(tmp_path, places=("mask",), count=1, sprites=tmp_path), engine, judge).to_json()
     assert result["table"]["columns"] == ["percent", "composites", "mask"]
     bound, painted = result["rows"].values()
     assert bound["pim"]["point"] is not None and bound["mask"] and painted["mask"] and painted["pim"]["point"] is None
@@ -153,10 +154,10 @@ def test_export_as_coco(tmp_path, small_layouts, monkeypatch, capsys):
     with_captions = read_dataset(folder / "annotations.json", folder / "captions.json")
     for number, (sample, one) in enumerate(zip(dataset.samples, small_layouts, strict=False), start=1):
         pixels = np.asarray(Image.open(folder / "images" / sample.record["file_name"]))
-        assert sample.id == number and (pixels == next(draft_layouts.recompose([one], small_composer()))).all()
+        assert sample.id == number and (pixels == next(draft_layouts.recompose([one], small_composer())).image).all()
         for place in ("point", "scribble"):
             theirs = one.conditioned(place, SIZE)
-            ours = sample.told(place, SIZE)
+            ours = sample.conditioned(place, SIZE)
             assert [instance.caption for instance in ours.instances] == [
                 instance.caption for instance in theirs.instances
             ]
@@ -167,7 +168,7 @@ def test_export_as_coco(tmp_path, small_layouts, monkeypatch, capsys):
                     for i in (a, b)
                 ]
                 assert np.allclose(*points, atol=1e-6)
-        for stored, instance in zip(one.scene.instances, sample.told("mask", SIZE).instances, strict=True):
+        for stored, instance in zip(one.scene.instances, sample.conditioned("mask", SIZE).instances, strict=True):
             assert instance.mask.box.iou(stored.box) > 0.99 and instance.mask.size == (256, 256)
         looks = [(anno["attributes"].get("colour"), anno["attributes"].get("texture")) for anno in sample.things]
         assert looks == [(stored.colour, stored.texture) for stored in one.scene.instances]
@@ -194,8 +195,8 @@ def test_figures_of_a_row():
     cup = thing("cup", [0.75, 0.75, 0.8, 0.8], "red", "dotted")
     many = [thing("ball", [0.2 * i, 0.0, 0.2 * i + 0.15, 0.25]) for i in range(3)]
     held_out = [
-        draft_layouts.HeldOut(1, StoredScene("", [cat, dog, cup])),
-        draft_layouts.HeldOut(2, StoredScene("", many[:2])),
+        draft_layouts.HeldOutLayout(1, StoredScene("", [cat, dog, cup])),
+        draft_layouts.HeldOutLayout(2, StoredScene("", many[:2])),
     ]
     sure = [[seen(cat, colour="red"), seen(dog, colour="red", texture="striped")], [seen(many[0]), seen(many[2])]]
     figures = draft_scores.row_figures(
@@ -216,7 +217,8 @@ def test_figures_of_a_row():
     assert figures["pim_as_published"] == {"point": 3 / 4, "scribble": 3 / 4}
     assert figures["box"]["ap"] == pytest.approx((1 + 1 + 0 + 51 / 101) / 4)  # cat, dog, cup, and one ball of two
     assert figures["mask"]["ap50"] == pytest.approx(figures["box"]["ap50"])
-    bare = draft_scores.row_figures(held_out, draft_scores.Detections(sure, [[], []]), SIZE, ("box",), lambda name: name)
+    seen_nothing = draft_scores.Detections(sure, [[], []])
+    bare = draft_scores.row_figures(held_out, seen_nothing, SIZE, ("box",), lambda name: name)
     assert bare["mask"] is None and bare["pim"] == bare["pim_as_published"] == {"point": None, "scribble": None}
     assert bare["recall"]["all"] == 0 and bare["colour"]["of_found"] is None and bare["box"] == figures["box"]
 
@@ -245,12 +247,12 @@ def test_without_scaleu(engine):
 
 
 def test_whole_benchmark(tmp_path, engine, judge, no_sprites, monkeypatch, capsys):
-    """Painted once with all ablations; stopped in between, gone on with, refused with other settings or other pictures."""
+    """Painted once with all ablations; stopped, gone on with, refused with other settings or other pictures."""
     calls = []
     paint = manifests._images
     monkeypatch.setattr(manifests, "_images", lambda *given: calls.append(len(given[1])) or paint(*given))
     asked = options(tmp_path, ablations=True)
-    result = draft.benchmark(asked, engine, judge)
+    result = draft.benchmark(asked, engine, judge).to_json()
     rows = ["point", "point, no MIS", "point, no ScaleU", "point, no captions"]
     assert list(result["rows"]) == rows and calls == [2, 1] * 4
     assert all(
@@ -270,10 +272,10 @@ def test_whole_benchmark(tmp_path, engine, judge, no_sprites, monkeypatch, capsy
     manifest = json.loads((tmp_path / "point" / "manifest.json").read_text())
     (tmp_path / "point" / "manifest.json").write_text(json.dumps(manifest | {"pictures": manifest["pictures"][:2]}))
     calls.clear()
-    again = draft.benchmark(asked, engine, judge)
+    again = draft.benchmark(asked, engine, judge).to_json()
     assert calls == [1] and again["rows"] == result["rows"]
     calls.clear()
-    assert draft.benchmark(options(tmp_path, count=2), engine, judge)["layouts"] == 2 and calls == []
+    assert draft.benchmark(options(tmp_path, count=2), engine, judge).figures["layouts"] == 2 and calls == []
 
     changed = options(tmp_path, settings=RenderSettings(num_inference_steps=2, mis=0.5, guidance_scale=3.0))
     with pytest.raises(BadInput, match=r"guidance_scale .* \(now 3.0\)"):
@@ -285,7 +287,7 @@ def test_whole_benchmark(tmp_path, engine, judge, no_sprites, monkeypatch, capsy
 
 
 def test_presets_stand_beside_the_exact_pictures(tmp_path, engine, judge, no_sprites):
-    result = draft.benchmark(options(tmp_path, presets=True, count=2), engine, judge)
+    result = draft.benchmark(options(tmp_path, presets=True, count=2), engine, judge).to_json()
     assert list(result["rows"]) == ["point", "point, cached", "point, fast", "point, turbo"]
     assert (
         [row[0] for row in result["presets_table"]["rows"]]
@@ -316,13 +318,13 @@ def test_without_mis_needs_mis(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
-        (["--places", "box,circle"], "--places"),
-        (["--count", "0"], "--count"),
-        (["--count", "501"], "--count"),
-        (["--batch", "0"], "--batch"),
-        (["--steps", "0"], "--steps"),
-        (["--mis", "1"], "--mis"),
-        (["--presets", "--preset", "fast"], "--presets"),
+        (["--places", "box,circle"], "places"),
+        (["--count", "0"], "count"),
+        (["--count", "501"], "count"),
+        (["--batch", "0"], "batch"),
+        (["--steps", "0"], "steps"),
+        (["--mis", "1"], "mis"),
+        (["--presets", "--preset", "fast"], "presets"),
         (["--engine", "no-such-model"], "engine"),
     ],
 )

@@ -9,7 +9,7 @@ import torch
 from golden_figures import tensors
 
 from evaluators.speed import __main__ as bench
-from evaluators.speed.measure import Calls, Case, Models, fill
+from evaluators.speed.measure import Calls, Models, Workload, fill
 from evaluators.speed.reference_schedule import SAVINGS, fft_filter
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion
@@ -32,7 +32,7 @@ def models(request):
 
 
 def paint(models, *off):
-    return Case(models, 2, 0.4, None, frozenset(off)).paint()
+    return Workload(models, 2, 0.4, None, frozenset(off)).paint()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_without_a_saving_the_latents_are_equal(models, off):
 def test_the_reference_does_the_published_number_of_evaluations(models):
     found = {}
     for mode, off in (("engine", frozenset()), ("reference", frozenset(SAVINGS))):
-        case = Case(models, 2, 0.4, None, off)
+        case = Workload(models, 2, 0.4, None, off)
         calls = Calls()
         with calls.recorded(case):
             case.paint()
@@ -66,7 +66,7 @@ def test_an_estimate_times_each_shape_and_counts_all_calls(models):
     """All calls are counted as they are in a picture, few are done."""
     found = {}
     for timed in (None, 1):
-        case = Case(models, 2, 0.4, None, frozenset())
+        case = Workload(models, 2, 0.4, None, frozenset())
         found[timed] = Calls(timed)
         with found[timed].recorded(case):
             case.paint()

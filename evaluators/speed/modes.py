@@ -9,9 +9,11 @@ from contextlib import nullcontext
 
 import torch
 
-from evaluators.speed.measure import Calls, Case, Models, Stopwatch, load_models, matmul_speed
+from evaluators.speed.measure import Calls, Models, Stopwatch, Workload, load_models, matmul_speed
 from evaluators.speed.reference_schedule import SAVINGS
 from instdiff.errors import BadInput
+
+WARM_UP_STEPS = 2
 
 
 def rows(options: Namespace) -> Iterator[dict]:
@@ -28,21 +30,21 @@ def rows(options: Namespace) -> Iterator[dict]:
         for instances in options.instances:
             for mis in options.mis if instances else [0.0]:  # without instances there is nothing to sample apart
                 for row in _compare(models, instances, mis, _modes(options), options):
-                    named = {
+                    yield {
                         "size": size,
                         "instances": instances,
                         "mis": mis,
                         "dtype": options.dtype,
                         "device": str(device),
+                        **row,
+                        "of_matmul": row["flops"] / _time(row, device) / speed,
+                        "matmul_flops_per_s": speed,
+                        "machine": _machine(device),
                     }
-                    of_matmul = row["flops"] / _time(row, device) / speed
-                    yield (
-                        named | row | {"of_matmul": of_matmul, "matmul_flops_per_s": speed, "machine": _machine(device)}
-                    )
 
 
 def _modes(options: Namespace) -> dict[str, frozenset[str]]:
-    """Name of each mode -> the savings that it goes without; the reference first, which the others are compared with."""
+    """Name of each mode -> the savings that it goes without; the others are compared with the first, the reference."""
     modes = {"reference": frozenset(SAVINGS)} if "reference" in options.mode else {}
     modes |= {"engine": frozenset()} if "engine" in options.mode else {}
     modes |= {f"without {name}": frozenset([name]) for name in SAVINGS} if options.each else {}
@@ -51,47 +53,44 @@ def _modes(options: Namespace) -> dict[str, frozenset[str]]:
 
 def _compare(models: Models, instances: int, mis: float, modes: dict, options: Namespace) -> list[dict]:
     device = models.unet.device
-    warm_up = 2
-    cases = {name: Case(models, instances, mis, options.steps, off) for name, off in modes.items()}
-    watches = {name: Stopwatch(device) for name in cases}
+    workloads = {name: Workload(models, instances, mis, options.steps, off) for name, off in modes.items()}
+    watches = {name: Stopwatch(device) for name in workloads}
     calls = {}
     latents = {}
     precision = {
-        name: torch.autocast(device.type, torch.bfloat16) if name == "autocast" else nullcontext() for name in cases
+        name: torch.autocast(device.type, torch.bfloat16) if name == "autocast" else nullcontext() for name in workloads
     }
-    for name, case in cases.items():
+    for name, workload in workloads.items():
         with precision[name]:
-            Case(models, instances, mis, warm_up, case.off).paint()
+            Workload(models, instances, mis, WARM_UP_STEPS, workload.off).paint()
     for _ in range(1 if options.estimate else options.repeat):
-        for name, case in cases.items():
+        for name, workload in workloads.items():
             calls[name] = Calls(options.repeat if options.estimate else None)
-            with calls[name].recorded(case), precision[name], watches[name].running():
-                latents[name] = case.paint()
+            with calls[name].recorded(workload), precision[name], watches[name].running():
+                latents[name] = workload.paint()
 
-    found = []
-    first = next(iter(cases))
-    for name, case in cases.items():
+    rows: list[dict] = []
+    first = next(iter(workloads))
+    for name, workload in workloads.items():
         watch = calls[name] if options.estimate else watches[name]
         row = {
             "mode": f"{name}, estimated" if options.estimate else name,
-            "steps": case.options.num_inference_steps,
+            "steps": workload.options.num_inference_steps,
             "seconds": watch.wall,
             "cpu_seconds": watch.cpu,
             "unet_calls": calls[name].unet_calls,
             "evaluations": calls[name].evaluations,
-            "flops": calls[name].flops(case, precision[name]),
+            "flops": calls[name].flops(workload, precision[name]),
             "peak_bytes": watches[name].peak,
             "faster": None,
             "difference": None,
         }
-        found.append(row)
+        rows.append(row)
         if name != first:
             gap = (latents[name] - latents[first]).abs().max() / latents[first].std()
-            row |= {
-                "faster": _time(found[0], device) / _time(row, device),
-                "difference": None if options.estimate else gap.item(),
-            }
-    return found
+            row["faster"] = _time(rows[0], device) / _time(row, device)
+            row["difference"] = None if options.estimate else gap.item()
+    return rows
 
 
 def _time(row: dict, device: torch.device) -> float:
@@ -104,7 +103,7 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise BadInput("--device", f"{name} cannot be used here: {str(error).splitlines()[0]}") from error
+        raise BadInput("device", f"{name} cannot be used here: {str(error).splitlines()[0]}") from error
     return device
 
 
