@@ -116,7 +116,7 @@ def _add_one(sheet: Sheet, group: Group, around: list[tuple[Predicate, str]]) ->
         relations = [Relation(subject=item.id, predicate=Predicate.ON, object=carrier)]
     if (
         any(relation.predicate in (Predicate.ABOVE, Predicate.TOP) for relation in relations)
-        and item.support not in placement.HANGING
+        and not item.hangs
     ):
         item = item.model_copy(update={"support": "air"})
     box = place(sheet, item, relations)

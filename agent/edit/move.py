@@ -88,7 +88,7 @@ def resize(sheet: Sheet, name: str, words: str) -> bool:
     across = 1.0 if word in ("taller", "tall", "shorter", "high") else factor
     upward = 1.0 if word in ("wider", "wide", "narrower", "thinner", "broader") else factor
     width, height = (min(max(side, SMALLEST), LARGEST) for side in (box.width * across, box.height * upward))
-    foot = box.centre.y + height / 2 if sheet.objects[name].support in placement.HANGING else box.y1
+    foot = box.centre.y + height / 2 if sheet.objects[name].hangs else box.y1
     sheet.put(name, placement.frame(box.centre.x, foot, width, height))
     _bring(sheet, loads, box, sheet.box(name), top=True)
     sheet.relate([], {name, *loads})
@@ -135,7 +135,7 @@ def _exchanges(sheet: Sheet, plan: Plan, a: str, b: str) -> Iterator[dict[str, B
             ratio = scale_of(sheet, partner) / scale_of(sheet, name) if with_scale else 1.0
             ratio = min(max(ratio, 0.7), 1.4) if box.y1 != place_there.y1 else 1.0
             ratio = min(ratio, 0.95 / max(box.width, box.height))
-            hung = sheet.objects[name].support in placement.HANGING
+            hung = sheet.objects[name].hangs
             foot = box.y1 if not with_foot else place_there.centre.y + box.height / 2 if hung else place_there.y1
             places[name] = placement.frame(place_there.centre.x, foot, box.width * ratio, box.height * ratio)
         yield places
@@ -198,7 +198,7 @@ def _move_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
     sheet.forget([relation for relation in sheet.relations if (relation.subject, relation.object) in pairs])
     relations = sheet.relations
     sheet.relations = [r for r in sheet.relations if name not in (r.subject, r.object)]
-    if related[0].predicate is Predicate.ABOVE and item.support not in placement.HANGING:
+    if related[0].predicate is Predicate.ABOVE and not item.hangs:
         sheet.objects[name] = item = item.model_copy(update={"support": "air"})
     elif item.support == "air":
         sheet.objects[name] = item = item.model_copy(update={"support": item.thing.on[0] if item.thing else "ground"})

@@ -98,7 +98,7 @@ def _spots(sheet: Sheet, item: SceneObject, relations: list[Relation]) -> Iterat
     mine = [r for r in relations if r.subject == item.id and r.object != PICTURE]
     if mine:
         yield from _spots_at(sheet, item, mine[0].predicate, mine[0].object)
-    elif item.support in placement.HANGING:
+    elif item.hangs:
         yield from _spots_up(sheet, item)
     elif any(r.predicate is Predicate.TOP for r in relations):
         yield from (_Spot(x, foot, placement.scale_at(sheet.plan(), 0.7)) for foot in (0.3, 0.38) for x in ACROSS)
@@ -130,7 +130,7 @@ def _spots_at(sheet: Sheet, item: SceneObject, predicate: Predicate, target: str
         case Predicate.ON:
             foot = placement.surface(sheet.plan(), sheet.index(target))
             yield from (_Spot(x, foot, scale) for x in reach)
-        case Predicate.UNDER if sheet.objects[target].support not in placement.HANGING:
+        case Predicate.UNDER if not sheet.objects[target].hangs:
             fit = min(1.0, 0.6 * at.height / height)
             yield from (_Spot(x, at.y1 - 0.01, scale * fit) for x in reach)
         case Predicate.UNDER | Predicate.BELOW:
@@ -153,8 +153,8 @@ def _spots_at(sheet: Sheet, item: SceneObject, predicate: Predicate, target: str
             sides = {Predicate.LEFT_OF: (-1,), Predicate.RIGHT_OF: (1,)}.get(predicate, (1, -1))
             if (
                 len(sides) == 1
-                and sheet.objects[target].support in placement.HANGING
-                and item.support not in placement.HANGING
+                and sheet.objects[target].hangs
+                and not item.hangs
             ):
                 plan = sheet.plan()  # a table to the left of a bird stands on the ground
                 reach = [at.centre.x + sides[0] * share for share in (0.15, 0.25, 0.35, 0.5)]
@@ -192,7 +192,7 @@ def _cost(sheet: Sheet, item: SceneObject, box: Box, relations: list[Relation]) 
             continue
         partner_box = FULL if partner == PICTURE else sheet.box(partner)
         pair = (box, partner_box) if relation.subject == item.id else (partner_box, box)
-        aloft = relation.object in sheet.objects and sheet.objects[relation.object].support in placement.HANGING
+        aloft = relation.object in sheet.objects and sheet.objects[relation.object].hangs
         room = slack(relation.predicate, *pair, aloft)
         cost += BROKEN if room <= 0 else max(0.02 - room, 0.0)
         belongs |= {partner} if relation.predicate in (Predicate.ON, Predicate.UNDER) else set()

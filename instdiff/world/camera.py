@@ -170,13 +170,13 @@ def _pile(links: Links, name: str, distances: dict[str, float]) -> tuple[float, 
     item = links.objects[name]
     width_m = item.width_m
     height_m = item.height_m
-    for other, (target, manner) in links.anchors.items():
-        load = links.objects[other]
+    for load_id, (target, manner) in links.anchors.items():
+        load = links.objects[load_id]
         if target != name or manner not in ("on", "above") or load.support in ("sky", "ceiling"):
             continue
         rests = manner == "on"
-        grow = enlargement_on(item, load) if rests else distances[name] / distances[other]
-        load_width_m, load_height_m = _pile(links, other, distances)
+        grow = enlargement_on(item, load) if rests else distances[name] / distances[load_id]
+        load_width_m, load_height_m = _pile(links, load_id, distances)
         surface = surface_share(item.thing) if rests else 1.0
         width_m = max(width_m, load_width_m * grow)
         height_m = max(height_m, item.height_m * surface + load_height_m * grow)
@@ -209,24 +209,24 @@ def _judge(
     overlap = 0.0
     hidden = 0.0
     larger = links.much_larger.get(name, set())
-    for other, at in arrangement.boxes.items():
-        is_smaller = name in links.much_larger.get(other, ())
-        fault += 2 * ((other in larger and at.area < box.area) or (is_smaller and box.area < at.area))
+    for neighbour, at in arrangement.boxes.items():
+        is_smaller = name in links.much_larger.get(neighbour, ())
+        fault += 2 * ((neighbour in larger and at.area < box.area) or (is_smaller and box.area < at.area))
         common = box.intersection(at)
         if not common:
             continue
-        is_behind = distance > arrangement.distance[other]
-        if _belong(links, name, other):
+        is_behind = distance > arrangement.distance[neighbour]
+        if _belong(links, name, neighbour):
             fault += common / (box if is_behind else at).area > MAX_HIDDEN_ON
             continue
         overlap += common
-        if links.objects[name].is_backdrop != links.objects[other].is_backdrop:
+        if links.objects[name].is_backdrop != links.objects[neighbour].is_backdrop:
             continue  # what stands on the horizon may be half hidden
         iou = common / (box.area + at.area - common)
         fault += 1 + iou if iou > MAX_IOU else 0
         if is_behind:
             hidden += common / box.area
-        elif (covered := arrangement.hidden[other] + common / at.area) > MAX_HIDDEN:
+        elif (covered := arrangement.hidden[neighbour] + common / at.area) > MAX_HIDDEN:
             fault += 1 + covered
     return fault + (1 + hidden if hidden > MAX_HIDDEN else 0), overlap
 
@@ -251,12 +251,12 @@ def _unmet(links: Links, asked: list[Relation], name: str, box: Box, arrangement
 def _put(arrangement: Arrangement, name: str, box: Box, distance: float) -> None:
     """Place an object: what is nearer hides what is farther."""
     hidden = 0.0
-    for other, at in arrangement.boxes.items():
+    for neighbour, at in arrangement.boxes.items():
         common = box.intersection(at)
-        if distance > arrangement.distance[other]:
+        if distance > arrangement.distance[neighbour]:
             hidden += common / box.area
         else:
-            arrangement.hidden[other] += common / at.area
+            arrangement.hidden[neighbour] += common / at.area
     arrangement.boxes[name] = box
     arrangement.distance[name] = distance
     arrangement.hidden[name] = hidden

@@ -106,9 +106,9 @@ def carrier(plan: PlacedScene, index: int) -> int | None:
     if asked is not None and rests(box, plan.layout.instances[asked].extent):
         return asked
     areas = {
-        other: below.area
-        for other, below in indexed_boxes(plan)
-        if other != index and _could_carry(plan, other, index) and rests(box, below)
+        below: below_box.area
+        for below, below_box in indexed_boxes(plan)
+        if below != index and _could_carry(plan, below, index) and rests(box, below_box)
     }
     return min(areas, key=areas.__getitem__, default=None)
 
@@ -148,12 +148,12 @@ def loads(plan: PlacedScene, index: int) -> list[int]:
     return resting
 
 
-def rests(box: Box, other: Box | None) -> bool:
-    """True if the foot of a box is on the other box, its middle over it, and its centre higher."""
-    if other is None:
+def rests(box: Box, carrier_box: Box | None) -> bool:
+    """True if the foot of a box is on the carrier's, its middle over it, and its centre higher."""
+    if carrier_box is None:
         return False
-    over = other.x0 - TOUCH <= box.centre.x <= other.x1 + TOUCH
-    return over and other.y0 - TOUCH <= box.y1 <= other.y1 + TOUCH and box.centre.y < other.centre.y
+    over = carrier_box.x0 - TOUCH <= box.centre.x <= carrier_box.x1 + TOUCH
+    return over and carrier_box.y0 - TOUCH <= box.y1 <= carrier_box.y1 + TOUCH and box.centre.y < carrier_box.centre.y
 
 
 def surface_share(known: knowledge.Thing | None) -> float:

@@ -134,7 +134,7 @@ class Proposals:
         lowest = max(min(y1, self._lowest_hanging(name, height, y0)), top)
         bottom = self.rng.uniform(top, lowest) + height / 2
         if item.support == "ceiling" and manner != "above" and y0 < LOW_WINDOW:
-            lamps = sum(other.support == "ceiling" for other in links.objects.values())
+            lamps = sum(lamp.support == "ceiling" for lamp in links.objects.values())
             bottom = height * self.rng.uniform(1, 1 + 0.2 * max(lamps - 4, 0))  # many hang in rows
         return _frame(centre, bottom, width, height), FAR if item.support in ("sky", "wall") else distance
 
@@ -232,10 +232,10 @@ class Proposals:
         placed = self.arrangement.boxes
         low = 0.0
         high = 1.0
-        for other, at in placed.items():
-            if other in much_larger.get(name, ()):
+        for neighbour, at in placed.items():
+            if neighbour in much_larger.get(name, ()):
                 high = min(high, max(0.98 * at.area, 0.6 * box.area))
-            elif name in much_larger.get(other, ()):
+            elif name in much_larger.get(neighbour, ()):
                 low = max(low, min(1.02 * at.area, 1.7 * box.area))
         for large, small in self.links.rows["size"]:
             if name == large and small in placed:
@@ -272,7 +272,7 @@ class Proposals:
         if item.thing is None or item.thing.apparent is None:
             raise ValueError(f"{item.category} has no usual share of the picture")
         objects = self.links.objects
-        alike = sum(other.is_far and other.is_backdrop == item.is_backdrop for other in objects.values())
+        alike = sum(far_item.is_far and far_item.is_backdrop == item.is_backdrop for far_item in objects.values())
         is_alone = self.links.nothing_stands and len(objects) <= 3
         share = 1.7 if is_alone else min(1.0, (1 if item.is_backdrop else 6) / alike) ** 0.5
         scale = self.rng.uniform(*item.thing.apparent) * share / item.longest_m
