@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from agent.dataset.export.card import PROOF
-from agent.dataset.export.records import Record, read_records
+from agent.dataset.export.records import AnnotatedPicture, read_records
 from agent.dataset.folder import Folder
 from agent.runs import write_json
 from instdiff.engine import DRAFT_FOLDER
@@ -35,10 +35,7 @@ if TYPE_CHECKING:
     from instdiff.training.draft.sprites import Sprite
 
 SIZE = 256  # pixels
-RATE = 1.5e-3
-COOLDOWN = 0.3  # share of the time with a falling learning rate
-WARMUP = 200  # steps
-EMA = 0.998
+PLAN = TrainingPlan(rate=1.5e-3, warmup=200, cooldown=0.3, ema=0.998, clip_norm=CLIP_NORM)
 COMPOSITES_SEED = 7_000_000
 
 
@@ -72,17 +69,13 @@ def prove(
     Raises:
         BadInput: the dataset has no pictures of anything that composites show, or fewer than ``count``.
     """
-    for name, value in (("count", count), ("minutes", minutes), ("held_out", held_out), ("batch", batch)):
-        if value is not None and not value > 0:
-            raise BadInput(name, f"{value} is not more than 0")
+    check_positive(count=count, minutes=minutes, held_out=held_out, batch=batch)
     examples, categories = dataset_examples(read_records(folder), count)
     names = sorted(name for name in categories if name in sprites)
     composer = Composer({name: sprites[name] for name in names})
     autoencoder = PatchAutoencoder.from_pretrained(DRAFT_FOLDER / "vae")
     unseen = HeldOutPictures(composer, autoencoder, held_out)
-    plan = TrainingPlan(
-        rate=RATE, minutes=minutes, warmup=WARMUP, cooldown=COOLDOWN, ema=EMA, clip_norm=CLIP_NORM, seed=seed
-    )
+    plan = replace(PLAN, minutes=minutes, seed=seed)
     learned = train_detector(ExamplesTask(examples, unseen, batch, seed), plan, "dataset")
     composed = ExamplesTask(composites(composer, len(examples)), unseen, batch, seed)
     bound = train_detector(composed, replace(plan, steps=learned["steps"]), "composites")
@@ -97,6 +90,13 @@ def prove(
     }
     write_json(folder.path / PROOF, proof)
     return proof
+
+
+def check_positive(**values: float | None) -> None:
+    """Refuse the first value that is given and is not more than 0."""
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise BadInput(name, f"{value} is not more than 0")
 
 
 class ExamplesTask(DetectorTask):
@@ -122,7 +122,7 @@ def train_detector(task: ExamplesTask, plan: TrainingPlan, name: str) -> Score:
     return {"ap50": task.figures["clean_ap50"], "recall": task.figures["clean_recall"], "steps": steps}
 
 
-def dataset_examples(records: Sequence[Record], count: int | None) -> tuple[Examples, set[str]]:
+def dataset_examples(records: Sequence[AnnotatedPicture], count: int | None) -> tuple[Examples, set[str]]:
     """The first ``count`` training pictures with what is annotated on them, and the categories that occur."""
     from PIL import Image
 
@@ -150,8 +150,8 @@ def composites(composer: Composer, count: int) -> Examples:
 
 
 def _category(instance: Instance) -> str | None:
-    """The catalogue's name for an instance, None if it has none."""
-    return nouns.class_of(instance.name, NAMES)
+    """The catalogue's name for an instance, None if it has none, or is a bare point without an extent to learn."""
+    return nouns.class_of(instance.name, NAMES) if instance.extent else None
 
 
 def _truth(named: Sequence[tuple[str, Instance]]) -> Truth:
@@ -160,15 +160,16 @@ def _truth(named: Sequence[tuple[str, Instance]]) -> Truth:
     An instance without mask fills its box; a colour that is not asked for is left open.
     """
     masks = np.zeros((len(named), SIZE, SIZE), dtype=np.float32)
-    for mask, (_, instance) in zip(masks, named, strict=True):
+    boxes = [instance.extent for _, instance in named if instance.extent]
+    for mask, box, (_, instance) in zip(masks, boxes, named, strict=True):
         if instance.mask:
             mask[:] = fitted_mask(instance.mask, (SIZE, SIZE)).array
         else:
-            x0, y0, x1, y1 = (round(value) for value in instance.extent.to_corners((SIZE, SIZE)))
+            x0, y0, x1, y1 = (round(value) for value in box.to_corners((SIZE, SIZE)))
             mask[y0:y1, x0:x1] = 1
     colours = [nouns.asked_colour(instance.caption, instance.category) for _, instance in named]
     return Truth(
-        torch.tensor([instance.extent.xyxy for _, instance in named]).reshape(-1, 4),
+        torch.tensor([box.xyxy for box in boxes]).reshape(-1, 4),
         torch.tensor([NAMES.index(name) for name, _ in named]),
         torch.tensor([COLOUR_NAMES.index(colour) if colour in COLOUR_NAMES else -1 for colour in colours]),
         torch.zeros(len(named), dtype=torch.long),

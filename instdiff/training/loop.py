@@ -175,7 +175,8 @@ class Trainer(Generic[Batch]):
         if self.plan.folder and self.accelerator.is_main_process:
             clean_folder(self.plan.folder, self.step)
         with _progress_bar(self.accelerator.is_main_process) as bar:
-            bar_task = bar.add_task(self.plan.title, total=1.0, completed=self.share, note="")
+            bar_task = bar.add_task(self.plan.title, total=1.0, note="")
+            bar.update(bar_task, completed=self.share)
             while self.share < 1:
                 rate = learning_rate(self.plan, self.step, self.share)
                 self._measure(self.take_step())

@@ -7,9 +7,9 @@ from instdiff.training.draft.options import CHOICES, NEEDS
 @pytest.mark.parametrize("stage", NEEDS)
 def test_a_stage_names_the_one_that_comes_before(stage, tmp_path, capsys):
     assert main(["draft", "--stage", stage, "--out", str(tmp_path)]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: out: ") and said.count("\n") == 1
-    before = said.split("run the stage ")[1].split(" ")[0]
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: out: ") and printed.count("\n") == 1
+    before = printed.split("run the stage ")[1].split(" ")[0]
     assert CHOICES.index(before) < CHOICES.index(stage)
 
 
@@ -28,5 +28,5 @@ def test_a_trained_detector_looks_only_where_it_can(tmp_path, capsys):
 )
 def test_bad_arguments_are_one_line(arguments, field, capsys):
     assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: {field}: ") and said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"error: {field}: ") and printed.count("\n") == 1

@@ -221,7 +221,7 @@ def paint_background(
     light = LIGHT.get(upper, "")
     ground = _gradient(*lower, size - rows, size)
     if light == "at night":
-        ground *= np.float32((0.45, 0.5, 0.7))
+        ground = ground * np.array((0.45, 0.5, 0.7), np.float32)
     picture = np.concatenate([_gradient(*upper, rows, size), ground])
     if kind.between:
         BETWEEN[kind.between](picture, rows, rng)
@@ -233,9 +233,10 @@ def paint_background(
 def paint_plain(rng: np.random.Generator, size: int) -> tuple[np.ndarray, str]:
     """(S, S, 3) float32 0..255, one colour running into a near one in any direction, and the colour's name or ""."""
     name = ""
+    first: np.ndarray
     if rng.random() < 0.5:
         name = list(COLOURS)[rng.integers(len(COLOURS))] if rng.random() < 0.7 else "white"
-        first = np.float32(COLOURS[name])
+        first = np.array(COLOURS[name], np.float32)
         second = np.clip(first + rng.normal(0, 8, 3), 0, 255)
     else:
         first = rng.uniform(30, 250, 3)
@@ -248,7 +249,7 @@ def paint_plain(rng: np.random.Generator, size: int) -> tuple[np.ndarray, str]:
 
 def _gradient(top: Rgb, bottom: Rgb, rows: int, size: int) -> np.ndarray:
     ramp = np.linspace(0, 1, rows, dtype=np.float32)[:, None, None]
-    column = np.float32(top) * (1 - ramp) + np.float32(bottom) * ramp
+    column = np.array(top, np.float32) * (1 - ramp) + np.array(bottom, np.float32) * ramp
     return np.repeat(column, size, axis=1)
 
 
@@ -264,7 +265,9 @@ def _uneven(picture: np.ndarray, rng: np.random.Generator, strength: float) -> n
 def _skyline(rows: int, size: int, rng: np.random.Generator, height: float) -> np.ndarray:
     """(S,) row of a rolling line that rises up to ``height`` picture sides above row ``rows``."""
     x = np.linspace(0, 2 * np.pi, size)
-    waves = sum(np.sin(k * rng.uniform(0.5, 1.2) * x + rng.uniform(0, 6.3)) / k for k in (1, 2, 3))
+    waves = np.zeros(size)
+    for k in (1, 2, 3):
+        waves += np.sin(k * rng.uniform(0.5, 1.2) * x + rng.uniform(0, 6.3)) / k
     return rows - size * height * (waves - waves.min()) / np.ptp(waves)
 
 
@@ -279,7 +282,7 @@ def _hills(picture: np.ndarray, rows: int, rng: np.random.Generator) -> None:
 def _bushes(picture: np.ndarray, rows: int, rng: np.random.Generator) -> None:
     size = picture.shape[0]
     y, x = np.mgrid[:rows, :size].astype(np.float32)
-    green = np.float32((70, 130, 66)) + rng.normal(0, 10, 3).astype(np.float32)
+    green = np.array((70, 130, 66), np.float32) + rng.normal(0, 10, 3).astype(np.float32)
     for centre in np.arange(rng.uniform(-0.1, 0.1), 1.1, 0.16) * size:
         radius = size * rng.uniform(0.07, 0.14)
         cover = np.clip(radius - np.hypot(x - centre, (y - rows) * 1.3), 0, 1)[..., None]
@@ -308,7 +311,7 @@ def _buildings(picture: np.ndarray, rows: int, rng: np.random.Generator) -> None
     while left < size:
         width = int(size * rng.uniform(0.1, 0.2))
         height = int(min(size * rng.uniform(0.12, 0.34), rows))
-        colour = np.float32(rng.uniform(120, 205, 3)) * 0.5 + np.float32((170, 165, 170)) * 0.5
+        colour = rng.uniform(120, 205, 3).astype(np.float32) * 0.5 + np.array((170, 165, 170), np.float32) * 0.5
         block = picture[rows - height : rows, left : left + width]
         block[:] = colour
         step = max(size // 22, 4)

@@ -109,11 +109,11 @@ def plural(noun: str) -> str:
 @cache
 def nouns(category: str, kind: str = "") -> tuple[str, ...]:
     """What a category, or a special kind of it, may be called besides its name; never by another category's name."""
-    thing = knowledge.things().get(category)
-    if kind or thing is None:
+    known_thing = knowledge.things().get(category)
+    if kind or known_thing is None:
         return KINDS.get(kind, ())
     taken = UNFIT.union(THINGS, *((kind, *KINDS[kind]) for kind in THINGS[category].kinds))
-    return tuple(noun for noun in (*thing.synonyms, *thing.kinds) if noun not in taken)
+    return tuple(noun for noun in (*known_thing.synonyms, *known_thing.kinds) if noun not in taken)
 
 
 def _noun(look: Look, rng: np.random.Generator) -> str:
@@ -124,7 +124,7 @@ def _noun(look: Look, rng: np.random.Generator) -> str:
     return look.noun or look.category
 
 
-def _described(look: Look, noun: str, rng: np.random.Generator) -> str:
+def _describe(look: Look, noun: str, rng: np.random.Generator) -> str:
     """ "red striped ball", "ball with stripes"."""
     colour = "grey" if look.colour == "gray" and rng.random() < 0.4 else look.colour
     if look.texture is None:
@@ -140,7 +140,7 @@ def _described(look: Look, noun: str, rng: np.random.Generator) -> str:
 
 def instance_caption(look: Look, height: float, rng: np.random.Generator) -> str:
     """One thing in words, with its colour and texture. ``height``: share of the picture."""
-    name = _described(look, _noun(look, rng), rng)
+    name = _describe(look, _noun(look, rng), rng)
     sizes = ("large", "big") if height > 0.6 else ("small", "little", "tiny") if height < 0.15 else ()
     if sizes and rng.random() < 0.2:
         name = f"{sizes[rng.integers(len(sizes))]} {name}"
@@ -154,9 +154,12 @@ def instance_caption(look: Look, height: float, rng: np.random.Generator) -> str
 
 def place_of(setting: knowledge.Setting, light: str, rng: np.random.Generator) -> Place:
     """A setting in words: "in a living room", "on a sunny beach", "by a pond"."""
-    preposition, _, rest = setting.phrase.partition(" ")
+    preposition, _, named_place = setting.phrase.partition(" ")
     light = "" if setting.name in ("night", "sunset", "space", "halloween") else light
-    determiner, _, noun = rest.partition(" ") if rest.startswith(("a ", "an ", "the ")) else ("", "", rest)
+    determiner = ""
+    noun = named_place
+    if named_place.startswith(("a ", "an ", "the ")):
+        determiner, _, noun = named_place.partition(" ")
     if setting.synonyms and rng.random() < 0.25:
         noun = setting.synonyms[rng.integers(len(setting.synonyms))]
         determiner = "the" if noun in KNOWN else "a"
@@ -170,9 +173,7 @@ def place_of(setting: knowledge.Setting, light: str, rng: np.random.Generator) -
 
 def plain_place(colour: str) -> Place:
     """A plain background, its colour named if it has a name."""
-    return Place(
-        "", f"a {colour} background" if colour and colour != "orange" else f"an {colour} background" if colour else ""
-    )
+    return Place("", f"{with_article(colour)} background" if colour else "")
 
 
 def scene_caption(
@@ -192,19 +193,20 @@ def scene_caption(
     form = rng.random()
     if related and form < 0.35:
         first, relation, second = related
-        one, other = (_one(looks[index], rng) for index in (first, second))
-        return f"{lead}{one} {relation} {other}" + (where + light if rng.random() < 0.6 else "")
-    listed = _listed(looks, rng)
+        subject = _caption_of(looks[first], rng)
+        words = f"{lead}{subject} {relation} {_caption_of(looks[second], rng)}"
+        return words + (where + light if rng.random() < 0.6 else "")
+    listed = _list_things(looks, rng)
     if form < 0.55 and place.preposition:
         return f"{lead}{place.words} with {listed}{light}"
     return f"{lead}{listed}" + (where + light if rng.random() < 0.75 else "")
 
 
-def _one(look: Look, rng: np.random.Generator) -> str:
-    return article(_described(look, _noun(look, rng), rng))
+def _caption_of(look: Look, rng: np.random.Generator) -> str:
+    return article(_describe(look, _noun(look, rng), rng))
 
 
-def _listed(looks: Sequence[Look], rng: np.random.Generator) -> str:
+def _list_things(looks: Sequence[Look], rng: np.random.Generator) -> str:
     """ "two red cars, a dog and a house": all things, or (1 in 3) some of them; sometimes without colours."""
     bare = rng.random() < 0.2
     counts = Counter(Look(look.category, noun=look.noun) if bare else look for look in looks)
@@ -215,14 +217,12 @@ def _listed(looks: Sequence[Look], rng: np.random.Generator) -> str:
     for look, count in groups:
         noun = _noun(look, rng)
         if count == 1:
-            parts.append(article(_described(look, noun, rng)))
+            parts.append(article(_describe(look, noun, rng)))
         else:
-            many = (
-                ("some", "several", "many")[rng.integers(3)]
-                if count > 2 and rng.random() < 0.15
-                else number_word(count)
-            )
-            parts.append(f"{many} {_described(look, plural(noun), rng)}")
+            many = number_word(count)
+            if count > 2 and rng.random() < 0.15:
+                many = ("some", "several", "many")[rng.integers(3)]
+            parts.append(f"{many} {_describe(look, plural(noun), rng)}")
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from instdiff.training.draft.captions import Look, Place, instance_caption, plac
 from instdiff.training.draft.catalogue import ALL, COMMON, THINGS
 from instdiff.training.draft.planned_scenes import (
     WORLDS,
-    Placed,
+    PlacedThing,
     choose_categories,
     number_of_instances,
     place_freely,
@@ -69,12 +69,12 @@ class Composite:
 class _Layer:
     """A thing at its final size: ``rgba`` (h, w, 4) float32 premultiplied 0..1, with its corner in pixels."""
 
-    placed: Placed
+    placed: PlacedThing
     look: Look
     rgba: np.ndarray
     left: int
     top: int
-    mask: np.ndarray | None = None
+    mask: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))  # what is seen of it, once that is known
 
 
 class Composer:
@@ -97,9 +97,9 @@ class Composer:
         empty = rng.random() < EMPTY_SHARE
         while True:
             image, place, placed, chosen = self._plan(rng)
-            layers = (
-                [] if empty else [self._layer(one, sprite, rng) for one, sprite in zip(placed, chosen, strict=True)]
-            )
+            layers = []
+            if not empty:
+                layers = [self._layer(item, sprite, rng) for item, sprite in zip(placed, chosen, strict=True)]
             layers = self._visible(sorted(layers, key=lambda layer: layer.placed.depth))
             if layers or empty:
                 break
@@ -109,11 +109,11 @@ class Composer:
         caption = scene_caption([layer.look for layer in layers], _relation(layers, rng), place, rng)
         return Composite((image + 0.5).clip(0, 255).astype(np.uint8), caption, instances)
 
-    def _plan(self, rng: np.random.Generator) -> tuple[np.ndarray, Place, list[Placed], list[Sprite]]:
+    def _plan(self, rng: np.random.Generator) -> tuple[np.ndarray, Place, list[PlacedThing], list[Sprite]]:
         """The background, the place in words, and things with their places: half of the scenes are whole worlds."""
-        seen = world(int(rng.integers(WORLDS)), self.names) if rng.random() < WORLD_SHARE else None
-        if seen:
-            setting = knowledge.settings()[seen.setting]
+        planned = world(int(rng.integers(WORLDS)), self.names) if rng.random() < WORLD_SHARE else None
+        if planned:
+            setting = knowledge.settings()[planned.setting]
             kind = background_of(setting)
             sprites = []
 
@@ -121,9 +121,9 @@ class Composer:
                 sprites.append(self._pick(name, rng))
                 return _ratio(sprites[-1])
 
-            placed = place_in_world(seen, self.names, ratio_of, kind.wet, rng)
-            feet = [one.top + one.height for one in placed if one.standing and one.category != "rug"]
-            by_day = any(one.category in ("sun", "rainbow") for one in placed)
+            placed = place_in_world(planned, self.names, ratio_of, kind.wet, rng)
+            feet = [item.top + item.height for item in placed if item.standing and item.category != "rug"]
+            by_day = any(item.category in ("sun", "rainbow") for item in placed)
             image, light = paint_background(kind, rng, self.size, min(feet, default=1.0) - 0.02, by_day)
             return image, place_of(setting, light, rng), placed, sprites
         names = choose_categories(number_of_instances(rng), self.pool, rng)
@@ -145,22 +145,20 @@ class Composer:
         pool = others if others and rng.random() < self.second_look else usual
         return pool[rng.integers(len(pool))]
 
-    def _layer(self, placed: Placed, sprite: Sprite, rng: np.random.Generator) -> _Layer:
+    def _layer(self, placed: PlacedThing, sprite: Sprite, rng: np.random.Generator) -> _Layer:
         """Paint anew, mirror and scale a sprite for its place."""
         import cv2
 
-        thing = THINGS[placed.category]
-        texture = (
-            thing.textures[rng.integers(len(thing.textures))] if thing.textures and rng.random() < TEXTURED else None
-        )
+        kind = THINGS[placed.category]
+        texture = kind.textures[rng.integers(len(kind.textures))] if kind.textures and rng.random() < TEXTURED else None
         share = 0.3 if texture in ("wooden", "metal") else COLOURED
-        colours = ALL if placed.category in self.common else thing.colours
+        colours = ALL if placed.category in self.common else kind.colours
         colour = colours[rng.integers(len(colours))] if colours and rng.random() < share else None
-        rgba = sprite.painted(colour, texture)
-        if thing.mirror and rng.random() < MIRRORED:
+        rgba = sprite.paint(colour, texture)
+        if kind.mirror and rng.random() < MIRRORED:
             rgba = rgba[:, ::-1]
-        if not colour and not texture and thing.natural and rng.random() < NAMED_NATURAL:
-            colour = thing.natural
+        if not colour and not texture and kind.natural and rng.random() < NAMED_NATURAL:
+            colour = kind.natural
         width, height = (max(round(side * self.size), 2) for side in (placed.width, placed.height))
         shrinks = width * height < rgba.shape[0] * rgba.shape[1]
         rgba = cv2.resize(
@@ -174,7 +172,7 @@ class Composer:
     def _visible(self, layers: Sequence[_Layer]) -> list[_Layer]:
         """Give every layer (far to near) its visible mask, and drop those of which too little is seen."""
         taken = np.zeros((self.size, self.size), bool)
-        kept = []
+        visible = []
         for layer in reversed(layers):
             picture, part = self._window(layer)
             solid = layer.rgba[..., 3] >= 0.5
@@ -183,13 +181,12 @@ class Composer:
             inside = int(mask.sum())
             whole = max(int(solid.sum()), 1)
             mask &= ~taken
-            seen = int(mask.sum())
-            if inside < IN_FRAME * whole or seen < max(VISIBLE * whole, MIN_PIXELS):
+            if inside < IN_FRAME * whole or int(mask.sum()) < max(VISIBLE * whole, MIN_PIXELS):
                 continue
             taken |= mask
             layer.mask = mask
-            kept.append(layer)
-        return kept[::-1]
+            visible.append(layer)
+        return visible[::-1]
 
     def _window(self, layer: _Layer) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """The part of the picture that a layer covers, and the part of the layer that falls on the picture."""
@@ -224,7 +221,7 @@ def _ratio(sprite: Sprite) -> float:
 
 
 def _relation(layers: Sequence[_Layer], rng: np.random.Generator) -> tuple[int, str, int] | None:
-    """How two of the things lie to each other: (index, words, index); None if nothing clear can be said."""
+    """How two of the things lie to one another: (index, words, index); None if nothing clear can be said."""
     if len(layers) < 2:
         return None
     first, second = (int(i) for i in rng.permutation(len(layers))[:2])
@@ -235,20 +232,20 @@ def _relation(layers: Sequence[_Layer], rng: np.random.Generator) -> tuple[int, 
     if carried and rng.random() < 0.7:
         first, second = carried[rng.integers(len(carried))]
         return first, "on", second
-    one = layers[first].placed
-    other = layers[second].placed
-    across = (one.left - other.left) + (one.width - other.width) / 2
-    down = (one.top - other.top) + (one.height - other.height) / 2
-    gap = abs(across) - (one.width + other.width) / 2
+    place = layers[first].placed
+    other_place = layers[second].placed
+    across = (place.left - other_place.left) + (place.width - other_place.width) / 2
+    down = (place.top - other_place.top) + (place.height - other_place.height) / 2
+    gap = abs(across) - (place.width + other_place.width) / 2
     if abs(across) > 0.15 and abs(across) > 1.3 * abs(down):
         if gap < 0.12 and rng.random() < 0.4:
             return first, ("next to", "beside", "near")[rng.integers(3)], second
         side = "left" if across < 0 else "right"
         return first, (f"to the {side} of", f"{side} of", f"on the {side} of")[rng.integers(3)], second
-    if abs(down) > 0.2 and abs(down) > 1.3 * abs(across) and not (one.standing and other.standing):
+    if abs(down) > 0.2 and abs(down) > 1.3 * abs(across) and not (place.standing and other_place.standing):
         return first, (("above", "over") if down < 0 else ("below", "under"))[rng.integers(2)], second
-    if one.standing and other.standing and gap < 0:
-        feet = one.top + one.height - other.top - other.height
+    if place.standing and other_place.standing and gap < 0:
+        feet = place.top + place.height - other_place.top - other_place.height
         return (first, "in front of" if feet > 0 else "behind", second) if abs(feet) > 0.03 else None
     return None
 

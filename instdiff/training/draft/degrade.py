@@ -65,8 +65,8 @@ def bend(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     )
     flow = F.interpolate(coarse, (size, size), mode="bilinear", align_corners=True)[0].permute(1, 2, 0)  # (S, S, 2)
     line = (torch.arange(size) + 0.5) * 2 / size - 1
-    here = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
-    return F.grid_sample(image[None], (here + flow)[None], padding_mode="border", align_corners=False)[0]
+    centres = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)  # (S, S, 2)
+    return F.grid_sample(image[None], (centres + flow)[None], padding_mode="border", align_corners=False)[0]
 
 
 def erase(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -211,8 +211,8 @@ class ComposedDetectorTask(DetectorTask):
     """The bundled detectors, which learn from composed scenes.
 
     Args:
-        start: folder of a detector, perhaps of other categories, such as the bundled one. Where there is no state, it is
-            taken over where the shapes of its weights fit.
+        start: folder of a detector, perhaps of other categories, such as the bundled one. Where there is no state, it
+            is taken over where the shapes of its weights fit.
         judge: train the second detector, of other widths, from other scenes and another seed: the one that scores
             benchmarks and is kept out of the loop.
     """

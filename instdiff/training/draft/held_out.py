@@ -71,7 +71,10 @@ class MatchedDetections(NamedTuple):
 
 
 class HeldOutPictures:
-    """Composed pictures that no training sees, clean and spoiled; ``mirrored`` has detectors look at mirror images too."""
+    """Composed pictures that no training sees, clean and spoiled.
+
+    ``mirrored`` has detectors look at mirror images too.
+    """
 
     def __init__(self, composer: Composer, autoencoder: PatchAutoencoder, count: int = 240, mirrored: bool = False):
         self.mirrored = mirrored

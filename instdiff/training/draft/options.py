@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from instdiff.cli import Flag
+from instdiff.cli import Flag, output_folder
 from instdiff.errors import BadInput
 from instdiff.values import Value
 
@@ -17,12 +17,13 @@ Stage = Literal[
 ]  # fmt: skip
 CHOICES: tuple[Stage, ...] = get_args(Stage)
 # What a stage reads under --out, and the stage that writes it.
-DRAWINGS = ("sprites", "sprites")
-ENCODER = ("vae", "encoder")
-TOKENIZER = ("tokenizer", "encoder")
-SCENES = ("scenes/held-out", "scenes")
-PAINTER = ("painter/unet", "painter")
-NEEDS: dict[Stage, tuple[tuple[str, Stage], ...]] = {
+Need = tuple[str, Stage]
+DRAWINGS: Need = ("sprites", "sprites")
+ENCODER: Need = ("vae", "encoder")
+TOKENIZER: Need = ("tokenizer", "encoder")
+SCENES: Need = ("scenes/held-out", "scenes")
+PAINTER: Need = ("painter/unet", "painter")
+NEEDS: dict[Stage, tuple[Need, ...]] = {
     "encoder": (DRAWINGS,),
     "scenes": (DRAWINGS, ENCODER),
     "places": (TOKENIZER, SCENES),
@@ -33,7 +34,7 @@ NEEDS: dict[Stage, tuple[tuple[str, Stage], ...]] = {
     "judge": (DRAWINGS, ENCODER),
     "bundle": (TOKENIZER, ENCODER, PAINTER),
 }
-LIKENESS_NEEDS: tuple[tuple[str, Stage], ...] = (("detector/detector", "detector"), ("autoencoder/vae", "autoencoder"))
+LIKENESS_NEEDS: tuple[Need, ...] = (("detector/detector", "detector"), ("autoencoder/vae", "autoencoder"))
 LIKENESS_STAGES = ("painter", "decoder")
 
 
@@ -41,7 +42,7 @@ class DraftOptions(Value):
     """One stage, and one slice of its training."""
 
     stage: Annotated[Stage, Flag()] = Field(description="what to do; see below")
-    out: Annotated[Path, Flag("PATH")] = Field(description="working folder")
+    out: Annotated[Path, Flag("PATH", read=output_folder)] = Field(description="working folder")
     minutes: Annotated[float, Flag("N")] = Field(default=10.0, ge=0, description="how long this slice trains (10)")
     cooldown: Annotated[float, Flag("N")] = Field(
         default=0.0, ge=0, description="minutes at the end with a falling learning rate (0)"
@@ -65,7 +66,7 @@ class DraftOptions(Value):
         default="bf16", description="mixed precision (bf16)"
     )
     shards: Annotated[int, Flag("N")] = Field(default=60, ge=1, description="how many files of 1000 scenes (60)")
-    target: Annotated[Path, Flag("PATH")] = Field(
+    target: Annotated[Path, Flag("PATH", read=output_folder)] = Field(
         default=Path(__file__).parents[2] / "draft", description="folder of the bundled models"
     )
 

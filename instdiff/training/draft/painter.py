@@ -75,9 +75,8 @@ class Painter(nn.Module):
     def forward(
         self, batch: SceneBatch, noisy: torch.Tensor | None = None, timesteps: torch.Tensor | None = None
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """What is painted from noisy latents (B, C, h, w), None without any; and what the place map alone makes of them.
-
-        Both are clean latents (B, C, h, w) in float32.
+        """Clean latents (B, C, h, w) in float32 as they are predicted from noisy ones, None without any; and from the
+        place map alone.
         """
         text, scene = self.features(batch.captions, full=noisy is not None)
         place_map = self.place_map(batch, scene)
@@ -173,7 +172,7 @@ def place_weights(grounding: Grounding, size: tuple[int, int]) -> torch.Tensor:
 
 @torch.no_grad()
 def held_out_errors(painter: Painter, scheduler: DDPMScheduler, held_out: StoredScenes) -> dict[str, float]:
-    """Error inside the places at 95% noise: grounded, without grounding, and with the captions shuffled among places."""
+    """Error inside the places at 95% noise: grounded, ungrounded, and with the captions shuffled among places."""
     results = {}
     for name in ("grounded", "ungrounded", "shuffled"):
         rng = np.random.default_rng(0)

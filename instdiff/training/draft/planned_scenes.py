@@ -10,11 +10,12 @@ from random import Random
 import numpy as np
 
 from instdiff.world import knowledge
-from instdiff.world.camera import projected
-from instdiff.world.scene import Predicate, Relation, Scene, SceneObject
+from instdiff.world.camera import project
+from instdiff.world.scene import HANGING, Predicate, Relation, Scene, SceneObject
 
 WORLDS = 3000  # how many different layouts there are; each takes the camera 10 to 25 ms, once
 MOST_THINGS = 9
+TWIN_RATIO = 1.6  # twins differ by less in width and in height
 TABLES = ("table", "dining table", "coffee table", "desk")
 _DRY = {"indoor": ("floor", "table", "wall", "ceiling"), "outdoor": ("ground", "sky", "table")}
 
@@ -36,7 +37,7 @@ class World:
     """The things of a scene, far ones first; ``setting`` is a name of `knowledge.settings`."""
 
     setting: str
-    things: tuple[WorldThing, ...]
+    members: tuple[WorldThing, ...]
 
 
 @cache
@@ -48,39 +49,41 @@ def world(seed: int, names: tuple[str, ...]) -> World | None:
     if not chosen:
         return None
     objects = [
-        SceneObject(id=f"{category}-{number}", category=category, support=_support(category, setting))
+        SceneObject.model_validate(
+            {"id": f"{category}-{number}", "category": category, "support": _support(category, setting)}
+        )
         for number, category in enumerate(chosen)
     ]
     relations = _relations(objects, rng)
-    projection = projected(
+    projection = project(
         Scene(caption="", setting=setting.name, objects=tuple(objects), relations=tuple(relations)), rng=rng
     )
     ids = projection.ids
     supports = {item.id: item.support for item in objects}
     on = {relation.subject: relation.object for relation in relations if relation.predicate is Predicate.ON}
-    things = tuple(
-        WorldThing(
-            instance.category, tuple(instance.box.xyxy), supports[name], ids.index(on[name]) if name in on else None
-        )
-        for name, instance in zip(ids, projection.layout.instances, strict=True)
+    instances = projection.layout.instances
+    boxes = [instance.box for instance in instances if instance.box]
+    members = tuple(
+        WorldThing(instance.category, box.xyxy, supports[name], ids.index(on[name]) if name in on else None)
+        for name, instance, box in zip(ids, instances, boxes, strict=True)
     )
-    return World(setting.name, things)
+    return World(setting.name, members)
 
 
 @cache
-def alike(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+def twins_of_categories(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """For every category those that can take its place: with the same support and about the same size."""
-    known = {name: thing for name, thing in knowledge.things().items() if name in names}
+    kinds = {name: kind for name, kind in knowledge.things().items() if name in names}
     return {
         name: tuple(
-            other
-            for other, twin in known.items()
-            if other != name
-            and twin.on[0] == thing.on[0]
-            and max(twin.width_m / thing.width_m, thing.width_m / twin.width_m) < 1.6
-            and max(twin.height_m / thing.height_m, thing.height_m / twin.height_m) < 1.6
+            twin_name
+            for twin_name, twin in kinds.items()
+            if twin_name != name
+            and twin.on[0] == kind.on[0]
+            and max(twin.width_m / kind.width_m, kind.width_m / twin.width_m) < TWIN_RATIO
+            and max(twin.height_m / kind.height_m, kind.height_m / twin.height_m) < TWIN_RATIO
         )
-        for name, thing in known.items()
+        for name, kind in kinds.items()
     }
 
 
@@ -101,9 +104,7 @@ def _anything(setting: knowledge.Setting, names: frozenset[str], rng: Random) ->
     """One to five things that can be in such a place, some of them twice."""
     wet = any(option.category in ("boat", "fish") for option in setting.objects)
     places = _DRY[setting.place] + (("water",) if wet else ())
-    fitting = sorted(
-        name for name, thing in knowledge.things().items() if name in names and set(thing.on) & set(places)
-    )
+    fitting = sorted(name for name, kind in knowledge.things().items() if name in names and set(kind.on) & set(places))
     if not fitting:
         return []
     chosen = [rng.choice(fitting) for _ in range(rng.randint(1, 4))]
@@ -112,12 +113,12 @@ def _anything(setting: knowledge.Setting, names: frozenset[str], rng: Random) ->
 
 def _support(category: str, setting: knowledge.Setting) -> str | None:
     """Where a thing is found in this setting; its usual place otherwise."""
-    thing = knowledge.things().get(category)
-    if thing is None:
+    kind = knowledge.things().get(category)
+    if kind is None:
         return None
-    if setting.name == "sky" and "sky" in thing.on:
+    if setting.name == "sky" and "sky" in kind.on:
         return "sky"
-    return next((place for place in thing.on if place != "sky" or setting.place == "outdoor"), None)
+    return next((place for place in kind.on if place != "sky" or setting.place == "outdoor"), None)
 
 
 def _relations(objects: list[SceneObject], rng: Random) -> list[Relation]:
@@ -151,7 +152,7 @@ STRETCH = 1.35  # how far from its natural shape a thing is drawn to fill its bo
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedThing:
     """A thing before it is painted; all lengths are fractions of the picture's side.
 
     ``depth`` orders the painting: the smallest first. ``standing`` things get a contact shadow, and belong below the
@@ -177,14 +178,14 @@ def number_of_instances(rng: np.random.Generator) -> int:
 
 def choose_categories(count: int, names: Sequence[str], rng: np.random.Generator) -> list[str]:
     """``count`` out of ``names``; a third of them again what is there already."""
-    chosen = [names[rng.integers(len(names))]]
+    chosen = [names[int(rng.integers(len(names)))]]
     while len(chosen) < count:
         pool = chosen if rng.random() < 0.3 else names
-        chosen.append(pool[rng.integers(len(pool))])
+        chosen.append(pool[int(rng.integers(len(pool)))])
     return chosen
 
 
-def place_freely(names: Sequence[str], ratios: Sequence[float], rng: np.random.Generator) -> list[Placed]:
+def place_freely(names: Sequence[str], ratios: Sequence[float], rng: np.random.Generator) -> list[PlacedThing]:
     """Anything anywhere, at any size. ``ratios``: natural width / height of each."""
     placed = []
     largest = LARGEST if len(names) < 4 else 0.7 if len(names) < 8 else 0.4
@@ -197,12 +198,12 @@ def place_freely(names: Sequence[str], ratios: Sequence[float], rng: np.random.G
         width = width * shrink
         height = height * shrink
         left, top = (_start(length, rng) for length in (width, height))
-        placed.append(Placed(name, left, top, width, height, depth=rng.random() - width * height, standing=False))
+        placed.append(PlacedThing(name, left, top, width, height, depth=rng.random() - width * height, standing=False))
     return placed
 
 
 def _start(length: float, rng: np.random.Generator) -> float:
-    """Left or top of a thing: inside the picture, or (1 in 6, or too large) cut by its border with at least 3/4 left."""
+    """Left or top of a thing: inside the picture, or (1 in 6, or too large) cut by its border, at least 3/4 left."""
     if rng.random() < 1 / 6 or length >= 1:
         return float(rng.choice([-rng.uniform(0, 0.25) * length, 1 - rng.uniform(0.75, 1) * length]))
     return float(rng.uniform(0, 1 - length))
@@ -210,7 +211,7 @@ def _start(length: float, rng: np.random.Generator) -> float:
 
 def place_in_world(
     world: World, names: tuple[str, ...], ratio_of: Callable[[str], float], wet: bool, rng: np.random.Generator
-) -> list[Placed]:
+) -> list[PlacedThing]:
     """A world's things seen a little differently: mirrored, nearer or farther, some left out, some replaced.
 
     ``ratio_of`` tells the natural width / height of a category; it is asked once for each thing placed, in order.
@@ -219,16 +220,16 @@ def place_in_world(
     flip = rng.random() < 0.5
     zoom = float(np.exp(rng.uniform(-0.12, 0.2)))
     middle = 0.5 + rng.uniform(-0.06, 0.06)
-    carriers = {thing.carrier for thing in world.things}
-    placed: dict[int, Placed] = {}
-    for index, thing in enumerate(world.things):
-        gone = rng.random() < 0.07 or (thing.carrier is not None and thing.carrier not in placed)
-        twins = alike(names).get(thing.category, ())
+    carriers = {member.carrier for member in world.members}
+    placed: dict[int, PlacedThing] = {}
+    for index, member in enumerate(world.members):
+        gone = rng.random() < 0.07 or (member.carrier is not None and member.carrier not in placed)
+        twins = twins_of_categories(names).get(member.category, ())
         swapped = rng.random() < 0.2 and index not in carriers and bool(twins)
         if gone:
             continue
-        category = twins[rng.integers(len(twins))] if swapped else thing.category
-        x0, y0, x1, y1 = thing.box
+        category = twins[rng.integers(len(twins))] if swapped else member.category
+        x0, y0, x1, y1 = member.box
         x0, x1 = (1 - x1, 1 - x0) if flip else (x0, x1)
         box = (
             (x0 - middle) * zoom + middle,
@@ -236,12 +237,12 @@ def place_in_world(
             (x1 - middle) * zoom + middle,
             (y1 - 0.6) * zoom + 0.6,
         )
-        hangs = thing.support in ("sky", "wall", "ceiling", "air") and thing.carrier is None
+        hangs = member.support in HANGING and member.carrier is None
         left, top, width, height = _fitted(box, ratio_of(category), hangs)
-        if thing.carrier is not None:
-            left, top = _on(placed[thing.carrier], world.things[thing.carrier].box, thing.box, flip, width, height)
-        standing = not hangs and thing.carrier is None and not wet
-        placed[index] = Placed(category, left, top, width, height, index, standing, thing.carrier)
+        if member.carrier is not None:
+            left, top = _on(placed[member.carrier], world.members[member.carrier].box, member.box, flip, width, height)
+        standing = not hangs and member.carrier is None and not wet
+        placed[index] = PlacedThing(category, left, top, width, height, index, standing, member.carrier)
     return list(placed.values())
 
 
@@ -256,7 +257,9 @@ def _fitted(box: Corners, ratio: float, hangs: bool) -> tuple[float, float, floa
     return (box[0] + box[2] - fitted[0]) / 2, top, *fitted
 
 
-def _on(carrier: Placed, at: Corners, box: Corners, flip: bool, width: float, height: float) -> tuple[float, float]:
+def _on(
+    carrier: PlacedThing, at: Corners, box: Corners, flip: bool, width: float, height: float
+) -> tuple[float, float]:
     """(left, top) of a thing on a carrier that has been moved and reshaped: the same part of it is under its foot.
 
     A table's top is drawn as seen from above, so what is on it stands a little in front of its far edge.

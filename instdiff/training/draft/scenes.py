@@ -121,7 +121,7 @@ SLOTS = 12
 SEG_SIZE = 128
 # Kinds of place per layout, letters as in `StoredInstance.places`; "?" draws one for every instance. The model is never
 # left to guess how large a thing is: a point or a scribble comes with the box that it reaches (see
-# `instdiff.model.pipeline`).
+# `instdiff.model.grounding`).
 PLACE_KINDS = ["b", "m", "bs", "bp", "?"]
 PLACE_SHARES = [0.66, 0.10, 0.08, 0.08, 0.08]
 DROP_CAPTION = 0.10

@@ -22,16 +22,16 @@ from instdiff.training.draft.catalogue import COLOURS, THINGS
 _SECOND = {"white": "blue", "gray": "white", "black": "white", "yellow": "blue", "pink": "white"}
 
 
-def painted(rgba: np.ndarray, colour: str | None, texture: str | None = None) -> np.ndarray:
+def paint(rgba: np.ndarray, colour: str | None, texture: str | None = None) -> np.ndarray:
     """(H, W, 4) uint8 in a colour of `COLOURS` and a texture of `TEXTURES`; None leaves that as it is."""
     if texture in ("wooden", "metal"):
         return _solid(rgba, colour, texture)
     plain = rgba if colour is None else recolour(rgba, colour)
     if texture is None:
         return plain
-    other = recolour(rgba, _SECOND.get(colour, "white"))
+    second = recolour(rgba, _SECOND.get(colour or "", "white"))
     cover = _pattern(texture, *rgba.shape[:2])[..., None]
-    mixed = plain[..., :3] + cover * (other[..., :3].astype(np.float32) - plain[..., :3])
+    mixed = plain[..., :3] + cover * (second[..., :3].astype(np.float32) - plain[..., :3])
     return np.dstack([(mixed + 0.5).astype(np.uint8), rgba[..., 3]])
 
 
@@ -58,10 +58,10 @@ def _solid(rgba: np.ndarray, colour: str | None, texture: str) -> np.ndarray:
     y, x = np.mgrid[:height, :width].astype(np.float32) / max(height, width)
     if texture == "wooden":
         grain = np.sin(2 * np.pi * (9 * y + 0.35 * np.sin(5 * x + 2) + 0.12 * np.sin(17 * x)))
-        change = np.float32((26, 16, 8)) * (0.3 + grain[..., None])
+        change = np.array((26, 16, 8), np.float32) * (0.3 + grain[..., None])
     else:
         band = np.sin(2 * np.pi * (1.7 * x - 0.9 * y)) ** 3 + 0.25 * np.sin(40 * (x + y))
-        change = np.float32((52, 54, 60)) * band[..., None]
+        change = np.array((52, 54, 60), np.float32) * band[..., None]
     mixed = base[..., :3] + body * change
     return np.dstack([np.clip(mixed + 0.5, 0, 255).astype(np.uint8), rgba[..., 3]])
 
@@ -76,7 +76,7 @@ def recolour(rgba: np.ndarray, colour: str) -> np.ndarray:
     import cv2
 
     lab = cv2.cvtColor(rgba[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)  # (H, W, 3), L 0..100
-    target = cv2.cvtColor(np.float32([[COLOURS[colour]]]) / 255, cv2.COLOR_RGB2Lab)[0, 0]
+    target = cv2.cvtColor(np.array([[COLOURS[colour]]], np.float32) / 255, cv2.COLOR_RGB2Lab)[0, 0]
     body = _body(lab, rgba[..., 3])
     middle = np.median(lab[..., 0][body > 0.5]) if (body > 0.5).any() else 50.0
     gain = {"black": 0.4, "white": 0.55}.get(colour, 0.8)
@@ -117,9 +117,9 @@ def _body(lab: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return near * (_ramp(chroma, 18, 32) if pale else _ramp(chroma, 6, 14))
 
 
-def _ramp(value: np.ndarray, zero: float, one: float) -> np.ndarray:
-    """0 up to ``zero``, 1 from ``one`` on (either way round), straight between."""
-    return np.clip((value - zero) / (one - zero), 0, 1)
+def _ramp(value: np.ndarray, start: float, end: float) -> np.ndarray:
+    """0 up to ``start``, 1 from ``end`` on (either way round), straight between."""
+    return np.clip((value - start) / (end - start), 0, 1)
 
 
 MAX_FILE_BYTES = 40_000_000
@@ -142,12 +142,14 @@ class Package:
 
 FLUENT = Package(
     "@lobehub/fluent-emoji-3d", "1.1.0",
-    "5a5ab69554ad4e7afc043a48274a449d328ee0bb83c71a931214ef46d0f50cb445d267bba207914232a87a10c75ee549d9069e720979c1106feb4954006de1ee",
+    "5a5ab69554ad4e7afc043a48274a449d328ee0bb83c71a931214ef46d0f50cb4"
+    "45d267bba207914232a87a10c75ee549d9069e720979c1106feb4954006de1ee",
     (".webp",),
 )  # fmt: skip
 NOTO = Package(
     "@iconify-json/noto", "1.2.9",
-    "0d08ae5c435bba7e35721f973d2579e47f456962a91d3cb3e3a6082ad49a2980f87c80c3ccbd6d47a1f89e9fd3dfc8dfad301e237adc285d26a8761e65502e6b",
+    "0d08ae5c435bba7e35721f973d2579e47f456962a91d3cb3e3a6082ad49a2980"
+    "f87c80c3ccbd6d47a1f89e9fd3dfc8dfad301e237adc285d26a8761e65502e6b",
     ("icons.json", "chars.json"),
 )  # fmt: skip
 NOTICE = f"""The .json files come from the npm package {NOTO.name} {NOTO.version}: Noto Emoji by Google Inc
@@ -189,10 +191,10 @@ class Sprite:
     noun: str = ""
     _painted: dict = field(default_factory=dict, repr=False, compare=False)
 
-    def painted(self, colour: str | None, texture: str | None) -> np.ndarray:
+    def paint(self, colour: str | None, texture: str | None) -> np.ndarray:
         """(H, W, 4) uint8 in the named colour and texture, None for as it is; made once and kept."""
         if (colour, texture) not in self._painted:
-            self._painted[colour, texture] = painted(self.rgba, colour, texture)
+            self._painted[colour, texture] = paint(self.rgba, colour, texture)
         return self._painted[colour, texture]
 
 
@@ -207,10 +209,10 @@ def fetch_sprites(folder: Path) -> None:
         return
     for package in (FLUENT, NOTO):
         archive = _download(package)
-        found = hashlib.sha512(archive).hexdigest()
-        if found != package.sha512:
+        digest = hashlib.sha512(archive).hexdigest()
+        if digest != package.sha512:
             raise ServiceError(
-                f"{package.name} {package.version} has SHA-512 {found[:16]}…, expected {package.sha512[:16]}…; not"
+                f"{package.name} {package.version} has SHA-512 {digest[:16]}…, expected {package.sha512[:16]}…; not"
                 " unpacked"
             )
         unpack(archive, folder, package.keep)
@@ -239,7 +241,8 @@ def unpack(archive: bytes, folder: Path, keep: tuple[str, ...] = FLUENT.keep) ->
         for member in members:
             name = PurePosixPath(member.name).name
             if member.isfile() and name.endswith(keep) and member.size <= MAX_FILE_BYTES:
-                (folder / name).write_bytes(members.extractfile(member).read())
+                file = members.extractfile(member)
+                (folder / name).write_bytes(file.read() if file else b"")
 
 
 def load_sprites(folder: Path, size: int = 192) -> dict[str, list[Sprite]]:
@@ -250,12 +253,12 @@ def load_sprites(folder: Path, size: int = 192) -> dict[str, list[Sprite]]:
     """
     noto = _Noto(folder)
     sprites: dict[str, list[Sprite]] = {}
-    for name, thing in THINGS.items():
-        wanted = [("", thing.emoji), *thing.kinds.items()]
+    for name, kind in THINGS.items():
+        emoji_by_noun = {"": kind.emoji, **kind.kinds}
         sprites[name] = [
             Sprite(name, _fit(_read(folder, noto, name, look, emoji, size), size), noun)
-            for look in thing.looks
-            for noun, emoji in wanted
+            for look in kind.looks
+            for noun, emoji in emoji_by_noun.items()
         ]
     return sprites
 
@@ -281,15 +284,15 @@ def _read(folder: Path, noto: _Noto, name: str, look: str, emoji: str, size: int
     """(H, W, 4) uint8 RGBA of one look of a category: "a" our own drawing, "f" and "n" those of the emoji sets."""
     import cv2
 
+    data = b""
     if look == "f":
         path = folder / f"{emoji}.webp"
-        data = path.read_bytes() if path.is_file() else None
-    else:
-        svg = noto.svg(emoji) if look == "n" else drawing_of(name).read_text(encoding="utf-8")
-        data = svg and _rasterised(svg, 2 * size)
-    if not data:
+        data = path.read_bytes() if path.is_file() else b""
+    elif svg := noto.svg(emoji) if look == "n" else drawing_of(name).read_text(encoding="utf-8"):
+        data = _rasterise(svg, 2 * size)
+    bgra = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if bgra is None:
         raise BadInput("sprites", f'no picture of "{name}" ({emoji}) in {folder}; fetch them with --stage sprites')
-    bgra = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     return cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA)
 
 
@@ -298,7 +301,7 @@ def drawing_of(name: str) -> Path:
     return ART / f"{name.replace(' ', '-')}.svg"
 
 
-def _rasterised(svg: str, width: int) -> bytes:
+def _rasterise(svg: str, width: int) -> bytes:
     """A PNG, ``width`` pixels wide."""
     import resvg_py
 

@@ -69,9 +69,10 @@ def _middle(instance: Instance) -> Point:
     """The instance's own point, or the middle of its place."""
     if instance.point:
         return instance.point
-    if instance.scribble and not instance.extent:
-        return instance.scribble.points[len(instance.scribble.points) // 2]
-    return instance.extent.centre
+    if instance.extent:
+        return instance.extent.centre
+    points = instance.scribble.points if instance.scribble else ()
+    return points[len(points) // 2]
 
 
 def _scribble(instance: Instance, rng: np.random.Generator) -> Scribble | None:
@@ -315,7 +316,7 @@ def collate(examples: list[Batch | UnusablePicture]) -> Batch | UnusablePicture:
 
 
 def positions(first_step: int, recipe: TrainingRecipe, processes: int, rank: int) -> Iterator[list[int]]:
-    """The positions of each batch of one process, from a step on; those of all processes and batches make up the step."""
+    """The positions of each batch of one process, from a step on; all processes and batches together make the step."""
     for step in range(first_step, recipe.steps):
         for part in range(recipe.accumulate):
             start = ((step * recipe.accumulate + part) * processes + rank) * recipe.batch

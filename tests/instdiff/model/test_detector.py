@@ -55,13 +55,14 @@ def test_a_picture_and_its_mirror_image_are_looked_at_alike():
     for head in model.heads:
         torch.nn.init.normal_(head[-1].weight, std=0.3)
     image = torch.randn(1, 3, 64, 64)
-    [one] = model.detect(image, mirrored=True)
-    [other] = model.detect(image.flip(-1), mirrored=True)
+    [detections] = model.detect(image, mirrored=True)
+    [mirrored] = model.detect(image.flip(-1), mirrored=True)
     [plain] = model.detect(image)
-    x0, y0, x1, y1 = other.boxes.T
-    assert len(one.scores) > 5 and torch.allclose(one.boxes, torch.stack([1 - x1, y0, 1 - x0, y1], dim=1), atol=1e-5)
-    assert torch.allclose(one.scores, other.scores, atol=1e-6) and one.labels.equal(other.labels)
-    assert not torch.allclose(one.boxes[:5], plain.boxes[:5], atol=1e-3)
+    x0, y0, x1, y1 = mirrored.boxes.T
+    mirrored_back = torch.stack([1 - x1, y0, 1 - x0, y1], dim=1)
+    assert len(detections.scores) > 5 and torch.allclose(detections.boxes, mirrored_back, atol=1e-5)
+    assert torch.allclose(detections.scores, mirrored.scores, atol=1e-6) and detections.labels.equal(mirrored.labels)
+    assert not torch.allclose(detections.boxes[:5], plain.boxes[:5], atol=1e-3)
 
 
 def test_saved_and_loaded_alike(tmp_path):
@@ -83,7 +84,7 @@ def test_pairwise_iou():
 
 # a thing at 0..0.4, and another box with that IoU and label
 @pytest.mark.parametrize(
-    ("x1", "label", "score", "kept"),
+    ("x1", "label", "score", "count"),
     [
         (0.4, 0, 0.8, 1),  # the same
         (0.3, 0, 0.8, 1),  # IoU 0.75, same category
@@ -94,10 +95,10 @@ def test_pairwise_iou():
         (0.0, 1, 0.8, 1),  # no area
     ],
 )
-def test_suppress(x1, label, score, kept):
+def test_suppress(x1, label, score, count):
     boxes = torch.tensor([[0.0, 0, x1, 0.4], [0, 0, 0.4, 0.4]])
     scores = torch.tensor([score, 0.9])
-    assert suppress(boxes, scores, torch.tensor([label, 0]), 0.3).tolist() == [1, 0][:kept]
+    assert suppress(boxes, scores, torch.tensor([label, 0]), 0.3).tolist() == [1, 0][:count]
 
 
 def test_masks_stay_inside_their_boxes():
@@ -196,7 +197,12 @@ def test_batches_mirror_boxes_with_their_pictures(monkeypatch):
     assert 0 < mirrored < 16
 
 
-def seen_truth(held_out, **changed):
+@pytest.fixture(scope="module")
+def held_out():
+    return measuring.HeldOutPictures(composer(), Passed(), count=20)
+
+
+def true_detections(held_out, **changed):
     return [
         DetectionTensors(
             truth.boxes, torch.ones(len(truth.boxes)), truth.labels, truth.colours, truth.textures, truth.masks
@@ -216,21 +222,18 @@ def seen_truth(held_out, **changed):
         ({"textures": lambda textures: textures + 1}, 1.0, {"mask_iou": 1, "colour": 1, "texture": 0}),
     ],
 )
-def test_held_out_counts_what_is_right(changed, hits, looks):
-    held_out = measuring.HeldOutPictures(composer(), Passed(), count=20)
-    seen = held_out.match_detections(seen_truth(held_out, **changed))
-    assert (
-        seen.hits.float().mean() == hits and len(seen.hits) == sum(len(truth.labels) for truth in held_out.truths) > 20
-    )
-    assert seen.looks == pytest.approx(looks, abs=0.02)
+def test_held_out_counts_what_is_right(held_out, changed, hits, looks):
+    matched = held_out.match_detections(true_detections(held_out, **changed))
+    assert matched.hits.float().mean() == hits
+    assert len(matched.hits) == sum(len(truth.labels) for truth in held_out.truths) > 20
+    assert matched.looks == pytest.approx(looks, abs=0.02)
 
 
-def test_a_second_box_on_the_same_thing_is_no_hit():
-    held_out = measuring.HeldOutPictures(composer(), Passed(), count=5)
-    truth = seen_truth(held_out)
-    twice = [DetectionTensors(*(torch.cat([values, values]) for values in one)) for one in truth]
-    seen = held_out.match_detections(twice)
-    assert seen.hits.sum() == sum(len(one.scores) for one in truth) == len(seen.hits) / 2
+def test_a_second_box_on_the_same_thing_is_no_hit(held_out):
+    truth = true_detections(held_out)
+    twice = [DetectionTensors(*(torch.cat([values, values]) for values in picture)) for picture in truth]
+    matched = held_out.match_detections(twice)
+    assert matched.hits.sum() == sum(len(picture.scores) for picture in truth) == len(matched.hits) / 2
 
 
 def test_learns():
@@ -248,21 +251,21 @@ def test_learns():
     assert history[-1] < 0.75 * history[0]
 
 
-def test_threshold_with_the_best_f1():
-    held_out = measuring.HeldOutPictures(composer(), Passed(), count=6)
+def test_threshold_with_the_best_f1(held_out, monkeypatch):
     total = sum(len(truth.labels) for truth in held_out.truths)
     scores = torch.cat([torch.full((total,), 0.6), torch.full((3 * total,), 0.4)])
     hits = torch.arange(4 * total) < total
-    seen = measuring.MatchedDetections(scores, None, hits, {})
-    held_out.match = lambda model: {"clean": seen}
+    matched = measuring.MatchedDetections(scores, None, hits, {})
+    monkeypatch.setattr(held_out, "match", lambda model: {"clean": matched})
     threshold = measuring.choose_threshold(None, held_out)
     assert 0.4 < threshold <= 0.6
-    assert held_out.rates(seen, threshold) == (1.0, 1.0) and held_out.rates(seen, 0.3) == (1.0, 0.25)
+    assert held_out.rates(matched, threshold) == (1.0, 1.0) and held_out.rates(matched, 0.3) == (1.0, 0.25)
 
 
 def test_resumes_and_saves(tmp_path, monkeypatch):
     """A second slice goes on at the step where the first ended."""
     held_out = measuring.HeldOutPictures(composer(), Passed(), count=4)
+    monkeypatch.setattr(training, "FIRST_PICTURES", 8)
     monkeypatch.setattr(training, "DenseDetector", lambda *names: DenseDetector(*names, **SMALL))
     monkeypatch.setattr(training, "load_sprites", lambda folder: composer().sprites)
     monkeypatch.setattr(training.PatchAutoencoder, "from_pretrained", lambda folder: Passed())

@@ -10,8 +10,8 @@ pytest.importorskip("cv2")
 from instdiff.training.draft.captions import PATTERNS, Look, article, nouns, place_of, plural, scene_caption
 from instdiff.training.draft.catalogue import COLOURS, COMMON, TEXTURES, THINGS
 from instdiff.training.draft.composer import IN_FRAME, MIN_PIXELS, VISIBLE, Composer
-from instdiff.training.draft.planned_scenes import MOST, STRETCH, WORLDS, alike, place_in_world, world
-from instdiff.training.draft.sprites import Sprite, painted, recolour
+from instdiff.training.draft.planned_scenes import MOST, STRETCH, WORLDS, place_in_world, twins_of_categories, world
+from instdiff.training.draft.sprites import Sprite, paint, recolour
 from instdiff.world import knowledge
 
 HUES = {"red": 0, "orange": 30, "yellow": 50, "green": 130, "blue": 220, "purple": 270, "pink": 335}
@@ -145,15 +145,15 @@ def test_a_part_of_another_hue_keeps_its_colour():
 def test_textures_paint_the_body_alone_and_leave_the_outline(texture):
     rgba = solid("car", (215, 40, 40)).rgba.copy()
     rgba[16:24, 24:40, :3] = (60, 170, 240)
-    textured = painted(rgba, "red", texture)
-    plain = painted(rgba, "red")
+    textured = paint(rgba, "red", texture)
+    plain = paint(rgba, "red")
     assert np.array_equal(textured[..., 3], rgba[..., 3])
     assert np.abs(textured[18:22, 26:38, :3].astype(int) - (60, 170, 240)).max() <= 2
     body = rgba[..., 3] > 0
     body[14:26, 22:42] = False
     changed = np.abs(textured.astype(int) - plain).max(axis=2)[body] > 12
     assert 0.15 < changed.mean() < 0.98
-    assert painted(rgba, None) is rgba
+    assert paint(rgba, None) is rgba
 
 
 @pytest.mark.parametrize(
@@ -200,9 +200,9 @@ def test_worlds_come_from_the_planners_camera(worlds):
     assert len(worlds) > 50 and WORLDS >= 1000
     assert len({seen.setting for seen in worlds}) > 15
     assert world(7, names) is world(7, names)
-    assert sum(thing.carrier is not None for seen in worlds for thing in seen.things) > 5
+    assert sum(thing.carrier is not None for seen in worlds for thing in seen.members) > 5
     for seen in worlds:
-        for index, thing in enumerate(seen.things):
+        for index, thing in enumerate(seen.members):
             assert thing.category in THINGS and thing.carrier != index
     assert world(3, ("spaceship",)) is None
 
@@ -215,13 +215,13 @@ def test_things_of_a_world_keep_their_places_and_nearly_their_shapes(worlds):
         placed = place_in_world(seen, names, lambda name: 0.8, False, rng)
         by_depth = {one.depth: one for one in placed}
         for one in placed:
-            box = seen.things[one.depth].box
+            box = seen.members[one.depth].box
             natural = (box[2] - box[0]) / (box[3] - box[1])
             ratio = one.width / one.height
             assert 0.8 / STRETCH - 1e-6 <= ratio <= 0.8 * STRETCH + 1e-6 or ratio == pytest.approx(natural)
             assert (
-                one.category == seen.things[one.depth].category
-                or one.category in alike(names)[seen.things[one.depth].category]
+                one.category == seen.members[one.depth].category
+                or one.category in twins_of_categories(names)[seen.members[one.depth].category]
             )
             assert 0.75 < one.width * one.height / ((box[2] - box[0]) * (box[3] - box[1])) < 1.6
             if one.carrier is not None:

@@ -32,12 +32,13 @@ def test_the_more_a_picture_is_spoiled_the_less_it_is_alike(likeness, pictures):
 
 
 def test_only_parts_that_count_do(likeness, pictures):
-    other = pictures.clone()
-    other[..., 128:] = 0  # the right half
+    changed = pictures.clone()
+    changed[..., 128:] = 0  # the right half
     left = torch.zeros(2, 16, 16)
     right = torch.zeros(2, 16, 16)
-    left[..., :4], right[..., 12:] = 1, 1
-    assert likeness(other, pictures, left) < 0.2 * likeness(other, pictures, right)
+    left[..., :4] = 1
+    right[..., 12:] = 1
+    assert likeness(changed, pictures, left) < 0.2 * likeness(changed, pictures, right)
 
 
 def test_latents_are_led_towards_those_of_the_picture(likeness, pictures):

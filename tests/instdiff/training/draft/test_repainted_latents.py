@@ -13,17 +13,17 @@ LAYOUTS = [Layout(width=256, height=256, caption=words, instances=(DOG,)) for wo
 
 
 class PainterDouble:
-    """Gives back ``told`` where it is told something, and ``free`` where not; keeps what it was asked."""
+    """Gives back ``grounded`` where there are words and places, and ``free`` where not; keeps what it was asked."""
 
-    def __init__(self, told: torch.Tensor, free: torch.Tensor):
-        self.told = told
+    def __init__(self, grounded: torch.Tensor, free: torch.Tensor):
+        self.grounded = grounded
         self.free = free
         self.asked = []
 
     def __call__(self, batch, noisy, timesteps):
         assert bool(batch.grounding.used.any()) == any(batch.captions) == any(batch.phrases)
         self.asked.append((int(timesteps[0]), any(batch.captions)))
-        return (self.told if any(batch.captions) else self.free), None
+        return (self.grounded if any(batch.captions) else self.free), None
 
 
 def painted(painter):
@@ -35,10 +35,10 @@ def painted(painter):
 def test_a_perfect_painter_gives_the_picture_back():
     painter = PainterDouble(CLEAN, CLEAN)
     assert torch.equal(painted(painter), CLEAN)
-    assert [time for time, told in painter.asked if told] == [600, 500, 400, 300, 200, 100] and len(
+    assert [time for time, has_words in painter.asked if has_words] == [600, 500, 400, 300, 200, 100] and len(
         painter.asked
     ) == 2 * STEPS
 
 
-def test_guidance_leads_away_from_what_is_untold():
+def test_guidance_leads_away_from_what_is_not_asked_for():
     assert torch.allclose(painted(PainterDouble(CLEAN, 0 * CLEAN)), GUIDANCE * CLEAN)

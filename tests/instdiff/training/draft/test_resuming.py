@@ -21,7 +21,6 @@ from instdiff.training import state
 from instdiff.training.draft import painter, scenes
 from tests.instdiff.model.test_detector import composer
 
-
 SMALL_PART = 10_000  # bytes
 
 
@@ -32,10 +31,9 @@ def numbers(seed):
     }
 
 
-def same(one, other):
-    return one["step"] == other["step"] and all(
-        torch.equal(one["weights"][name], other["weights"][name]) for name in "ab"
-    )
+def same(read, written):
+    weights = ((read["weights"][name], written["weights"][name]) for name in "ab")
+    return read["step"] == written["step"] and all(torch.equal(*pair) for pair in weights)
 
 
 def test_a_state_is_read_back_from_parts_and_takes_the_place_of_the_one_before(tmp_path):
@@ -49,11 +47,11 @@ def test_a_state_is_read_back_from_parts_and_takes_the_place_of_the_one_before(t
 
 def test_a_state_that_was_not_written_to_the_end_is_passed_over(tmp_path):
     state.save_state(tmp_path, numbers(7), 7, SMALL_PART)
-    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    older = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     state.save_state(tmp_path, numbers(12), 12, SMALL_PART)
     sorted(tmp_path.iterdir())[-1].unlink()
     assert state.load_state(tmp_path) is None
-    for name, content in kept.items():  # as it lies there until the next is whole
+    for name, content in older.items():  # as it lies there until the next is whole
         (tmp_path / name).write_bytes(content)
     assert same(state.load_state(tmp_path), numbers(7))
 

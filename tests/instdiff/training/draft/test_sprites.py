@@ -9,12 +9,12 @@ pytest.importorskip("resvg_py")
 
 from instdiff.errors import BadInput
 from instdiff.training.draft.catalogue import COLOURS, TEXTURES, THINGS
-from instdiff.training.draft.sprites import ART, NOTICE, _fit, _rasterised, body_of, drawing_of, load_sprites, unpack
+from instdiff.training.draft.sprites import ART, NOTICE, _fit, _rasterise, body_of, drawing_of, load_sprites, unpack
 
 COCO = (
     "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking"
-    " meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports"
-    " ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine"
+    " meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack"
+    ",umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine"
     " glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,hot"
     " dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,toilet,tv,laptop,computer"
     " mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy"
@@ -45,7 +45,7 @@ def test_our_drawings_are_pictures_with_a_body_that_can_be_tinted(name):
     import cv2
 
     bgra = cv2.imdecode(
-        np.frombuffer(_rasterised(drawing_of(name).read_text(encoding="utf-8"), 128), np.uint8), cv2.IMREAD_UNCHANGED
+        np.frombuffer(_rasterise(drawing_of(name).read_text(encoding="utf-8"), 128), np.uint8), cv2.IMREAD_UNCHANGED
     )
     rgba = _fit(cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA), 96)
     solid = rgba[..., 3] > 127

@@ -114,12 +114,12 @@ def test_two_processes_find_the_gradient_of_one(inputs, tmp_path):
         process.terminate()  # which ends its own processes first
         process.wait(timeout=50)
     scale_inputs.write_gradient(fields | {"batch": "4", "accumulate": "1"}, tmp_path / "one.pt")
-    two, one = (torch.load(tmp_path / name, weights_only=True) for name in ("two.pt", "one.pt"))
-    assert (two.pop("processes"), one.pop("processes")) == (2, 1)
-    assert one.keys() == two.keys() and any("convnext" in name for name in one)
-    assert max(gradient.abs().max() for gradient in one.values()) > 1e-3
-    for name, gradient in one.items():
-        assert torch.allclose(gradient, two[name], atol=1e-6, rtol=0), name
+    of_two, of_one = (torch.load(tmp_path / name, weights_only=True) for name in ("two.pt", "one.pt"))
+    assert (of_two.pop("processes"), of_one.pop("processes")) == (2, 1)
+    assert of_one.keys() == of_two.keys() and any("convnext" in name for name in of_one)
+    assert max(gradient.abs().max() for gradient in of_one.values()) > 1e-3
+    for name, gradient in of_one.items():
+        assert torch.allclose(gradient, of_two[name], atol=1e-6, rtol=0), name
 
 
 def test_a_job_of_submitit_trains(inputs, tmp_path, monkeypatch):
@@ -130,7 +130,7 @@ def test_a_job_of_submitit_trains(inputs, tmp_path, monkeypatch):
     assert [step for step, _ in log(tmp_path)] == [1, 2] and (tmp_path / "model" / "model_index.json").exists()
 
 
-def test_the_job_asks_for_what_was_said(inputs, tmp_path, capsys):
+def test_the_job_asks_for_its_options(inputs, tmp_path, capsys):
     pytest.importorskip("submitit")
     fields = scale_inputs.recipe_fields(inputs, out=tmp_path)
     slurm = [
@@ -148,7 +148,7 @@ def test_the_job_asks_for_what_was_said(inputs, tmp_path, capsys):
         "--dry-run",
     ]
     assert main(["sd15", *options(**fields), *slurm]) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for line in (
         "nodes=8",
         "gpus-per-node=4",
@@ -158,8 +158,8 @@ def test_the_job_asks_for_what_was_said(inputs, tmp_path, capsys):
         "account=vision",
         "signal=USR2@120",
     ):
-        assert f"#SBATCH --{line}\n" in said
-    assert "srun" in said and not (tmp_path / "jobs").exists()
+        assert f"#SBATCH --{line}\n" in printed
+    assert "srun" in printed and not (tmp_path / "jobs").exists()
 
 
 def test_a_job_whose_time_is_over_goes_on(inputs):

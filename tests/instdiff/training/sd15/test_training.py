@@ -75,13 +75,13 @@ MASK[10:60, 60:90] = True
     ],
 )
 def test_places_move_with_the_square(place, flip, expected):
-    found = Crop((200, 100), flip).instances([Instance(caption="a ball", **place)])
+    instances = Crop((200, 100), flip).instances([Instance(caption="a ball", **place)])
     if expected is None:
-        assert found == []
+        assert instances == []
         return
     [(kind, where)] = expected.items()
-    [one] = found
-    moved = getattr(one, kind)
+    [instance] = instances
+    moved = getattr(instance, kind)
     if kind == "point":
         assert (moved.x, moved.y) == pytest.approx(where)
     elif kind == "scribble":
@@ -93,23 +93,23 @@ def test_places_move_with_the_square(place, flip, expected):
 def test_what_is_in_the_box_is_still_in_the_box(inputs):
     """The colour under the moved box, in the picture as the model sees it, is that of the caption."""
     examples = Examples(recipe(inputs, drop_caption=0, drop_grounding=0), SHAPES)
-    seen = 0
+    masks = 0
     for position in range(24):
-        one = examples[position]
-        if not one.grounding.has_box[0, 0]:
+        example = examples[position]
+        if not example.grounding.has_box[0, 0]:
             continue
-        x0, y0, x1, y1 = (one.grounding.box_xy[0, 0] * 64).tolist()
-        middle = one.pixels[0, :, int((y0 + y1) / 2), int((x0 + x1) / 2)]
-        corner = one.pixels[0, :, int(min(y1 + 3, 63)), int(max(x0 - 3, 0))]
-        colour = one.captions[0].split()[1]
+        x0, y0, x1, y1 = (example.grounding.box_xy[0, 0] * 64).tolist()
+        middle = example.pixels[0, :, int((y0 + y1) / 2), int((x0 + x1) / 2)]
+        corner = example.pixels[0, :, int(min(y1 + 3, 63)), int(max(x0 - 3, 0))]
+        colour = example.captions[0].split()[1]
         assert middle.argmax() == COLOURS.index(colour) and middle.max() - middle.min() > 0.9 and corner.min() > 0.9
-        if one.grounding.segs[0, 0].any():
-            rows, columns = one.grounding.segs[0, 0].nonzero(as_tuple=True)
+        if example.grounding.segs[0, 0].any():
+            rows, columns = example.grounding.segs[0, 0].nonzero(as_tuple=True)
             assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == pytest.approx(
                 [x0, y0, x1, y1], abs=1.5
             )
-            seen += 1
-    assert seen
+            masks += 1
+    assert masks
 
 
 def test_an_example_depends_on_its_position_alone(inputs):
@@ -117,13 +117,10 @@ def test_an_example_depends_on_its_position_alone(inputs):
     backwards = Examples(recipe(inputs), SHAPES)
     first = [forwards[p] for p in range(12)]
     second = [backwards[p] for p in reversed(range(12))][::-1]
-    for one, other in zip(first, second, strict=True):
-        assert (
-            torch.equal(one.noise, other.noise)
-            and torch.equal(one.pixels, other.pixels)
-            and one.captions == other.captions
-        )
-        assert torch.equal(one.grounding.segs, other.grounding.segs) and torch.equal(one.timesteps, other.timesteps)
+    for example, again in zip(first, second, strict=True):
+        for name in ("noise", "pixels", "timesteps"):
+            assert torch.equal(getattr(example, name), getattr(again, name))
+        assert example.captions == again.captions and torch.equal(example.grounding.segs, again.grounding.segs)
     assert not torch.equal(first[0].noise, Examples(recipe(inputs, seed=1), SHAPES)[0].noise)
     assert len({int(e._index(p)) for e in [forwards] for p in range(6)}) == 6  # an epoch holds each picture once
 
@@ -249,21 +246,21 @@ def test_it_learns(inputs, tmp_path):
 
 
 def test_checkpointed_blocks_give_the_same_gradients_and_keep_less(inputs):
-    found = []
-    kept = []
+    gradients = []
+    sizes = []
     for checkpointing in (False, True):
         pipeline = InstanceDiffusionPipeline.from_pretrained(inputs / "start")
-        *shown, target = Teacher(pipeline).lesson(batch_of(inputs))
+        *inputs_of_model, target = Teacher(pipeline).lesson(batch_of(inputs))
         learner = Learner(pipeline.unet, pipeline.unifusion, checkpointing)
         held = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t, held=held: held.append(t.numel()) or t, lambda t: t):
-            loss = squared_error(learner(*shown), target)
-        kept.append(sum(held))
+            loss = squared_error(learner(*inputs_of_model), target)
+        sizes.append(sum(held))
         loss.backward()
-        found.append({name: p.grad for name, p in learner.trained().items()})
-    assert kept[1] < 0.5 * kept[0]
-    for name, gradient in found[0].items():
-        assert torch.allclose(gradient, found[1][name], atol=1e-7), name
+        gradients.append({name: p.grad for name, p in learner.trained().items()})
+    assert sizes[1] < 0.5 * sizes[0]
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], atol=1e-7), name
 
 
 def test_reading_masks_begins_with_a_trained_convnext(inputs, tmp_path):
@@ -332,7 +329,7 @@ def test_a_damaged_picture_is_named(inputs, tmp_path, workers):
 )
 def test_bad_options_are_one_line(inputs, tmp_path, capsys, option, value, field):
     fields = recipe_fields(inputs, out=tmp_path, resume=None, workers=0)
-    given = {f"--{name.replace('_', '-')}": str(v) for name, v in fields.items() if v is not None}
-    assert main(["sd15", *(word for pair in (given | {option: value}).items() for word in pair)]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: {field}: ") and said.count("\n") == 1
+    options = {f"--{name.replace('_', '-')}": str(v) for name, v in fields.items() if v is not None}
+    assert main(["sd15", *(word for pair in (options | {option: value}).items() for word in pair)]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"error: {field}: ") and printed.count("\n") == 1
