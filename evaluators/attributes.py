@@ -48,7 +48,7 @@ def tellable(kind: str, detector_words: Sequence[str]) -> tuple[str, ...]:
 def by_detector(
     truths: Sequence[Layout],
     asked: Sequence[Sequence[str | None]],
-    seen: Sequence[Sequence[Detection]],
+    detections: Sequence[Sequence[Detection]],
     canonical: Callable[[str], str | None],
     kind: str,
     known: Sequence[str],
@@ -60,7 +60,7 @@ def by_detector(
     Args:
         truths: one layout for each picture, with boxes.
         asked: a word for each instance; None is left out.
-        seen: what the detector is sure of on each picture.
+        detections: what the detector is sure of on each picture.
         known: the words that the detector can tell; things that are asked for others are left out.
 
     Returns:
@@ -69,8 +69,8 @@ def by_detector(
     asked_count = 0
     found_count = 0
     right_count = 0
-    for truth, words, detections in zip(truths, asked, seen, strict=True):
-        for word, verdict in zip(words, match(truth, detections, canonical, FOUND_IOU).verdicts, strict=True):
+    for truth, words, picture in zip(truths, asked, detections, strict=True):
+        for word, verdict in zip(words, match(truth, picture, canonical, FOUND_IOU).verdicts, strict=True):
             if word not in known:
                 continue
             asked_count += 1

@@ -13,9 +13,9 @@ from instdiff.formats.files import write_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SIDE = 208
-LINE = 15
-COLUMNS = 6  # pixels, pixels, tiles
+SIDE = 208  # of a tile, in pixels
+LINE = 15  # pixels
+COLUMNS = 6
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,17 @@ def contact_sheet(tiles: Sequence[Tile], path: Path, side: int = SIDE, columns: 
         y = index // columns * height
         sheet.paste(tile.image.convert("RGB").resize((side, side)), (x, y))
         for number, line in enumerate(tile.lines):
-            line = _shortened(line, lambda text: draw.textlength(text, font) <= side - 8)
+            line = _shorten(line, lambda text: draw.textlength(text, font) <= side - 8)
             last = number + 1 == len(tile.lines)
             draw.text((x + 4, y + side + 3 + LINE * number), line, fill=tile.colour if last else "black", font=font)
     encoded = BytesIO()
-    sheet.quantize(256).save(
-        encoded, "PNG", optimize=True
-    )  # a third of the bytes; the pictures themselves are elsewhere
+    # a third of the bytes; the pictures themselves are elsewhere
+    sheet.quantize(256).save(encoded, "PNG", optimize=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, encoded.getvalue())
 
 
-def _shortened(line: str, fits: Callable[[str], bool]) -> str:
+def _shorten(line: str, fits: Callable[[str], bool]) -> str:
     """The line, or as much of its beginning as fits with dots behind it."""
     if fits(line):
         return line

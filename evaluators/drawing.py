@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image, ImageDraw, ImageFont
 
 from evaluators.report import Report, Verdict, VerdictKind
-from instdiff.layout import Box, Instance, Layout
+from instdiff.layout import Box, Instance, Layout, Point
 
 MIN_SIDE = 768  # smaller pictures are enlarged, so that labels are legible and hide little
 COLOURS = {
@@ -21,12 +21,12 @@ Rect = tuple[float, float, float, float]
 
 
 def draw_report(
-    image: Image.Image, layout: Layout, report: Report, planned: bool = True, found: bool = True
+    image: Image.Image, layout: Layout, report: Report, planned: bool = True, detected: bool = True
 ) -> Image.Image:
     """The picture with its plan and what was found.
 
     Planned places are solid, found boxes dashed, both in the colour of the verdict: green found, orange misplaced,
-    red missing, grey unchecked; blue dashes are extras. ``planned`` and ``found`` say which of them are drawn. The
+    red missing, grey unchecked; blue dashes are extras. ``planned`` and ``detected`` say which of them are drawn. The
     result is at least 768 pixels on its longer side.
     """
     scale = max(MIN_SIDE / max(image.size), 1.0)
@@ -37,11 +37,11 @@ def draw_report(
     for verdict in report.verdicts:
         if planned:
             _draw_place(draw, layout.instances[verdict.instance], COLOURS[verdict.kind], canvas.size)
-        if found and verdict.detection:
-            _dashed(draw, verdict.detection.box.to_corners(canvas.size), COLOURS[verdict.kind])
-    extras = report.extras if found else ()
+        if detected and verdict.detection:
+            _draw_dashed(draw, verdict.detection.box.to_corners(canvas.size), COLOURS[verdict.kind])
+    extras = report.extras if detected else ()
     for extra in extras:
-        _dashed(draw, extra.box.to_corners(canvas.size), EXTRA_COLOUR)
+        _draw_dashed(draw, extra.box.to_corners(canvas.size), EXTRA_COLOUR)
     verdicts = [verdict for verdict in report.verdicts if planned or verdict.detection]
     _draw_labels(draw, layout, report.model_copy(update={"verdicts": tuple(verdicts), "extras": extras}), canvas.size)
     return canvas
@@ -62,14 +62,20 @@ def _draw_place(
         corners = instance.extent.to_corners(size)
         draw.rectangle(corners, outline=(255, 255, 255), width=5)
         draw.rectangle(corners, outline=colour, width=3)
-    marks = [instance.point] if instance.point else list(instance.scribble.points) if instance.scribble else []
+    marks = [(point.x * width, point.y * height) for point in _points(instance)]
     if len(marks) > 1:
-        draw.line([(p.x * width, p.y * height) for p in marks], fill=colour, width=3)
-    for p in marks:
-        draw.circle((p.x * width, p.y * height), 5, fill=colour, outline=(255, 255, 255))
+        draw.line(marks, fill=colour, width=3)
+    for mark in marks:
+        draw.circle(mark, 5, fill=colour, outline=(255, 255, 255))
 
 
-def _dashed(draw: ImageDraw.ImageDraw, corners: list[float], colour: tuple[int, int, int], dash: int = 10) -> None:
+def _points(instance: Instance) -> tuple[Point, ...]:
+    if instance.point:
+        return (instance.point,)
+    return instance.scribble.points if instance.scribble else ()
+
+
+def _draw_dashed(draw: ImageDraw.ImageDraw, corners: list[float], colour: tuple[int, int, int], dash: int = 10) -> None:
     """A dashed rectangle: colour over white, so that it is seen on any ground."""
     x0, y0, x1, y1 = corners
     for start, stop in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)), ((x1, y1), (x0, y1)), ((x0, y1), (x0, y0))):
@@ -101,7 +107,7 @@ def _anchor(instance: Instance) -> Box | None:
     """Where the label belongs: the extent, or a small box around the first point."""
     if instance.extent:
         return instance.extent
-    points = [instance.point] if instance.point else list(instance.scribble.points) if instance.scribble else []
+    points = _points(instance)
     if not points:
         return None
     x = min(max(points[0].x, 0.01), 0.99)
@@ -120,7 +126,7 @@ def _free_spot(box: Box | None, text_size: tuple[float, float], size: tuple[int,
     for k in range(int(size[1] // height)):
         top = (first + k * height) % max(size[1] - height, 1.0)
         spot = (left, top, left + width, top + height)
-        if not any(_overlap(spot, other) for other in taken):
+        if not any(_overlap(spot, label_spot) for label_spot in taken):
             return spot
     return (left, first, left + width, first + height)
 

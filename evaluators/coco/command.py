@@ -12,6 +12,7 @@ from evaluators.coco import painting, scoring
 from evaluators.coco.dataset import SCORED_AT, Dataset, Sample, coco_truth
 from evaluators.coco.figures import figures, to_results
 from evaluators.coco.painting import Work
+from evaluators.detectors import Detector
 from evaluators.gallery import Detections, Gallery, add_detector_arguments
 from evaluators.reporting import EvaluationResult, progress_bar
 
@@ -86,28 +87,12 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         gallery = Gallery.open(work.folder, [sample.key for sample in dataset.samples])
         samples = scoring.samples_of(dataset, gallery)
         detector = detector or scoring.choose_scorer(args, gallery.engine, gallery)
-        start = time.monotonic()
         pictures: dict[str, Iterable[Image]] = {work.place: gallery.images()}
         if args.images:
             pictures = {scoring.REAL: scoring.photographs(samples, args.images, gallery.size), **pictures}
-        detections = {
-            title: scoring.look_with_bar(detector, images, dataset.categories, title, len(samples), progress)
-            for title, images in pictures.items()
-        }
-        rows, score_notes = score(
-            dataset, samples, detections, lambda category: detector.canonical(category) or category
-        )
-    seconds = time.monotonic() - start
-    looks = len(samples) * len(rows)
+        rows, score_notes = look_and_score(detector, dataset, samples, pictures, progress)
     theirs, source = scoring.published(work.place)
-    notes += [
-        f"{looks} pictures looked at and scored in {seconds:.0f} s, {seconds / looks:.2f} s each",
-        *score_notes,
-        *scoring.category_notes(detector, dataset.categories),
-        *dataset.notes,
-        _note_on_photographs(args.images),
-        source,
-    ]
+    notes += [*score_notes, *dataset.notes, _note_on_photographs(args.images), source]
     title = (
         f"{args.annotations.name}, {len(samples)} pictures by {gallery.engine}, {work.place}; looked at by"
         f" {detector.name}"
@@ -124,6 +109,26 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     result = EvaluationResult("coco", measured, (scoring.make_table(title, _metrics(rows), rows, theirs),), notes)
     result.write(work.folder)
     return result
+
+
+def look_and_score(
+    detector: Detector,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    pictures: dict[str, Iterable[Image]],
+    progress: Progress,
+) -> tuple[dict[str, dict], list[str]]:
+    """The figures of each row of pictures of the samples, and notes on them."""
+    start = time.monotonic()
+    detections = {
+        title: scoring.look_with_bar(detector, images, dataset.categories, title, len(samples), progress)
+        for title, images in pictures.items()
+    }
+    rows, notes = score(dataset, samples, detections, lambda category: detector.canonical(category) or category)
+    seconds = time.monotonic() - start
+    looks = len(samples) * len(rows)
+    note = f"{looks} pictures looked at and scored in {seconds:.0f} s, {seconds / looks:.2f} s each"
+    return rows, [note, *notes, *scoring.category_notes(detector, dataset.categories)]
 
 
 def paint_part(args: argparse.Namespace, work: Work, dataset: Dataset) -> EvaluationResult:

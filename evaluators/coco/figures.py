@@ -27,7 +27,7 @@ def coco_figures(
     Args:
         truths: one layout for each picture; every instance with a box or mask, and with a mask for ``shape="mask"``.
         detections: for each picture what was seen, in any order, also what is uncertain: a threshold cuts the curve
-        off.
+            off.
         shape: ``box`` or ``mask``, what IoU is taken of.
 
     Returns:
@@ -62,12 +62,12 @@ def figures(truth: dict, results: list[dict], shape: str = "box") -> dict[str, f
         raise BadInput("layouts", "hold no instances, so that there is nothing to score")
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         ground = COCO()
-        seen = COCO()
+        nothing = COCO()
         ground.dataset = truth
-        seen.dataset = {**truth, "annotations": []}
+        nothing.dataset = {**truth, "annotations": []}
         ground.createIndex()
-        seen.createIndex()
-        evaluation = COCOeval(ground, ground.loadRes(results) if results else seen, SHAPES[shape])
+        nothing.createIndex()
+        evaluation = COCOeval(ground, ground.loadRes(results) if results else nothing, SHAPES[shape])
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -90,13 +90,13 @@ def to_coco(
     if shape == "mask" and not all(annotation["segmentation"] for annotation in truth["annotations"]):
         raise BadInput("layouts", "mask figures need a mask for every instance")
     results = []
-    for image_id, (layout, seen) in enumerate(zip(truths, detections, strict=True), start=1):
-        results += to_results(image_id, seen, numbers, layout.size, shape)
+    for image_id, (layout, picture) in enumerate(zip(truths, detections, strict=True), start=1):
+        results += to_results(image_id, picture, numbers, layout.size, shape)
     return truth, results
 
 
 def to_results(
-    image_id: int, seen: Sequence[Detection], numbers: dict[str, int], size: tuple[int, int], shape: str
+    image_id: int, detections: Sequence[Detection], numbers: dict[str, int], size: tuple[int, int], shape: str
 ) -> list[dict]:
     """COCO's results for one picture of ``size`` (width, height) pixels; categories without a number are left out.
 
@@ -104,9 +104,14 @@ def to_results(
         BadInput: a detection has no mask, and masks are to be scored.
     """
     return [
-        {"image_id": image_id, "category_id": numbers[one.category], "score": one.score, **_shape(one, size, shape)}
-        for one in seen
-        if one.category in numbers
+        {
+            "image_id": image_id,
+            "category_id": numbers[detection.category],
+            "score": detection.score,
+            **_shape(detection, size, shape),
+        }
+        for detection in detections
+        if detection.category in numbers
     ]
 
 

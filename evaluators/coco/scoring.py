@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.coco.dataset import Dataset, Sample, photograph
+from evaluators.detectors import Detector
 from evaluators.gallery import Detections, Gallery, check_scorer, default_scorer, load_scorer, look
 from evaluators.reporting import Table, figure_at, percent
 from instdiff.errors import BadInput
@@ -17,8 +18,6 @@ from instdiff.formats.files import read_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
     from rich.progress import Progress
-
-    from evaluators.detectors import Detector
 
 PUBLISHED = Path(__file__).with_name("published.json")
 AUTO = "auto"

@@ -57,7 +57,7 @@ JUDGED = ("box AP50", "recall@0.5", "colour right, of all")
 class _Outcome:
     """What became of one planned instance."""
 
-    found: bool
+    is_found: bool
     layout_size: int  # how many instances the layout has
     share: float  # of the picture, that its box covers
     colour: bool | None  # None where no colour is asked for
@@ -124,13 +124,13 @@ def _outcomes(
 def _accuracy(outcomes: Sequence[_Outcome], look: str) -> dict:
     """How many of those with a colour (or texture) have the right one."""
     asked = [outcome for outcome in outcomes if getattr(outcome, look) is not None]
-    found = [outcome for outcome in asked if outcome.found]
+    in_place = [outcome for outcome in asked if outcome.is_found]
     right = sum(getattr(outcome, look) for outcome in asked)
     return {
         "asked": len(asked),
-        "found": len(found),
+        "found": len(in_place),
         "of_all": _ratio(right, len(asked)),
-        "of_found": _ratio(right, len(found)),
+        "of_found": _ratio(right, len(in_place)),
     }
 
 
@@ -144,7 +144,7 @@ def _recalls(outcomes: Sequence[_Outcome]) -> dict:
     groups["small"] = [outcome for outcome in outcomes if outcome.share < SMALL]
     groups["medium"] = [outcome for outcome in outcomes if SMALL <= outcome.share < LARGE]
     groups["large"] = [outcome for outcome in outcomes if outcome.share >= LARGE]
-    return {name: _ratio(sum(outcome.found for outcome in group), len(group)) for name, group in groups.items()}
+    return {name: _ratio(sum(outcome.is_found for outcome in group), len(group)) for name, group in groups.items()}
 
 
 def _ratio(part: int, whole: int) -> float | None:

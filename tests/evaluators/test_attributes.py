@@ -87,7 +87,7 @@ def noise(seed: int) -> Image.Image:
 
 
 def test_by_clip(clip):
-    """The same as CLIP asked by hand: cuts at the boxes against the eight prompts, and against the thing's own words."""
+    """The same as CLIP asked by hand: cuts at the boxes against the eight prompts, and the thing's own words."""
     picture = noise(1)
     truth = layout(("cat", LEFT), ("dog", RIGHT), ("cup", LEFT))
     asked = ["red", None, "blue"]

@@ -37,7 +37,8 @@ class TinyModel(PreTrainedModel):
     def build_conversation_input_ids(self, tokenizer, *, query, history, images):
         ids = torch.tensor(tokenizer(query)["input_ids"])
         self.asked = (query, [image.size for image in images], history)
-        return {"input_ids": ids, "token_type_ids": ids * 0, "attention_mask": ids * 0 + 1, "images": [torch.zeros(3, 8, 8)]}
+        images = [torch.zeros(3, 8, 8)]
+        return {"input_ids": ids, "token_type_ids": ids * 0, "attention_mask": ids * 0 + 1, "images": images}
 
     def generate(self, input_ids, token_type_ids, attention_mask, images, max_new_tokens, do_sample):
         assert images[0][0].shape == (3, 8, 8) and not do_sample and max_new_tokens > 100

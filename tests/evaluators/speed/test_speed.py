@@ -20,9 +20,14 @@ def models(request):
     from golden_figures import plms
 
     unet = InstanceUNet(
-        block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, cross_attention_dim=16, attention_heads=2,
-        instance_masked=request.param, has_stock_conv_in=True,
-    )  # fmt: skip
+        block_out_channels=(32, 32),
+        attention_levels=(True, True),
+        layers_per_block=1,
+        cross_attention_dim=16,
+        attention_heads=2,
+        instance_masked=request.param,
+        has_stock_conv_in=True,
+    )
     unifusion = UniFusion(
         text_dim=16, out_dim=16, mid_dim=16, seg_size=64, convnext_dims=(8, 8, 8, 8), convnext_depths=(1, 1, 1, 1)
     )
@@ -112,10 +117,23 @@ def test_help_and_bad_arguments_cost_no_torch():
 
 def test_rows_become_a_page(tmp_path, capsys):
     row = {
-        "size": "small", "mode": "engine", "instances": 6, "mis": 0.36, "steps": 50, "seconds": 1.0, "cpu_seconds": 1.0, "unet_calls": 51,
-        "evaluations": 324, "flops": 2e9, "of_matmul": 0.5, "peak_bytes": 3e8, "faster": 6.5, "difference": 1e-5, "machine": "a computer",
+        "size": "small",
+        "mode": "engine",
+        "instances": 6,
+        "mis": 0.36,
+        "steps": 50,
+        "seconds": 1.0,
+        "cpu_seconds": 1.0,
+        "unet_calls": 51,
+        "evaluations": 324,
+        "flops": 2e9,
+        "of_matmul": 0.5,
+        "peak_bytes": 3e8,
+        "faster": 6.5,
+        "difference": 1e-5,
+        "machine": "a computer",
         "matmul_flops_per_s": 5e10,
-    }  # fmt: skip
+    }
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
     assert bench.main(["--rows", str(tmp_path / "rows.jsonl"), "--write", str(tmp_path / "page.md")]) == 0
     expected = "| small | engine | 6 | 0.36 | 50 | 1.00 | 1.00 | 51 | 324 | 2 | 50% | 300 | 6.50 x | 1e-05 |"
