@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Instance, Layout
 from instdiff.world import nouns
-from instdiff.world.placement import HANGING
 from instdiff.world.relations import slack
-from instdiff.world.scene import Predicate
+from instdiff.world.scene import HANGING, Predicate
 
 # What these are called after they are not.
 NO_KINDS = {
@@ -237,7 +236,7 @@ def _relation_holds(check: Check, subjects: list[Instance], instances: tuple[Ins
         ends = [end.extent for name in check.names[1:] for end in instances_named(name, instances) if end.extent]
         return all(_between(box, ends) for box in boxes)
     if relation.is_place:
-        return all(slack(relation, box.xyxy) > 0 for box in boxes)
+        return all(slack(relation, box) > 0 for box in boxes)
     targets = instances_named(check.names[1], instances)
     return all(any(_holds_to(relation, subject, target) for target in targets) for subject in subjects)
 
@@ -253,7 +252,7 @@ def _holds_to(relation: Predicate, subject: Instance, target: Instance) -> bool:
         return False
     kind = nouns.thing_of(target.name)
     aloft = kind is not None and kind.on[0] in HANGING
-    return slack(relation, subject.extent, target.extent.xyxy, aloft) > 0
+    return slack(relation, subject.extent, target.extent, aloft) > 0
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from agent.critic import criticise
+from agent.critic.critic import criticise
 from agent.edit.editable_plan import Sheet, with_addition, with_adjectives, with_other_phrase, without_object
 from agent.edit.move import move, resize, swap
 from agent.edit.parse import Command, commands, contents, exists, find, is_noun
@@ -114,10 +114,7 @@ def _add_one(sheet: Sheet, group: Group, around: list[tuple[Predicate, str]]) ->
     )
     if not relations and (carrier := usual_carrier(sheet, item)):
         relations = [Relation(subject=item.id, predicate=Predicate.ON, object=carrier)]
-    if (
-        any(relation.predicate in (Predicate.ABOVE, Predicate.TOP) for relation in relations)
-        and not item.hangs
-    ):
+    if any(relation.predicate in (Predicate.ABOVE, Predicate.TOP) for relation in relations) and not item.hangs:
         item = item.model_copy(update={"support": "air"})
     box = place(sheet, item, relations)
     behind = next((relation.object for relation in relations if relation.predicate is Predicate.BEHIND), None)

@@ -175,6 +175,7 @@ def _split_list(words: str, is_there: Callable[[str], bool]) -> list[str]:
     return parts if len(parts) > 1 and all(is_there(part) for part in parts) else [words]
 
 
+_COUNTED = "|".join(nouns.number_word(number) for number in range(2, 11))
 PRONOUNS = {"it", "them", "him", "her", "that", "this", "these", "those"}
 ALL = re.compile(r"^(?:all|both|every|each)(?: of)?(?: the| these| those)? ")
 ORDER = {
@@ -231,7 +232,7 @@ def find(sheet: Sheet, phrase: str) -> list[str]:
         return [_choose(sheet, matching, choice[1], phrase)]
     group = reading.groups[0]
     if every or group.count > 1:
-        counted = re.match(r"(?:the )?(?:two|three|four|five|six|seven|eight|nine|ten|\d+) ", words)
+        counted = re.match(rf"(?:the )?(?:{_COUNTED}|\d+) ", words)
         if counted and len(matching) < group.count:
             text = f'"{phrase}" asks for {group.count}, and there are {len(matching)}; {contents(sheet)}'
             raise BadInput("edit", text)
@@ -274,7 +275,7 @@ def _reading(phrase: str, strict: bool = True) -> Reading:
     Raises:
         BadInput: the phrase names nothing, and ``strict`` asks for something.
     """
-    begins = re.match(r"(?:the|a|an|all|both|one|any|some|two|three|four|five|six|my|your|\d+) ", phrase)
+    begins = re.match(rf"(?:the|a|an|all|both|one|any|some|{_COUNTED}|my|your|\d+) ", phrase)
     reading = Reader(phrase if begins else f"the {phrase}").read()
     if strict and not reading.groups:
         name = phrase.removeprefix("the ")

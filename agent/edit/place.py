@@ -151,11 +151,7 @@ def _spots_at(sheet: Sheet, item: SceneObject, predicate: Predicate, target: str
                 )
         case _:
             sides = {Predicate.LEFT_OF: (-1,), Predicate.RIGHT_OF: (1,)}.get(predicate, (1, -1))
-            if (
-                len(sides) == 1
-                and sheet.objects[target].hangs
-                and not item.hangs
-            ):
+            if len(sides) == 1 and sheet.objects[target].hangs and not item.hangs:
                 plan = sheet.plan()  # a table to the left of a bird stands on the ground
                 reach = [at.centre.x + sides[0] * share for share in (0.15, 0.25, 0.35, 0.5)]
                 yield from (_Spot(x, foot, placement.scale_at(plan, foot)) for foot in FEET for x in reach if 0 < x < 1)

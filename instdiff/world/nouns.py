@@ -113,6 +113,11 @@ class Noun(NamedTuple):
         """The known thing, None for a setting and for the unknown."""
         return self.meaning if isinstance(self.meaning, Thing) else None
 
+    @property
+    def name(self) -> str:
+        """The name that the knowledge has for it, or the noun itself for the unknown."""
+        return self.meaning.name if self.meaning else self.singular
+
 
 def number_word(number: int) -> str:
     """2 -> "two"; digits where there is no word."""
@@ -351,16 +356,12 @@ def class_of(phrase: str, classes: Sequence[str]) -> str | None:
 @lru_cache(maxsize=64)
 def _by_meaning(classes: tuple[str, ...]) -> dict[str, str]:
     """Each class by its own name, and by the thing that it is another word for ("television" for the class "tv")."""
-    table = {_spaced(name): name for name in classes}
-    for name in classes:
-        noun = known(_spaced(name))
+    table = {" ".join(name.lower().replace("_", " ").split()): name for name in classes}
+    for spaced, name in list(table.items()):
+        noun = known(spaced)
         if noun and noun.thing and noun.singular not in noun.thing.kinds:  # a class of kittens does not find every cat
             table.setdefault(noun.thing.name, name)
     return table
-
-
-def _spaced(name: str) -> str:
-    return " ".join(name.lower().replace("_", " ").split())
 
 
 def open_name(phrase: str) -> str | None:

@@ -25,7 +25,7 @@ class Negations:
         if end := self.text.phrase(at, ("none of them", "none of which", "none of these", "none")):
             return [Chunk(Sort.OTHER, at, adjectives_at(self.text, end + (self.text.word(end) in v.BE))[1])]
         if word.endswith("-free") and (entry := nouns.known(word.removesuffix("-free"))):
-            return [Chunk(Sort.NOT, at, at + 1, (entry.meaning.name,))]
+            return [Chunk(Sort.NOT, at, at + 1, (entry.name,))]
         if self.text.phrase(at, v.HEDGES, 3) > at + 1 or not (end := self.text.phrase(at, v.NEGATIONS)):
             return None
         if self.text.word(at) in ("except", "but", "other", "apart") and "nothing" in self.text.words[:at]:

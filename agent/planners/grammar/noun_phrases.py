@@ -83,9 +83,10 @@ class NounParser:
                 and (determiner or word != name)
             ):
                 return self._of_collective(i + 2, name, 2 if count is None and word != name else count or 1)
-            if word in nouns.PEOPLE_COLLECTIVES and (determiner or word.startswith("every")) and not self._goes_on(i + 1):
+            people = nouns.PEOPLE_COLLECTIVES.get(word)
+            if people and (determiner or word.startswith("every")) and not self._goes_on(i + 1):
                 adjectives = tuple(self.text.words[at:i])
-                return NounPhrase(i + 1, noun="person", category="person", determiner="number", count=nouns.PEOPLE_COLLECTIVES[word],
+                return NounPhrase(i + 1, noun="person", category="person", determiner="number", count=people,
                                   plural=True, adjectives=adjectives)  # fmt: skip
             if i == at and name in ("couple", "pair", "dozen") and determiner == "a" and word == name:
                 return self._of_collective(at + 1, name, 1)
@@ -160,7 +161,8 @@ class NounParser:
                 ):
                     break  # "a train crossing a bridge"
                 hit = (at - start, at - start + entry)
-                plural = nouns.known(self.text.said(at, at + entry)).plural
+                head = nouns.known(self.text.said(at, at + entry))
+                plural = head is not None and head.plural
                 at += entry
                 continue
             if (
@@ -217,6 +219,8 @@ class NounParser:
         noun = " ".join(run[hit[0] : hit[1]])
         end = at + hit[1]
         entry = nouns.known(noun)
+        if entry is None:
+            return None
         before = tuple(run[: hit[0]])
         if noun in v.META and self._is_meta(at, end):
             return NounPhrase(end, Kind.META)
@@ -224,11 +228,12 @@ class NounParser:
             return NounPhrase(end, Kind.SCENERY, noun)
         if isinstance(entry.meaning, knowledge.Setting):
             end += self.text.word(end) in v.SETTING_TAILS
-            return NounPhrase(end, Kind.SETTING, noun, entry.meaning.name, determiner, count or 0, adjectives=before)
+            return NounPhrase(end, Kind.SETTING, noun, entry.name, determiner, count or 0, adjectives=before)
         if noun in v.PARTS and before and before[-1].endswith(("'s", "s'")):
             return self._possessor(at, end, before)
-        return NounPhrase(end, Kind.THING, entry.singular, entry.meaning.name, determiner, self._counted(count, entry.plural), entry.plural,
-                          _adjectives(before))  # fmt: skip
+        number = self._counted(count, entry.plural)
+        adjectives = _adjectives(before)
+        return NounPhrase(end, Kind.THING, entry.singular, entry.name, determiner, number, entry.plural, adjectives)
 
     def _counted(self, count: int | None, plural: bool) -> int:
         return count if count is not None else 0 if plural else 1
@@ -302,12 +307,7 @@ class NounParser:
         head = nouns.singular_of(noun) if plural else noun
         if len(head) < 2:
             return None
-        if (
-            before
-            and (entry := nouns.known(before[-1]))
-            and isinstance(entry.meaning, knowledge.Thing)
-            and before[-1] not in v.ADJECTIVES
-        ):
+        if before and (entry := nouns.known(before[-1])) and entry.thing and before[-1] not in v.ADJECTIVES:
             head = f"{before[-1]} {head}"
             before = before[:-1]  # "guitar case"
         return NounPhrase(

@@ -143,7 +143,10 @@ def ends_in_noun(text: Text, at: int) -> bool:
         at += 1
     word = text.word(at)
     return (
-        bool(word) and word[0].isalnum() and word not in v.FUNCTION | nouns.ARTICLES | v.BE and not begins_number(text, at)
+        bool(word)
+        and word[0].isalnum()
+        and word not in v.FUNCTION | nouns.ARTICLES | v.BE
+        and not begins_number(text, at)
     )
 
 
@@ -181,7 +184,10 @@ def may_end_phrase(text: Text, at: int) -> bool:
     """True where a noun phrase may end: before punctuation, a small word or a verb."""
     word = text.word(at)
     ends = (
-        not word or not word[0].isalnum() or word in v.FUNCTION | v.BE | v.VERBS | nouns.ARTICLES or begins_other(text, at)
+        not word
+        or not word[0].isalnum()
+        or word in v.FUNCTION | v.BE | v.VERBS | nouns.ARTICLES
+        or begins_other(text, at)
     )
     return ends or word.endswith(("ing", "ed", "'s", "ly")) or nouns.known(word) is not None
 
