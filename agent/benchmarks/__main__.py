@@ -1,5 +1,6 @@
-"""``python -m agent.benchmarks``: measure what the agent plans and paints. (What a dataset is worth measures
-``python -m agent.dataset prove``.)
+"""``python -m agent.benchmarks``: measure what the agent plans and paints.
+
+What a dataset is worth is measured by ``python -m agent.dataset prove``.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from evaluators import attributes
 from evaluators.clip import MODEL, ClipModel, clip_folder
-from evaluators.coco import command, painting, scoring
+from evaluators.coco import painting, scoring
 from evaluators.coco.dataset import Sample
 from evaluators.detectors import BUNDLED
 from evaluators.gallery import Gallery, add_detector_arguments, load_bundled
@@ -76,11 +76,11 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     dataset = work.dataset()
     scoring.check_images(args.images, dataset.samples)
     if args.num_jobs is not None:
-        return command.paint_part(args, work, dataset)
+        return painting.run_part(args, work, dataset)
     by = args.by or _usual_way(args)
     with progress_bar() as progress:
         tell = _clip_teller(args, progress) if by == "clip" else _detector_teller(args, progress, dataset.categories)
-        notes = [] if args.merge else command.paint(args, work, dataset, progress)
+        notes = [] if args.merge else painting.paint_missing(args, work, dataset, progress)
         gallery = Gallery.open(work.folder, [sample.key for sample in dataset.samples])
         samples = scoring.samples_of(dataset, gallery)
         word = attributes.word_of(args.kind)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from evaluators.coco import painting, scoring
 from evaluators.coco.dataset import SCORED_AT, Dataset, Sample, coco_truth
 from evaluators.coco.figures import figures, to_results
-from evaluators.coco.painting import Work
 from evaluators.detectors import Detector
 from evaluators.gallery import Detections, Gallery, add_detector_arguments
 from evaluators.reporting import EvaluationResult, progress_bar
@@ -80,10 +79,10 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     dataset = work.dataset()
     scoring.check_images(args.images, dataset.samples)
     if args.num_jobs is not None:
-        return paint_part(args, work, dataset)
+        return painting.run_part(args, work, dataset)
     with progress_bar() as progress:
         detector = None if args.merge else scoring.choose_scorer(args, args.engine)
-        notes = [] if args.merge else paint(args, work, dataset, progress)
+        notes = [] if args.merge else painting.paint_missing(args, work, dataset, progress)
         gallery = Gallery.open(work.folder, [sample.key for sample in dataset.samples])
         samples = scoring.samples_of(dataset, gallery)
         detector = detector or scoring.choose_scorer(args, gallery.engine, gallery)
@@ -129,27 +128,6 @@ def look_and_score(
     looks = len(samples) * len(rows)
     note = f"{looks} pictures looked at and scored in {seconds:.0f} s, {seconds / looks:.2f} s each"
     return rows, [note, *notes, *scoring.category_notes(detector, dataset.categories)]
-
-
-def paint_part(args: argparse.Namespace, work: Work, dataset: Dataset) -> EvaluationResult:
-    """Paint the part of one job; there is nothing to score yet."""
-    total = len(dataset.samples[args.job_index :: args.num_jobs])
-    with progress_bar() as progress:
-        task = progress.add_task(f"painting part {args.job_index} of {args.num_jobs}", total=total)
-        count = painting.paint_part(work, args.job_index, args.num_jobs, lambda done: progress.advance(task, done))
-    note = (
-        f"part {args.job_index} of {args.num_jobs}: {count} of {total} pictures painted now; when all parts are, score"
-        " them with --merge"
-    )
-    return EvaluationResult(args.evaluation, {"painted": count, "of": total}, notes=[note])
-
-
-def paint(args: argparse.Namespace, work: Work, dataset: Dataset, progress: Progress) -> list[str]:
-    """Paint what is missing; returns notes on how long it took."""
-    start = time.monotonic()
-    count = painting.paint_all(work, len(dataset.samples), args.ray, progress)
-    seconds = time.monotonic() - start
-    return [f"{count} pictures painted in {seconds:.0f} s, {seconds / count:.2f} s each"] if count else []
 
 
 def score(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from evaluators.attributes import word_of
 from evaluators.coco.dataset import PLACES, Dataset, read_dataset
 from evaluators.manifest import Job, open_manifest, read_parts
 from evaluators.ray_cluster import ray_running
-from evaluators.reporting import add_output_arguments
+from evaluators.reporting import EvaluationResult, add_output_arguments, progress_bar
 from instdiff.cli import add_options, given_values, parse_values
 from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, InstDiffError, ServiceError
@@ -185,6 +186,27 @@ def paint_all(work: Work, total: int, workers: int | None, progress: Progress) -
 
 def _count(folder: Path) -> int:
     return len({key for _, manifest in read_parts(folder) for key in manifest.keys})
+
+
+def run_part(args: argparse.Namespace, work: Work, dataset: Dataset) -> EvaluationResult:
+    """Paint the part of one job; there is nothing to score yet."""
+    total = len(dataset.samples[args.job_index :: args.num_jobs])
+    with progress_bar() as progress:
+        task = progress.add_task(f"painting part {args.job_index} of {args.num_jobs}", total=total)
+        count = paint_part(work, args.job_index, args.num_jobs, lambda done: progress.advance(task, done))
+    note = (
+        f"part {args.job_index} of {args.num_jobs}: {count} of {total} pictures painted now; when all parts are, score"
+        " them with --merge"
+    )
+    return EvaluationResult(args.evaluation, {"painted": count, "of": total}, notes=[note])
+
+
+def paint_missing(args: argparse.Namespace, work: Work, dataset: Dataset, progress: Progress) -> list[str]:
+    """Paint what is missing; returns notes on how long it took."""
+    start = time.monotonic()
+    count = paint_all(work, len(dataset.samples), args.ray, progress)
+    seconds = time.monotonic() - start
+    return [f"{count} pictures painted in {seconds:.0f} s, {seconds / count:.2f} s each"] if count else []
 
 
 def _paint_with_ray(work: Work, workers: int, progress: Callable[[int], object]) -> None:

@@ -11,7 +11,7 @@ from evaluators.detectors import check_detector, load_detector
 from evaluators.label import labelling
 from evaluators.label.models import Captioner, Segmenter, WordList, folder_of, load_tagger
 from evaluators.reporting import progress_bar
-from instdiff.cli import DONE, exit_code, input_file, output_folder, Parser
+from instdiff.cli import DONE, Parser, exit_code, input_file, output_folder
 from instdiff.errors import BadInput
 
 MADE_WITH = ("tagger", "detector", "segmenter", "captioner", "threshold")  # the options that change labels

@@ -145,8 +145,11 @@ def test_ray_paints_the_same_pictures(tmp_path, coco_set):
     assert main([*arguments, "--out", str(tmp_path / "ray"), "--ray", "2"]) == 0
     assert [folder.name for folder, _ in read_parts(tmp_path / "ray" / "point")] == ["job-0-of-2", "job-1-of-2"]
     paint_part(work(coco_set, tmp_path / "here"))
-    here = {one.key: one.seed for _, manifest in read_parts(tmp_path / "here") for one in manifest.pictures}
-    assert here == {one.key: one.seed for _, manifest in read_parts(tmp_path / "ray" / "point") for one in manifest.pictures}
+    seeds = [
+        {picture.key: picture.seed for _, manifest in read_parts(folder) for picture in manifest.pictures}
+        for folder in (tmp_path / "here", tmp_path / "ray" / "point")
+    ]
+    assert seeds[0] == seeds[1]
     assert told(tmp_path / "here") == told(tmp_path / "ray")
 
 
