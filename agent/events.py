@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from PIL import Image
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_serializer
 
-from agent.critic import Finding
+from agent.critic.findings import Finding
 from agent.planners.plan import Plan
 from agent.runs import Round, Run
 from evaluators.report import Report
@@ -75,11 +75,11 @@ class Step(_Event):
     steps: int = Field(ge=1)
 
 
-class Preview(_Event):
+class PreviewReady(_Event):
     """A picture as far as it is denoised, where previews are asked for; the JSON is without the picture."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
-    kind: Literal["preview"] = "preview"
+    kind: Literal["preview ready"] = "preview ready"
     round: int
     image: int
     picture: Image.Image | None = Field(default=None, exclude=True)
@@ -133,7 +133,18 @@ class Failed(_Event):
 
 
 Event = (
-    Starting | Started | Loading | PlanReady | Criticised | Step | Preview | Judged | Waiting | Done | Stopped | Failed
+    Starting
+    | Started
+    | Loading
+    | PlanReady
+    | Criticised
+    | Step
+    | PreviewReady
+    | Judged
+    | Waiting
+    | Done
+    | Stopped
+    | Failed
 )
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from agent.events import Event, Failed, Preview, Starting, Stopped, event_from_json, event_to_json
+from agent.events import Event, Failed, PreviewReady, Starting, Stopped, event_from_json, event_to_json
 from agent.runs import Answer
 from instdiff.cli import DONE, Parser, exit_code
 from instdiff.errors import BadInput, InstDiffError, printable
@@ -156,7 +156,7 @@ def _interrupt(number, frame) -> None:
 
 
 def _pass_on(folder: Path, event: Event) -> None:
-    if isinstance(event, Preview) and event.picture:
+    if isinstance(event, PreviewReady) and event.picture:
         with whole_file(folder / PREVIEW) as temporary:
             event.picture.save(temporary, format="PNG")
     tell(folder, event)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from agent.critic import criticise
-from agent.critic.replan import criticise_and_replan
+from agent.critic.critic import criticise, criticise_and_replan
 from agent.edit import Source, edit_plan, new_run, source
 from agent.events import Done, Event, Loading, Started
 from agent.graph import build_graph, checkpointer, read_state
@@ -47,7 +46,7 @@ class Agent:
         out: the folder that gets a new folder for each run.
         on_event: is given each event, see `agent.events`.
         trust_remote_code: let the code run that comes with the verifier ``cogvlm``; no run remembers this.
-        preview_every: denoising steps between two `agent.events.Preview`; 0 makes none.
+        preview_every: denoising steps between two `agent.events.PreviewReady`; 0 makes none.
         options: fields of `agent.request.Request`.
 
     Raises:

@@ -16,10 +16,10 @@ from PIL import Image
 from pydantic import ConfigDict, Field
 
 from agent import rounds
-from agent.critic import Finding, criticise
-from agent.critic.replan import criticise_and_replan
+from agent.critic.critic import criticise, criticise_and_replan
+from agent.critic.findings import Finding
 from agent.edit.runs import before_after
-from agent.events import Criticised, Event, Judged, PlanReady, Preview, Step, Waiting
+from agent.events import Criticised, Event, Judged, PlanReady, PreviewReady, Step, Waiting
 from agent.planners import Planner
 from agent.planners.plan import Plan
 from agent.request import MAX_ROUNDS, Request
@@ -304,7 +304,7 @@ class Steps:
             self.on_event(Step(round=index, image=image, images=images, step=step, steps=steps))
 
         def on_preview(picture: Image.Image) -> None:
-            self.on_event(Preview(round=index, image=image, picture=picture))
+            self.on_event(PreviewReady(round=index, image=image, picture=picture))
 
         if not self.preview_every:
             return self.engine().render(layout, settings, on_step)

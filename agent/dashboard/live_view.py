@@ -20,7 +20,7 @@ from agent.events import (
     Judged,
     Loading,
     PlanReady,
-    Preview,
+    PreviewReady,
     Started,
     Starting,
     Step,
@@ -69,7 +69,7 @@ def progress(events: list[Event]) -> Progress:
                 now.share = min(event.step / event.steps, 1.0)
                 number = f", picture {event.image + 1} of {event.images}" if event.images > 1 else ""
                 now.status = f"painting round {event.round}{number}: step {event.step} of {event.steps}"
-            case Preview():
+            case PreviewReady():
                 now.preview = True
             case Judged():
                 now.judged = [done for done in now.judged if done.round != event.round] + [event]

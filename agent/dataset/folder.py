@@ -78,7 +78,7 @@ class Item(Value):
         return layout_from_json(self.layout, boxes="xywh")
 
 
-class Failure(Value):
+class FailedCandidate(Value):
     """A candidate that could not be made."""
 
     index: int
@@ -184,7 +184,7 @@ class Folder:
         """Write down that a candidate did not pass."""
         write_json(self.rejected / f"{item.key}.json", item.model_dump(mode="json"))
 
-    def fail(self, failure: Failure) -> None:
+    def fail(self, failure: FailedCandidate) -> None:
         """Write down that a candidate could not be made; another start of the command tries again."""
         write_json(self.failed / f"{key_of(failure.index)}.json", failure.model_dump(mode="json"))
 
@@ -193,8 +193,11 @@ class Folder:
         for path in sorted(self.items.glob("[0-9]*.json"))[:count]:
             yield Item.parse(parse_json(read_bytes(path), str(path)), str(path))
 
-    def failures(self) -> list[Failure]:
-        return [Failure.parse(parse_json(read_bytes(path), str(path))) for path in sorted(self.failed.glob("*.json"))]
+    def failures(self) -> list[FailedCandidate]:
+        return [
+            FailedCandidate.parse(parse_json(read_bytes(path), str(path)))
+            for path in sorted(self.failed.glob("*.json"))
+        ]
 
     def finish(self, count: int, stopped: bool = False) -> Manifest:
         """Write ``failed.jsonl`` and the manifest. What stands in the manifest once is never removed.

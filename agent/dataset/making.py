@@ -86,7 +86,7 @@ def make(order: Order, on_usage: UsageCallback = lambda usage: None, first: int 
         on_usage(planning.take_usage() + revising)
 
 
-class Progress:
+class MakingProgress:
     """How far the work is since it was started here: kept, the share that passes, items a second, what the planner
     costs, and the time left.
     """
@@ -128,14 +128,13 @@ class Progress:
 def show_progress(folder: Folder, count: int) -> Iterator[UsageCallback]:
     """A function to call after each batch; stderr shows a bar, or a line every ten seconds where it is no terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    progress = Progress(folder, count)
+    progress = MakingProgress(folder, count)
     console = Console(stderr=True)
     last = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(24))
-    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         task = bars.add_task("loading", total=count)
 
         def on_usage(usage: Usage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.dataset.folder import Failure
+from agent.dataset.folder import FailedCandidate
 from agent.dataset.making import Order, UsageCallback
 from agent.dataset.planning import PlannedCandidate
 from agent.dataset.worker import Worker
@@ -66,7 +66,7 @@ class Pool:
         error = f"{deaths} workers died while they painted its batch"
         for candidate in batch:
             if candidate.index not in decided:
-                self.order.folder.fail(Failure(index=candidate.index, prompt=candidate.prompt, error=error))
+                self.order.folder.fail(FailedCandidate(index=candidate.index, prompt=candidate.prompt, error=error))
 
 
 def make_on_ray(order: Order, on_usage: UsageCallback, workers: int, address: str | None = None) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from agent.critic.replan import criticise_and_replan
+from agent.critic.critic import criticise_and_replan
 from agent.dataset.folder import Folder, key_of
 from agent.dataset.recipe import Recipe
 from agent.dataset.sources import Source

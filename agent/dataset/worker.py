@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from tenacity import Retrying, stop_after_attempt
 
 from agent import rounds
-from agent.critic import criticise
-from agent.dataset.folder import Failure, Folder, Item
+from agent.critic.critic import criticise
+from agent.dataset.folder import FailedCandidate, Folder, Item
 from agent.dataset.planning import PlannedCandidate, planner_of, service_retries
 from agent.dataset.recipe import Recipe
 from agent.planners.plan import Plan, Planner
@@ -97,7 +97,7 @@ class Worker:
             return (again or service_retries(self.retries))(work)
         except Exception as error:  # of any kind: one candidate must not take the others with it
             reason = str(error) if isinstance(error, InstDiffError) else f"{type(error).__name__}: {error}"
-            self.folder.fail(Failure(index=planned.index, prompt=planned.prompt, error=reason))
+            self.folder.fail(FailedCandidate(index=planned.index, prompt=planned.prompt, error=reason))
             return None
 
     def _begin(self, planned: PlannedCandidate) -> _Candidate:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.critic import Finding, FindingKind
+from agent.critic.findings import Finding, FindingKind
 from agent.events import (
     Criticised,
     Done,
@@ -12,7 +12,7 @@ from agent.events import (
     Judged,
     Loading,
     PlanReady,
-    Preview,
+    PreviewReady,
     Started,
     Starting,
     Step,
@@ -72,7 +72,7 @@ def test_every_event_is_read_back_as_it_was(run):
 
 
 def test_a_preview_is_written_without_its_picture():
-    event = Preview(round=0, image=0, picture=Image.new("RGB", (4, 4)))
+    event = PreviewReady(round=0, image=0, picture=Image.new("RGB", (4, 4)))
     line = event_to_json(event)
     assert event_from_json(line) == event.model_copy(update={"picture": None}) and len(line) < 100
 

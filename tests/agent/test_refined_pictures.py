@@ -1,4 +1,4 @@
-"""A refined picture counts, and the original is kept; a preset and what it chose stand in the run and in the picture."""
+"""A refined picture counts, and the original is kept; presets and what they chose stand in run and picture."""
 
 import json
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from agent.dataset.export import writers
 from agent.dataset.export.card import SHEET, write_card
-from agent.dataset.export.records import Record, read_records
+from agent.dataset.export.records import AnnotatedPicture, read_records
 from agent.dataset.folder import Folder
 from instdiff.errors import BadInput
 
-WRITERS: dict[str, Callable[[Sequence[Record], Path], None]] = {
+WRITERS: dict[str, Callable[[Sequence[AnnotatedPicture], Path], None]] = {
     "coco": writers.write_coco,
     "yolo": writers.write_yolo,
     "webdataset": writers.write_webdataset,
@@ -55,4 +55,4 @@ def _clear(out: Path, formats: Sequence[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-__all__ = ["Record", "export_all", "read_records"]
+__all__ = ["AnnotatedPicture", "export_all", "read_records"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.dataset.export.records import Record, categories
+from agent.dataset.export.records import AnnotatedPicture, categories
 from agent.dataset.export.writers import HUB_SPLITS
 from agent.dataset.folder import REJECTED, Folder
 from agent.runs import read_json
@@ -40,7 +40,7 @@ LOADING = {
 }
 
 
-def write_card(folder: Folder, records: Sequence[Record], out: Path, formats: Sequence[str]) -> None:
+def write_card(folder: Folder, records: Sequence[AnnotatedPicture], out: Path, formats: Sequence[str]) -> None:
     """Write ``README.md`` and ``contact_sheet.png``."""
     _write_sheet(records, out / SHEET)
     made_with = read_manifest(folder.items).painted_with
@@ -56,7 +56,7 @@ def write_card(folder: Folder, records: Sequence[Record], out: Path, formats: Se
     write_bytes(out / "README.md", ("\n\n".join(filter(None, sections)) + "\n").encode())
 
 
-def _head(formats: Sequence[str], records: Sequence[Record]) -> str:
+def _head(formats: Sequence[str], records: Sequence[AnnotatedPicture]) -> str:
     """What the hub reads, and the title."""
     lines = [
         "---",
@@ -76,7 +76,7 @@ def _head(formats: Sequence[str], records: Sequence[Record]) -> str:
     return "\n".join([*lines, "---", "", title, "", f"![Some of the pictures]({SHEET})"])
 
 
-def _counts(folder: Folder, records: Sequence[Record]) -> str:
+def _counts(folder: Folder, records: Sequence[AnnotatedPicture]) -> str:
     names = Counter(instance.name for record in records for instance in record.layout.instances)
     sizes = Counter("{} x {}".format(*record.size) for record in records)
     splits = Counter(record.split for record in records)
@@ -96,7 +96,7 @@ def _counts(folder: Folder, records: Sequence[Record]) -> str:
     return "## Counts\n\n" + _table(["what", "how many"], rows.items())
 
 
-def _histograms(records: Sequence[Record]) -> str:
+def _histograms(records: Sequence[AnnotatedPicture]) -> str:
     """How well objects lie in their places, and how sure the verifier was of them."""
     verdicts = [verdict for record in records for verdict in record.verdicts]
     pairs = [(verdict.iou, verdict.detection.score) for verdict in verdicts if verdict.detection]
@@ -112,7 +112,7 @@ def _histograms(records: Sequence[Record]) -> str:
     return f"{intro}\n\n{_table(['from, to', 'IoU', 'score'], rows)}"
 
 
-def _settings(made_with: dict, records: Sequence[Record]) -> str:
+def _settings(made_with: dict, records: Sequence[AnnotatedPicture]) -> str:
     """What the pictures were made with, and under which licences it stands."""
     seeds = [record.item.seed for record in records]
     usage = sum((record.item.usage for record in records), Usage())
@@ -157,7 +157,7 @@ def _limits(made_with: dict) -> str:
     return f"## Limits\n\nThe pictures are painted by a model. {annotated} {shapes}"
 
 
-def _write_sheet(records: Sequence[Record], path: Path) -> None:
+def _write_sheet(records: Sequence[AnnotatedPicture], path: Path) -> None:
     """Some pictures, evenly taken from all."""
     from PIL import Image
 

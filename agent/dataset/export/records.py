@@ -20,7 +20,7 @@ SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True)
-class Record:
+class AnnotatedPicture:
     """One picture. ``layout`` holds the annotations alone, with ``boxes`` (fractions) and ``verdicts`` of equal length.
 
     The mask of an instance is the planned one; where none was planned, the shape that the verifier saw. What has no
@@ -47,7 +47,7 @@ class Record:
         return self.layout.size
 
 
-def read_records(folder: Folder) -> list[Record]:
+def read_records(folder: Folder) -> list[AnnotatedPicture]:
     """All items, in order; bare points, for which no format has a box, are left out.
 
     Raises:
@@ -58,12 +58,12 @@ def read_records(folder: Folder) -> list[Record]:
     return [_record(folder, item) for item in folder.read()]
 
 
-def categories(records: Sequence[Record]) -> list[str]:
+def categories(records: Sequence[AnnotatedPicture]) -> list[str]:
     """The names of all annotated things, sorted; a number of a category is its place here."""
     return sorted({instance.name for record in records for instance in record.layout.instances})
 
 
-def objects_of(record: Record) -> list[dict]:
+def objects_of(record: AnnotatedPicture) -> list[dict]:
     """The annotations of a picture; boxes are ``[x, y, width, height]`` in pixels, as in COCO, ``score`` is the
     verifier's.
     """
@@ -79,7 +79,7 @@ def objects_of(record: Record) -> list[dict]:
     ]
 
 
-def describe(record: Record) -> dict:
+def describe(record: AnnotatedPicture) -> dict:
     """A picture and its annotations as plain data, for one line or row."""
     return {
         "key": record.key,
@@ -93,14 +93,14 @@ def describe(record: Record) -> dict:
     }
 
 
-def copy_picture(record: Record, path: Path) -> None:
+def copy_picture(record: AnnotatedPicture, path: Path) -> None:
     """Put a picture elsewhere, as a file of its own: whoever edits it there must not edit the dataset."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # what is there may be a link to the dataset's own picture
     shutil.copyfile(record.path, path)
 
 
-def _record(folder: Folder, item: Item) -> Record:
+def _record(folder: Folder, item: Item) -> AnnotatedPicture:
     path = folder.items / f"{item.key}.png"
     plan = item.plan()
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != item.sha256:
@@ -120,7 +120,7 @@ def _record(folder: Folder, item: Item) -> Record:
         instances.append(instance.model_copy(update={"mask": mask, "category": label[:200]}))
         boxes.append(instance.extent)
         verdicts.append(verdict)
-    return Record(item, path, plan.with_instances(instances), tuple(boxes), tuple(verdicts))
+    return AnnotatedPicture(item, path, plan.with_instances(instances), tuple(boxes), tuple(verdicts))
 
 
 def _seen_mask(verdict: Verdict, size: tuple[int, int]) -> Mask | None:

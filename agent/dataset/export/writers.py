@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.dataset.export.records import SPLITS, Record, categories, copy_picture, describe
+from agent.dataset.export.records import SPLITS, AnnotatedPicture, categories, copy_picture, describe
 from instdiff.errors import ServiceError
 from instdiff.formats import layouts_to_coco, whole_file
 from instdiff.formats.files import write_bytes
@@ -18,7 +18,7 @@ PICTURES_A_SHARD = 1000
 HUB_SPLITS = {"train": "train", "val": "validation"}  # as the hub calls them
 
 
-def write_coco(records: Sequence[Record], out: Path) -> None:
+def write_coco(records: Sequence[AnnotatedPicture], out: Path) -> None:
     """Write both splits; a category has the same number in both, and an image is numbered as its item."""
     numbers = {name: number for number, name in enumerate(categories(records), start=1)}
     (out / "annotations").mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def write_coco(records: Sequence[Record], out: Path) -> None:
         _write(out / "annotations" / f"captions_{split}.json", _captions(part))
 
 
-def _instances(records: Sequence[Record], numbers: dict[str, int]) -> dict:
+def _instances(records: Sequence[AnnotatedPicture], numbers: dict[str, int]) -> dict:
     """COCO annotations; beside its own keys, an annotation has ``caption``, ``score``, ``iou`` and ``verdict``."""
     data = layouts_to_coco([record.layout for record in records])
     names = {category["id"]: category["name"] for category in data["categories"]}
@@ -50,7 +50,7 @@ def _instances(records: Sequence[Record], numbers: dict[str, int]) -> dict:
     return {"info": {"description": "painted by InstanceDiffusion, verified"}, "licenses": [], **data}
 
 
-def _captions(records: Sequence[Record]) -> dict:
+def _captions(records: Sequence[AnnotatedPicture]) -> dict:
     images = [
         {"id": record.item.index, "file_name": record.path.name, "width": record.size[0], "height": record.size[1]}
         for record in records
@@ -66,7 +66,7 @@ def _write(path: Path, data: dict) -> None:
     write_bytes(path, json.dumps(data, ensure_ascii=False).encode())
 
 
-def write_yolo(records: Sequence[Record], out: Path) -> None:
+def write_yolo(records: Sequence[AnnotatedPicture], out: Path) -> None:
     """Write both splits; a picture without annotations has an empty label file, and counts as background."""
     names = categories(records)
     for split in SPLITS:
@@ -87,7 +87,7 @@ def _line(number: int, box: Box) -> str:
     return f"{number} {box.centre.x:.6f} {box.centre.y:.6f} {box.width:.6f} {box.height:.6f}\n"
 
 
-def write_webdataset(records: Sequence[Record], out: Path) -> None:
+def write_webdataset(records: Sequence[AnnotatedPicture], out: Path) -> None:
     """Write shards of 1000 pictures; the same dataset gives the same bytes."""
     out.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
@@ -97,13 +97,13 @@ def write_webdataset(records: Sequence[Record], out: Path) -> None:
                     _add(tar, record)
 
 
-def _shards(records: Sequence[Record], split: str) -> list[list[Record]]:
+def _shards(records: Sequence[AnnotatedPicture], split: str) -> list[list[AnnotatedPicture]]:
     """The records of a split, so many at a time as go into one file."""
     part = [record for record in records if record.split == split]
     return [part[first : first + PICTURES_A_SHARD] for first in range(0, len(part), PICTURES_A_SHARD)]
 
 
-def _add(tar: tarfile.TarFile, record: Record) -> None:
+def _add(tar: tarfile.TarFile, record: AnnotatedPicture) -> None:
     files = {
         "png": record.path.read_bytes(),
         "json": json.dumps(describe(record)).encode(),
@@ -115,7 +115,7 @@ def _add(tar: tarfile.TarFile, record: Record) -> None:
         tar.addfile(member, io.BytesIO(content))
 
 
-def write_parquet(records: Sequence[Record], out: Path) -> None:
+def write_parquet(records: Sequence[AnnotatedPicture], out: Path) -> None:
     """Write both splits in files of 1000 pictures.
 
     Raises:
@@ -151,5 +151,5 @@ def _features(names: list[str]):
     return Features({"image": Image(), **columns, "objects": List(objects)})
 
 
-def _row(record: Record) -> dict:
+def _row(record: AnnotatedPicture) -> dict:
     return {"image": {"bytes": record.path.read_bytes(), "path": record.path.name}, **describe(record)}

@@ -6,8 +6,8 @@ import pytest
 
 from agent.dataset.export.card import write_card
 from agent.dataset.export.records import read_records
-from agent.dataset.folder import ITEMS, Failure
-from agent.dataset.making import Progress, make, show_progress
+from agent.dataset.folder import ITEMS, FailedCandidate
+from agent.dataset.making import MakingProgress, make, show_progress
 from agent.dataset.sources import Prompts
 from prompts.usage import Usage
 from tests.agent.doubles import ListPlanner
@@ -55,11 +55,11 @@ def test_usage_is_told_and_kept_with_each_item(tmp_path, doubles):
 def test_the_line_says_how_far_it_is(tmp_path):
     order = an_order(tmp_path)
     order.folder.open({})
-    progress = Progress(order.folder, 4)
+    progress = MakingProgress(order.folder, 4)
     assert progress.line() == "0 of 4 kept, 0% of 0 accepted, 0.00 kept a second, time left unknown"
     for number, folder in enumerate((order.folder.items, order.folder.rejected)):
         (folder / f"00000{number}.json").write_text("{}")
-    order.folder.fail(Failure(index=2, prompt="a cat", error="no paint"))
+    order.folder.fail(FailedCandidate(index=2, prompt="a cat", error="no paint"))
     progress.started -= 30
     progress.usage += Usage(requests=2, prompt_tokens=300, answer_tokens=100, usd=0.0125)
     line = progress.line()
