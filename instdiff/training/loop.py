@@ -258,8 +258,7 @@ class Trainer(Generic[Batch]):
             self._log(figures)
 
     def leave(self) -> None:
-        """End together with the other processes: one that goes early can leave the rest hanging. Nothing can be trained
-        after.
+        """End together with the other processes: one that goes early can leave the rest hanging. Nothing trains after.
 
         The wrapped model goes before the group of processes. Whatever holds that group last waits for gloo's threads,
         and the model does so under the interpreter's lock, which such a thread may want: now and then both would wait

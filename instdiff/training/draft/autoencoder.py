@@ -1,6 +1,4 @@
-"""Fits the draft autoencoder's encoder in closed form, and trains its decoder, also on latents as the painter makes
-them.
-"""
+"""Fits the draft autoencoder's encoder in closed form, and trains its decoder, also on the painter's latents."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Composed pictures that no training of a detector sees, what is on them as tensors, and how well a detector does on
-them.
-"""
+"""Composed pictures that no detector trains on, what is on them as tensors, and how well a detector does on them."""
 
 from __future__ import annotations
 

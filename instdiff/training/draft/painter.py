@@ -123,7 +123,7 @@ def preview_loss(preview: torch.Tensor, batch: SceneBatch) -> torch.Tensor:
 
 @torch.no_grad()
 def fit_preview(
-    painter: Painter, scenes: StoredScenes, rng: np.random.Generator, batches: int = 16, ridge: float = 1e-3
+    painter: Painter, scenes: StoredScenes, rng: np.random.Generator, batches: int = 8, ridge: float = 1e-3
 ) -> None:
     """Solve the preview by weighted least squares, on batches of 64 scenes, with everything else as it is.
 

@@ -1,6 +1,4 @@
-"""How alike two pictures look to the draft detector: what painter and decoder are taught by, besides the error of
-latents and pixels.
-"""
+"""How alike two pictures look to the draft detector: a loss for painter and decoder beside that of pixels."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ from instdiff.model.detector import DenseDetector
 
 
 class Likeness(nn.Module):
-    """A perceptual distance (Zhang et al., The Unreasonable Effectiveness of Deep Features, 2018) in the features of
-    our detector.
+    """A perceptual distance (Zhang et al., 2018) in the features of our detector.
 
     A squared error is least for the mean of all shapes that a thing may have, a blur; the features of a blur are not
     the mean of those of the shapes. Of the detector only what it sees counts, never what it says; the judge, which

@@ -1,6 +1,4 @@
-"""Pictures with COCO annotations as training examples: everything that is drawn depends on the seed and the position
-alone.
-"""
+"""Pictures with COCO annotations as training examples; all that is drawn depends on seed and position alone."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ def draw_modes(instances: list[Instance], rng: np.random.Generator) -> Modes:
 
 
 def keep_places(instance: Instance, modes: Modes, rng: np.random.Generator) -> Instance:
-    """The instance with places of these kinds alone: others must not be seen in the regions that attention looks at
-    either.
-    """
+    """The instance with places of these kinds alone: others must not show in the regions of attention either."""
     box = (instance.box or (instance.mask and instance.mask.box)) if modes.box else None
     scribble = _scribble(instance, rng) if modes.scribble else None
     mask = instance.mask if modes.mask else None

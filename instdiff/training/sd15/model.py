@@ -27,9 +27,7 @@ def is_trained(name: str) -> bool:
 
 
 class Learner(nn.Module):
-    """The two models that predict together; in a training on many processes, all that they share goes through
-    `forward`.
-    """
+    """The two models that predict together; on many processes, all that they share goes through `forward`."""
 
     def __init__(self, unet: InstanceUNet, unifusion: UniFusion, gradient_checkpointing: bool = False):
         super().__init__()

@@ -1,6 +1,4 @@
-"""A training as one SLURM job of many processes, by submitit. A job whose time is over is put back into the queue and
-goes on.
-"""
+"""A training as one SLURM job of many processes, by submitit; out of time, it is put back into the queue."""
 
 from __future__ import annotations
 

@@ -91,8 +91,6 @@ class DiffusionTask(Task[Lesson]):
         nbytes = sum(p.numel() * p.element_size() for part in parts for p in part.parameters())
         with placed(self.recipe.out / MODEL, force=True, nbytes=nbytes) as folder:
             self.pipeline.save_pretrained(folder)
-            if (self.recipe.model / "engine.json").is_file():
-                shutil.copy(self.recipe.model / "engine.json", folder / "engine.json")
         folder = self.recipe.out / MODEL
         print(f'{folder}: the model; paint with: python run_agent.py "two dogs" --engine {folder}')
         return {}

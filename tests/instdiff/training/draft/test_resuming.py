@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.unifusion import UniFusion
 from instdiff.train import main
 from instdiff.training import state
-from instdiff.training.draft import painter, scenes
+from instdiff.training.draft import painter, scenes, sheets
 from tests.instdiff.model.test_detector import composer
 
 SMALL_PART = 10_000  # bytes
@@ -80,7 +81,9 @@ def work(tmp_path_factory):
     return folder
 
 
-def test_the_painter_goes_on_from_its_checkpoint(work, tmp_path):
+def test_the_painter_goes_on_from_its_checkpoint(work, tmp_path, monkeypatch):
+    monkeypatch.setattr(sheets, "COUNT", 2)
+    monkeypatch.setattr(painter, "fit_preview", partial(painter.fit_preview, batches=1))
     shutil.copytree(work, tmp_path, dirs_exist_ok=True)
     ends = []
     for _ in range(2):
@@ -89,16 +92,14 @@ def test_the_painter_goes_on_from_its_checkpoint(work, tmp_path):
     assert 0 < ends[0] < ends[1]
     files = [path for path in (tmp_path / "painter").rglob("*") if path.is_file()]
     assert max(path.stat().st_size for path in files) < 16 * 2**20
-    sheets = sorted(path.name for path in files if path.suffix == ".jpg")
-    assert sheets == [f"samples-{end:08d}.jpg" for end in ends]
-    with Image.open(tmp_path / "painter" / sheets[-1]) as sheet:
-        assert sheet.size == (4 * 256, 4 * 300)
+    names = sorted(path.name for path in files if path.suffix == ".jpg")
+    assert names == [f"samples-{end:08d}.jpg" for end in ends]
+    with Image.open(tmp_path / "painter" / names[-1]) as sheet:
+        assert sheet.size == (4 * 256, 300)
 
 
 def test_models_without_a_training_state_get_a_preview_that_fits(work):
-    """The head that reads the place map is not bundled; solved anew, it explains latents that it has not been solved
-    on.
-    """
+    """The head that reads the place map is not bundled; solved anew, it explains unseen latents."""
     model = painter.Painter(CLIPTokenizer.from_pretrained(work / "tokenizer"), 32)
     model.unifusion.load_state_dict(UniFusion.from_pretrained(work / "painter/unifusion").float().state_dict())
     model.text_encoder.load_state_dict(

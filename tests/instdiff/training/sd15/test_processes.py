@@ -38,9 +38,7 @@ def inputs(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def alone():
-    """One thread here as in the processes below: two add in another order, and Adam makes a step of a difference in a
-    gradient near 0.
-    """
+    """One thread here as in the processes below: two add in another order, and Adam amplifies the difference."""
     AcceleratorState._reset_state(True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -142,9 +142,7 @@ MASKED = instance(mask=Mask.from_array(MASK[:, 50:150]))
 
 
 def test_kinds_of_place_are_dropped_as_published():
-    """Shares over many draws; the expected ones follow from 10% for each kind, 10% points alone, 10% masks without
-    scribbles.
-    """
+    """Shares over many draws; expected: 10% without each kind, 10% points alone, 10% masks without scribbles."""
     rng = np.random.default_rng(0)
     count = 4000
     drawn = [draw_modes([BOXED, MASKED], rng) for _ in range(count)]
