@@ -106,9 +106,7 @@ class _RunEvent(_Event):
 
 
 class Waiting(_RunEvent):
-    """The plan is made, and a person is to say whether it is painted; the process ends, `Agent.resume` takes the
-    answer.
-    """
+    """The plan is made and waits for a person's answer; the process ends, and `Agent.resume` takes the answer."""
 
     kind: Literal["waiting"] = "waiting"
 

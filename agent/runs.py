@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from agent.critic import Finding
+from agent.critic.findings import Finding
 from agent.planners.plan import Plan
 from agent.request import Request
 from evaluators.report import Report
@@ -45,9 +45,7 @@ Inside = Annotated[
 
 
 class Round(Value):
-    """One round that is done. Paths are relative to the run's folder and stay in it; ``image`` is the best of
-    ``images``.
-    """
+    """One round that is done. Paths are relative to the run's folder; ``image`` is the best of ``images``."""
 
     layout: Inside
     image: Inside

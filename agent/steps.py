@@ -368,9 +368,7 @@ class Steps:
 
 
 def _write_pictures(rendering: Rendering, layout: Layout, folder: Path, number: int) -> str:
-    """Write a picture of a round, and beside it what the refiner made of it; the name of the one that counts is
-    returned.
-    """
+    """Write a picture of a round and what the refiner made of it; returns the name of the one that counts."""
     about = {"engine": rendering.engine, "model_hash": rendering.model_hash, "versions": rendering.versions}
     for kind, image in zip(("image", "refined"), (rendering.images[0], *rendering.refined), strict=False):
         name = f"{kind}-{number}.png" if number else f"{kind}.png"

@@ -10,7 +10,7 @@ from rich.console import Console
 import run_agent
 from agent import Agent
 from agent.console import Display
-from agent.critic import Finding, FindingKind
+from agent.critic.findings import Finding, FindingKind
 from agent.events import Criticised, PlanReady
 from agent.planners.chat import ChatOptions, ChatPlanner
 from agent.planners.plan import Plan

@@ -1,22 +1,46 @@
-"""What the critic looks for in the places of a layout: each check yields what is wrong, and how to repair it.
+"""What the critic looks for in a layout: each check yields what is wrong, and how to repair it.
 
 Boxes are fractions of the picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from enum import StrEnum
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
+from agent.critic.findings import FindingKind
 from agent.planners.plan import Plan
 from instdiff.layout import Box
-from instdiff.world import nouns, placement
-from instdiff.world.relations import broken, broken_in
-from instdiff.world.scene import Predicate
+from instdiff.world import nouns
+from instdiff.world.placement import (
+    SHORTEST_SIDE,
+    asked_carrier,
+    base,
+    box_of,
+    carrier,
+    foot_at,
+    frame,
+    hangs,
+    indexed_boxes,
+    known_thing,
+    loads,
+    metres,
+    scale_in,
+    stands,
+    surface,
+)
+from instdiff.world.predicates import Predicate
+from instdiff.world.relations import broken_in
 
-SLIVER = 0.03
+SAME_PLACE = 0.8  # IoU of two things that are one
+EDGE = 0.004  # what ends nearer to the frame is cut by it
 CUT_OFF = 0.4  # less than this share of a thing inside the frame is called out of frame
+LARGEST = 0.9  # side that a repair gives a thing at most
+SLIVER = 0.03
+THIN = 0.15  # a thing whose short side is less than this share of its long side is thin by nature
+THIN_SLIVER = 0.6 * SLIVER
 COVERED = 0.8
 HIGHEST_FOOT = 0.3
 HIGHEST_LOOSE_FOOT = 0.45  # no ground is seen above the first, no ground right behind a cup above the second
@@ -28,25 +52,11 @@ SIZE_WORDS = set(
 )
 
 
-class FindingKind(StrEnum):
-    """What can be wrong with a layout."""
-
-    OUT_OF_FRAME = "out of frame"
-    SLIVER = "sliver"
-    DUPLICATE = "duplicate"
-    HIDDEN = "hidden"
-    FLOATING = "floating"
-    SIZE = "wrong size"
-    RELATION = "broken relation"
-    COUNT = "wrong count"
-    FORBIDDEN = "forbidden"
-
-
 class Fault(NamedTuple):
-    """Something wrong with an instance; ``mend`` gives the repaired plan, or nothing if there is no one right repair."""
+    """Something wrong with an instance; ``mend`` gives the repaired plan, or None if there is no one right repair."""
 
     kind: FindingKind
-    index: int | None
+    instance: int | None
     sentence: str
     mend: Callable[[], Plan | None] | None = None
 
@@ -56,196 +66,222 @@ def tag(plan: Plan, index: int) -> str:
     return f"{plan.layout.instances[index].name} {index + 1}"
 
 
-def _boxes(plan: Plan) -> Iterator[tuple[int, Box]]:
-    for index, instance in enumerate(plan.layout.instances):
-        if instance.extent:
-            yield index, instance.extent
+def _category(plan: Plan, index: int) -> str:
+    return nouns.category_of(plan.layout.instances[index].name)
+
+
+def _categories(plan: Plan) -> Counter[str]:
+    """How many instances of each category there are."""
+    return Counter(_category(plan, index) for index in range(len(plan.layout.instances)))
+
+
+def _without(plan: Plan, index: int) -> Plan:
+    """The plan without an instance, and its scene without the object behind it if no other instance shows it."""
+    instances = [instance for i, instance in enumerate(plan.layout.instances) if i != index]
+    ids = tuple(name for i, name in enumerate(plan.ids) if i != index)
+    scene = plan.scene
+    if scene and index < len(plan.ids) and (gone := plan.ids[index]) not in ids:
+        objects = tuple(item for item in scene.objects if item.id != gone)
+        relations = tuple(r for r in scene.relations if gone not in (r.subject, r.object))
+        scene = scene.model_copy(update={"objects": objects, "relations": relations})
+    return plan.model_copy(update={"layout": plan.layout.with_instances(instances), "ids": ids, "scene": scene})
+
+
+def forbidden(plan: Plan, absent: Collection[str]) -> Iterator[Fault]:
+    """Instances of categories that the words exclude."""
+    for index in range(len(plan.layout.instances)):
+        if (category := _category(plan, index)) in absent:
+            sentence = f"{tag(plan, index)} must not be there: the words exclude {category}."
+            yield Fault(FindingKind.FORBIDDEN, index, sentence, partial(_without, plan, index))
+
+
+def duplicates(plan: Plan, wanted: Mapping[str, int]) -> Iterator[Fault]:
+    """Instances in the place of an earlier one of their category; surplus where that many are not ``wanted``."""
+    counts = _categories(plan)
+    boxes = list(indexed_boxes(plan))
+    for position, (index, box) in enumerate(boxes):
+        category = _category(plan, index)
+        twins = (i for i, at in boxes[:position] if box.iou(at) >= SAME_PLACE and _category(plan, i) == category)
+        twin = next(twins, None)
+        if twin is None:
+            continue
+        sentence = f"{tag(plan, index)} lies on {tag(plan, twin)}: the same thing in the same place."
+        alike = plan.layout.instances[index].caption == plan.layout.instances[twin].caption
+        is_surplus = counts[category] > wanted[category] if category in wanted else alike
+        mend = partial(_without, plan, index) if is_surplus else None
+        yield Fault(FindingKind.DUPLICATE, index, sentence, mend)
+
+
+def counts(plan: Plan, wanted: Mapping[str, int]) -> Iterator[Fault]:
+    """Categories of which there are more, or fewer, than ``wanted``."""
+    planned = _categories(plan)
+    for category, count in wanted.items():
+        if planned[category] == count:
+            continue
+        sentence = f"{planned[category]} x {category} planned, and the words ask for {count}."
+        if planned[category] < count:
+            yield Fault(FindingKind.COUNT, None, sentence)
+            continue
+        members = [i for i in range(len(plan.layout.instances)) if _category(plan, i) == category]
+        # only what is shown twice is surely too much; which of five dogs goes if four are asked for is a choice
+        twice = [i for i in members if i < len(plan.ids) and plan.ids[i] in plan.ids[:i]]
+        mend = partial(_without, plan, twice[-1]) if twice else None
+        yield Fault(FindingKind.COUNT, (twice or members)[-1], sentence, mend)
 
 
 def out_of_frame(plan: Plan) -> Iterator[Fault]:
+    """Things of which the frame cuts off the most, judged by their usual shape."""
     aspect = plan.layout.width / plan.layout.height
-    for index, box in _boxes(plan):
-        thing = nouns.thing_of(plan.layout.instances[index].name)
-        if thing is None or thing.depth_m or placement.hangs(plan, index):
+    for index, box in indexed_boxes(plan):
+        known = known_thing(plan, index)
+        if known is None or known.depth_m or hangs(plan, index):
             continue
-        width_m, height_m = placement.metres(plan, index)
+        width_m, height_m = metres(plan, index)
         natural_width = box.height * width_m / height_m / aspect
         natural_height = box.width * aspect * height_m / width_m
-        left = box.x0 < 0.004
-        right = box.x1 > 0.996
-        top = box.y0 < 0.004
-        bottom = box.y1 > 0.996
+        left = box.x0 < EDGE
+        right = box.x1 > 1 - EDGE
+        top = box.y0 < EDGE
+        bottom = box.y1 > 1 - EDGE
         if left != right and box.width < CUT_OFF * natural_width:
-            width = min(natural_width, 0.9)
-            centre = 0.0 if left else 1.0
-            foot = box.y1
-            height = box.height * width / natural_width
+            width = min(natural_width, LARGEST)
+            complete = frame(0.0 if left else 1.0, box.y1, width, box.height * width / natural_width)
         elif top != bottom and box.height < CUT_OFF * natural_height:
-            height = min(natural_height, 0.9)
-            centre = box.centre.x
-            foot = 0.0 if top else 1.0
-            width = box.width * height / natural_height
+            height = min(natural_height, LARGEST)
+            complete = frame(box.centre.x, 0.0 if top else 1.0, box.width * height / natural_height, height)
         else:
             continue
         sentence = f"{tag(plan, index)} is cut off: most of it is out of the frame."
-        whole = placement.frame(centre, foot, width, height)
-        yield Fault(
-            FindingKind.OUT_OF_FRAME,
-            index,
-            sentence,
-            lambda index=index, whole=whole: plan.with_box(index, whole),
-        )
+        yield Fault(FindingKind.OUT_OF_FRAME, index, sentence, partial(plan.with_box, index, complete))
 
 
 def slivers(plan: Plan) -> Iterator[Fault]:
-    for index, box in _boxes(plan):
-        width_m, height_m = placement.metres(plan, index)
-        thin = min(width_m, height_m) < 0.15 * max(width_m, height_m)
-        if min(box.width, box.height) >= SLIVER * (0.6 if thin else 1.0):
+    """Things that are too thin to be painted."""
+    for index, box in indexed_boxes(plan):
+        width_m, height_m = metres(plan, index)
+        is_thin = min(width_m, height_m) < THIN * max(width_m, height_m)
+        if min(box.width, box.height) >= (THIN_SLIVER if is_thin else SLIVER):
             continue
         sentence = f"{tag(plan, index)} is a sliver of {box.width:.1%} x {box.height:.1%} of the picture."
-        width, height = (max(side, placement.SHORTEST_SIDE) for side in (box.width, box.height))
-        larger = placement.frame(box.centre.x, box.y1, width, height)
-        yield Fault(
-            FindingKind.SLIVER,
-            index,
-            sentence,
-            lambda index=index, larger=larger: plan.with_box(index, larger),
-        )
+        larger = frame(box.centre.x, box.y1, max(box.width, SHORTEST_SIDE), max(box.height, SHORTEST_SIDE))
+        yield Fault(FindingKind.SLIVER, index, sentence, partial(plan.with_box, index, larger))
 
 
 def relations(plan: Plan) -> Iterator[Fault]:
-    if plan.scene is None:
-        return
+    """Relations of the scene that do not hold."""
     for relation in broken_in(plan):
         index = plan.ids.index(relation.subject)
         target = None if relation.predicate.is_place else plan.ids.index(relation.object)
-        other = "" if target is None else f" {tag(plan, target)}"
-        sentence = f"{tag(plan, index)} is not {relation.predicate}{other}, as the words ask."
-        yield Fault(
-            FindingKind.RELATION,
-            index,
-            sentence,
-            lambda r=relation, i=index, t=target: _mend_relation(plan, r.predicate, i, t),
-        )
+        target_tag = "" if target is None else f" {tag(plan, target)}"
+        sentence = f"{tag(plan, index)} is not {relation.predicate}{target_tag}, as the words ask."
+        mend = partial(_mend_relation, plan, relation.predicate, index, target)
+        yield Fault(FindingKind.RELATION, index, sentence, mend)
 
 
 def _mend_relation(plan: Plan, predicate: Predicate, index: int, target: int | None) -> Plan | None:
     """What is on the wrong side changes places with the other; what should rest on something is put there."""
     if target is None:
         return None
-    box = plan.layout.instances[index].extent
-    other = plan.layout.instances[target].extent
     if predicate in (Predicate.LEFT_OF, Predicate.RIGHT_OF):
-        mended = plan.with_box(index, placement.frame(other.centre.x, box.y1, box.width, box.height))
-        mended = mended.with_box(target, placement.frame(box.centre.x, other.y1, other.width, other.height))
+        a = box_of(plan, index)
+        b = box_of(plan, target)
+        mended = plan.with_box(index, frame(b.centre.x, a.y1, a.width, a.height))
+        mended = mended.with_box(target, frame(a.centre.x, b.y1, b.width, b.height))
     elif predicate is Predicate.ON:
         mended = _put_on(plan, index, target)
     else:
         return None
-    still = broken(plan.scene, mended.layout, plan.ids)
-    return mended if len(still) < len(broken_in(plan)) else None
+    return mended if len(broken_in(mended)) < len(broken_in(plan)) else None
 
 
 def _put_on(plan: Plan, index: int, target: int) -> Plan:
-    """The instance with its foot on the other's surface, over it from left to right."""
-    box = plan.layout.instances[index].extent
-    other = plan.layout.instances[target].extent
-    slack = max(other.width - box.width, 0.0) / 2
-    centre = min(max(box.centre.x, other.centre.x - slack), other.centre.x + slack)
-    return plan.with_box(index, placement.frame(centre, placement.surface(plan, target), box.width, box.height))
+    """The plan with an instance's foot on another's surface, over it from left to right."""
+    box = box_of(plan, index)
+    below = box_of(plan, target)
+    room = max(below.width - box.width, 0.0) / 2
+    centre = min(max(box.centre.x, below.centre.x - room), below.centre.x + room)
+    return plan.with_box(index, frame(centre, surface(plan, target), box.width, box.height))
 
 
 def floating(plan: Plan) -> Iterator[Fault]:
-    for index, box in _boxes(plan):
-        thing = nouns.thing_of(plan.layout.instances[index].name)
-        if (
-            placement.hangs(plan, index)
-            or placement.carrier(plan, index) is not None
-            or placement.asked_carrier(plan, index) is not None
-        ):
+    """Things that should stand, and have no ground or carrier under their foot."""
+    for index, box in indexed_boxes(plan):
+        if hangs(plan, index) or carrier(plan, index) is not None or asked_carrier(plan, index) is not None:
             continue
-        small = thing.on[0] == "table"
-        if box.y1 >= (HIGHEST_LOOSE_FOOT if small else HIGHEST_FOOT):
+        known = known_thing(plan, index)
+        is_small = known is not None and known.on[0] == "table"
+        if box.y1 >= (HIGHEST_LOOSE_FOOT if is_small else HIGHEST_FOOT):
             continue
         sentence = f"{tag(plan, index)} floats: nothing that it could stand on is under its foot."
-        yield Fault(FindingKind.FLOATING, index, sentence, lambda index=index, small=small: _landed(plan, index, small))
+        yield Fault(FindingKind.FLOATING, index, sentence, partial(_land, plan, index, is_small))
 
 
-def _landed(plan: Plan, index: int, small: bool) -> Plan:
+def _land(plan: Plan, index: int, is_small: bool) -> Plan:
     """A small thing falls onto what can carry it below, anything else to the ground at its distance."""
-    box = plan.layout.instances[index].extent
-    if small:
-        for other, below in _boxes(plan):
-            dropped = _put_on(plan, index, other)
-            straight = below.x0 <= box.centre.x <= below.x1 and below.y0 > box.y1
-            if other != index and straight and placement.carrier(dropped, index) == other:
-                return dropped
-    foot = placement.foot_at(plan, placement.scale(plan, index))
-    return plan.with_box(index, placement.frame(box.centre.x, foot, box.width, box.height))
+    box = box_of(plan, index)
+    for target, below in indexed_boxes(plan) if is_small else ():
+        is_straight_below = below.x0 <= box.centre.x <= below.x1 and below.y0 > box.y1
+        if target != index and is_straight_below:
+            landed = _put_on(plan, index, target)
+            if carrier(landed, index) == target:
+                return landed
+    foot = foot_at(plan, scale_in(plan, index, box))
+    return plan.with_box(index, frame(box.centre.x, foot, box.width, box.height))
 
 
 def sizes(plan: Plan) -> Iterator[Fault]:
-    """Things with their feet on one line are equally far away, so a metre is as long on each."""
-    standing = [index for index, _ in _boxes(plan) if placement.stands(plan, index) and not _said_size(plan, index)]
-    for index in standing:
-        box = plan.layout.instances[index].extent
-        mine = placement.scale(plan, index)
-        too_large = []
-        too_small = []
-        for other in standing:
-            at = plan.layout.instances[other].extent
-            theirs = placement.scale(plan, other)
-            if (
-                other != index
-                and box.y1 <= at.y1 + SAME_LINE
-                and mine > SIZE_RATIO * theirs
-                and max(box.width, box.height) > SPECK
-            ):
-                too_large.append(theirs)
-            if (
-                other != index
-                and box.y1 >= at.y1 - SAME_LINE
-                and theirs > SIZE_RATIO * mine
-                and max(at.width, at.height) > SPECK
-            ):
-                too_small.append(theirs)
-        others = [placement.scale(plan, other) for other in standing if other != index]
-        blamed = too_large or too_small
-        if len(blamed) * 2 <= len(others) or len(others) == 1 and not too_large:  # blamed is who differs from most
+    """Things whose size does not fit the others': with feet on one line a metre is as long on each."""
+    standing = [
+        (index, box, scale_in(plan, index, box))
+        for index, box in indexed_boxes(plan)
+        if stands(plan, index) and not _has_size_word(plan, index)
+    ]
+    for index, box, scale in standing:
+        others = [entry for entry in standing if entry[0] != index]
+        smaller = [
+            far
+            for _, at, far in others
+            if box.y1 <= at.y1 + SAME_LINE and scale > SIZE_RATIO * far and max(box.width, box.height) > SPECK
+        ]
+        larger = [
+            near
+            for _, at, near in others
+            if box.y1 >= at.y1 - SAME_LINE and near > SIZE_RATIO * scale and max(at.width, at.height) > SPECK
+        ]
+        scales = sorted(smaller or larger)
+        if len(scales) * 2 <= len(others) or len(others) == 1 and not smaller:  # blamed is who differs from most
             continue
-        sentence = (
-            f"{tag(plan, index)} is too {'large' if too_large else 'small'} for its distance beside what stands there."
-        )
-        factor = sorted(blamed)[len(blamed) // 2] / mine
-        width = box.width * factor
-        height = box.height * factor
-        fit = max(1.0, placement.SHORTEST_SIDE / min(width, height)) * min(1.0, 0.9 / max(width, height))
-        better = placement.frame(box.centre.x, box.y1, width * fit, height * fit)
-        mend = (lambda index=index, better=better: plan.with_box(index, better)) if len(blamed) > 1 else None
+        size = "large" if smaller else "small"
+        sentence = f"{tag(plan, index)} is too {size} for its distance beside what stands there."
+        better = _resize(box, scales[len(scales) // 2] / scale)
+        mend = partial(plan.with_box, index, better) if len(scales) > 1 else None
         yield Fault(FindingKind.SIZE, index, sentence, mend)
 
 
-def _said_size(plan: Plan, index: int) -> bool:
+def _resize(box: Box, factor: float) -> Box:
+    """The box so many times as large on the same foot, as far as it can be painted."""
+    width = box.width * factor
+    height = box.height * factor
+    fit = max(1.0, SHORTEST_SIDE / min(width, height)) * min(1.0, LARGEST / max(width, height))
+    return frame(box.centre.x, box.y1, width * fit, height * fit)
+
+
+def _has_size_word(plan: Plan, index: int) -> bool:
     """True if the words give a size, so that a giant cat stays one."""
     return bool(SIZE_WORDS & set(plan.layout.instances[index].caption.lower().split()))
 
 
 def hidden(plan: Plan) -> Iterator[Fault]:
-    for index, box in _boxes(plan):
-        for other, cover in _boxes(plan):
-            if other == index or box.intersection(cover) < COVERED * box.area or not _in_front(plan, other, index):
-                continue
-            yield Fault(FindingKind.HIDDEN, index, f"{tag(plan, index)} is hidden behind {tag(plan, other)}.")
-            break
+    """Things that another, nearer one covers almost wholly."""
+    for index, box in indexed_boxes(plan):
+        for cover, cover_box in indexed_boxes(plan):
+            covered = cover != index and box.intersection(cover_box) >= COVERED * box.area
+            if covered and cover_box.area > box.area and _is_nearer(plan, cover, index):
+                yield Fault(FindingKind.HIDDEN, index, f"{tag(plan, index)} is hidden behind {tag(plan, cover)}.")
+                break
 
 
-def _in_front(plan: Plan, other: int, index: int) -> bool:
-    """True if the other instance is surely nearer: it stands lower, and neither rests on the other."""
-    if (
-        placement.base(plan, other) < placement.base(plan, index) + SAME_LINE
-        or index in placement.loads(plan, other)
-        or placement.hangs(plan, other)
-    ):
-        return False
-    return plan.layout.instances[other].extent.area > plan.layout.instances[index].extent.area
+def _is_nearer(plan: Plan, cover: int, index: int) -> bool:
+    """True if the cover is surely nearer: it stands lower, and neither rests on the other."""
+    is_lower = base(plan, cover) >= base(plan, index) + SAME_LINE
+    return is_lower and index not in loads(plan, cover) and not hangs(plan, cover)

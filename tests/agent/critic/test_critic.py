@@ -1,7 +1,7 @@
 import pytest
 
-from agent.critic import Critique, FindingKind, criticise, exact_counts
-from agent.critic.replan import criticise_and_replan
+from agent.critic.critic import Critique, criticise, criticise_and_replan, exact_counts
+from agent.critic.findings import FindingKind
 from agent.events import Criticised
 from agent.loop import Agent
 from agent.planners.offline import OfflinePlanner
