@@ -1,7 +1,7 @@
 """COCO run-length encoding, checked before anything is allocated.
 
-pycocotools decodes in C without checking that the runs fit the stated size; masks come from files
-and from models, so they are checked here: runs must add up to height * width, within a size limit.
+By hand: pycocotools decodes in C without checking that the runs fit the stated size; masks come from files and from
+models, so they are checked here: runs must add up to height * width, within a size limit.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ MAX_TEXT = 1_000_000  # characters; the outline of a thing has some ten thousand
 
 def string_to_counts(text: str) -> list[int]:
     """COCO's compressed text -> run lengths, starting with a run of zeros."""
-    counts: list[int] = []
-    position = 0
     if len(text) > MAX_TEXT:
         raise BadInput("mask.counts", f"{len(text)} characters of run lengths; at most {MAX_TEXT} are read")
+    counts: list[int] = []
+    position = 0
     while position < len(text):
         value = 0
         shift = 0
@@ -30,8 +30,8 @@ def string_to_counts(text: str) -> list[int]:
                 raise BadInput("mask.counts", f"character {text[position]!r} is not part of COCO run-length text")
             value |= (chunk & 31) << shift
             more = bool(chunk & 32)
-            position = position + 1
-            shift = shift + 5
+            position += 1
+            shift += 5
             if not more and chunk & 16:
                 value -= 1 << shift  # sign extension: runs are stored as differences
         if len(counts) > 2:

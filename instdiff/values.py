@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,9 +11,7 @@ from instdiff.errors import BadInput
 
 
 def _printable(text: str) -> str:
-    """Control characters other than line ends and tabs become spaces: words come from models and files, and are shown
-    on terminals.
-    """
+    """Control characters but line ends and tabs become spaces: words come from models, and go to terminals."""
     return "".join(" " if unicodedata.category(letter) == "Cc" and letter not in "\n\t" else letter for letter in text)
 
 
@@ -29,7 +27,7 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def parse(cls, data: object, field: str = ""):
+    def parse(cls, data: object, field: str = "") -> Self:
         """Validate data from outside; the first problem becomes a one-line `BadInput`."""
         try:
             return cls.model_validate(data)

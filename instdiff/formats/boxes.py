@@ -15,7 +15,6 @@ from instdiff.formats.fields import numbers, text
 from instdiff.layout import Box, Point
 
 TOLERANCE_PX = 1.0  # boxes that were rounded outwards reach this far past the border; they are cut in silence
-CHOICES = ("auto", "xywh", "corners")
 
 Four = tuple[float, float, float, float]
 
@@ -35,6 +34,12 @@ class BoxFormat(NamedTuple):
     evidence: str
 
 
+STATED = {
+    "xywh": BoxFormat("xywh", "stated by the caller"),
+    "corners": BoxFormat("corners", "stated by the caller"),
+}
+
+
 class NamedBox(NamedTuple):
     """The four numbers of one annotation, as written, and how errors call it, e.g. ``annos[3] "dog"``."""
 
@@ -44,13 +49,14 @@ class NamedBox(NamedTuple):
 
 def read_boxes(annos: list[dict]) -> dict[int, NamedBox]:
     """The boxes of a file by the index of their annotation; annotations without a box are left out."""
-    found = {}
+    boxes = {}
     for index, anno in enumerate(annos):
         if anno.get("bbox") not in (None, []):
-            values = numbers(anno["bbox"], f"annos[{index}].bbox", count=4)
+            x, y, third, fourth = numbers(anno["bbox"], f"annos[{index}].bbox", count=4)
             name = text(anno, "category_name", f"annos[{index}]") or text(anno, "caption", f"annos[{index}]")
-            found[index] = NamedBox(f"annos[{index}] {json.dumps(name[:40], ensure_ascii=False)}", values)
-    return found
+            label = f"annos[{index}] {json.dumps(name[:40], ensure_ascii=False)}"
+            boxes[index] = NamedBox(label, (x, y, third, fourth))
+    return boxes
 
 
 def box_format(annos: list[dict], size: tuple[int, int]) -> BoxFormat:
@@ -99,12 +105,15 @@ def resolve_boxes(annos: list[dict], size: tuple[int, int], boxes: str) -> dict[
     Raises:
         BadInput: a box is no four finite numbers, has corners out of order, or does not lie on the canvas.
     """
-    if boxes not in CHOICES:
-        raise BadInput("box-format", f"{boxes!r} is unknown; say {', '.join(CHOICES)}")
     named = read_boxes(annos)
-    meaning = box_format(annos, size) if boxes == "auto" else BoxFormat(boxes, "stated by the caller")
-    if meaning.format == "corners" and boxes == "auto":
-        warnings.warn(f"boxes are read as corners: {meaning.evidence}", BoxFormatWarning, stacklevel=3)
+    if boxes == "auto":
+        meaning = box_format(annos, size)
+        if meaning.format == "corners":
+            warnings.warn(f"boxes are read as corners: {meaning.evidence}", BoxFormatWarning, stacklevel=3)
+    elif boxes in STATED:
+        meaning = STATED[boxes]
+    else:
+        raise BadInput("box-format", f"{boxes!r} is unknown; say auto, xywh, corners")
     surely_xywh = meaning.format == "xywh" and any(_cannot_be_corners(box.values) for box in named.values())
     return {index: _place(box, meaning, size, surely_xywh) for index, box in named.items()}
 
@@ -119,11 +128,8 @@ def _place(box: NamedBox, meaning: BoxFormat, size: tuple[int, int], surely_xywh
     if x0 > size[0] + TOLERANCE_PX or y0 > size[1] + TOLERANCE_PX or x1 < -TOLERANCE_PX or y1 < -TOLERANCE_PX:
         raise BadInput(box.label, f"{_written(box.values)} lies outside the {size[0]} x {size[1]} canvas")
     if over:
-        said = (
-            f"{box.label} {_written(box.values)} is cut at the border of the {size[0]} x {size[1]} canvas"
-            f" ({meaning.evidence})"
-        )
-        warnings.warn(said, BoxFormatWarning, stacklevel=5)
+        cut = f"is cut at the border of the {size[0]} x {size[1]} canvas"
+        warnings.warn(f"{box.label} {_written(box.values)} {cut} ({meaning.evidence})", BoxFormatWarning, stacklevel=5)
     x0, x1 = (min(max(x / size[0], 0.0), 1.0) for x in (x0, x1))
     y0, y1 = (min(max(y / size[1], 0.0), 1.0) for y in (y0, y1))
     if x0 < x1 and y0 < y1:

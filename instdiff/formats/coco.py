@@ -12,7 +12,7 @@ from instdiff.formats.boxes import LayoutWarning, resolve_boxes
 from instdiff.formats.fields import mapping, number, sequence, text, whole
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.formats.native import drawn_places, pixels, read_instance
-from instdiff.layout import MAX_INSTANCES, Instance, Layout, Mask
+from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask, Point
 
 MAX_COCO_BYTES = 2**30  # the training annotations of COCO 2017 have 450 MB
 
@@ -36,19 +36,18 @@ def layouts_from_coco(source: dict | str | Path) -> list[tuple[dict, Layout]]:
 
 
 def annotations_from_coco(source: dict | str | Path) -> list[tuple[dict, list[dict]]]:
-    """COCO annotations by image: the records of images, each with its annotations as they are written, crowd regions
-    too.
+    """COCO annotations by image: the records of images, each with its annotations as written, crowd regions too.
 
     An annotation also says its ``category_name``. Takes and raises what `layouts_from_coco` does.
     """
     data = source if isinstance(source, dict) else parse_json(read_bytes(source, MAX_COCO_BYTES), str(source))
     data = mapping(data, "annotations file")
     names = {record["id"]: text(record, "name", "categories") for record in _records(data, "categories")}
-    images = {record["id"]: (record, []) for record in _records(data, "images")}
+    images: dict[int, tuple[dict, list[dict]]] = {record["id"]: (record, []) for record in _records(data, "images")}
     for index, anno in enumerate(sequence(data.get("annotations"), "annotations")):
         anno = mapping(anno, f"annotations[{index}]")
-        for key, known in (("image_id", images), ("category_id", names)):
-            if whole(anno.get(key), f"annotations[{index}].{key}") not in known:
+        for key, known_ids in (("image_id", images.keys()), ("category_id", names.keys())):
+            if whole(anno.get(key), f"annotations[{index}].{key}") not in known_ids:
                 raise BadInput(f"annotations[{index}].{key}", f"{anno[key]} is not in the file")
         images[anno["image_id"]][1].append({**anno, "category_name": names[anno["category_id"]]})
     return list(images.values())
@@ -73,8 +72,8 @@ def image_size(record: dict) -> tuple[int, int]:
 
 def largest(annos: list[dict], count: int = MAX_INSTANCES) -> list[dict]:
     """The largest annotations of an image by area, in their order."""
-    kept = sorted(sorted(range(len(annos)), key=lambda index: -area_px(annos[index]))[:count])
-    return [annos[index] for index in kept]
+    by_area = sorted(range(len(annos)), key=lambda index: -area_px(annos[index]))
+    return [annos[index] for index in sorted(by_area[:count])]
 
 
 def _records(data: dict, key: str) -> list[dict]:
@@ -86,7 +85,7 @@ def _records(data: dict, key: str) -> list[dict]:
 def _layout(record: dict, annos: list[dict]) -> Layout:
     """The layout of one image; annotations carry the name of their category."""
     where = f"image {record['id']}"
-    (width, height) = image_size(record)
+    width, height = image_size(record)
     layout = Layout.parse({"width": width, "height": height, "caption": text(record, "caption", where)}, where)
     if len(annos) > MAX_INSTANCES:
         warnings.warn(
@@ -95,7 +94,7 @@ def _layout(record: dict, annos: list[dict]) -> Layout:
     return layout.with_instances(instances_from_coco(record, largest(annos)))
 
 
-def _instance(anno: dict, place, size: tuple[int, int], field: str) -> Instance:
+def _instance(anno: dict, place: Box | Point | None, size: tuple[int, int], field: str) -> Instance:
     caption = text(anno, "caption", field) or anno["category_name"]
     return read_instance({**anno, "caption": caption, "mask": anno.get("segmentation")}, place, size, field)
 
@@ -118,8 +117,8 @@ def layouts_to_coco(layouts: list[Layout]) -> dict:
     """
     categories = sorted({instance.name for layout in layouts for instance in layout.instances})
     numbers = {name: index for index, name in enumerate(categories, start=1)}
-    images = []
-    annotations = []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for image_id, layout in enumerate(layouts, start=1):
         images.append({"id": image_id, "width": layout.width, "height": layout.height, "caption": layout.caption})
         for index, instance in enumerate(layout.instances):

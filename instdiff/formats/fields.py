@@ -65,6 +65,12 @@ def numbers(value: object, field: str, count: int) -> tuple[float, ...]:
     return tuple(number(item, f"{field}[{index}]") for index, item in enumerate(values))
 
 
+def pair(value: object, field: str) -> tuple[float, float]:
+    """A list of two finite numbers."""
+    x, y = numbers(value, field, count=2)
+    return x, y
+
+
 def _kind(value: object) -> str:
     names = {
         bool: "true or false",

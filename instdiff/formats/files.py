@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from instdiff.errors import BadInput
 
@@ -31,7 +32,7 @@ def read_bytes(path: str | Path, limit: int = MAX_FILE_BYTES) -> bytes:
 def parse_json(content: bytes | str, source: str) -> object:
     """JSON -> Python values, without NaN and infinity; ``source`` names the text in errors."""
 
-    def refuse(constant: str):
+    def refuse(constant: str) -> NoReturn:
         raise BadInput(source, f"{constant} is no JSON number")
 
     try:
@@ -49,7 +50,10 @@ def parse_json(content: bytes | str, source: str) -> object:
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A name to write to in the same folder; it becomes ``path`` at once when the block ends without an error."""
+    """A name to write to in the same folder; it becomes ``path`` at once when the block ends without an error.
+
+    By hand: it must be on the disk before it is renamed, and nothing may be left behind where the block fails.
+    """
     path = Path(path)
     temporary = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:

@@ -1,18 +1,13 @@
-"""The JSON of InstanceDiffusion <-> `Layout`, with coordinates in pixels of the picture, and masks in any form of COCO."""
+"""The JSON of InstanceDiffusion <-> `Layout`: coordinates in pixels of the picture, masks in any form of COCO."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import numpy as np
 
 from instdiff import rle
 from instdiff.errors import BadInput
-from instdiff.formats import png
 from instdiff.formats.boxes import resolve_boxes
-from instdiff.formats.fields import mapping, number, numbers, sequence, text, whole
-from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.formats.fields import mapping, number, pair, sequence, text, whole
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask, Point, Scribble
 
 MAX_POLYGONS = 256
@@ -83,6 +78,9 @@ def _from_polygons(value: list, size: tuple[int, int], field: str) -> Mask | Non
 def fill_polygon(mask: np.ndarray, xy: np.ndarray) -> None:
     """Set every pixel whose centre lies inside the polygon (even-odd rule).
 
+    By hand: `skimage.draw.polygon` counts centres on an edge as inside, so that two polygons with a common edge
+    overlap, and tests every pixel against every corner: minutes for a mask of 50,000 corners.
+
     Args:
         mask: (height, width) bool, changed in place.
         xy: (N, 2) float, corners in pixels; pixel (row, column) covers column..column + 1, row..row + 1.
@@ -100,27 +98,6 @@ def fill_polygon(mask: np.ndarray, xy: np.ndarray) -> None:
 
 
 SNAP_PX = 1e-9  # what differs less from a number with three decimals is that number after some floating-point sums
-
-
-def load_layout(path: str | Path, boxes: str = "auto") -> Layout:
-    """Read a ``.json`` file in this format, or the layout inside a PNG that this project painted.
-
-    Args:
-        path: the file, at most 64 MiB.
-        boxes: ``xywh``, ``corners`` or ``auto`` (see `instdiff.formats.box_format`).
-
-    Raises:
-        BadInput: the file cannot be read, is no layout, or does not fit its own canvas.
-    """
-    content = read_bytes(path)
-    if Path(path).suffix.lower() == ".png" or content.startswith(png.SIGNATURE):
-        return png.read_png(path)[0]
-    return layout_from_json(parse_json(content, str(path)), boxes)
-
-
-def save_layout(layout: Layout, path: str | Path) -> None:
-    """Write a layout as JSON, whole or not at all."""
-    write_bytes(path, (json.dumps(layout_to_json(layout), ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def layout_from_json(data: object, boxes: str = "auto") -> Layout:
@@ -153,12 +130,14 @@ def layout_from_json(data: object, boxes: str = "auto") -> Layout:
 
 def read_instance(anno: dict, place: Box | Point | None, size: tuple[int, int], field: str) -> Instance:
     """One annotation, whose box has been read already, as an instance."""
-    point = numbers(anno["point"], f"{field}.point", count=2) if anno.get("point") not in (None, []) else None
+    point = place if isinstance(place, Point) else None
+    if anno.get("point") not in (None, []):
+        point = _point(pair(anno["point"], f"{field}.point"), size, f"{field}.point")
     parts = {
         "caption": text(anno, "caption", field),
         "category": text(anno, "category_name", field),
         "box": place if isinstance(place, Box) else None,
-        "point": _point(point, size, f"{field}.point") if point else place if isinstance(place, Point) else None,
+        "point": point,
         "scribble": _scribble(anno.get("scribble"), size, f"{field}.scribble"),
         "mask": read_mask(anno.get("mask"), size, f"{field}.mask"),
     }
@@ -189,7 +168,7 @@ def _anno(instance: Instance, size: tuple[int, int]) -> dict:
 
 def drawn_places(instance: Instance, size: tuple[int, int]) -> dict:
     """``point`` and ``scribble`` in pixels, each where the instance has one."""
-    places = {}
+    places: dict[str, list] = {}
     if instance.point:
         places["point"] = pixels([instance.point.x * size[0], instance.point.y * size[1]])
     if instance.scribble:
@@ -217,11 +196,11 @@ def _scribble(value: object, size: tuple[int, int], field: str) -> Scribble | No
     if not items:
         return None
     if isinstance(items[0], list | tuple):
-        pairs = [numbers(item, f"{field}[{index}]", count=2) for index, item in enumerate(items)]
+        pairs = [pair(item, f"{field}[{index}]") for index, item in enumerate(items)]
     else:
         flat = [number(item, f"{field}[{index}]") for index, item in enumerate(items)]
         if len(flat) % 2:
             raise BadInput(field, f"holds {len(flat)} numbers; x and y come in pairs")
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
-    points = [_point(pair, size, f"{field}[{index}]") for index, pair in enumerate(pairs)]
+    points = [_point(xy, size, f"{field}[{index}]") for index, xy in enumerate(pairs)]
     return Scribble.parse({"points": points}, field)

@@ -1,7 +1,8 @@
 """Layout and settings inside a PNG, as uncompressed text chunks.
 
-Reading walks over the chunks and never decodes the picture. Compressed text is not read, so that a small file cannot
-unfold into a large one.
+Reading walks over the chunks by hand, where Pillow would decode the picture to reach the text after it, unfold
+compressed text, pass over checksums, and stop at texts of 1 MiB, which layouts with masks exceed. Compressed text is
+not read, so that a small file cannot unfold into a large one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from instdiff.errors import BadInput
 from instdiff.formats.fields import mapping
 from instdiff.formats.files import MAX_FILE_BYTES, parse_json, read_bytes, write_bytes
+from instdiff.formats.native import layout_from_json, layout_to_json
 from instdiff.layout import Layout
 
 if TYPE_CHECKING:
@@ -39,8 +41,6 @@ def write_png(image: Image, path: str | Path, layout: Layout, settings: dict) ->
     """
     from PIL.PngImagePlugin import PngInfo  # costs time that reading a layout does not need
 
-    from instdiff.formats.native import layout_to_json
-
     info = PngInfo()
     for key, value in (("layout", layout_to_json(layout)), ("settings", settings)):
         content = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -58,8 +58,6 @@ def read_png(path: str | Path) -> tuple[Layout, dict]:
     Raises:
         BadInput: the file is no PNG, is damaged, or carries no layout.
     """
-    from instdiff.formats.native import layout_from_json
-
     texts = _texts(read_bytes(path, MAX_FILE_BYTES), str(path))
     if "layout" not in texts:
         raise BadInput(str(path), "carries no layout; only pictures painted by this program do")
@@ -99,7 +97,6 @@ def _texts(content: bytes, source: str) -> dict[str, bytes]:
 
 def _international(value: bytes) -> bytes | None:
     """The text of an iTXt chunk after its keyword; None if it is compressed."""
-    compressed = value[:1]
-    rest = value[2:]
-    parts = rest.split(b"\0", 2)  # language, translated keyword, text
-    return parts[2] if compressed == b"\0" and len(parts) == 3 else None
+    is_compressed = value[:1] != b"\0"
+    parts = value[2:].split(b"\0", 2)  # language, translated keyword, text
+    return None if is_compressed or len(parts) != 3 else parts[2]

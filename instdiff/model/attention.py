@@ -31,20 +31,14 @@ class Memory(NamedTuple):
     def rows(self, index: torch.Tensor) -> Memory:
         """The memory of rows ``index`` (B',), which may repeat."""
 
-        def pick(pair):
-            return None if pair is None else tuple(t[index] for t in pair)
-
-        return Memory(
-            pick(self.text),
-            pick(self.tokens),
-            self.bias if self.bias is None or len(self.bias) == 1 else self.bias[index],
-        )
+        text = (self.text[0][index], self.text[1][index])
+        tokens = None if self.tokens is None else (self.tokens[0][index], self.tokens[1][index])
+        bias = self.bias if self.bias is None or len(self.bias) == 1 else self.bias[index]
+        return Memory(text, tokens, bias)
 
 
 def head_width(width: int, device: torch.device) -> int:
-    """Width at which a head is computed: on CPUs a narrow head costs less when zeros fill it up to one vector of 16
-    numbers.
-    """
+    """Width at which a head is computed: on CPUs a narrow head is faster filled with zeros to one vector of 16."""
     return max(width, 16) if device.type == "cpu" else width
 
 
@@ -55,6 +49,7 @@ def _heads(x: torch.Tensor, attn: Attention) -> torch.Tensor:
 
 
 def keys_values(attn: Attention, x: torch.Tensor) -> KeysValues:
+    """The keys and values of x (B, T, C), a head narrower than `head_width` filled up."""
     return _heads(attn.to_k(x), attn), _heads(attn.to_v(x), attn)
 
 
@@ -62,14 +57,12 @@ def attend(attn: Attention, x: torch.Tensor, read: KeysValues, bias: torch.Tenso
     """x: (B, Q, C) asks; ``read`` answers; bias: broadcast to (B, heads, Q, T). Returns (B, Q, C)."""
     query = attn.to_q(x)
     width = query.shape[-1] // attn.heads
-    found = F.scaled_dot_product_attention(_heads(query, attn), *read, attn_mask=bias, scale=width**-0.5)
-    return attn.to_out[0](found[..., :width].transpose(1, 2).flatten(2))
+    read_values = F.scaled_dot_product_attention(_heads(query, attn), *read, attn_mask=bias, scale=width**-0.5)
+    return attn.to_out[0](read_values[..., :width].transpose(1, 2).flatten(2))  # (B, heads, Q, D') -> (B, Q, C)
 
 
 class GatedSelfAttention(nn.Module):
-    """Lets visual tokens look at grounding tokens, through gates that start closed (GLIGEN; InstanceDiffusion, section
-    3.1).
-    """
+    """Lets visual tokens look at grounding tokens, through gates that start closed (GLIGEN; section 3.1)."""
 
     def __init__(self, dim: int, token_dim: int, heads: int):
         super().__init__()
@@ -88,10 +81,9 @@ class GatedSelfAttention(nn.Module):
     def forward(self, x: torch.Tensor, tokens: KeysValues, scale: float, bias: torch.Tensor | None) -> torch.Tensor:
         """x: (B, HW, C) visual tokens; tokens: from `remember`; bias: see `Memory`."""
         visual = self.norm1(x)
-        both = [
-            torch.cat(pair, dim=2) for pair in zip(keys_values(self.attn, visual), tokens, strict=True)
-        ]  # (B, heads, HW + T, D)
-        x = x + scale * self.alpha_attn.tanh() * attend(self.attn, visual, both, bias)
+        keys, values = keys_values(self.attn, visual)
+        read = torch.cat([keys, tokens[0]], dim=2), torch.cat([values, tokens[1]], dim=2)  # (B, heads, HW + T, D)
+        x = x + scale * self.alpha_attn.tanh() * attend(self.attn, visual, read, bias)
         return x + scale * self.alpha_dense.tanh() * self.ff(self.norm2(x))
 
 

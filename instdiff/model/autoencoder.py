@@ -25,8 +25,7 @@ class ResidualBlock(nn.Module):
 
 
 class PatchAutoencoder(ModelMixin, ConfigMixin):
-    """Latents are the principal components of patches; the decoder adds to the linear inverse what a small network
-    sees.
+    """Latents are the principal components of patches; the decoder adds a small network to the linear inverse.
 
     The encoder needs no training beyond an eigendecomposition (`fit`), so a denoiser can be trained on its latents at
     once, while the decoder still learns. The components are scaled by the inverse root of their deviation: half way
@@ -62,29 +61,29 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def fit(self, images: torch.Tensor) -> torch.Tensor:
-        """Solve the encoder and its inverse for pictures (B, 3, H, W) in -1..1; returns the kept share of variance."""
+        """Solve the encoder and its inverse for pictures (B, 3, H, W) in -1..1; returns the share of variance kept."""
         patch = self.config.patch
         channels = self.config.latent_channels
         rows = F.unfold(images, patch, stride=patch).transpose(1, 2).flatten(0, 1).double()  # (B * cells, 3 * patch**2)
         mean = rows.mean(dim=0)
         variances, vectors = torch.linalg.eigh((rows - mean).T.cov())  # ascending
-        kept = variances[-channels:].flip(0)
+        leading = variances[-channels:].flip(0)
         components = vectors[:, -channels:].flip(1).T  # (channels, 3 * patch**2)
-        gains = kept.sqrt().rsqrt()[:, None]
+        gains = leading.sqrt().rsqrt()[:, None]
         shape = (channels, 3, patch, patch)
         self.encoder.weight.copy_((components * gains).view(shape))
         self.encoder.bias.copy_(-(components * gains) @ mean)
         self.inverse.weight.copy_((components / gains).view(shape))
         # The mean patch has one value per pixel, but a bias one per colour: the rest is for the network to add.
         self.inverse.bias.copy_(mean.view(3, -1).mean(dim=1))
-        self.register_to_config(scaling_factor=float((kept * gains[:, 0] ** 2).mean().rsqrt()))
-        return kept.sum() / variances.sum()
+        self.register_to_config(scaling_factor=float((leading * gains[:, 0] ** 2).mean().rsqrt()))
+        return leading.sum() / variances.sum()
 
     def encode(self, images: torch.Tensor) -> EncoderOutput:
         """Pictures (B, 3, H, W) in -1..1 -> ``.latent`` (B, C, H / patch, W / patch), not yet scaled."""
         return EncoderOutput(latent=self.encoder(images))
 
-    def decode(self, latents: torch.Tensor, return_dict: bool = True):
+    def decode(self, latents: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
         """Unscaled latents (B, C, h, w) -> ``.sample`` (B, 3, h * patch, w * patch), about -1..1."""
         sample = self.inverse(latents) + self.refine(latents)
         return DecoderOutput(sample=sample) if return_dict else (sample,)

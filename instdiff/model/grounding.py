@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from instdiff.layout import MAX_INSTANCES, SCRIBBLE_POINTS, Instance, Layout, Mask, Point
+from instdiff.layout import MAX_INSTANCES, SCRIBBLE_POINTS, Box, Instance, Layout, Mask, Point
 from instdiff.model.mask_points import by_norm, points_along, points_inside
+from instdiff.world import knowledge
 
 POLYGON_POINTS = 256
 
@@ -37,10 +39,11 @@ class Grounding:
     regions: torch.Tensor  # (B, N, 32, 32) bool: the cells that the place covers, for instance-masked attention
     extent: torch.Tensor  # (B, N, 4) xyxy around the place, for the place map
 
-    def map(self, function) -> Grounding:
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Grounding:
+        """The grounding with ``function`` applied to every tensor."""
         return Grounding(**{field.name: function(getattr(self, field.name)) for field in fields(self)})
 
-    def to(self, device=None, dtype=None) -> Grounding:
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Grounding:
         """Move to a device, and the floating-point tensors to a dtype."""
         return self.map(lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None))
 
@@ -50,12 +53,12 @@ class Grounding:
 
     def pick(self, sample: int, instance: int | None = None) -> Grounding:
         """Batch of one: sample ``sample``, or only its instance ``instance``, moved to slot 0."""
-        one = self.map(lambda t: t[sample : sample + 1])
+        whole = self.map(lambda t: t[sample : sample + 1])
         if instance is None:
-            return one
-        alone = one.null()
+            return whole
+        alone = whole.null()
         for field in fields(self):
-            getattr(alone, field.name)[:, 0] = getattr(one, field.name)[:, instance]
+            getattr(alone, field.name)[:, 0] = getattr(whole, field.name)[:, instance]
         return alone
 
     @staticmethod
@@ -116,13 +119,15 @@ def place_grounding(
         point = _point(instance)
         grounding.used[0, i] = True
         if modes.box and box:
-            grounding.box_xy[0, i], grounding.has_box[0, i] = torch.tensor(box.xyxy), True
+            grounding.box_xy[0, i] = torch.tensor(box.xyxy)
+            grounding.has_box[0, i] = True
         if modes.point and point:
-            grounding.point_xy[0, i], grounding.has_point[0, i] = torch.tensor([point.x, point.y]), True
+            grounding.point_xy[0, i] = torch.tensor([point.x, point.y])
+            grounding.has_point[0, i] = True
         if modes.scribble:
-            scribble = _scribble(instance, points_rng)
+            grounding.scribble_xy[0, i] = torch.from_numpy(_scribble(instance, points_rng))
             # The reference counts an instance without a scribble as one at the origin: the weights know it so.
-            grounding.scribble_xy[0, i], grounding.has_scribble[0, i] = torch.from_numpy(scribble), True
+            grounding.has_scribble[0, i] = True
         if modes.mask:
             grounding.has_polygon[0, i] = True
             if instance.mask:
@@ -136,15 +141,16 @@ def place_grounding(
 def empty_grounding(slots: int = MAX_INSTANCES, seg_size: int = 512, text_dim: int = 0) -> Grounding:
     """A batch of one with nothing in it."""
 
-    def absent():
+    def absent() -> torch.Tensor:
         return torch.zeros(1, slots, dtype=torch.bool)
 
-    def place(size):
+    def place(size: int) -> torch.Tensor:
         return torch.zeros(1, slots, size)
 
     return Grounding(
         text=place(text_dim), used=absent(), box_xy=place(4), has_box=absent(), point_xy=place(2), has_point=absent(),
-        scribble_xy=place(2 * SCRIBBLE_POINTS), has_scribble=absent(), polygon_xy=place(2 * POLYGON_POINTS), has_polygon=absent(),
+        scribble_xy=place(2 * SCRIBBLE_POINTS), has_scribble=absent(),
+        polygon_xy=place(2 * POLYGON_POINTS), has_polygon=absent(),
         segs=torch.zeros(1, MAX_INSTANCES, seg_size, seg_size),
         regions=torch.zeros(1, slots, REGION_GRID, REGION_GRID, dtype=torch.bool), extent=place(4),
     )  # fmt: skip
@@ -154,10 +160,10 @@ def with_text(grounding: Grounding, features: torch.Tensor) -> Grounding:
     """Put the pooled text features (n, D) of a batch of one's n instances into its slots."""
     text = features.new_zeros(1, grounding.used.shape[1], features.shape[-1])
     text[0, : len(features)] = features
-    return Grounding(**{**{f.name: getattr(grounding, f.name) for f in fields(grounding)}, "text": text})
+    return replace(grounding, text=text)
 
 
-def _box(instance: Instance):
+def _box(instance: Instance) -> Box | None:
     """The box that the model is told: the given one, or the one around the mask."""
     return instance.box or (instance.mask.box if instance.mask else None)
 
@@ -196,9 +202,8 @@ def _polygon(mask: Mask, rng: random.Random) -> np.ndarray:
 
 def _resize_mask(mask: Mask, size: int) -> torch.Tensor:
     """(size, size) 0 or 1, nearest neighbour."""
-    return F.interpolate(torch.from_numpy(mask.array.copy())[None, None].float(), (size, size), mode="nearest-exact")[
-        0, 0
-    ]
+    plane = torch.from_numpy(mask.array.copy())[None, None].float()  # (1, 1, H, W)
+    return F.interpolate(plane, (size, size), mode="nearest-exact")[0, 0]
 
 
 def covered_cells(instance: Instance) -> np.ndarray:
@@ -206,23 +211,27 @@ def covered_cells(instance: Instance) -> np.ndarray:
 
     The most exact place wins: mask, then box, then scribble, then point.
     """
+    cells = np.zeros((REGION_GRID, REGION_GRID), dtype=bool)
+    points, reach = _drawn_points(instance)
     if instance.mask and instance.mask.array.any():
         height, width = instance.mask.size
         rows, columns = np.nonzero(instance.mask.array)
-        cells = np.zeros((REGION_GRID, REGION_GRID), dtype=bool)
         cells[rows * REGION_GRID // height, columns * REGION_GRID // width] = True
-        return cells
-    if instance.box:
+    elif instance.box:
         x0, y0, x1, y1 = (value * REGION_GRID for value in instance.box.xyxy)
-        cells = np.zeros((REGION_GRID, REGION_GRID), dtype=bool)
         cells[int(y0) : math.ceil(y1), int(x0) : math.ceil(x1)] = True
-        return cells
-    if not (instance.scribble or instance.point):  # an empty mask
-        return np.zeros((REGION_GRID, REGION_GRID), dtype=bool)
-    points, reach = (instance.scribble.points, SCRIBBLE_REACH) if instance.scribble else ([instance.point], POINT_REACH)
-    centres = (np.arange(REGION_GRID) + 0.5) / REGION_GRID
-    squared = [(centres[:, None] - p.y) ** 2 + (centres[None] - p.x) ** 2 for p in points]
-    return np.min(squared, axis=0) <= reach**2
+    elif points:  # an empty mask has none
+        centres = (np.arange(REGION_GRID) + 0.5) / REGION_GRID
+        squared = [(centres[:, None] - point.y) ** 2 + (centres[None] - point.x) ** 2 for point in points]
+        cells = np.min(squared, axis=0) <= reach**2
+    return cells
+
+
+def _drawn_points(instance: Instance) -> tuple[tuple[Point, ...], float]:
+    """The points of the scribble, else the bare point, and how far they are taken to reach."""
+    if instance.scribble:
+        return instance.scribble.points, SCRIBBLE_REACH
+    return ((instance.point,) if instance.point else ()), POINT_REACH
 
 
 def _extent(instance: Instance) -> list[float]:
@@ -230,9 +239,60 @@ def _extent(instance: Instance) -> list[float]:
     box = _box(instance)
     if box:
         return list(box.xyxy)
-    points, reach = (instance.scribble.points, SCRIBBLE_REACH) if instance.scribble else ([instance.point], POINT_REACH)
-    if points == [None]:  # an empty mask
+    points, reach = _drawn_points(instance)
+    if not points:  # an empty mask
         return [0.0] * 4
-    xs = [p.x for p in points]
-    ys = [p.y for p in points]
+    xs = [point.x for point in points]
+    ys = [point.y for point in points]
     return [min(xs) - reach, min(ys) - reach, max(xs) + reach, max(ys) + reach]
+
+
+AROUND_SCRIBBLE = 0.03  # a fraction of the picture's side
+MOST_OBLONG = 2.5  # a snake or a ladder around a point is drawn this slim at most
+
+
+def with_reach(layout: Layout) -> Layout:
+    """The layout with a box for every instance that has only a point or a scribble.
+
+    The published model chooses the size of such a thing from millions of pictures. A small model that has to choose
+    paints the mean of all sizes, so it is given one: around a point that of a middling thing of its known shape, moved
+    into the picture; around a scribble the box of its points, and a little more.
+    """
+    return layout.with_instances([_boxed(instance) for instance in layout.instances])
+
+
+def _boxed(instance: Instance) -> Instance:
+    if instance.box or instance.mask:
+        return instance
+    if instance.scribble:
+        box = _around_points(instance.scribble.points)
+    elif instance.point:
+        box = _around(instance.point, _shape(instance.category))
+    return instance.model_copy(update={"box": box})
+
+
+def _around_points(points: tuple[Point, ...]) -> Box:
+    """The box of a scribble's points, and a little more."""
+    xs = [point.x for point in points]
+    ys = [point.y for point in points]
+    return Box(
+        x0=max(min(xs) - AROUND_SCRIBBLE, 0.0),
+        y0=max(min(ys) - AROUND_SCRIBBLE, 0.0),
+        x1=min(max(xs) + AROUND_SCRIBBLE, 1.0),
+        y1=min(max(ys) + AROUND_SCRIBBLE, 1.0),
+    )
+
+
+def _shape(category: str) -> float:
+    """Width / height of a known thing, 1 of any other."""
+    known = knowledge.things().get(category)
+    return min(max(known.width_m / known.height_m, 1 / MOST_OBLONG), MOST_OBLONG) if known else 1.0
+
+
+def _around(point: Point, shape: float) -> Box:
+    """A box of about the area of the point's reach, as near to the point as the borders allow."""
+    width = 2 * POINT_REACH * shape**0.5
+    height = 2 * POINT_REACH / shape**0.5
+    x0 = min(max(point.x - width / 2, 0.0), 1.0 - width)
+    y0 = min(max(point.y - height / 2, 0.0), 1.0 - height)
+    return Box(x0=x0, y0=y0, x1=min(x0 + width, 1.0), y1=min(y0 + height, 1.0))

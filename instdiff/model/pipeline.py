@@ -3,70 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
+from PIL.Image import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import instdiff.model.autoencoder  # noqa: F401 (diffusers loads a component's class only from a module that is imported)
 from instdiff.errors import BadInput
-from instdiff.layout import Box, Instance, Layout, Point
+from instdiff.layout import Instance, Layout
 from instdiff.model.defaults import ModelDefaults, read_defaults
-from instdiff.model.grounding import POINT_REACH, Grounding, empty_grounding, place_grounding, with_text
+from instdiff.model.grounding import Grounding, empty_grounding, place_grounding, with_reach, with_text
 from instdiff.model.sampler import Branch, Condition, SamplingOptions, sample
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion, slots_for, token_counts
-from instdiff.world import knowledge
 
-AROUND_SCRIBBLE = 0.03  # a fraction of the picture's side
-MOST_OBLONG = 2.5  # a snake or a ladder around a point is drawn this slim at most
-
-
-def with_reach(layout: Layout) -> Layout:
-    """The layout with a box for every instance that has only a point or a scribble.
-
-    The published model chooses the size of such a thing from millions of pictures. A small model that has to choose
-    paints the mean of all sizes, so it is told one: around a point that of a middling thing of its known shape, moved
-    into the picture; around a scribble the box of its points, and a little more.
-    """
-    return layout.with_instances([_reaching(instance) for instance in layout.instances])
-
-
-def _reaching(instance: Instance) -> Instance:
-    if instance.box or instance.mask:
-        return instance
-    if instance.scribble:
-        xs = [p.x for p in instance.scribble.points]
-        ys = [p.y for p in instance.scribble.points]
-        x0, y0 = (max(min(values) - AROUND_SCRIBBLE, 0.0) for values in (xs, ys))
-        x1, y1 = (min(max(values) + AROUND_SCRIBBLE, 1.0) for values in (xs, ys))
-        box = Box(x0=x0, y0=y0, x1=x1, y1=y1)
-    else:
-        box = _around(instance.point, _shape(instance.category))
-    return instance.model_copy(update={"box": box})
-
-
-def _shape(category: str) -> float:
-    """Width / height of a known thing, 1 of any other."""
-    thing = knowledge.things().get(category)
-    return min(max(thing.width_m / thing.height_m, 1 / MOST_OBLONG), MOST_OBLONG) if thing else 1.0
-
-
-def _around(point: Point, shape: float) -> Box:
-    """A box of about the area of the point's reach, as near to the point as the borders allow."""
-    width = 2 * POINT_REACH * shape**0.5
-    height = 2 * POINT_REACH / shape**0.5
-    x0, y0 = (min(max(middle - side / 2, 0.0), 1.0 - side) for middle, side in ((point.x, width), (point.y, height)))
-    return Box(x0=x0, y0=y0, x1=min(x0 + width, 1.0), y1=min(y0 + height, 1.0))
-
-
+# Where older model folders say that our classes are.
 MOVED = {f"instdiff.{name}": f"instdiff.model.{name}" for name in ("autoencoder", "unet", "unifusion")}
+
+
+class EncodedCaption(NamedTuple):
+    """What the text encoder gives for one caption."""
+
+    features: torch.Tensor  # (1, 77, D)
+    pooled: torch.Tensor  # (1, D)
 
 
 class InstanceDiffusionOutput(BaseOutput):
@@ -90,12 +57,12 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
     def __init__(
         self,
-        vae,
+        vae: ModelMixin,
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
         unet: InstanceUNet,
         unifusion: UniFusion,
-        scheduler,
+        scheduler: SchedulerMixin,
         noise_scale: float | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -109,7 +76,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
         Args:
             noise_scale: the starting noise is multiplied by it; below 1, a small model paints calmer and plainer
-            pictures. num_inference_steps, guidance_scale, alpha, mis: what a call takes where it is not given them.
+                pictures.
+            num_inference_steps, guidance_scale, alpha, mis: what a call takes where it is not given them.
             native_size: (width, height) in pixels of the pictures that the model was trained on.
             max_side: the longest side in pixels that the model paints well.
             defaults: the same by name, for what is None here; `components` has those of another pipeline.
@@ -122,17 +90,21 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, unifusion=unifusion, scheduler=scheduler
         )
         given = {
-            "noise_scale": noise_scale, "num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale,
-            "alpha": alpha, "mis": mis, "native_size": native_size, "max_side": max_side,
-        }  # fmt: skip
+            "noise_scale": noise_scale,
+            "num_inference_steps": num_inference_steps,
+            "guidance_scale": guidance_scale,
+            "alpha": alpha,
+            "mis": mis,
+            "native_size": native_size,
+            "max_side": max_side,
+        }
         stated = (defaults or {}) | {name: value for name, value in given.items() if value is not None}
         # Only what is stated is kept: a file that an older version wrote beside the model may state the rest.
-        self.register_to_config(**ModelDefaults.parse(stated, "defaults").model_dump(include=set(stated)))
+        self.register_to_config(**ModelDefaults.parse(stated, "defaults").stated)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs) -> InstanceDiffusionPipeline:
-        """Load a model, as diffusers does; of a folder that an older version wrote, the defaults in its engine.json
-        too.
+        """Load a model, as diffusers does; of an older version's folder, the defaults in its engine.json too.
 
         Raises:
             BadInput: the folder's defaults are damaged.
@@ -160,19 +132,14 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
     @property
     def components(self) -> dict[str, Any]:
-        """What makes this pipeline again, ``InstanceDiffusionPipeline(**pipe.components)``: its parts and its
-        ``defaults``.
-        """
-        return super().components | {"defaults": self._stated}
+        """The arguments that make this pipeline again: its parts and its ``defaults``."""
+        return super().components | {"defaults": self.defaults.stated}
 
     @property
     def defaults(self) -> ModelDefaults:
         """How this model paints where a call does not say."""
-        return ModelDefaults.parse(self._stated)
-
-    @property
-    def _stated(self) -> dict[str, Any]:
-        return {name: self.config[name] for name in ModelDefaults.model_fields if self.config.get(name) is not None}
+        stated = {name: self.config[name] for name in ModelDefaults.model_fields if self.config.get(name) is not None}
+        return ModelDefaults.parse(stated)
 
     @property
     def vae_scale_factor(self) -> int:
@@ -195,8 +162,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         output_type: str = "pil",
         return_dict: bool = True,
         callback_on_step_end: Callable[[InstanceDiffusionPipeline, int, int, dict], dict] | None = None,
-        callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006 (diffusers' signature)
-        scheduler=None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        scheduler: SchedulerMixin | None = None,
         guidance_every: int = 1,
         inner_every: int = 1,
         eta: float | None = None,
@@ -207,23 +174,24 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             layouts: what to paint; several layouts of one size are painted in one batch.
             num_inference_steps: denoising steps.
             guidance_scale: strength of classifier-free guidance against the negative caption without grounding; 1 is
-            off.
+                off.
             alpha: fraction of steps with grounding; the rest runs on the backbone's own first convolution.
             mis: fraction of steps in which every instance is denoised on its own as well (Multi-Instance Sampler).
             num_images_per_layout: pictures of each layout, from different noise.
             generator: one, or one for each picture, of the starting noise and of what a stochastic scheduler adds in
                 its steps. Make it on the CPU and a seed means the same noise on every device.
             latents: (n, C, H, W) starting noise of unit variance, instead of drawing it; of one picture (see `noise`),
-            all start from it.
+                all start from it.
             max_batch: rows given to the UNet at once; a layout of n instances has 2 (n + 1) while they are denoised on
-            their own.
+                their own.
             output_type: ``pil``, ``np``, ``pt`` or ``latent``.
             callback_on_step_end: called with (pipeline, step, timestep, {"latents"}); may return changed latents.
+            callback_on_step_end_tensor_inputs: what the callback is given: the latents, or nothing.
             scheduler: a diffusers scheduler for this call, instead of the pipeline's own.
             guidance_every: the half without grounding is computed in every so many steps; in between, guidance leads
                 where it led in the step before. 1 is exact.
             inner_every: the inner levels of the UNet are computed in every so many steps; in between, only its
-            outermost is. 1 is exact.
+                outermost is. 1 is exact.
             eta: for schedulers that take it (DDIM, TCD), how much noise they add; None is what the scheduler takes by
                 itself.
 
@@ -231,47 +199,56 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             The pictures, those of the first layout first.
 
         Raises:
-            BadInput: layouts of different sizes, a side that the model cannot paint, latents of the wrong shape, or
-                generators that are not as many as the pictures.
+            BadInput: layouts of different sizes, a side that the model cannot paint, latents of the wrong shape,
+                generators that are not as many as the pictures, or tensors for the callback that are not there.
         """
-        defaults = self.defaults
-        num_inference_steps = defaults.num_inference_steps if num_inference_steps is None else num_inference_steps
-        guidance_scale = defaults.guidance_scale if guidance_scale is None else guidance_scale
-        alpha = defaults.alpha if alpha is None else alpha
-        mis = defaults.mis if mis is None else mis
+        # 1. What the call does not say is as the model has it.
+        asked = {
+            "num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale, "alpha": alpha, "mis": mis
+        }  # fmt: skip
+        settings = self.defaults.model_copy(update={name: value for name, value in asked.items() if value is not None})
+        options = SamplingOptions(
+            settings.num_inference_steps, settings.guidance_scale, settings.alpha, settings.mis,
+            max_batch, guidance_every, inner_every, eta,
+        )  # fmt: skip
+
+        # 2. Check what was handed in.
         layouts = [layouts] if isinstance(layouts, Layout) else list(layouts)
-        size = self._check(layouts)
-        conditions, negatives = self._conditions(layouts, size, apart=int(mis * num_inference_steps) > 0)
-        conditions, negatives = (
-            [each for each in some for _ in range(num_images_per_layout)] for some in (conditions, negatives)
-        )
-        generators = _one_each(generator, len(conditions))
-        latents = (
-            self.noise(size, generator, len(conditions))
-            if latents is None
-            else self._given(latents, size, len(conditions))
-        )
-        latents = latents * defaults.noise_scale
+        size = self._common_size(layouts)
+        count = len(layouts) * num_images_per_layout
+        generators = _generator_of_each(generator, count)
+        for name in set(callback_on_step_end_tensor_inputs) - set(self._callback_tensor_inputs):
+            raise BadInput(
+                "callback_on_step_end_tensor_inputs", f'"{name}" is not there; give {self._callback_tensor_inputs}'
+            )
 
-        with self.progress_bar(total=num_inference_steps) as bar:
+        # 3. Encode captions and places, once for all pictures of a layout.
+        conditions, negatives = self._conditions(layouts, size, apart=options.steps_apart > 0)
+        conditions = [own for own in conditions for _ in range(num_images_per_layout)]
+        negatives = [negative for negative in negatives for _ in range(num_images_per_layout)]
 
-            def on_step(step: int, timestep: int, branches: list[list[Branch]]) -> None:
+        # 4. Prepare the starting noise.
+        latents = self.noise(size, generator, count) if latents is None else self._starting_noise(latents, size, count)
+        latents = latents * settings.noise_scale
+
+        # 5. Denoise.
+        with self.progress_bar(total=options.num_inference_steps) as bar:
+
+            def on_step(step: int, timestep: int, pictures: list[list[Branch]]) -> None:
                 bar.update()
-                if not callback_on_step_end:
-                    return
-                now = {"latents": torch.cat([some[0].latents for some in branches])}
-                changed = (callback_on_step_end(self, step, timestep, now) or {}).get("latents", now["latents"])
-                for some, one in zip(branches, changed.split(1), strict=True):
-                    some[0].latents = one
+                if callback_on_step_end:
+                    tensors = {"latents": torch.cat([branches[0].latents for branches in pictures])}
+                    tensors = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
+                    changed = callback_on_step_end(self, step, timestep, tensors) or {}
+                    if "latents" in changed:
+                        for branches, own_latents in zip(pictures, changed["latents"].split(1), strict=True):
+                            branches[0].latents = own_latents
 
             latents = sample(
-                self.unet, scheduler or self.scheduler, latents, conditions, negatives,
-                SamplingOptions(
-                    num_inference_steps, guidance_scale, alpha, mis, max_batch, guidance_every, inner_every, eta
-                ),
-                on_step=on_step, generators=generators,
-            )  # fmt: skip
+                self.unet, scheduler or self.scheduler, latents, conditions, negatives, options, on_step, generators
+            )
 
+        # 6. Decode.
         images = latents if output_type == "latent" else self.decode(latents, output_type)
         self.maybe_free_model_hooks()
         return InstanceDiffusionOutput(images=images) if return_dict else (images,)
@@ -283,7 +260,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         encoded = self.text_encoder(tokens.input_ids.to(self._execution_device))
         return encoded.last_hidden_state, encoded.pooler_output
 
-    def _check(self, layouts: list[Layout]) -> tuple[int, int]:
+    def _common_size(self, layouts: list[Layout]) -> tuple[int, int]:
         """The one size (width, height) of all layouts."""
         sizes = {layout.size for layout in layouts}
         if len(sizes) != 1:
@@ -299,56 +276,50 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         """Per layout: the layout as a whole, then (if ``apart``) each instance alone; and the negative, shared where it
         is the same.
         """
-        phrases = [[instance.caption or instance.category for instance in layout.instances] for layout in layouts]
-        captions = [
-            c
-            for layout, some in zip(layouts, phrases, strict=True)
-            for c in (layout.caption, layout.negative_caption, *some)
-        ]
-        captions = list(dict.fromkeys(captions))
-        features, pooled = self.encode_captions(captions)
-        features = dict(zip(captions, features.split(1), strict=True))
-        pooled = dict(zip(captions, pooled.split(1), strict=True))
-        nobody = next(iter(pooled.values()))[:0]
-
-        slots = slots_for(max(len(some) for some in phrases), self.unet.config.instance_masked)
-        counts = (
-            None
-            if self.unet.config.instance_masked
-            else token_counts(slots, self.unifusion.seg_tokens).to(self._execution_device)
-        )
+        encoded = self._encode_all(layouts)
+        no_text = next(iter(encoded.values())).pooled[:0]  # (0, D)
+        masked = self.unet.config.instance_masked
+        slots = slots_for(max(len(layout.instances) for layout in layouts), masked)
+        counts = None if masked else token_counts(slots, self.unifusion.seg_tokens).to(self._execution_device)
         seg_size = self.unifusion.config.seg_size
-        empty = with_text(empty_grounding(slots, seg_size).to(self._execution_device), nobody)
+
+        def condition(grounding: Grounding, caption: str) -> Condition:
+            text, pooled = encoded[caption]
+            tokens = self.unifusion(grounding)
+            mapper = self.unifusion.place_mapper
+            place_map = mapper(grounding, pooled, self._latent_size(size)) if mapper else None
+            return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts)
+
+        nowhere = with_text(empty_grounding(slots, seg_size).to(self._execution_device), no_text)
         unwanted = dict.fromkeys(layout.negative_caption for layout in layouts)
-        negatives = {c: self._condition(empty, features[c], pooled[c], counts, size) for c in unwanted}
+        negatives = {caption: condition(nowhere, caption) for caption in unwanted}
 
         conditions = []
-        for layout, some in zip(layouts, phrases, strict=True):
-            told = with_reach(layout) if self.unifusion.place_mapper else layout
-            places = place_grounding(told, seg_size=seg_size, slots=slots).to(self._execution_device)
-            whole = with_text(places, torch.cat([nobody, *(pooled[phrase] for phrase in some)]))
-            alone = [(phrase, whole.pick(0, i)) for i, phrase in enumerate(some)] if apart else []
-            pairs = [(layout.caption, whole), *alone]
-            conditions.append(
-                [self._condition(places, features[words], pooled[words], counts, size) for words, places in pairs]
-            )
+        for layout in layouts:
+            phrases = [_phrase(instance) for instance in layout.instances]
+            placed = with_reach(layout) if self.unifusion.place_mapper else layout
+            places = place_grounding(placed, seg_size=seg_size, slots=slots).to(self._execution_device)
+            whole = with_text(places, torch.cat([no_text, *(encoded[phrase].pooled for phrase in phrases)]))
+            branches = [condition(whole, layout.caption)]
+            if apart:
+                branches += [condition(whole.pick(0, i), phrase) for i, phrase in enumerate(phrases)]
+            conditions.append(branches)
         return conditions, [negatives[layout.negative_caption] for layout in layouts]
 
-    def _condition(
-        self,
-        grounding: Grounding,
-        text: torch.Tensor,
-        scene: torch.Tensor,
-        counts: torch.Tensor | None,
-        size: tuple[int, int],
-    ) -> Condition:
-        """One condition from its grounding, and the token features (1, 77, D) and pooled features (1, D) of its
-        caption.
-        """
-        tokens = self.unifusion(grounding)
-        latent_size = size[1] // self.vae_scale_factor, size[0] // self.vae_scale_factor
-        place_map = self.unifusion.place_mapper and self.unifusion.place_mapper(grounding, scene, latent_size)
-        return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts)
+    def _encode_all(self, layouts: list[Layout]) -> dict[str, EncodedCaption]:
+        """Every caption of the layouts and of their instances, encoded once, in one batch."""
+        captions: dict[str, None] = {}
+        for layout in layouts:
+            phrases = (_phrase(instance) for instance in layout.instances)
+            captions |= dict.fromkeys((layout.caption, layout.negative_caption, *phrases))
+        features, pooled = self.encode_captions(list(captions))
+        pairs = zip(features.split(1), pooled.split(1), strict=True)
+        return {caption: EncodedCaption(*pair) for caption, pair in zip(captions, pairs, strict=True)}
+
+    def _latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) of the latents of pictures of ``size`` (width, height)."""
+        width, height = size
+        return height // self.vae_scale_factor, width // self.vae_scale_factor
 
     def noise(
         self, size: tuple[int, int], generator: torch.Generator | list[torch.Generator] | None = None, count: int = 1
@@ -358,31 +329,32 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         Given to a call as ``latents``, the noise of one picture is where all layouts of the call start: what two
         layouts share then looks alike on both, and what was added to one, a part of a thing perhaps, is what differs.
         """
-        width, height = size
-        shape = (count, self.unet.config.in_channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
+        shape = (count, self.unet.config.in_channels, *self._latent_size(size))
         return randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
 
-    def _given(self, latents: torch.Tensor, size: tuple[int, int], count: int) -> torch.Tensor:
-        """The starting noise that was given, for ``count`` pictures."""
-        width, height = size
-        one = (self.unet.config.in_channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
-        if tuple(latents.shape) not in ((count, *one), (1, *one)):
-            needed = f"{(count, *one)} or {(1, *one)}" if count > 1 else str((1, *one))
-            raise BadInput(
-                "latents",
-                f"have shape {tuple(latents.shape)}, but {count} pictures of {width} x {height} need {needed}",
-            )
-        return latents.expand(count, *one).to(
-            self._execution_device, torch.float32
-        )  # schedulers add up small differences
+    def _starting_noise(self, latents: torch.Tensor, size: tuple[int, int], count: int) -> torch.Tensor:
+        """The noise that was handed in, for ``count`` pictures; float32, as schedulers add up small differences."""
+        shape = (self.unet.config.in_channels, *self._latent_size(size))
+        if tuple(latents.shape) not in ((count, *shape), (1, *shape)):
+            needed = f"{(count, *shape)} or {(1, *shape)}" if count > 1 else str((1, *shape))
+            pictures = f"{count} pictures of {size[0]} x {size[1]}"
+            raise BadInput("latents", f"have shape {tuple(latents.shape)}, but {pictures} need {needed}")
+        return latents.expand(count, *shape).to(self._execution_device, torch.float32)
 
-    def decode(self, latents: torch.Tensor, output_type: str = "pil"):
+    def decode(self, latents: torch.Tensor, output_type: str = "pil") -> list[Image] | np.ndarray | torch.Tensor:
         """Latents (n, C, H, W), as they are denoised -> pictures, by ``output_type``."""
         pictures = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype), return_dict=False)[0]
         return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor).postprocess(pictures, output_type=output_type)
 
 
-def _one_each(generator: torch.Generator | list[torch.Generator] | None, count: int) -> list[torch.Generator] | None:
+def _phrase(instance: Instance) -> str:
+    """What the text encoder reads of an instance."""
+    return instance.caption or instance.category
+
+
+def _generator_of_each(
+    generator: torch.Generator | list[torch.Generator] | None, count: int
+) -> list[torch.Generator] | None:
     """The generator of each of ``count`` pictures; one alone serves them all, in their order."""
     if generator is None:
         return None

@@ -86,7 +86,7 @@ class Refiner:
 
         refined = []
         for image, seed in zip(images, seeds, strict=True):
-            found = self.pipeline(
+            painted = self.pipeline(
                 prompt=layout.caption,
                 negative_prompt=layout.negative_caption,
                 image=image.resize(self._canvas(image.size)),
@@ -94,7 +94,7 @@ class Refiner:
                 num_inference_steps=REFINER_STEPS,
                 generator=torch.Generator().manual_seed(seed),
             ).images[0]
-            refined.append(found.resize(image.size))
+            refined.append(painted.resize(image.size))
         return refined
 
     def _canvas(self, size: tuple[int, int]) -> tuple[int, int]:

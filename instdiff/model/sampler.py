@@ -1,6 +1,4 @@
-"""Denoising with grounding: the alpha schedule, guidance, and the Multi-Instance Sampler around any diffusers
-scheduler.
-"""
+"""Denoising with grounding: alpha schedule, guidance, and the Multi-Instance Sampler around any scheduler."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from diffusers import SchedulerMixin
@@ -58,7 +55,8 @@ class Branch:
     lead: torch.Tensor | None = None  # (1, C, H, W) where guidance led in a step before, if that is to be taken again
 
 
-class Evaluation(NamedTuple):
+@dataclass(frozen=True)
+class Evaluation:
     """One evaluation of the UNet; some schedulers take several for a step."""
 
     index: int

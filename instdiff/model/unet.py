@@ -5,7 +5,7 @@ Parameter names are those of diffusers' `UNet2DConditionModel`, plus ``fuser.*``
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import torch
@@ -49,9 +49,7 @@ def low_frequency_filter(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
 
 
 class ScaleU(nn.Module):
-    """Learned scales before a decoder concatenation (InstanceDiffusion, section 3.2): b for channels of h, s for the
-    skip.
-    """
+    """Learned scales before a decoder concatenation (section 3.2): b for channels of h, s for the skip."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -63,9 +61,7 @@ class ScaleU(nn.Module):
 
 
 class Block(nn.Module):
-    """One level of the encoder, the middle or the decoder: ResNets, each followed by a transformer where there is
-    attention.
-    """
+    """One level of encoder, middle or decoder: ResNets, each followed by a transformer where there is attention."""
 
     def __init__(
         self,
@@ -73,7 +69,7 @@ class Block(nn.Module):
         time_dim: int,
         groups: int,
         transformer: dict | None,
-        scaleu: list[int] = (),
+        scaleu: Sequence[int] = (),
     ):
         super().__init__()
         self.resnets = nn.ModuleList(
@@ -217,7 +213,7 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         known = bool(inner)
         if known:
             memories = memories[: outer.transformers] + memories[len(memories) - last.transformers :]
-        memories = iter(memories)
+        in_order = iter(memories)
         timesteps = torch.as_tensor(timestep, device=sample.device).reshape(-1)  # one for all stays one row
         time = self.time_embedding(self.time_proj(timesteps).to(sample.dtype))
 
@@ -228,14 +224,14 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         skips = [x]
         for block in [outer] if known else self.down_blocks:
             for i in range(len(block.resnets)):
-                x = block.layer(i, x, time, memories, grounding_scale)
+                x = block.layer(i, x, time, in_order, grounding_scale)
                 skips.append(x)
             if hasattr(block, "downsamplers") and not known:
                 x = block.downsamplers[0](x)
                 skips.append(x)
 
         if not known:
-            x = self.mid_block.layer(0, x, time, memories, grounding_scale)
+            x = self.mid_block.layer(0, x, time, in_order, grounding_scale)
             x = self.mid_block.resnets[1](x, time)
 
         for block in [last] if known else self.up_blocks:
@@ -244,7 +240,7 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
                 [x] = inner
             for i in range(len(block.resnets)):
                 h, skip = block.scaleu[i](x, skips.pop())
-                x = block.layer(i, torch.cat([h, skip], dim=1), time, memories, grounding_scale)
+                x = block.layer(i, torch.cat([h, skip], dim=1), time, in_order, grounding_scale)
             if hasattr(block, "upsamplers"):
                 x = block.upsamplers[0](x, output_size=skips[-1].shape[-2:])
 
@@ -266,27 +262,25 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
             size: (H, W) of the latents.
             counts: (T,) how many equal tokens each token stands for; None is one.
         """
-        masked = self.config.instance_masked and tokens is not None and regions is not None
-        sizes = [size]
-        biases = [None] * len(self.down_blocks)
+        sizes = [size]  # (h, w) of each level
         for _ in self.down_blocks[1:]:
             sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
-        if masked:
+        biases: list[torch.Tensor | None] = [None] * len(sizes)
+        if tokens is not None and regions is not None and self.config.instance_masked:
             biases = [_visibility(regions, tokens.shape[1], level).log().to(text.dtype) for level in sizes]  # 0 or -inf
-        elif counts is not None and text.device.type != "cpu":
+        elif tokens is not None and counts is not None and text.device.type != "cpu":
             tokens = tokens.repeat_interleave(counts.long(), dim=1)  # there the fastest attention knows no bias
         elif counts is not None:
             biases = [F.pad(counts.log(), (h * w, 0)).to(text.dtype)[None, None, None] for h, w in sizes]
-        levels = zip(
-            [*self.down_blocks, self.mid_block, *self.up_blocks], [*biases, biases[-1], *biases[::-1]], strict=True
-        )
-        return [t.remember(text, tokens, bias) for block, bias in levels for t in getattr(block, "attentions", ())]
+        blocks = [*self.down_blocks, self.mid_block, *self.up_blocks]
+        bias_of = zip(blocks, [*biases, biases[-1], *biases[::-1]], strict=True)
+        return [t.remember(text, tokens, bias) for block, bias in bias_of for t in getattr(block, "attentions", ())]
 
 
 def _visibility(regions: torch.Tensor, num_tokens: int, size: tuple[int, int]) -> torch.Tensor:
-    """(B, 1, HW, HW + T), 1 where a visual token may look: at all visual tokens, and at those of places that cover it."""
+    """(B, 1, HW, HW + T), 1 where a visual token may look: at visual tokens, and at those of places that cover it."""
     cover = (F.adaptive_max_pool2d(regions.float(), size).flatten(2) > 0).float()  # (B, N, HW)
     four_kinds = cover.repeat(1, 4, 1)  # box, point, scribble and polygon tokens of the same instances
     segs = cover.amax(dim=1, keepdim=True).expand(-1, num_tokens - four_kinds.shape[1], -1)
-    seen = torch.cat([four_kinds, segs], dim=1).transpose(1, 2)  # (B, HW, T)
-    return F.pad(seen, (seen.shape[1], 0), value=1.0)[:, None]
+    visible = torch.cat([four_kinds, segs], dim=1).transpose(1, 2)  # (B, HW, T)
+    return F.pad(visible, (visible.shape[1], 0), value=1.0)[:, None]

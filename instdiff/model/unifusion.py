@@ -81,9 +81,8 @@ class PlaceMap(nn.Module):
         dtype = self.out.weight.dtype  # of the layers; where a cell lies is computed in float32
         regions = grounding.regions.float()
         cover = F.adaptive_max_pool2d(regions, size) > 0  # (B, N, h, w)
-        cover = torch.cat(
-            [cover, ~cover.any(dim=1, keepdim=True)], dim=1
-        )  # the scene is one more instance, in the last slot
+        # The scene is one more instance, in the last slot.
+        cover = torch.cat([cover, ~cover.any(dim=1, keepdim=True)], dim=1)
         sample, slot, row, column = cover.nonzero(as_tuple=True)  # P pairs of a cell and an instance that it shows
         batch, slots = cover.shape[:2]
         owner = sample * slots + slot
@@ -143,15 +142,12 @@ def _mlp(in_dim: int, mid_dim: int, out_dim: int) -> nn.Sequential:
 
 
 def slots_for(instances: int, instance_masked: bool) -> int:
-    """How many slots to compute: one empty one stands for all; in an instance-masked model nobody looks at the tokens
-    of an empty one.
-    """
+    """How many slots to compute: an empty one stands for all; in an instance-masked model nothing reads empty slots."""
     return max(instances, 1) if instance_masked else min(instances + 1, MAX_INSTANCES)
 
 
 def token_counts(slots: int, seg_tokens: int) -> torch.Tensor:
-    """(4 * slots + seg_tokens,) float32: how many of the published model's tokens each token of ``slots`` slots stands
-    for.
+    """(4 * slots + seg_tokens,) float32: how many of the published tokens each token of ``slots`` slots stands for.
 
     The model was trained with 30 slots, and the tokens of all empty ones are equal. Where the last slot is left empty,
     its four tokens can stand for those of all empty slots; the attention then counts them as many times.
@@ -209,7 +205,7 @@ class UniFusion(ModelMixin, ConfigMixin):
         return grid.reshape(len(grid), -1, self.seg_tokens).transpose(1, 2)
 
     def forward(self, grounding: Grounding) -> torch.Tensor:
-        """Grounding of B layouts -> tokens (B, 4 * N + (S / 64)**2, out_dim): boxes, points, scribbles, polygons, segs."""
+        """Tokens (B, 4 * N + (S / 64)**2, out_dim) of B layouts: boxes, points, scribbles, polygons, segs."""
         dtype = self.null_text.dtype
         used = grounding.used[..., None]  # (B, N, 1)
         text = torch.where(used, grounding.text.to(dtype), self.null_text)  # (B, N, text_dim)

@@ -246,6 +246,17 @@ def test_callback_sees_every_step_and_may_change_the_latents(pipeline):
     assert steps == list(range(STEPS))
 
 
+def test_a_callback_is_given_the_tensors_that_it_asks_for(pipeline):
+    given = []
+    options = {"callback_on_step_end": lambda pipe, step, timestep, tensors: given.append(list(tensors))}
+    expected = paint(pipeline, layout())
+    assert torch.equal(paint(pipeline, layout(), **options), expected)
+    assert torch.equal(paint(pipeline, layout(), **options, callback_on_step_end_tensor_inputs=[]), expected)
+    assert given == [["latents"]] * STEPS + [[]] * STEPS
+    with pytest.raises(BadInput, match='"prompt_embeds" is not there'):
+        paint(pipeline, layout(), **options, callback_on_step_end_tensor_inputs=["latents", "prompt_embeds"])
+
+
 def test_latents_may_be_given(pipeline):
     latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.equal(paint(pipeline, layout(), latents=latents), paint(pipeline, layout()))

@@ -5,7 +5,7 @@ import pytest
 
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 from instdiff.model.grounding import POINT_REACH
-from instdiff.model.pipeline import AROUND_SCRIBBLE, MOST_OBLONG, with_reach
+from instdiff.model.grounding import AROUND_SCRIBBLE, MOST_OBLONG, with_reach
 from instdiff.world import knowledge
 
 
