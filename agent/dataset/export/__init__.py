@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.dataset.export import writers
 from agent.dataset.export.card import SHEET, write_card
-from agent.dataset.export.records import AnnotatedPicture, read_records
+from agent.dataset.export.records import SPLITS, AnnotatedPicture, read_records
 from agent.dataset.folder import Folder
 from instdiff.errors import BadInput
 
@@ -38,7 +38,7 @@ def export_all(folder: Folder, out: Path, formats: Sequence[str]) -> dict[str, i
     for name in formats:
         WRITERS[name](records, out / name)
     write_card(folder, records, out, formats)
-    in_split = {split: sum(record.split == split for record in records) for split in ("train", "val")}
+    in_split = {split: sum(record.split == split for record in records) for split in SPLITS}
     return {
         "pictures": len(records),
         "annotations": sum(len(record.layout.instances) for record in records),
@@ -53,6 +53,3 @@ def _clear(out: Path, formats: Sequence[str]) -> None:
     for name in formats:
         shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
-
-
-__all__ = ["AnnotatedPicture", "export_all", "read_records"]
