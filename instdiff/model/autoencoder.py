@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -83,7 +85,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         """Pictures (B, 3, H, W) in -1..1 -> ``.latent`` (B, C, H / patch, W / patch), not yet scaled."""
         return EncoderOutput(latent=self.encoder(images))
 
-    def decode(self, latents: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
-        """Unscaled latents (B, C, h, w) -> ``.sample`` (B, 3, h * patch, w * patch), about -1..1."""
+    def decode(self, latents: torch.Tensor, return_dict: bool = True) -> Any:
+        """Unscaled latents (B, C, h, w) -> ``.sample`` (B, 3, h * patch, w * patch), about -1..1; or a tuple of it."""
         sample = self.inverse(latents) + self.refine(latents)
         return DecoderOutput(sample=sample) if return_dict else (sample,)
