@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluators.contact_sheet import LINE, SIDE, Tile, _shortened, contact_sheet
+from evaluators.contact_sheet import LINE, SIDE, Tile, _shorten, contact_sheet
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from evaluators.contact_sheet import LINE, SIDE, Tile, _shortened, contact_sheet
     [("a cat", "a cat"), ("a kitchen with a table", "a kitchen…"), ("a kitche n", "a kitche n"), ("", "")],
 )
 def test_a_long_line_ends_in_dots(line, shown):
-    assert _shortened(line, lambda text: len(text) <= 10) == shown
+    assert _shorten(line, lambda text: len(text) <= 10) == shown
 
 
 def test_words_stay_below_their_own_picture(tmp_path):
