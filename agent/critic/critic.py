@@ -17,7 +17,7 @@ from agent.critic import checks
 from agent.critic.checks import Fault
 from agent.critic.findings import Finding, FindingKind
 from agent.planners import CHAT_NAME
-from agent.planners.grammar.reader import Reader
+from agent.planners.grammar.reader import read_prompt
 from agent.planners.plan import Plan, Planner
 from instdiff.errors import InstDiffError
 from instdiff.world import nouns
@@ -70,7 +70,7 @@ def criticise(plan: Plan, prompt: str = "", repair: bool = True, only: set[int] 
         The repaired plan, and the findings in the order of the checks: first what should not be there, then each
         instance's place, then relations. A repair is made only if it breaks no relation and hides nothing else.
     """
-    absent = plan.scene.absent if plan.scene else Reader(prompt).read().absent if prompt else ()
+    absent = plan.scene.absent if plan.scene else read_prompt(prompt).absent if prompt else ()
     exact = exact_counts(prompt)
     critic = _Critic(plan, repair, only)
     critic.drop(partial(checks.forbidden, absent={nouns.category_of(name) for name in absent}))
@@ -163,7 +163,7 @@ def exact_counts(prompt: str) -> Counter[str]:
     guessed = {nouns.NUMBERS[word] for word in nouns.VAGUE if f" {word} " in text}
     counts: Counter[str] = Counter()
     vague = set()
-    for group in Reader(prompt).read().groups:
+    for group in read_prompt(prompt).groups:
         counts[group.category] += group.count
         if group.is_vague or group.count in guessed:
             vague.add(group.category)

@@ -10,7 +10,7 @@ from agent.edit.move import move, resize, swap
 from agent.edit.parse import Command, commands, contents, exists, find, is_noun
 from agent.edit.place import place, usual_carrier
 from agent.planners.grammar.parts import Group, Reading
-from agent.planners.grammar.reader import Reader
+from agent.planners.grammar.reader import read_prompt
 from agent.planners.grammar.vocabulary import COLOURS, RELATIONS
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
@@ -96,7 +96,7 @@ def _add(sheet: Sheet, words: str) -> None:
 
 def _split_reference(sheet: Sheet, words: str) -> tuple[str, list[tuple[Predicate, tuple[str, ...]]]]:
     """ "a cup next to the cup" in two: the grammar of whole prompts takes both for the same cup."""
-    reading = Reader(words).read()
+    reading = read_prompt(words)
     if len(reading.groups) == 1 and not reading.relations:
         for end in re.finditer(r" (?=the )", words):
             for start in re.finditer(r" ", words[: end.start()]):
@@ -141,7 +141,7 @@ def _between(relations: list[Relation], sheet: Sheet) -> list[Relation]:
 
 
 def _read_new(words: str) -> Reading:
-    reading = Reader(words).read()
+    reading = read_prompt(words)
     if not reading.groups:
         raise BadInput("edit", f'"{words}" names nothing that could be added; say it like "add a cat on the sofa"')
     return reading

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from agent.edit.editable_plan import Sheet
 from agent.planners.grammar.clauses import FEMALE, MALE
 from agent.planners.grammar.parts import Group, Reading
-from agent.planners.grammar.reader import Reader
+from agent.planners.grammar.reader import read_prompt
 from instdiff.errors import BadInput
 from instdiff.world import nouns
 from instdiff.world.relations import slack
@@ -276,7 +276,7 @@ def _reading(phrase: str, strict: bool = True) -> Reading:
         BadInput: the phrase names nothing, and ``strict`` asks for something.
     """
     begins = re.match(rf"(?:the|a|an|all|both|one|any|some|{_COUNTED}|my|your|\d+) ", phrase)
-    reading = Reader(phrase if begins else f"the {phrase}").read()
+    reading = read_prompt(phrase if begins else f"the {phrase}")
     if strict and not reading.groups:
         name = phrase.removeprefix("the ")
         raise BadInput("edit", f'"{name}" names no thing; say it like "the lamp" or "the left dog"')

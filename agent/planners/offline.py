@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from agent.planners.grammar.parts import Group, Reading
-from agent.planners.grammar.reader import Reader
+from agent.planners.grammar.reader import read_prompt
 from agent.planners.grammar.vocabulary import ASKING, BE, FUNCTION, META, STYLE
 from agent.planners.plan import Plan, Planner
 from agent.planners.scene_builder import any_setting, cap, natural, objects_of, relations_of, settle
@@ -23,9 +23,7 @@ MAX_PROMPT = 2000
 
 
 class OfflinePlanner(Planner):
-    """Reads a prompt with `agent.planners.grammar` and lays it out with `instdiff.world.camera`; the same seed, the
-    same plan.
-    """
+    """Reads a prompt with a grammar and lays it out with `instdiff.world.camera`; the same seed, the same plan."""
 
     name = "offline"
 
@@ -53,7 +51,7 @@ class OfflinePlanner(Planner):
 def scene_of(prompt: str, rng: Random) -> tuple[Scene, list[str]]:
     """The scene that a prompt describes, and notes on what was decided freely."""
     _check_length(prompt)
-    reading = Reader(prompt).read()
+    reading = read_prompt(prompt)
     notes = []
     setting = knowledge.settings().get(reading.setting)
     if not reading.groups and setting is None:

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.benchmarks.plan_checks import instances_named
-from agent.critic import criticise
+from agent.critic.critic import criticise
 from agent.dataset.export.records import categories, read_records
 from agent.dataset.folder import Folder, Item
 from agent.edit import edit_plan

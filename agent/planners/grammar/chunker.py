@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from agent.planners.grammar import vocabulary as v
-from agent.planners.grammar.noun_phrases import NounParser
 from agent.planners.grammar.parts import Chunk, Kind, Link, NounPhrase, One, Sort
 from agent.planners.grammar.words import Text, adjectives_at, begins_number, is_plural
 from instdiff.world import nouns
-from instdiff.world.scene import Predicate as P
+from instdiff.world.predicates import Predicate
+
+if TYPE_CHECKING:
+    from agent.planners.grammar.noun_phrases import NounParser
 
 
 class Negations:
@@ -32,12 +37,12 @@ class Negations:
             return [Chunk(Sort.OTHER, at, end)]  # "nothing on the desk except a lamp"
         if self.text.word(end) == "any":
             end += 1
-        names, stop = self._absent(end)
+        names, stop = self._absent_names(end)
         if not names and is_plural(self.text.word(end)) and self.text.word(end) not in v.FUNCTION | v.BE:
             names = (nouns.singular_of(self.text.word(end)),)
             stop = end + 1
         if not names:
-            if self.text.said(at, end).endswith("not") and self.text.word(end) in v.ADJECTIVES:
+            if self.text.slice(at, end).endswith("not") and self.text.word(end) in v.ADJECTIVES:
                 return [Chunk(Sort.OTHER, at, end + 1)]
             if skip := self.text.phrase(end, v.RELATIONS):
                 noun = self.nouns.parse(skip, bare=True)
@@ -51,7 +56,7 @@ class Negations:
             at = end
         return at
 
-    def _absent(self, at: int) -> tuple[tuple[str, ...], int]:
+    def _absent_names(self, at: int) -> tuple[tuple[str, ...], int]:
         """The names in a list after a negation, and where it ends. A new article ends a list that has none."""
         names: list[str] = []
         noun = self.nouns.parse(at, bare=True)
@@ -87,51 +92,34 @@ class Negations:
         return bool({"other", "more", "additional", "further", "else"} & set(self.text.words[start:end]))
 
 
-ONES = {
-    "one": 1,
-    "two": 2,
-    "three": 3,
-    "four": 4,
-    "another": 1,
-    "others": 0,
-    "rest": 0,
-    "first": 1,
-    "second": 1,
-    "third": 1,
-    "last": 1,
-}
-ONES |= {"other": 1, "former": 1, "latter": 1}
+ONES = dict.fromkeys("one another other first second third last former latter".split(), 1)
+ONES |= {"two": 2, "three": 3, "four": 4, "others": 0, "rest": 0}
 NEED_ARTICLE = ("rest", "other", "first", "second", "third", "last", "former", "latter")  # "they rest" is no "the rest"
+NAMING = (Sort.NOUN, Sort.PRONOUN, Sort.ONE, Sort.BE, Sort.EACH, Sort.VERB, Sort.COMMA, Sort.AND)  # before a verb
+# a noun needs no article after these
 BARE_AFTER = (
-    Sort.WITH,
-    Sort.AND,
-    Sort.COMMA,
-    Sort.STOP,
-    Sort.RELATION,
-    Sort.PLACE,
-    Sort.BETWEEN,
-    Sort.VERB,
-    Sort.NOT,
-    Sort.FLANK,
+    *(Sort.WITH, Sort.AND, Sort.COMMA, Sort.STOP, Sort.RELATION),
+    *(Sort.PLACE, Sort.BETWEEN, Sort.VERB, Sort.NOT, Sort.FLANK),
 )
+OF_OTHERS = ("of them", "of which", "of whom", "of these", "of those")
 
 
 class Chunker:
     """Cuts a text into chunks, from left to right."""
 
-    def __init__(self, text: Text):
+    def __init__(self, text: Text, parser: NounParser):
         self.text = text
-        self.nouns = NounParser(text)
-        self.negations = Negations(text, self.nouns)
+        self.nouns = parser
+        self.negations = Negations(text, parser)
         self.chunks: list[Chunk] = []
 
     def cut(self) -> list[Chunk]:
         """All chunks of the text."""
         at = 0
         while at < len(self.text):
-            found = self._next(at)
-            self.chunks += found
-            at = found[-1].end
+            chunks = self._next(at)
+            self.chunks += chunks
+            at = chunks[-1].end
         return [chunk for chunk in self.chunks if chunk.sort is not Sort.OTHER]
 
     def _next(self, at: int) -> list[Chunk]:
@@ -140,17 +128,13 @@ class Chunker:
             return [Chunk(Sort.STOP, at, at + 1, word)]
         if word in (",", "(", ")"):
             return [Chunk(Sort.COMMA, at, at + 1)]
-        for reader in (
-            self.negations.read,
-            self._idiom,
-            self._place,
-            self._one,
-            self._link,
-            self._noun,
-            self._small_word,
-        ):
-            if found := reader(at):
-                return found
+        readers = (
+            *(self.negations.read, self._idiom, self._place, self._one),
+            *(self._link, self._noun, self._small_word),
+        )
+        for read in readers:
+            if chunks := read(at):
+                return chunks
         return [Chunk(Sort.OTHER, at, at + 1)]
 
     def _before(self) -> Sort | None:
@@ -163,7 +147,7 @@ class Chunker:
                     end += 1
                 return [Chunk(sort, at, end)]
         if end := self.text.phrase(at, v.ROWS):
-            return [Chunk(Sort.ROW, at, end, v.ROWS[self.text.said(at, end)])]
+            return [Chunk(Sort.ROW, at, end, v.ROWS[self.text.slice(at, end)])]
         if end := self.text.phrase(at, ("between", "in between")):
             return [Chunk(Sort.BETWEEN, at, end)]
         if self.text.word(at) == "for" and (noun := self.nouns.parse(at + 1, bare=True)):
@@ -173,9 +157,7 @@ class Chunker:
         return None
 
     def _place(self, at: int) -> list[Chunk] | None:
-        """ "On the left", "in the top right corner of the picture"; "to its left"; "on the left side of the car" is a
-        relation.
-        """
+        """ "On the left", "in the top right corner of the picture"; "on the left side of the car" is a relation."""
         i = at + (self.text.word(at) in ("in", "on", "at", "to", "near", "toward", "towards", "along"))
         preposed = i > at
         owner = ""
@@ -198,12 +180,12 @@ class Chunker:
         return self._side(at, i, sides, owner, preposed, named=i > first_noun)
 
     def _side(
-        self, at: int, end: int, sides: tuple[P, ...], owner: str, preposed: bool, named: bool
+        self, at: int, end: int, sides: tuple[Predicate, ...], owner: str, preposed: bool, named: bool
     ) -> list[Chunk] | None:
         word = self.text.word(end)
         if word == "of" and self.text.word(end + 1):
             i = end + 1 + (self.text.word(end + 1) in nouns.ARTICLES)
-            if self.text.word(i) in v.PICTURE_WORDS and not nouns.known(self.text.said(i, i + 2)):
+            if self.text.word(i) in v.PICTURE_WORDS and not nouns.known(self.text.slice(i, i + 2)):
                 return [Chunk(Sort.PLACE, at, i + 1, sides)]
             return [Chunk(Sort.RELATION, at, end + 1, Link(v.OF_SIDE[sides[0]], place=sides))] if preposed else None
         if owner in ("its", "his", "her", "their") and preposed:
@@ -214,8 +196,8 @@ class Chunker:
             ]
         if named and not preposed and owner in ("the", "") and word in v.BE | v.VERBS | {"has", "have"}:
             return [Chunk(Sort.PLACE, at, end, sides)]  # "the left half shows a cat"
-        if self.text.said(at, end) == "on top":
-            return [Chunk(Sort.RELATION, at, end, Link(P.ON))]
+        if self.text.slice(at, end) == "on top":
+            return [Chunk(Sort.RELATION, at, end, Link(Predicate.ON))]
         free = (
             not word
             or not word[0].isalnum()
@@ -226,7 +208,11 @@ class Chunker:
             preposed or len(sides) > 1 or (word in (":", ",") and self._before() in (None, Sort.STOP, Sort.COMMA))
         ):
             return [Chunk(Sort.PLACE, at, end, sides)]
-        return [Chunk(Sort.PLACE, at, end, sides)] if named and preposed and sides[0] in (P.LEFT, P.RIGHT) else None
+        return (
+            [Chunk(Sort.PLACE, at, end, sides)]
+            if named and preposed and sides[0] in (Predicate.LEFT, Predicate.RIGHT)
+            else None
+        )
 
     def _one(self, at: int) -> list[Chunk] | None:
         """ "One black", "the other two", "one of them", "a red one": some of what was named before."""
@@ -237,26 +223,23 @@ class Chunker:
             stop := self.text.phrase(end, ("of them", "of these", "of those"))
         ):
             adjectives, stop = adjectives_at(self.text, stop)
-            return [Chunk(Sort.ONE, at, stop, One(nouns.NUMBERS[self.text.said(at, end)], adjectives))]
+            return [Chunk(Sort.ONE, at, stop, One(nouns.NUMBERS[self.text.slice(at, end)], adjectives))]
         if word in ONES | nouns.UNITS and (start > at or word not in NEED_ARTICLE) or word.isdigit() and len(word) < 3:
             i += 1
-            count = ONES.get(word) if word in ONES else nouns.UNITS.get(word) or int(word)
+            count = ONES[word] if word in ONES else nouns.UNITS.get(word) or int(word)
             if word in ("other", "first", "last", "second") and self.text.word(i) in nouns.UNITS:
                 count = nouns.UNITS[self.text.word(i)]
                 i = i + 1
-            if self.text.phrase(i, ("of them", "of which", "of whom", "of these", "of those")):
+            if self.text.phrase(i, OF_OTHERS):
                 i += 2
             i += self.text.word(i) in ("one", "ones") and word != "one"
             adjectives, i = adjectives_at(self.text, i)
             i += bool(adjectives) and self.text.word(i) in ("one", "ones")
-            many = any(chunk.sort is Sort.NOUN and chunk.value.count != 1 for chunk in self.chunks)
+            many = any(noun.count != 1 for noun in self._noun_phrases())
             if not many and self.text.word(i - 1) not in ("one", "ones") and word not in ("another", "other", "others"):
                 return None
-            return (
-                [Chunk(Sort.ONE, at, i, One(count, adjectives, is_new=word == "another"))]
-                if self._ends_one(i, adjectives)
-                else None
-            )
+            part = One(count, adjectives, is_new=word == "another")
+            return [Chunk(Sort.ONE, at, i, part)] if self._ends_one(i, adjectives) else None
         adjectives, i = adjectives_at(self.text, i)
         if adjectives and self.text.word(i) in ("one", "ones") and (start > at or self.text.word(i) == "ones"):
             count = 1 if self.text.word(i) == "one" else 2
@@ -267,46 +250,35 @@ class Chunker:
             return [Chunk(Sort.ONE, at, i + 2, One(1, ()))]
         return None
 
+    def _noun_phrases(self) -> list[NounPhrase]:
+        """All noun phrases so far."""
+        return [chunk.value_as(NounPhrase) for chunk in self.chunks if chunk.sort is Sort.NOUN]
+
     def _ends_one(self, at: int, adjectives: tuple[str, ...]) -> bool:
         """True if no noun follows that "one" counts."""
         word = self.text.word(at)
         if not word or not word[0].isalnum():
             return True
         if word == "and" and adjectives:
-            return any(chunk.sort is Sort.NOUN and chunk.value.count > 1 for chunk in self.chunks)
+            return any(noun.count > 1 for noun in self._noun_phrases())
         return word in v.FUNCTION | v.BE | v.VERBS or word.endswith("ing") or bool(self.text.phrase(at, v.RELATIONS))
 
     def _link(self, at: int) -> list[Chunk] | None:
         if self.text.phrase(at, v.HEDGES, 3) > at + 1:
             return None
-        for table, make in (
-            (v.COMPARED, lambda predicate: Link(predicate)),
-            (v.REVERSED, lambda predicate: Link(predicate, reverse=True)),
-            (v.RELATIONS, lambda predicate: Link(predicate)),
-        ):
+        for table in (v.COMPARED, v.REVERSED, v.RELATIONS):
             if end := self.text.phrase(at, table):
-                if self.text.word(end) in ("with", "by") and self.text.said(at, end + 1) in v.REVERSED:
+                if self.text.word(end) in ("with", "by") and self.text.slice(at, end + 1) in v.REVERSED:
                     continue
                 if table is v.RELATIONS and self.text.phrase(end, v.RELATIONS) and self._skips(at):
                     return [Chunk(Sort.OTHER, at, end)]
-                return [Chunk(Sort.RELATION, at, end, make(table[self.text.said(at, end)]))]
+                link = Link(table[self.text.slice(at, end)], reverse=table is v.REVERSED)
+                return [Chunk(Sort.RELATION, at, end, link)]
         return None
 
     def _skips(self, at: int) -> bool:
         """True for the first of two prepositions: "down on", "from behind"."""
-        return self.text.word(at) in (
-            "down",
-            "up",
-            "from",
-            "out",
-            "over",
-            "across",
-            "outside",
-            "inside",
-            "past",
-            "after",
-            "before",
-        )
+        return self.text.word(at) in "down up from out over across outside inside past after before".split()
 
     def _noun(self, at: int) -> list[Chunk] | None:
         word = self.text.word(at)
@@ -345,18 +317,9 @@ class Chunker:
         following = self._next_noun(i + 1)
         if following is None or following.kind is not Kind.THING or not following.adjectives:
             return None
-        value = NounPhrase(
-            i,
-            Kind.THING,
-            following.noun,
-            following.category,
-            "number",
-            number,
-            number > 1,
-            adjectives,
-            is_known=following.is_known,
-        )
-        return [Chunk(Sort.NOUN, at, i, value)]
+        shared = NounPhrase(i, noun=following.noun, category=following.category, is_known=following.is_known)
+        noun = replace(shared, determiner="number", count=number, plural=number > 1, adjectives=adjectives)
+        return [Chunk(Sort.NOUN, at, i, noun)]
 
     def _next_noun(self, at: int) -> NounPhrase | None:
         """The first whole noun phrase of a list that goes on with "one green and one blue car"."""
@@ -390,16 +353,7 @@ class Chunker:
     def _looks_like_verb(self, at: int) -> bool:
         """True for an unknown word after a noun that ends as verbs do: "chases", "knitting"."""
         word = self.text.word(at)
-        after_noun = self._before() in (
-            Sort.NOUN,
-            Sort.PRONOUN,
-            Sort.ONE,
-            Sort.BE,
-            Sort.EACH,
-            Sort.VERB,
-            Sort.COMMA,
-            Sort.AND,
-        )
+        after_noun = self._before() in NAMING
         return (
             after_noun
             and word.isalpha()

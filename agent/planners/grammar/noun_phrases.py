@@ -95,9 +95,7 @@ class NounParser:
         return None
 
     def _goes_on(self, at: int) -> bool:
-        """True if another noun follows, so that the word before it is no noun of its own: "a family car", "family of
-        four".
-        """
+        """True if another noun follows, so that the word is none of its own: "a family car", "family of four"."""
         word = self.text.word(at)
         return (
             word == "of"
@@ -136,7 +134,7 @@ class NounParser:
             phrase = self._unknown_head(at, run, count, determiner, bare)
         if phrase is None or phrase.kind is not Kind.THING:
             return phrase
-        return self._owned(self._tail(phrase))
+        return self._unowned(self._tail(phrase))
 
     def _run(self, at: int, count: int | None, determiner: str) -> tuple[list[str], tuple[int, int] | None]:
         """The words up to the next that ends a noun phrase, and where in them the last known noun lies."""
@@ -161,7 +159,7 @@ class NounParser:
                 ):
                     break  # "a train crossing a bridge"
                 hit = (at - start, at - start + entry)
-                head = nouns.known(self.text.said(at, at + entry))
+                head = nouns.known(self.text.slice(at, at + entry))
                 plural = head is not None and head.plural
                 at += entry
                 continue
@@ -231,11 +229,11 @@ class NounParser:
             return NounPhrase(end, Kind.SETTING, noun, entry.name, determiner, count or 0, adjectives=before)
         if noun in v.PARTS and before and before[-1].endswith(("'s", "s'")):
             return self._possessor(at, end, before)
-        number = self._counted(count, entry.plural)
+        number = self._count(count, entry.plural)
         adjectives = _adjectives(before)
         return NounPhrase(end, Kind.THING, entry.singular, entry.name, determiner, number, entry.plural, adjectives)
 
-    def _counted(self, count: int | None, plural: bool) -> int:
+    def _count(self, count: int | None, plural: bool) -> int:
         return count if count is not None else 0 if plural else 1
 
     def _is_meta(self, start: int, end: int) -> bool:
@@ -253,7 +251,7 @@ class NounParser:
     def _possessor(self, at: int, end: int, before: tuple[str, ...]) -> NounPhrase | None:
         """ "An elephant's back" is the elephant."""
         owner = NounParser(
-            self.text.replaced(at, [*before[:-1], before[-1].removesuffix("'").removesuffix("'s")])
+            self.text.with_words(at, [*before[:-1], before[-1].removesuffix("'").removesuffix("'s")])
         ).parse(at, bare=True)
         return (
             replace(owner, end=end, determiner="a" if owner.determiner == "" else owner.determiner) if owner else None
@@ -316,7 +314,7 @@ class NounParser:
             head,
             head,
             determiner,
-            self._counted(count, plural),
+            self._count(count, plural),
             plural,
             _adjectives(before),
             is_known=False,
@@ -332,13 +330,11 @@ class NounParser:
         return NounPhrase(end, Kind.SCENERY, noun)
 
     def _tail(self, phrase: NounPhrase) -> NounPhrase:
-        """What follows the noun and stays in its caption: "of coffee", "made of wood", "with green eyes"; or what it
-        holds.
-        """
+        """What follows the noun and stays in its caption: "of coffee", "made of wood"; or what it holds."""
         end = phrase.end
-        if self.text.said(end, end + 2) in ("made of", "made from", "made out") and self.text.word(end + 2):
+        if self.text.slice(end, end + 2) in ("made of", "made from", "made out") and self.text.word(end + 2):
             stop = end + 3 + (self.text.word(end + 2) == "of")
-            return replace(phrase, end=stop, extra=self.text.said(end, stop))
+            return replace(phrase, end=stop, extra=self.text.slice(end, stop))
         if self.text.word(end) == "of" and self.text.word(end + 1) not in nouns.ARTICLES:
             inner = self.parse(end + 1, bare=True)
             if inner and inner.kind is Kind.THING and phrase.noun in nouns.PORTIONS:
@@ -346,21 +342,19 @@ class NounParser:
                     phrase,
                     end=inner.end,
                     category=inner.category,
-                    extra=self.text.said(end, inner.end),
+                    extra=self.text.slice(end, inner.end),
                     is_known=inner.is_known,
                 )
             if inner and inner.kind is Kind.THING and (inner.plural or inner.determiner == "number"):
                 return replace(phrase, end=inner.end, contents=inner)
             stop = max(inner.end if inner else 0, end + 2)
-            return replace(phrase, end=stop, extra=self.text.said(end, stop)) if self.text.word(end + 1) else phrase
+            return replace(phrase, end=stop, extra=self.text.slice(end, stop)) if self.text.word(end + 1) else phrase
         if self.text.word(end) == "with" and (stop := self._parts_end(end + 1, phrase.category == "person")):
-            return replace(phrase, end=stop, extra=self.text.said(end, stop))
+            return replace(phrase, end=stop, extra=self.text.slice(end, stop))
         return phrase
 
     def _parts_end(self, at: int, is_person: bool) -> int:
-        """The end of "a long white beard", "big ears and a short tail": adjectives and parts only; 0 if it is something
-        else.
-        """
+        """The end of "a long white beard", "big ears and a short tail": adjectives and parts only; else 0."""
         stop = 0
         while True:
             i = at + (self.text.word(at) in nouns.ARTICLES)
@@ -373,14 +367,14 @@ class NounParser:
                 self.text.word(i + 1) in v.PARTS and not nouns.known(self.text.word(i)) and self.text.word(i).isalpha()
             )  # "floppy ears"
             spectacles = is_person and self.text.word(i) == "glasses"
-            if not spectacles and (self.text.word(i) not in v.PARTS or nouns.known(self.text.said(i, i + 2))):
+            if not spectacles and (self.text.word(i) not in v.PARTS or nouns.known(self.text.slice(i, i + 2))):
                 return stop
             stop = i + 1
             if self.text.word(stop) not in ("and", ","):
                 return stop
             at = stop + 1
 
-    def _owned(self, phrase: NounPhrase) -> NounPhrase:
+    def _unowned(self, phrase: NounPhrase) -> NounPhrase:
         """ "The cat's toy" is a toy, whatever "the" belongs to."""
         owned = any(word.endswith(("'s", "s'")) for word in phrase.adjectives)
         return replace(phrase, determiner="a") if owned and phrase.determiner in ("the", "own") else phrase

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from instdiff.world.scene import Predicate as P
+from instdiff.world.predicates import Predicate
+
+T = TypeVar("T")
 
 
 class Kind(Enum):
@@ -66,16 +68,15 @@ class Sort(Enum):
 
 
 class Link(NamedTuple):
-    """A relation. ``reverse``: it holds from the object to the subject; ``place``: what it says of the picture as a
-    whole.
-    """
+    """A relation. ``reverse``: it holds from object to subject; ``place``: what it says of the picture as a whole."""
 
-    predicate: P
+    predicate: Predicate
     reverse: bool = False
-    place: tuple[P, ...] = ()
+    place: tuple[Predicate, ...] = ()
 
 
-class One(NamedTuple):
+@dataclass(frozen=True)
+class One:
     """Some of a group that is named before: how many (0: the rest), and how they are."""
 
     count: int
@@ -85,12 +86,18 @@ class One(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunk:
-    """One chunk and its words, ``start`` up to ``end``."""
+    """One chunk and its words, ``start`` up to ``end``; ``value`` is of the type that its sort says."""
 
     sort: Sort
     start: int
     end: int
     value: object = None
+
+    def value_as(self, kind: type[T]) -> T:
+        """The value; raises TypeError if it is of another type."""
+        if not isinstance(self.value, kind):
+            raise TypeError(f"the value of {self} is no {kind.__name__}")
+        return self.value
 
 
 @dataclass
@@ -122,8 +129,8 @@ class Reading:
     """
 
     groups: list[Group] = field(default_factory=list)
-    relations: list[tuple[int, P, int]] = field(default_factory=list)
-    places: list[tuple[int, P]] = field(default_factory=list)
+    relations: list[tuple[int, Predicate, int]] = field(default_factory=list)
+    places: list[tuple[int, Predicate]] = field(default_factory=list)
     between: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
     hosts: list[tuple[int, int]] = field(default_factory=list)
     flanks: list[tuple[int, int]] = field(default_factory=list)

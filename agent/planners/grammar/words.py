@@ -52,7 +52,7 @@ class Text:
                 return at + length
         return 0
 
-    def replaced(self, at: int, words: list[str]) -> Text:
+    def with_words(self, at: int, words: list[str]) -> Text:
         """A copy of the text that goes on with these words from ``at`` on, for reading only."""
         copy = Text("")
         copy.text = self.text
@@ -60,7 +60,7 @@ class Text:
         copy.words = [*self.words[:at], *words]
         return copy
 
-    def said(self, start: int, end: int) -> str:
+    def slice(self, start: int, end: int) -> str:
         """The words from start to end."""
         return " ".join(self.words[start:end])
 
@@ -92,21 +92,21 @@ def hedge_at(text: Text, at: int) -> tuple[int, int]:
         or text.word(at) in ("exactly", "only", "just", "precisely")
         or number_at(text, end, "")[1] is not None
     ):
-        return end, v.HEDGES[text.said(at, end)]
+        return end, v.HEDGES[text.slice(at, end)]
     return at, 0
 
 
 def number_at(text: Text, at: int, determiner: str) -> tuple[int, int | None]:
     """The end of the number that starts here and its value, None where there is none. "Two or three" is three."""
     if end := text.phrase(at, nouns.NUMBERS, 4):
-        count = nouns.NUMBERS[text.said(at, end)]
+        count = nouns.NUMBERS[text.slice(at, end)]
     elif match := DIGITS.fullmatch(text.word(at)):
         end = at + 1
         count = int(match[2] or match[1])
         end += text.word(end) in ("x", "×")
     else:
         return at, None
-    if determiner == "a" and text.said(at, end) in ("few", "lone", "single"):
+    if determiner == "a" and text.slice(at, end) in ("few", "lone", "single"):
         count = 3 if text.word(at) == "few" else 1
     if text.word(end) in ("or", "to", "-", "–") and (second := number_at(text, end + 1, ""))[1] is not None:
         return second
@@ -195,7 +195,7 @@ def may_end_phrase(text: Text, at: int) -> bool:
 def adjectives_at(text: Text, at: int) -> tuple[tuple[str, ...], int]:
     """The adjectives from here on, over "and" and "very", and where they end."""
     i = at
-    words = []
+    words: list[str] = []
     while True:
         while text.word(i) in v.DEGREES:
             i += 1
