@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.detector import DenseDetector, DetectionTensors, pairwise_iou
 from instdiff.training.draft.catalogue import COLOURS, TEXTURES, THINGS
-from instdiff.training.draft.composer import Composer, Composite
 from instdiff.training.draft.degrade import degrade, repaint
 from instdiff.training.draft.scenes import to_tensor
+
+if TYPE_CHECKING:
+    from instdiff.training.draft.composer import Composer, Composite
 
 NAMES = list(THINGS)
 COLOUR_NAMES = list(COLOURS)

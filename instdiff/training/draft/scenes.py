@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from instdiff.layout import SCRIBBLE_POINTS, Box, Instance, Layout, Mask, Point,
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.grounding import Grounding, place_grounding
 from instdiff.model.mask_points import points_inside
-from instdiff.training.draft.composer import Composer, Composite
+
+if TYPE_CHECKING:
+    from instdiff.training.draft.composer import Composer, Composite
 
 SHARD_SCENES = 1000
 MASK_SIZE = 64
