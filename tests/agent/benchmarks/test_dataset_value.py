@@ -31,13 +31,13 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_both_learn_for_as_many_steps_and_the_card_says_so(folder):
-    found = prove(folder, SPRITES, 3, **QUICK)
-    assert found == json.loads((folder.path / PROOF).read_text())
-    assert found["pictures"] == 3 and 1 <= found["categories"] <= len(THINGS)
-    assert found["dataset"]["steps"] == found["composites"]["steps"] > 0
+    proof = prove(folder, SPRITES, 3, **QUICK)
+    assert proof == json.loads((folder.path / PROOF).read_text())
+    assert proof["pictures"] == 3 and 1 <= proof["categories"] <= len(THINGS)
+    assert proof["dataset"]["steps"] == proof["composites"]["steps"] > 0
     assert main(["export", str(folder.path), "--format", "coco"]) == 0
     card = (folder.path / "export" / "README.md").read_text()
-    assert "What a detector learns from it" in card and f'"steps": {found["dataset"]["steps"]}' in card
+    assert "What a detector learns from it" in card and f'"steps": {proof["dataset"]["steps"]}' in card
 
 
 @pytest.mark.parametrize(
