@@ -7,9 +7,14 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from agent.console import Display
+from agent.edit import edit_plan, source
+from agent.events import Event, Started
+from agent.loop import Agent
 from agent.request import CHAT, OUTCOME, PROGRAM, WORKERS, Request
+from agent.runs import Answer, Run
 from instdiff.cli import (
     DONE,
     NOT_VERIFIED,
@@ -22,13 +27,9 @@ from instdiff.cli import (
     parse_values,
 )
 from instdiff.errors import BadInput, printable
+from instdiff.formats import layout_to_json, load_layout, read_png
+from instdiff.layout import Layout
 from instdiff.render_settings import RenderSettings
-
-if TYPE_CHECKING:
-    from agent.events import Event
-    from agent.loop import Agent
-    from agent.runs import Run
-    from instdiff.layout import Layout
 
 SET_BY_PRESET = ("num_inference_steps", "scheduler", "guidance_every", "inner_every")
 DECISIONS = ("approve", "replan", "reject")  # flags that answer a run that waits
@@ -174,9 +175,6 @@ def _run(flags: Mapping[str, Any], folders: list[Path]) -> int:
     """Run or resume. ``folders`` gets the run's folder as soon as there is one."""
     from rich.console import Console
 
-    from agent.console import Display
-    from agent.events import Started
-
     as_json = flags.get("json", False)
     with Display(Console(stderr=as_json)) as display:
 
@@ -193,8 +191,6 @@ def _run(flags: Mapping[str, Any], folders: list[Path]) -> int:
 
 def _start(flags: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
     """Hand what was asked for to the agent, and return the finished run."""
-    from agent.runs import Answer
-
     if "resume" in flags:
         return _agent(flags, on_event=on_event).resume(flags["resume"])
     for decision in DECISIONS:
@@ -215,8 +211,6 @@ def _start(flags: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
 
 def _edit(flags: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
     """Paint what the words make of an earlier run; flags that are given replace what that run had."""
-    from agent.edit import source
-
     start = source(flags["edit"], flags.get("out", "outputs"))
     changes = given_values(Request, flags)
     if "verifier" in changes:  # the other verifier had these
@@ -227,11 +221,7 @@ def _edit(flags: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
 
 
 def _plan_only(flags: Mapping[str, Any]) -> int:
-    from instdiff.formats import layout_to_json
-
     if "edit" in flags:
-        from agent.edit import edit_plan, source
-
         plan = edit_plan(source(flags["edit"], flags.get("out", "outputs")).plan, flags["prompt"])
     else:
         layout, stored = _read_layout(flags)
@@ -246,8 +236,6 @@ def _read_layout(flags: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any
     """The layout that was given, or None, and the settings of the picture that it came with, if it did."""
     if "layout" not in flags:
         return None, {}
-    from instdiff.formats import load_layout, read_png
-
     path = Path(flags["layout"])
     if path.suffix.lower() == ".png":
         return read_png(path)
@@ -257,8 +245,6 @@ def _read_layout(flags: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any
 def _agent(
     flags: Mapping[str, Any], request: Request | None = None, on_event: Callable[[Event], None] | None = None
 ) -> Agent:
-    from agent.loop import Agent
-
     trust = flags.get("trust_remote_code", False)
     return Agent(request, out=flags.get("out", "outputs"), on_event=on_event, trust_remote_code=trust)
 

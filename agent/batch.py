@@ -6,19 +6,18 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from agent.benchmarks.showcase import shares
+from agent.loop import Agent
 from agent.plans import read_prompts
 from agent.request import Request
+from agent.runs import Run, copy_whole
+from evaluators.manifest import Job, Manifest, open_manifest, painted_with, prompt_key, with_pictures
 from instdiff.cli import DONE, Parser, add_options, exit_code, given_values, output_folder, parse_values
+from instdiff.engine import Engine, load_engine
 from instdiff.errors import BadInput, printable
+from instdiff.formats.png import read_png
 from instdiff.render_settings import RenderSettings
-
-if TYPE_CHECKING:
-    from agent.loop import Agent
-    from agent.runs import Run
-    from evaluators.manifest import Manifest
-    from instdiff.engine import Engine
 
 RUNS = "runs"
 FIRST = "first"
@@ -47,8 +46,6 @@ def keep_runs(folder: Path, request: Request) -> dict[str, Run]:
     Raises:
         BadInput: they were asked for with other settings.
     """
-    from agent.runs import Run
-
     runs = {}
     for path in sorted(folder.glob("*/run.json")):
         run = Run.load(path.parent)
@@ -78,9 +75,6 @@ def run_prompts(prompts: list[str], request: Request, out: Path) -> tuple[list[R
         BadInput: a name is not known, or none of the prompts can be planned.
         ServiceError: a service that is needed failed; what is done stays.
     """
-    from agent.loop import Agent
-    from instdiff.engine import load_engine
-
     request = Agent(request).request
     engine = load_engine(request.engine)
     runs, failed = run_all(Agent(request, engine=engine, out=out / RUNS), engine, prompts, out)
@@ -127,8 +121,6 @@ def open_manifests(engine: Engine, request: Request, out: Path) -> dict[str, Man
     Raises:
         BadInput: pictures there were painted with something else.
     """
-    from evaluators.manifest import open_manifest, painted_with
-
     settings = request.settings
     chosen = {name: value for name, value in settings if value is not None}
     complete = RenderSettings.parse({**dict(engine.defaults), **chosen})
@@ -149,10 +141,6 @@ def open_manifests(engine: Engine, request: Request, out: Path) -> dict[str, Man
 
 def keep_pictures(run: Run, manifests: dict[str, Manifest], out: Path) -> dict[str, Manifest]:
     """Copy the pictures of the first and of the best round, and enter them into the manifests."""
-    from agent.runs import copy_whole
-    from evaluators.manifest import Job, prompt_key, with_pictures
-    from instdiff.formats.png import read_png
-
     if run.best is None:
         return manifests
     key = prompt_key(run.request.prompt)
@@ -180,8 +168,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """The command; what came of it is printed as JSON."""
-    from agent.benchmarks.showcase import shares
-
     prompts = read_prompts(args.file)
     runs, failed = run_prompts(prompts, build_request(args), args.out)
     summary = {"out": str(args.out), "prompts": len(prompts), "failed": failed, **shares(runs)}

@@ -1,6 +1,4 @@
-"""What a run is asked for: one object, of which the command line, the dashboard's form and the line that repeats a run
-are made.
-"""
+"""What a run is asked for: the one object that command line, form and the line to repeat a run are made of."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import streamlit as st
 from annotated_types import Ge, Le, Lt
 
 from agent import job
-from agent.dashboard import live_view, navigation
+from agent.dashboard import live_view, navigation, run_page
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import run_folder, summaries
 from agent.loop import Agent
@@ -111,8 +111,6 @@ def _start(values: dict[str, Any]) -> None:
 
 def _made(name: str) -> None:
     """The run of this address: while it is worked on, or what came of it."""
-    from agent.dashboard import run_page
-
     st.divider()
     if job.is_running(run_folder(name)):
         live_view.watch(name)

@@ -63,9 +63,7 @@ STATES = ("verified", "not verified", "unfinished", "waiting", "rejected")
 
 
 class Summary(NamedTuple):
-    """A run in a list. ``score`` is the share of the planned instances that were found, 0..1, or None without a
-    picture.
-    """
+    """A run in a list. ``score`` is the share of planned instances that were found, 0..1; None without a picture."""
 
     name: str
     prompt: str

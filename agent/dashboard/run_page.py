@@ -12,6 +12,7 @@ import streamlit as st
 from agent import job
 from agent.console import place
 from agent.dashboard import live_view, navigation, pictures
+from agent.dashboard.editor import edit_layout, forget_drawing
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import Rating, inside, rate, rating_of, run_folder, state_of
 from agent.events import Failed
@@ -113,8 +114,6 @@ def _unfinished(run: Run) -> None:
 
 def _ask(run: Run) -> None:
     """The plan that waits, to be changed with the mouse, and the three answers."""
-    from agent.dashboard.editor import edit_layout, forget_drawing
-
     name = run.folder.name
     st.subheader("This plan waits for you")
     layout = load_layout(run.folder / "round-0" / "layout.json", boxes="xywh")

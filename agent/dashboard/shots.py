@@ -1,6 +1,4 @@
-"""``python -m agent.dashboard.shots``: measure the dashboard in a browser with many runs in the store, and picture its
-pages.
-"""
+"""``python -m agent.dashboard.shots``: measure the dashboard in a browser with many runs, and picture its pages."""
 
 from __future__ import annotations
 
@@ -24,8 +22,12 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from agent import job
+from agent.benchmarks.__main__ import main as evaluate
+from agent.loop import Agent
 from agent.runs import Run
+from evaluators.manifest import Job, open_manifest, paint, painted_with
 from instdiff.cli import DONE, Parser, exit_code, output_folder
+from instdiff.engine import load_engine
 from instdiff.errors import BadInput, ServiceError
 from instdiff.render_settings import RenderSettings
 from instdiff.settings import environment
@@ -101,9 +103,6 @@ def fill(store: Path, count: int) -> None:
 
 def _make(store: Path) -> list[Path]:
     """The folders of a few real runs; a dataset and evaluations beside them."""
-    from agent.benchmarks.__main__ import main as evaluate
-    from agent.loop import Agent
-
     agent = Agent(planner="offline", rounds=2, settings=RenderSettings(num_inference_steps=STEPS), out=store)
     runs = [agent.run(prompt).folder for prompt in PROMPTS]
     _dataset(store / "datasets" / "small", agent)
@@ -117,9 +116,6 @@ def _make(store: Path) -> list[Path]:
 
 def _dataset(folder: Path, agent: Agent) -> None:
     """A few pictures with a manifest."""
-    from evaluators.manifest import Job, open_manifest, paint, painted_with
-    from instdiff.engine import load_engine
-
     engine = load_engine("draft")
     settings = RenderSettings.parse({**dict(engine.defaults), "num_inference_steps": STEPS})
     jobs = [Job(f"{number:06d}", agent.plan(prompt).layout, number) for number, prompt in enumerate(DATASET)]

@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+from agent.dataset import making, on_ray, on_slurm
 from agent.dataset.folder import ITEMS, Folder
 from agent.dataset.making import Order
 from agent.dataset.recipe import BUNDLED, Recipe
@@ -131,8 +132,6 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
 
 def _make_all(order: Order, args: argparse.Namespace) -> None:
     """Make what is missing, where it is asked for; nothing is loaded or started where nothing is missing."""
-    from agent.dataset import making, on_ray, on_slurm
-
     if order.is_done():
         return
     with making.show_progress(order.folder, order.count) as on_usage:
