@@ -122,8 +122,7 @@ def load_engine(name: str, refiner: str | None = None) -> PipelineEngine:
 
 
 class PipelineEngine:
-    """A loaded model that paints layouts; the same layout and settings give the same picture, bit for bit, on one
-    machine.
+    """A loaded model that paints layouts; the same layout and settings give the same picture on one machine.
 
     Args:
         info: which model.
@@ -184,8 +183,7 @@ class PipelineEngine:
         Args:
             settings: what is None takes the engine's default; picture k is painted from seed ``settings.seed + k``.
             on_step: called with (step, number of steps), counting from 1.
-            on_preview: called after every ``preview_every`` steps, but for the last, with the first picture as far as
-                it is denoised.
+            on_preview: called after every ``preview_every`` steps but the last, with the first picture as it is then.
 
         Returns:
             ``settings.num_images`` pictures of the layout's size.
@@ -194,17 +192,18 @@ class PipelineEngine:
             BadInput: a refiner is asked for, and there is none.
         """
         settings = resolve_settings(settings, self.defaults)
+        num_steps = settings.num_inference_steps
+        assert num_steps is not None  # nothing is, once resolved
 
         def step_done(pipeline, step, timestep, tensors):
             if on_step:
-                on_step(step + 1, settings.num_inference_steps)
-            if on_preview and (step + 1) % preview_every == 0 and step + 1 < settings.num_inference_steps:
+                on_step(step + 1, num_steps)
+            if on_preview and (step + 1) % preview_every == 0 and step + 1 < num_steps:
                 on_preview(self.pipeline.decode(tensors["latents"][:1])[0])
             return tensors
 
         seeds = [settings.seed + k for k in range(settings.num_images)]
-        images = self.paint([layout.resized(*self._canvas(layout.size))], settings, seeds, step_done)
-        images = [image if image.size == layout.size else image.resize(layout.size) for image in images]
+        images = self._paint_to_size([layout], settings, seeds, step_done)
         versions = {package: version(package) for package in ("torch", "diffusers", "transformers")}
         refined: list[Image] = []
         if settings.cascade_strength:
@@ -219,39 +218,44 @@ class PipelineEngine:
 
         Args:
             layouts: of one size.
-            settings: nothing is None (see `instdiff.render_settings.resolve_settings`); ``seed`` and ``num_images`` are not
-            read.
+            settings: nothing is None (see `resolve_settings`); ``seed`` and ``num_images`` are not read.
             seeds: of the noise of each picture, as many for each layout.
             step_done: the pipeline's ``callback_on_step_end``.
         """
         import torch
 
-        names = ("num_inference_steps", "guidance_scale", "alpha", "mis", "guidance_every", "inner_every")
         return self.pipeline(
             layouts,
-            **{name: getattr(settings, name) for name in names},
-            scheduler=scheduler_for(settings.scheduler, self.pipeline.scheduler),
+            num_inference_steps=settings.num_inference_steps,
+            guidance_scale=settings.guidance_scale,
+            alpha=settings.alpha,
+            mis=settings.mis,
+            guidance_every=settings.guidance_every or 1,
+            inner_every=settings.inner_every or 1,
+            scheduler=scheduler_for(settings.scheduler or "own", self.pipeline.scheduler),
             num_images_per_layout=len(seeds) // len(layouts),
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             callback_on_step_end=step_done,
         ).images
 
     def render_many(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int]) -> list[Image]:
-        """One picture of each layout of one size, in one batch, otherwise as `paint`; the size is any that `render`
-        takes.
+        """One picture of each layout of one size, in one batch, else as `paint`; any size that `render` takes.
 
         What else is in a batch can change a picture in its last bits: only the same batch gives the same to the bit.
         """
-        images = self.paint([layout.resized(*self._canvas(layout.size)) for layout in layouts], settings, seeds)
-        return [
-            image if image.size == layout.size else image.resize(layout.size)
-            for image, layout in zip(images, layouts, strict=True)
-        ]
+        return self._paint_to_size(layouts, settings, seeds)
+
+    def _paint_to_size(
+        self, layouts: list[Layout], settings: RenderSettings, seeds: list[int], step_done: Callable | None = None
+    ) -> list[Image]:
+        """Pictures of the layouts' one size, painted at a size that the model can paint."""
+        size = layouts[0].size
+        canvas = self._canvas(size)
+        images = self.paint([layout.resized(*canvas) for layout in layouts], settings, seeds, step_done)
+        return [image if image.size == size else image.resize(size) for image in images]
 
     def _canvas(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The size to paint at: at most the model's largest, sides multiples of two latents, so that no aspect is far
-        off.
-        """
+        """The size to paint at: at most the model's largest, sides multiples of two latents, the aspect kept nearly."""
         step = self.pipeline.vae_scale_factor * 2
         shrink = min(1.0, self.info.max_side / max(size))
         width, height = (max(64, round(side * shrink / step) * step) for side in size)

@@ -2,14 +2,12 @@
 
 
 def printable(text: str) -> str:
-    """On one line, with nothing in it that a terminal obeys: control characters and halves of characters become spaces."""
+    """The text on one line that no terminal obeys: control characters and halves of characters become spaces."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 class InstDiffError(Exception):
-    """Base of every error that this project raises on purpose. The message is one printable line, whoever's words it
-    repeats.
-    """
+    """Base of every error raised on purpose. The message is one printable line, whoever's words it repeats."""
 
     def __str__(self) -> str:
         return printable(super().__str__())

@@ -49,7 +49,7 @@ class Box(Value):
         width, height = size
         x0, y0, x1, y1 = (float(value) for value in corners)
 
-        def clip(value):
+        def clip(value: float) -> float:
             return min(max(value, 0.0), 1.0)
 
         return cls(x0=clip(x0 / width), y0=clip(y0 / height), x1=clip(x1 / width), y1=clip(y1 / height))
@@ -91,16 +91,16 @@ class Box(Value):
     def centre(self) -> Point:
         return Point(x=(self.x0 + self.x1) / 2, y=(self.y0 + self.y1) / 2)
 
-    def intersection(self, other: Box) -> float:
+    def intersection(self, box: Box) -> float:
         """Area shared with another box, as a share of the picture."""
-        width = min(self.x1, other.x1) - max(self.x0, other.x0)
-        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        width = min(self.x1, box.x1) - max(self.x0, box.x0)
+        height = min(self.y1, box.y1) - max(self.y0, box.y0)
         return max(width, 0.0) * max(height, 0.0)
 
-    def iou(self, other: Box) -> float:
-        """Intersection over union, 0..1."""
-        shared = self.intersection(other)
-        return shared / (self.area + other.area - shared)
+    def iou(self, box: Box) -> float:
+        """Intersection over union with another box, 0..1."""
+        shared = self.intersection(box)
+        return shared / (self.area + box.area - shared)
 
 
 class Scribble(Value):

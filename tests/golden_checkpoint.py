@@ -1,4 +1,4 @@
-"""The reference's mini checkpoint, made from its key lists and weights, and the same weights in other people's forms."""
+"""The reference's mini checkpoint, made from its key lists, and the same weights in other people's forms."""
 
 import json
 import sys
@@ -36,9 +36,7 @@ def mini_tensors() -> dict[str, dict[str, torch.Tensor]]:
 
 @cache
 def _mini_tensors() -> dict[str, dict[str, torch.Tensor]]:
-    """model, ema, autoencoder, text_encoder and diffusion of the mini checkpoint; float16, ConvNeXt one number per
-    tensor.
-    """
+    """The parts of the mini checkpoint; float16, ConvNeXt one number per tensor."""
     shapes = figures("keys_mini")
     model = {name: _mini(name, shape) for name, shape in shapes["model"].items()}
     ema = {n: fill(f"ema.{n}", v.shape).half() if v.dim() < 2 and "convnext" not in n else v for n, v in model.items()}

@@ -11,7 +11,7 @@ sys.path[:0] = [
     str(Path(__file__).parent / "instdiff" / "model"),
 ]
 
-from golden_figures import (
+from golden_figures import (  # noqa: E402
     figures,
     grounding,
     load_models,
@@ -19,7 +19,7 @@ from golden_figures import (
     small_grounding,
     small_models,
     tensors,
-)  # noqa: E402
+)
 from test_sampler import run  # noqa: E402
 from test_unet import filter_cases, predict  # noqa: E402
 

@@ -33,9 +33,7 @@ def figures(name: str) -> dict:
 
 
 def load_models(keys_name: str, unet_config: dict, unifusion_config: dict) -> tuple[InstanceUNet, UniFusion]:
-    """Both models with the deterministic weights; every parameter of the reference must find its place, and none is
-    left over.
-    """
+    """Both models with deterministic weights; every parameter of the reference must find its place."""
     unet = InstanceUNet(**unet_config).eval()
     unifusion = UniFusion(**unifusion_config).eval()
     shapes = dict(figures(keys_name))

@@ -8,7 +8,7 @@ import torch
 
 
 def fill(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """The tensor that the golden figures use for the reference parameter ``name``: a function of name and shape alone."""
+    """The golden figures' tensor of the reference parameter ``name``: a function of name and shape alone."""
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     z = (torch.rand(tuple(shape), generator=generator) - 0.5) * math.sqrt(12.0)
     last = name.rsplit(".", 1)[-1]

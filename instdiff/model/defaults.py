@@ -47,8 +47,8 @@ def read_defaults(folder: Path) -> ModelDefaults:
     index = _read_object(folder / "model_index.json")
     older = _read_object(folder / "engine.json")
     settings = RenderSettings.parse(older.get("defaults", {}), "engine.defaults")
-    said = {**dict(settings), **older, **{name: value for name, value in index.items() if value is not None}}
-    stated = {name: said[name] for name in ModelDefaults.model_fields if said.get(name) is not None}
+    content = {**dict(settings), **older, **{name: value for name, value in index.items() if value is not None}}
+    stated = {name: content[name] for name in ModelDefaults.model_fields if content.get(name) is not None}
     try:
         return ModelDefaults.parse(stated)
     except BadInput as error:

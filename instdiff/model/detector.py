@@ -172,9 +172,7 @@ def mean_of_mirrored(predictions: Predictions, of_mirrored: Predictions, size: i
 
 
 def mix_masks(shapes: torch.Tensor, prototypes: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
-    """Logits (n, h, w) of the masks with prototype weights (n, P) on one picture; minus infinity outside their boxes
-    (n, 4).
-    """
+    """Logits (n, h, w) of the masks with prototype weights (n, P); minus infinity outside their boxes (n, 4)."""
     height, width = prototypes.shape[-2:]
     masks = (shapes @ prototypes.flatten(1)).view(-1, height, width)
     return masks.masked_fill(~inside(boxes, height, width), -torch.inf)
@@ -189,9 +187,7 @@ def inside(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def cells(size: int, device: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Centres (N, 2) of all cells, x y as fractions of the picture, and their strides (N,) in pixels; finest level
-    first.
-    """
+    """Centres (N, 2) of all cells, x y as fractions of the picture, and strides (N,) in pixels; finest level first."""
     centres = []
     strides = []
     for stride in STRIDES:

@@ -43,9 +43,7 @@ def outline(mask: np.ndarray) -> np.ndarray:
 
 
 def points_along(mask: np.ndarray, count: int, rng: random.Random) -> np.ndarray:
-    """``count`` points, half of them along the outline and half inside; (count, 2) x, y in pixels, zeros for an empty
-    mask.
-    """
+    """``count`` points, half along the outline, half inside; (count, 2) x, y in pixels, zeros for an empty mask."""
     vertices = outline(mask)
     rows, columns = np.nonzero(mask)
     if not len(vertices) or not len(rows):

@@ -89,7 +89,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         self.register_modules(
             vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, unifusion=unifusion, scheduler=scheduler
         )
-        given = {
+        arguments = {
             "noise_scale": noise_scale,
             "num_inference_steps": num_inference_steps,
             "guidance_scale": guidance_scale,
@@ -98,7 +98,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             "native_size": native_size,
             "max_side": max_side,
         }
-        stated = (defaults or {}) | {name: value for name, value in given.items() if value is not None}
+        stated = (defaults or {}) | {name: value for name, value in arguments.items() if value is not None}
         # Only what is stated is kept: a file that an older version wrote beside the model may state the rest.
         self.register_to_config(**ModelDefaults.parse(stated, "defaults").stated)
 

@@ -197,8 +197,7 @@ def sample(
 
     Args:
         latents: (B, C, H, W) noise of unit variance.
-        conditions: for each picture the whole layout first, then each of its instances alone.
-        negatives: for each picture what guidance leads away from.
+        conditions, negatives: of each picture; the whole layout comes first, then each of its instances alone.
         on_step: called as ``on_step(step, timestep, pictures)`` after each step with every picture's branches, of which
             the first is the global one; it may change their latents.
         generators: B, of the noise that stochastic schedulers add; None draws from torch's own.
@@ -209,17 +208,16 @@ def sample(
     scheduler.set_timesteps(options.num_inference_steps)
     generators = generators or [torch.default_generator] * len(latents)
     noises = (latents * scheduler.init_noise_sigma).split(1)
-    pictures = [
-        start_branches(scheduler, noise, own if options.steps_apart else own[:1], negative, generator)
-        for noise, own, negative, generator in zip(noises, conditions, negatives, generators, strict=True)
-    ]
+    if not options.steps_apart:
+        conditions = [own[:1] for own in conditions]
+    starts = zip(noises, conditions, negatives, generators, strict=True)
+    pictures = [start_branches(scheduler, *start) for start in starts]
     used = [c for branches in pictures for branch in branches for c in (branch.condition, branch.negative)]
-    cache = FeatureCache(options.inner_every)
-    denoiser = Denoiser(unet, used, latents.shape[-2:], options.max_batch, cache)
+    denoiser = Denoiser(unet, used, latents.shape[-2:], options.max_batch, FeatureCache(options.inner_every))
     for evaluation in list_evaluations(scheduler, options.num_inference_steps, options.alpha, latents.device):
         if evaluation.step == options.steps_apart:
             pictures = [[merge_instances(branches)] for branches in pictures]
-        cache.prepare(evaluation)
+        denoiser.cache.prepare(evaluation)
         denoise_step(denoiser, pictures, evaluation, generators, options)
         if on_step and evaluation.ends_step:
             on_step(evaluation.step, int(evaluation.timestep), pictures)

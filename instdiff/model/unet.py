@@ -93,6 +93,60 @@ class Block(nn.Module):
         x = self.resnets[i](x, time)
         return self.attentions[i](x, next(memories), scale) if hasattr(self, "attentions") else x
 
+    def encode(
+        self, x: torch.Tensor, skips: list[torch.Tensor], time: torch.Tensor, memories: Iterator[Memory], scale: float
+    ) -> torch.Tensor:
+        """All layers of a level of the encoder; what each gives is added to ``skips``."""
+        for i in range(len(self.resnets)):
+            x = self.layer(i, x, time, memories, scale)
+            skips.append(x)
+        return x
+
+    def decode(
+        self, x: torch.Tensor, skips: list[torch.Tensor], time: torch.Tensor, memories: Iterator[Memory], scale: float
+    ) -> torch.Tensor:
+        """All layers of a level of the decoder; each takes the last of ``skips`` beside x."""
+        for i in range(len(self.resnets)):
+            h, skip = self.scaleu[i](x, skips.pop())
+            x = self.layer(i, torch.cat([h, skip], dim=1), time, memories, scale)
+        return x
+
+
+def _encoder(
+    widths: Sequence[int], layers: int, time_dim: int, groups: int, transformers: list[dict | None]
+) -> tuple[nn.ModuleList, list[int]]:
+    """The levels of the encoder, and the widths of the features that they leave for the decoder, in order."""
+    blocks = nn.ModuleList()
+    skips = [widths[0]]
+    before = widths[0]
+    for level, width in enumerate(widths):
+        pairs = [(before if i == 0 else width, width) for i in range(layers)]
+        block = Block(pairs, time_dim, groups, transformers[level])
+        before = width
+        skips += [width] * layers
+        if level != len(widths) - 1:
+            block.downsamplers = nn.ModuleList([Downsample2D(width, use_conv=True, name="op")])
+            skips.append(width)
+        blocks.append(block)
+    return blocks, skips
+
+
+def _decoder(
+    widths: Sequence[int], skips: list[int], layers: int, time_dim: int, groups: int, transformers: list[dict | None]
+) -> nn.ModuleList:
+    """The levels of the decoder, the innermost first; ``skips`` are the widths that the encoder leaves."""
+    blocks = nn.ModuleList()
+    before = widths[-1]
+    for level in reversed(range(len(widths))):
+        from_below = [before] + [widths[level]] * (layers - 1)
+        pairs = [(width + skips.pop(), widths[level]) for width in from_below]
+        block = Block(pairs, time_dim, groups, transformers[level], from_below)
+        before = widths[level]
+        if level != 0:
+            block.upsamplers = nn.ModuleList([Upsample2D(before, use_conv=True)])
+        blocks.append(block)
+    return blocks
+
 
 class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
     """Predicts the noise (or velocity) of a latent, given the caption and the grounding tokens.
@@ -129,9 +183,9 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
     ):
         super().__init__()
         widths = block_out_channels
-        levels = range(len(block_out_channels))
-        time_dim = 4 * block_out_channels[0]
-        attention = dict(text_dim=cross_attention_dim, token_dim=cross_attention_dim, heads=attention_heads)
+        time_dim = 4 * widths[0]
+        attention = {"text_dim": cross_attention_dim, "token_dim": cross_attention_dim, "heads": attention_heads}
+        transformers = [attention if has_attention else None for has_attention in attention_levels]
 
         self.time_proj = Timesteps(widths[0], flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(widths[0], time_dim)
@@ -139,41 +193,17 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         if has_stock_conv_in:
             self.stock_conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
 
-        self.down_blocks = nn.ModuleList()
-        skips = [widths[0]]
-        width = widths[0]
-        for level in levels:
-            pairs = [(width if i == 0 else widths[level], widths[level]) for i in range(layers_per_block)]
-            block = Block(pairs, time_dim, norm_num_groups, attention if attention_levels[level] else None)
-            width = widths[level]
-            skips += [width] * layers_per_block
-            if level != levels[-1]:
-                block.downsamplers = nn.ModuleList([Downsample2D(width, use_conv=True, name="op")])
-                skips.append(width)
-            self.down_blocks.append(block)
-
+        self.down_blocks, skips = _encoder(widths, layers_per_block, time_dim, norm_num_groups, transformers)
+        width = widths[-1]
         self.mid_block = Block([(width, width)], time_dim, norm_num_groups, attention)
-        self.mid_block.resnets.append(
-            ResnetBlock2D(
-                in_channels=width, out_channels=width, temb_channels=time_dim, groups=norm_num_groups, eps=1e-5
-            )
+        last = ResnetBlock2D(
+            in_channels=width, out_channels=width, temb_channels=time_dim, groups=norm_num_groups, eps=1e-5
         )
+        self.mid_block.resnets.append(last)
+        self.up_blocks = _decoder(widths, skips, layers_per_block + 1, time_dim, norm_num_groups, transformers)
 
-        self.up_blocks = nn.ModuleList()
-        for level in reversed(levels):
-            pairs = []
-            from_below = []
-            for _ in range(layers_per_block + 1):
-                from_below.append(width)
-                pairs.append((width + skips.pop(), widths[level]))
-                width = widths[level]
-            block = Block(pairs, time_dim, norm_num_groups, attention if attention_levels[level] else None, from_below)
-            if level != 0:
-                block.upsamplers = nn.ModuleList([Upsample2D(width, use_conv=True)])
-            self.up_blocks.append(block)
-
-        self.conv_norm_out = nn.GroupNorm(norm_num_groups, width, eps=1e-5)
-        self.conv_out = nn.Conv2d(width, out_channels, 3, padding=1)
+        self.conv_norm_out = nn.GroupNorm(norm_num_groups, widths[0], eps=1e-5)
+        self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
 
     def forward(
         self,
@@ -223,9 +253,7 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
             x = x + grounding_scale * place_map
         skips = [x]
         for block in [outer] if known else self.down_blocks:
-            for i in range(len(block.resnets)):
-                x = block.layer(i, x, time, in_order, grounding_scale)
-                skips.append(x)
+            x = block.encode(x, skips, time, in_order, grounding_scale)
             if hasattr(block, "downsamplers") and not known:
                 x = block.downsamplers[0](x)
                 skips.append(x)
@@ -236,11 +264,10 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
 
         for block in [last] if known else self.up_blocks:
             if block is last and inner is not None:
-                inner[:] = inner or [x]
-                [x] = inner
-            for i in range(len(block.resnets)):
-                h, skip = block.scaleu[i](x, skips.pop())
-                x = block.layer(i, torch.cat([h, skip], dim=1), time, in_order, grounding_scale)
+                if not known:
+                    inner.append(x)
+                x = inner[0]
+            x = block.decode(x, skips, time, in_order, grounding_scale)
             if hasattr(block, "upsamplers"):
                 x = block.upsamplers[0](x, output_size=skips[-1].shape[-2:])
 

@@ -34,9 +34,9 @@ class ModulatedLayer(nn.Module):
         self.first = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
 
-    def forward(self, h: torch.Tensor, what: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
-        """h: (P, W) of pairs; what: (I, D) of instances; owner: (P,) the instance of each pair."""
-        scale, shift = self.modulation(what)[owner].chunk(2, dim=-1)
+    def forward(self, h: torch.Tensor, subjects: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
+        """h: (P, W) of pairs; subjects: (I, D) of instances; owner: (P,) the instance of each pair."""
+        scale, shift = self.modulation(subjects)[owner].chunk(2, dim=-1)
         return h + self.second(F.silu(self.first(self.norm(h)) * (1 + scale) + shift))
 
 
@@ -67,15 +67,12 @@ class PlaceMap(nn.Module):
         nn.init.zeros_(self.out.weight)  # a random map would be noise that the UNet learns to ignore
 
     def forward(self, grounding: Grounding, scene: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """What is seen where.
+        """One vector per cell: (B, channels, h, w).
 
         Args:
             grounding: of B layouts, with the pooled text features of the instance captions.
             scene: (B, text_dim) pooled text features of the layouts' own captions.
             size: (h, w) of the latents.
-
-        Returns:
-            (B, channels, h, w).
         """
         height, width = size
         dtype = self.out.weight.dtype  # of the layers; where a cell lies is computed in float32
@@ -90,7 +87,7 @@ class PlaceMap(nn.Module):
         everywhere = grounding.extent.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(batch, 1, 4)
         extent = torch.cat([grounding.extent, everywhere], dim=1).flatten(0, 1).float()  # (B (N + 1), 4)
         text = torch.cat([grounding.text, scene[:, None].to(grounding.text)], dim=1).flatten(0, 1)
-        what = self.what(torch.cat([text.to(dtype), _waves(extent, EXTENT_FREQUENCIES).to(dtype)], dim=-1))
+        subjects = self.what(torch.cat([text.to(dtype), _waves(extent, EXTENT_FREQUENCIES).to(dtype)], dim=-1))
         sides = (extent[:, 2:] - extent[:, :2]).clamp(min=1e-3)[owner]
         centre = torch.stack([(column + 0.5) / width, (row + 0.5) / height], dim=-1).to(extent)
         offset = 2 * (centre - extent[owner, :2]) / sides - 1  # -1..1 inside the place
@@ -105,15 +102,16 @@ class PlaceMap(nn.Module):
 
         h = self.where(torch.cat(where, dim=-1).to(dtype))
         for layer in self.layers:
-            h = layer(h, what, owner)
-        h = self.norm(h)
-        # A softmax over the instances that share a cell.
+            h = layer(h, subjects, owner)
+        cells = self._blend(self.norm(h), (sample * height + row) * width + column, batch * height * width)
+        return cells.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+    def _blend(self, h: torch.Tensor, cell: torch.Tensor, count: int) -> torch.Tensor:
+        """Features (P, W) of pairs, each of a cell (P,) -> (count, channels): a softmax over those of one cell."""
         front = (8 * (self.front(h).float() / 8).tanh()).exp()  # (P, 1); bounded, so that nothing overflows
-        place = (sample * height + row) * width + column
-        total = front.new_zeros(batch * height * width, 1).index_add(0, place, front)
-        cells = (self.out(h).float() * front / total[place]).to(dtype)
-        painted = cells.new_zeros(batch * height * width, cells.shape[-1]).index_add(0, place, cells)
-        return painted.view(batch, height, width, -1).permute(0, 3, 1, 2)
+        total = front.new_zeros(count, 1).index_add(0, cell, front)
+        vectors = (self.out(h).float() * front / total[cell]).to(self.out.weight.dtype)
+        return vectors.new_zeros(count, vectors.shape[-1]).index_add(0, cell, vectors)
 
 
 # Numbers per instance and kind of place, in token order.

@@ -31,10 +31,19 @@ from instdiff.formats import (
 from instdiff.formats.png import SIGNATURE
 
 DEMOS = {
-    "demo_cat_dog_robin": 4, "demo_corgi_kitchen": 13, "demo_eagle_left": 4, "demo_eagle_right": 4, "demo_iterative_r1": 17,
-    "demo_iterative_r2": 19, "demo_iterative_r3": 19, "demo_iterative_r4": 19, "demo_iterative_r5": 19, "demo_palm_point": 7,
-    "demo_rose_garden_painting": 28, "demo_teddy_bear_castle": 10,
-}  # fmt: skip
+    "demo_cat_dog_robin": 4,
+    "demo_corgi_kitchen": 13,
+    "demo_eagle_left": 4,
+    "demo_eagle_right": 4,
+    "demo_iterative_r1": 17,
+    "demo_iterative_r2": 19,
+    "demo_iterative_r3": 19,
+    "demo_iterative_r4": 19,
+    "demo_iterative_r5": 19,
+    "demo_palm_point": 7,
+    "demo_rose_garden_painting": 28,
+    "demo_teddy_bear_castle": 10,
+}
 GPT4O = [f"2024-05-19_10-12_{n}" for n in ("001", "011", "029", "049", "069", "097")] + [
     f"2024-05-23_20-51_{n}" for n in ("001", "003")
 ]

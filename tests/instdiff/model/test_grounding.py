@@ -62,9 +62,7 @@ def test_masks_of_the_demos_are_kept_and_equal_the_reference():
 
 
 def outline_points(pixels: list[float]) -> list[tuple]:
-    """The points of a mixed list that lie on the outline: the reference has those as floats, points inside as whole
-    numbers.
-    """
+    """The points of a mixed list on the outline: the reference has those as floats, points inside as integers."""
     return [(x, y) for x, y in zip(pixels[::2], pixels[1::2], strict=True) if isinstance(x, float)]
 
 

@@ -41,16 +41,24 @@ def pipeline():
     )  # fmt: skip
     pipe = InstanceDiffusionPipeline(
         vae=AutoencoderKL(
-            block_out_channels=(32, 32), down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2
+            block_out_channels=(32, 32),
+            down_block_types=["DownEncoderBlock2D"] * 2,
+            up_block_types=["UpDecoderBlock2D"] * 2,
         ),
         text_encoder=CLIPTextModel(text).eval(),
         tokenizer=tokenizer,
         unet=InstanceUNet(
-            block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, attention_heads=2, cross_attention_dim=32
+            block_out_channels=(32, 32),
+            attention_levels=(True, True),
+            layers_per_block=1,
+            attention_heads=2,
+            cross_attention_dim=32,
         ),
-        unifusion=UniFusion(text_dim=32, out_dim=32, mid_dim=16, seg_size=64, convnext_dims=(8, 8, 8, 8), convnext_depths=(1, 1, 1, 1)),
+        unifusion=UniFusion(
+            text_dim=32, out_dim=32, mid_dim=16, seg_size=64, convnext_dims=(8, 8, 8, 8), convnext_depths=(1, 1, 1, 1)
+        ),
         scheduler=plms(),
-    )  # fmt: skip
+    )
     for name, parameter in pipe.unet.named_parameters():
         if name.endswith(("alpha_attn", "alpha_dense")):
             parameter.data.fill_(1.0)  # with the gates closed no layout would change anything

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
-from instdiff.model.grounding import POINT_REACH
-from instdiff.model.grounding import AROUND_SCRIBBLE, MOST_OBLONG, with_reach
+from instdiff.model.grounding import AROUND_SCRIBBLE, MOST_OBLONG, POINT_REACH, with_reach
 from instdiff.world import knowledge
 
 

@@ -28,16 +28,31 @@ def folder(tmp_path_factory):
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["a red cat and two dogs", "a car on a street"] * 20, 700)
     text = CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, projection_dim=16,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        projection_dim=16,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     unet = UNet2DConditionModel(
-        sample_size=32, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8, cross_attention_dim=16, attention_head_dim=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=4,
+        sample_size=32,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=16,
+        attention_head_dim=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=4,
         # size and corner of the picture, its aesthetic score, and the caption
         projection_class_embeddings_input_dim=5 * 4 + 16,
-    )  # fmt: skip
+    )
     vae = AutoencoderKL(
         block_out_channels=(16, 16),
         down_block_types=["DownEncoderBlock2D"] * 2,
@@ -45,9 +60,16 @@ def folder(tmp_path_factory):
         norm_num_groups=8,
     )
     pipeline = StableDiffusionXLImg2ImgPipeline(
-        vae=vae, text_encoder=None, text_encoder_2=CLIPTextModelWithProjection(text), tokenizer=None, tokenizer_2=tokenizer, unet=unet,
-        scheduler=EulerDiscreteScheduler(), requires_aesthetics_score=True, force_zeros_for_empty_prompt=False,
-    )  # fmt: skip
+        vae=vae,
+        text_encoder=None,
+        text_encoder_2=CLIPTextModelWithProjection(text),
+        tokenizer=None,
+        tokenizer_2=tokenizer,
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(),
+        requires_aesthetics_score=True,
+        force_zeros_for_empty_prompt=False,
+    )
     place = tmp_path_factory.mktemp("models") / SDXL_REFINER
     pipeline.save_pretrained(place)
     return place

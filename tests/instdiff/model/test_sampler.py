@@ -120,9 +120,7 @@ def test_the_loop_never_waits_for_the_device(scheduler):
 @pytest.mark.parametrize("max_batch", [1, 3])
 @torch.no_grad()
 def test_small_batches_and_equal_rows_change_nothing(max_batch):
-    """Two pictures of one layout share their conditions; at the first step the branches of each share their latents
-    too.
-    """
+    """Two pictures of one layout share their conditions; at the first step their branches share latents too."""
     torch.manual_seed(0)
     unet = InstanceUNet(
         block_out_channels=(32, 32), attention_levels=(True, True), layers_per_block=1, cross_attention_dim=16

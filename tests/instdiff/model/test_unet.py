@@ -84,8 +84,13 @@ def test_one_null_token_stands_for_all_empty_slots(tokens):
 @torch.no_grad()
 def test_masked_attention_needs_no_tokens_of_empty_slots():
     torch.manual_seed(0)
-    unet = InstanceUNet(block_out_channels=(32, 32), attention_levels=(True, True), cross_attention_dim=16, has_stock_conv_in=False,
-                        instance_masked=True).eval()  # fmt: skip
+    unet = InstanceUNet(
+        block_out_channels=(32, 32),
+        attention_levels=(True, True),
+        cross_attention_dim=16,
+        has_stock_conv_in=False,
+        instance_masked=True,
+    ).eval()
     for name, parameter in unet.named_parameters():
         if name.endswith(("alpha_attn", "alpha_dense")):
             parameter.fill_(1.0)
@@ -155,8 +160,13 @@ def test_full_size_unet_equals_the_reference():
 def test_instance_masked_attention_keeps_an_instance_to_its_place():
     """Changing one instance's tokens changes nothing at a visual token outside its place, in one attention block."""
     torch.manual_seed(0)
-    unet = InstanceUNet(block_out_channels=(32, 32), attention_levels=(True, True), cross_attention_dim=16, has_stock_conv_in=False,
-                        instance_masked=True).eval()  # fmt: skip
+    unet = InstanceUNet(
+        block_out_channels=(32, 32),
+        attention_levels=(True, True),
+        cross_attention_dim=16,
+        has_stock_conv_in=False,
+        instance_masked=True,
+    ).eval()
     regions = torch.zeros(1, 2, 32, 32, dtype=torch.bool)
     regions[0, 0, :16], regions[0, 1, 16:] = True, True
     fuser = unet.down_blocks[0].attentions[0].transformer_blocks[0].fuser
