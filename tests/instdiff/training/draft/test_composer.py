@@ -48,23 +48,25 @@ def test_boxes_are_tight_around_masks_that_do_not_overlap(scenes):
     for scene in scenes:
         assert scene.image.shape == (96, 96, 3) and scene.image.dtype == np.uint8
         assert len(scene.instances) <= MOST
-        assert np.sum([one.mask for one in scene.instances], axis=0).max() == bool(scene.instances)
-        for one in scene.instances:
-            rows = np.flatnonzero(one.mask.any(axis=1))
-            columns = np.flatnonzero(one.mask.any(axis=0))
+        assert np.sum([instance.mask for instance in scene.instances], axis=0).max() == bool(scene.instances)
+        for instance in scene.instances:
+            rows = np.flatnonzero(instance.mask.any(axis=1))
+            columns = np.flatnonzero(instance.mask.any(axis=0))
             tight = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
-            assert one.box.to_corners((96, 96)) == pytest.approx(tight)
-            assert one.mask.sum() >= MIN_PIXELS
+            assert instance.box.to_corners((96, 96)) == pytest.approx(tight)
+            assert instance.mask.sum() >= MIN_PIXELS
 
 
 def test_enough_is_seen_of_everything(composer, monkeypatch):
-    kept = []
+    scenes_layers = []
     visible = Composer._visible
-    monkeypatch.setattr(Composer, "_visible", lambda self, layers: kept.append(visible(self, layers)) or kept[-1])
+    monkeypatch.setattr(
+        Composer, "_visible", lambda self, layers: scenes_layers.append(visible(self, layers)) or scenes_layers[-1]
+    )
     rng = np.random.default_rng(9)
     for _ in range(60):
         composer.compose(rng)
-    shares = [layer.mask.sum() / (layer.rgba[..., 3] >= 0.5).sum() for layers in kept for layer in layers]
+    shares = [layer.mask.sum() / (layer.rgba[..., 3] >= 0.5).sum() for layers in scenes_layers for layer in layers]
     assert len(shares) > 100 and min(shares) >= VISIBLE
     assert min(shares) < 0.9, "nothing is ever hidden or cut"
     assert IN_FRAME > VISIBLE
@@ -73,24 +75,28 @@ def test_enough_is_seen_of_everything(composer, monkeypatch):
 def test_the_same_seed_gives_the_same_scene(composer):
     first, again, other = (composer.compose(np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert np.array_equal(first.image, again.image) and first.caption == again.caption
-    assert [one.caption for one in first.instances] == [one.caption for one in again.instances]
+    assert [instance.caption for instance in first.instances] == [instance.caption for instance in again.instances]
     assert not np.array_equal(first.image, other.image)
 
 
 def test_captions_name_the_category_and_what_it_is_painted_in(scenes):
-    everything = [one for scene in scenes for one in scene.instances]
-    for one in everything:
-        words = one.caption.replace("grey", "gray").split()
-        assert any(noun in one.caption for noun in (one.category, *nouns(one.category))), one.caption
-        assert [colour for colour in COLOURS if colour in words] == ([one.colour] if one.colour else [])
-        said = [name for name, (before, after) in PATTERNS.items() if set(before) & set(words) or after in one.caption]
-        assert said == ([one.texture] if one.texture else [])
-        thing = THINGS[one.category]
-        assert one.colour in (None, thing.natural, *thing.colours) and one.texture in (None, *thing.textures)
-    assert not any(one.colour or one.texture for one in everything if one.category == "person")
-    tintable = [one.colour is not None for one in everything if THINGS[one.category].colours]
+    everything = [instance for scene in scenes for instance in scene.instances]
+    for instance in everything:
+        words = instance.caption.replace("grey", "gray").split()
+        assert any(noun in instance.caption for noun in (instance.category, *nouns(instance.category))), (
+            instance.caption
+        )
+        assert [colour for colour in COLOURS if colour in words] == ([instance.colour] if instance.colour else [])
+        textures = [
+            name for name, (before, after) in PATTERNS.items() if set(before) & set(words) or after in instance.caption
+        ]
+        assert textures == ([instance.texture] if instance.texture else [])
+        kind = THINGS[instance.category]
+        assert instance.colour in (None, kind.natural, *kind.colours) and instance.texture in (None, *kind.textures)
+    assert not any(instance.colour or instance.texture for instance in everything if instance.category == "person")
+    tintable = [instance.colour is not None for instance in everything if THINGS[instance.category].colours]
     assert 0.5 < np.mean(tintable) < 0.85
-    assert any(one.texture for one in everything)
+    assert any(instance.texture for instance in everything)
     assert len({scene.caption for scene in scenes}) > 200
 
 
@@ -111,7 +117,7 @@ def test_the_second_look_comes_as_often_as_asked(composer):
 
 def test_sizes_and_numbers_are_varied(scenes):
     numbers = [len(scene.instances) for scene in scenes]
-    sides = [max(one.box.width, one.box.height) for scene in scenes for one in scene.instances]
+    sides = [max(instance.box.width, instance.box.height) for scene in scenes for instance in scene.instances]
     assert 2.5 < np.mean(numbers) < 5 and max(numbers) > 7
     assert np.mean(np.array(sides) > 0.5) > 0.1 and np.mean(np.array(sides) < 0.2) > 0.1
 
@@ -157,14 +163,14 @@ def test_textures_paint_the_body_alone_and_leave_the_outline(texture):
 
 
 @pytest.mark.parametrize(
-    ("word", "one", "many"),
+    ("word", "single", "many"),
     [("sheep", "a sheep", "sheep"), ("umbrella", "an umbrella", "umbrellas"), ("couch", "a couch", "couches"),
      ("bus", "a bus", "buses"), ("butterfly", "a butterfly", "butterflies"), ("person", "a person", "people"),
      ("orange", "an orange", "oranges"), ("scissors", "scissors", "scissors"), ("woman", "a woman", "women"),
      ("picture frame", "a picture frame", "picture frames")],
 )  # fmt: skip
-def test_articles_and_plurals(word, one, many):
-    assert (article(word), plural(word)) == (one, many)
+def test_articles_and_plurals(word, single, many):
+    assert (article(word), plural(word)) == (single, many)
 
 
 def test_no_category_is_called_by_the_name_of_another():
@@ -192,18 +198,18 @@ def test_scene_captions_tell_what_is_true():
 @pytest.fixture(scope="module")
 def worlds():
     names = tuple(sorted(THINGS))
-    return [seen for seen in (world(seed, names) for seed in range(60)) if seen]
+    return [planned for planned in (world(seed, names) for seed in range(60)) if planned]
 
 
 def test_worlds_come_from_the_planners_camera(worlds):
     names = tuple(sorted(THINGS))
     assert len(worlds) > 50 and WORLDS >= 1000
-    assert len({seen.setting for seen in worlds}) > 15
+    assert len({planned.setting for planned in worlds}) > 15
     assert world(7, names) is world(7, names)
-    assert sum(thing.carrier is not None for seen in worlds for thing in seen.members) > 5
-    for seen in worlds:
-        for index, thing in enumerate(seen.members):
-            assert thing.category in THINGS and thing.carrier != index
+    assert sum(member.carrier is not None for planned in worlds for member in planned.members) > 5
+    for planned in worlds:
+        for index, member in enumerate(planned.members):
+            assert member.category in THINGS and member.carrier != index
     assert world(3, ("spaceship",)) is None
 
 
@@ -211,23 +217,23 @@ def test_things_of_a_world_keep_their_places_and_nearly_their_shapes(worlds):
     rng = np.random.default_rng(0)
     names = tuple(sorted(THINGS))
     carried = 0
-    for seen in worlds:
-        placed = place_in_world(seen, names, lambda name: 0.8, False, rng)
-        by_depth = {one.depth: one for one in placed}
-        for one in placed:
-            box = seen.members[one.depth].box
+    for planned in worlds:
+        placed = place_in_world(planned, names, lambda name: 0.8, False, rng)
+        by_depth = {item.depth: item for item in placed}
+        for item in placed:
+            box = planned.members[item.depth].box
             natural = (box[2] - box[0]) / (box[3] - box[1])
-            ratio = one.width / one.height
+            ratio = item.width / item.height
             assert 0.8 / STRETCH - 1e-6 <= ratio <= 0.8 * STRETCH + 1e-6 or ratio == pytest.approx(natural)
             assert (
-                one.category == seen.members[one.depth].category
-                or one.category in twins_of_categories(names)[seen.members[one.depth].category]
+                item.category == planned.members[item.depth].category
+                or item.category in twins_of_categories(names)[planned.members[item.depth].category]
             )
-            assert 0.75 < one.width * one.height / ((box[2] - box[0]) * (box[3] - box[1])) < 1.6
-            if one.carrier is not None:
-                under = by_depth[one.carrier]
+            assert 0.75 < item.width * item.height / ((box[2] - box[0]) * (box[3] - box[1])) < 1.6
+            if item.carrier is not None:
+                under = by_depth[item.carrier]
                 carried += 1
-                assert under.top - 0.02 <= one.top + one.height <= under.top + under.height + 0.05
+                assert under.top - 0.02 <= item.top + item.height <= under.top + under.height + 0.05
     assert carried > 5
 
 
@@ -248,5 +254,5 @@ def test_common_things_can_be_favoured_and_then_have_any_colour(composer):
     plain = seen(0)
     favoured = seen(10)
     assert share(favoured) > 1.4 * share(plain)
-    assert {one.colour for one in plain if one.category == "cat"} <= {*THINGS["cat"].colours, None}
-    assert {one.colour for one in favoured if one.category == "cat"} >= {"pink", "blue", "green"}
+    assert {instance.colour for instance in plain if instance.category == "cat"} <= {*THINGS["cat"].colours, None}
+    assert {instance.colour for instance in favoured if instance.category == "cat"} >= {"pink", "blue", "green"}

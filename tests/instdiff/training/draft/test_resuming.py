@@ -81,14 +81,27 @@ def work(tmp_path_factory):
     return folder
 
 
-def test_the_painter_goes_on_from_its_checkpoint(work, tmp_path, monkeypatch):
-    monkeypatch.setattr(sheets, "COUNT", 2)
-    monkeypatch.setattr(painter, "fit_preview", partial(painter.fit_preview, batches=1))
-    shutil.copytree(work, tmp_path, dirs_exist_ok=True)
-    ends = []
-    for _ in range(2):
-        assert main(f"draft --stage painter --out {tmp_path} --minutes 0.02 --batch 2 --resume".split()) == 0
-        ends.append(state.load_state(tmp_path / "painter")["step"])
+def train_painter(folder):
+    """Train a short slice; returns the step that it ends at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sheets, "COUNT", 2)
+        patch.setattr(painter, "fit_preview", partial(painter.fit_preview, batches=1))
+        assert main(f"draft --stage painter --out {folder} --minutes 0.02 --batch 2 --resume".split()) == 0
+    return state.load_state(folder / "painter")["step"]
+
+
+@pytest.fixture(scope="module")
+def trained(work, tmp_path_factory):
+    """A working folder after a first slice of the painter, which began with the bundled one; and the step it is at."""
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copytree(work, folder, dirs_exist_ok=True)
+    return folder, train_painter(folder)
+
+
+def test_the_painter_goes_on_from_its_checkpoint(trained, tmp_path):
+    folder, first_end = trained
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    ends = [first_end, train_painter(tmp_path)]
     assert 0 < ends[0] < ends[1]
     files = [path for path in (tmp_path / "painter").rglob("*") if path.is_file()]
     assert max(path.stat().st_size for path in files) < 16 * 2**20
@@ -115,8 +128,9 @@ def test_models_without_a_training_state_get_a_preview_that_fits(work):
     assert solved < 0.75 * flat
 
 
-def test_two_processes_train_one_painter(work, tmp_path):
-    shutil.copytree(work, tmp_path, dirs_exist_ok=True)
+def test_two_processes_train_one_painter(trained, tmp_path):
+    folder, first_end = trained
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     run = [
         sys.executable,
         "-m",
@@ -132,4 +146,4 @@ def test_two_processes_train_one_painter(work, tmp_path):
         [*run, *asked], env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert state.load_state(tmp_path / "painter")["step"] > 0
+    assert state.load_state(tmp_path / "painter")["step"] > first_end
