@@ -6,12 +6,15 @@ Importing this module costs no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from instdiff.cli import Flag
 from instdiff.values import Value
+
+if TYPE_CHECKING:
+    from diffusers import SchedulerMixin
 
 PAINTING = "how to paint"  # heading of the flags in helps
 REFINER_STEPS = 50  # of the SDXL refiner, of which ``cascade_strength`` is the share that is done
@@ -100,9 +103,8 @@ def resolve_settings(settings: RenderSettings, defaults: RenderSettings) -> Rend
     return RenderSettings.parse({**dict(defaults), **chosen, **asked})
 
 
-def scheduler_for(name: str, own):
-    """``own`` is the model's own scheduler; ``dpm++`` is DPM-Solver++ (2M) over the same noise levels (Lu et al.,
-    2022).
+def scheduler_for(name: str, own: SchedulerMixin) -> SchedulerMixin:
+    """``own`` is the model's own scheduler; ``dpm++`` DPM-Solver++ (2M) over the same noise (Lu et al., 2022).
 
     Its steps lie evenly in time, so that a fraction of the steps is a fraction of the time. Solvers that correct a
     latent once more after the step (UniPC) would undo what the Multi-Instance Sampler merges, and are no choice here.

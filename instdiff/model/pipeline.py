@@ -39,7 +39,7 @@ class EncodedCaption(NamedTuple):
 class InstanceDiffusionOutput(BaseOutput):
     """``images``: PIL pictures, (n, H, W, 3) numpy in 0..1, (n, 3, H, W) tensors, or latents, by ``output_type``."""
 
-    images: list
+    images: list[Image] | np.ndarray | torch.Tensor
 
 
 class InstanceDiffusionPipeline(DiffusionPipeline):

@@ -197,7 +197,7 @@ def sample(
 
     Args:
         latents: (B, C, H, W) noise of unit variance.
-        conditions, negatives: of each picture; the whole layout comes first, then each of its instances alone.
+        conditions, negatives: of each picture, what to paint (the layout, then each instance alone), and what not to.
         on_step: called as ``on_step(step, timestep, pictures)`` after each step with every picture's branches, of which
             the first is the global one; it may change their latents.
         generators: B, of the noise that stochastic schedulers add; None draws from torch's own.
@@ -216,7 +216,7 @@ def sample(
     denoiser = Denoiser(unet, used, latents.shape[-2:], options.max_batch, FeatureCache(options.inner_every))
     for evaluation in list_evaluations(scheduler, options.num_inference_steps, options.alpha, latents.device):
         if evaluation.step == options.steps_apart:
-            pictures = [[merge_instances(branches)] for branches in pictures]
+            pictures = [[merge_instances(branches)] for branches in pictures]  # section 3.4
         denoiser.cache.prepare(evaluation)
         denoise_step(denoiser, pictures, evaluation, generators, options)
         if on_step and evaluation.ends_step:
