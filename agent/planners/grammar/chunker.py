@@ -23,7 +23,7 @@ class Negations:
         self.nouns = parser
 
     def read(self, at: int) -> list[Chunk] | None:
-        """ "Without cars, trucks or a dog": what is absent. "Not" before a relation or an adjective takes that with it."""
+        """ "Without cars, trucks or a dog": what is absent. "Not" before a relation or adjective takes it along."""
         if end := self.text.phrase(at, v.ABSENT_PEOPLE):
             return [Chunk(Sort.NOT, at, self._aftermath(end), ("person",))]
         word = self.text.word(at)

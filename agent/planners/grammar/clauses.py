@@ -108,7 +108,7 @@ def _may_be(group: Group, noun: NounPhrase) -> bool:
 
 
 def split_off(reader: Clauses, part: One, after_and: bool) -> int | None:
-    """Split "one black" off the group that it is one of, or make one more of what was named last; its index, or None."""
+    """Split "one black" off its group, or make one more of what was named last; its index, or None."""
     groups = reader.reading.groups
     if not groups:
         return None

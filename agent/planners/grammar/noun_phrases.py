@@ -1,4 +1,4 @@
-"""Noun phrases: number or article, adjectives, noun, and what belongs to it ("a cup of coffee", "a man with a beard")."""
+"""Noun phrases: number or article, adjectives, noun, and what belongs to it, as in "a man with a beard"."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from agent.planners.grammar.words import (
 )
 from instdiff.world import knowledge, nouns
 
-LONGEST_RUN = (
-    40  # words of a noun phrase; without a bound, a long text without nouns is read again from each of its words
-)
+# words of a noun phrase; without a bound, a long text without nouns is read again from each of its words
+LONGEST_RUN = 40
 
 
 class NounParser:
@@ -45,10 +44,10 @@ class NounParser:
         at, count = number_at(self.text, at, determiner)
         if count is not None:
             determiner = determiner if determiner in ("the", "own") else "number"
-        found = self._collective(at, count, determiner) or self._head(at, count, determiner, bare or count is not None)
-        if found and count is not None and more:
-            found = replace(found, count=max(found.count + more, 0))
-        return found
+        noun = self._collective(at, count, determiner) or self._head(at, count, determiner, bare or count is not None)
+        if noun and count is not None and more:
+            noun = replace(noun, count=max(noun.count + more, 0))
+        return noun
 
     def _determiner(self, at: int) -> tuple[int, str]:
         word = self.text.word(at)
@@ -86,8 +85,7 @@ class NounParser:
             people = nouns.PEOPLE_COLLECTIVES.get(word)
             if people and (determiner or word.startswith("every")) and not self._goes_on(i + 1):
                 adjectives = tuple(self.text.words[at:i])
-                return NounPhrase(i + 1, noun="person", category="person", determiner="number", count=people,
-                                  plural=True, adjectives=adjectives)  # fmt: skip
+                return replace(_people(i + 1, people), adjectives=adjectives)
             if i == at and name in ("couple", "pair", "dozen") and determiner == "a" and word == name:
                 return self._of_collective(at + 1, name, 1)
             if word not in v.ADJECTIVES:
@@ -107,20 +105,15 @@ class NounParser:
         inner = self.parse(at, bare=True)
         if inner is None:
             end, count = number_at(self.text, at, "")
-            return (
-                NounPhrase(end, noun="person", category="person", determiner="number", count=count, plural=True)
-                if count
-                else None
-            )
+            return _people(end, count) if count else None
         if inner.kind is not Kind.THING:
             return inner
         if name in nouns.KINDS:
             return replace(inner, determiner="number", count=inner.count or max(times, 1))
         if (word := self.text.word(inner.end - 1)) in v.ONLY_PLURAL:
             category = "eyeglasses" if word == "glasses" else inner.category
-            return replace(
-                inner, determiner="number", count=times, noun=f"pair of {word}", category=category, plural=times > 1
-            )
+            pair = replace(inner, noun=f"pair of {word}", category=category)
+            return replace(pair, determiner="number", count=times, plural=times > 1)
         count = inner.count if inner.determiner == "number" and inner.count else nouns.COLLECTIVES[name]
         return replace(inner, determiner="number", count=min(count * times, MAX_COUNT), plural=True)
 
@@ -142,52 +135,52 @@ class NounParser:
         hit = None
         plural = False
         while at - start < LONGEST_RUN and (word := self.text.word(at)):
-            listed = (
-                at > start
-                and word in ("and", ",")
-                and all(w in v.ADJECTIVES or w in ("and", ",") for w in self.text.words[start:at])
-            )
-            if listed and self.text.word(at + 1) in v.ADJECTIVES and ends_in_noun(self.text, at + 1):
+            if self._is_listed(start, at):
                 at += 1
                 continue
             entry = next((k for k in (3, 2, 1) if at + k <= len(self.text) and is_noun(self.text, at, k)), 0)
             if hit and word in v.POSTPOSED:
                 break
             if entry and word not in v.FUNCTION and not (at > start and is_finite(self.text, at, determiner)):
-                if hit and (
-                    plural or word.endswith("ing") and is_participle(self.text, at) and self.text.word(at + entry)
-                ):
+                is_action = word.endswith("ing") and is_participle(self.text, at) and self.text.word(at + entry)
+                if hit and (plural or is_action):
                     break  # "a train crossing a bridge"
                 hit = (at - start, at - start + entry)
-                head = nouns.known(self.text.slice(at, at + entry))
-                plural = head is not None and head.plural
+                plural = _is_known_plural(self.text.slice(at, at + entry))
                 at += entry
                 continue
-            if (
-                word in nouns.ARTICLES
-                or word in v.FUNCTION
-                or not word[0].isalnum()
-                or (at > start and begins_other(self.text, at))
-            ):
+            if word in nouns.ARTICLES | v.FUNCTION or not word[0].isalnum():
+                break
+            if at > start and begins_other(self.text, at):
                 break
             if hit:
                 if not self._continues(at, plural, count, determiner):
                     break
                 hit = None
                 plural = not word.endswith(("'s", "s'"))  # a compound that is not known: "guitar case"
-                at += 1
-                continue
-            verbal = is_verb(word) and not (word.endswith(("ing", "ed")) and (determiner or count is not None))
-            if (
-                plural
-                or verbal
-                and word not in v.ADJECTIVES
-                or (at > start or is_verb(word))
-                and is_participle(self.text, at)
-            ):
+            elif plural or self._is_verbal(at, at > start, bool(determiner) or count is not None):
                 break
             at += 1
         return self.text.words[start:at], hit
+
+    def _is_listed(self, start: int, at: int) -> bool:
+        """True for the "and" or comma between adjectives that lead to a noun: "a black and white cat"."""
+        joins = ("and", ",")
+        return (
+            at > start
+            and self.text.word(at) in joins
+            and all(word in v.ADJECTIVES or word in joins for word in self.text.words[start:at])
+            and self.text.word(at + 1) in v.ADJECTIVES
+            and ends_in_noun(self.text, at + 1)
+        )
+
+    def _is_verbal(self, at: int, follows: bool, is_determined: bool) -> bool:
+        """True for a verb or participle that is no part of a noun phrase, which may have begun before it."""
+        word = self.text.word(at)
+        may_describe = word in v.ADJECTIVES or word.endswith(("ing", "ed")) and is_determined
+        if is_verb(word) and not may_describe:
+            return True
+        return (follows or is_verb(word)) and is_participle(self.text, at)
 
     def _continues(self, at: int, plural: bool, count: int | None, determiner: str) -> bool:
         """True if an unknown word after a known noun makes a compound with it: "tree stump"; not "dog barks"."""
@@ -261,15 +254,7 @@ class NounParser:
         self, at: int, run: list[str], count: int | None, determiner: str, bare: bool
     ) -> NounPhrase | None:
         """A noun that nothing is known of: the last word of the run, or the first plural after a number."""
-        words = list(run)
-        if count is not None and count != 1:
-            first = next((i for i, word in enumerate(words) if is_plural(word) and word not in v.ADJECTIVES), None)
-            words = words[: first + 1] if first is not None else words
-        while len(words) > 1 and (words[-1].endswith("ly") or words[-1] in v.POSTPOSED):
-            words.pop()
-        if determiner in ("a", "each") and count is None:
-            while len(words) > 1 and is_plural(words[-1]) and not words[-1].endswith("'s"):
-                words.pop()  # "a wizard casts"
+        words = _trim(run, count, determiner)
         end = at + len(words)
         noun = words[-1]
         before = tuple(words[:-1])
@@ -279,46 +264,24 @@ class NounParser:
             if before and before[-1].endswith(("'s", "s'")):
                 return self._possessor(at, end, before)
             return self._part(at, end, noun, determiner)
-        if noun in v.SCENERY | v.LOCATIONS or noun in v.STYLE:
-            if (
-                noun in ("style", "manner")
-                and self.text.word(end) == "of"
-                and (inner := self.parse(end + 1, bare=True))
-            ):
-                end = inner.end
-            return NounPhrase(end, Kind.SCENERY, noun) if determiner or bare or before else None
-        if noun in v.ADJECTIVES | v.DEGREES | v.ASKING | v.POSTPOSED and (noun not in ("orange", "glass")):
-            return None
+        if noun in v.SCENERY | v.LOCATIONS | v.STYLE:
+            is_style = noun in ("style", "manner") and self.text.word(end) == "of"
+            inner = self.parse(end + 1, bare=True) if is_style else None
+            is_named = bool(determiner or bare or before)
+            return NounPhrase(inner.end if inner else end, Kind.SCENERY, noun) if is_named else None
         plural = is_plural(noun) and (count != 1 or determiner != "a")
-        lone = len(noun) > 3 and (
-            self.text.phrase(end, v.RELATIONS) or self.text.word(end) == "with"
-        )  # "gargoyle on a roof"
-        if not determiner and count is None and not (bare and (plural or before or lone)):
-            return None
-        if (
-            noun.endswith(("'s", "s'", "ly", "ing"))
-            or not noun[0].isalnum()
-            or len(words) > 6
-            or (noun.isdigit() and not determiner)
-        ):
-            return None
+        # "gargoyle on a roof"
+        lone = len(noun) > 3 and (self.text.phrase(end, v.RELATIONS) or self.text.word(end) == "with")
+        is_named = bool(determiner or count is not None or bare and (plural or before or lone))
         head = nouns.singular_of(noun) if plural else noun
-        if len(head) < 2:
+        if not is_named or not _may_name(words, bool(determiner)) or len(head) < 2:
             return None
-        if before and (entry := nouns.known(before[-1])) and entry.thing and before[-1] not in v.ADJECTIVES:
-            head = f"{before[-1]} {head}"
-            before = before[:-1]  # "guitar case"
-        return NounPhrase(
-            end,
-            Kind.THING,
-            head,
-            head,
-            determiner,
-            self._count(count, plural),
-            plural,
-            _adjectives(before),
-            is_known=False,
-        )
+        if before and _is_known_thing(before[-1]):
+            head = f"{before[-1]} {head}"  # "guitar case"
+            before = before[:-1]
+        total = self._count(count, plural)
+        phrase = NounPhrase(end, Kind.THING, head, head, determiner, total, plural, _adjectives(before))
+        return replace(phrase, is_known=False)
 
     def _part(self, at: int, end: int, noun: str, determiner: str) -> NounPhrase | None:
         """ "The back of a truck" is the truck; "its back" is what "its" stands for; other parts are no things."""
@@ -383,3 +346,42 @@ class NounParser:
 def _adjectives(words: tuple[str, ...]) -> tuple[str, ...]:
     """The words before a noun that describe it."""
     return tuple(word for word in words if word not in v.DEGREES | {"other", "more", "additional", "same", "own", "of"})
+
+
+def _people(end: int, count: int) -> NounPhrase:
+    """So many people."""
+    return NounPhrase(end, noun="person", category="person", determiner="number", count=count, plural=True)
+
+
+def _is_known_plural(words: str) -> bool:
+    entry = nouns.known(words)
+    return entry is not None and entry.plural
+
+
+def _is_known_thing(word: str) -> bool:
+    """True for the name of a thing that is no adjective."""
+    entry = nouns.known(word)
+    return entry is not None and isinstance(entry.meaning, knowledge.Thing) and word not in v.ADJECTIVES
+
+
+def _trim(run: list[str], count: int | None, determiner: str) -> list[str]:
+    """The words of a run up to its noun, without the adverbs and verbs that follow it."""
+    words = list(run)
+    if count is not None and count != 1:
+        first = next((i for i, word in enumerate(words) if is_plural(word) and word not in v.ADJECTIVES), None)
+        words = words[: first + 1] if first is not None else words
+    while len(words) > 1 and (words[-1].endswith("ly") or words[-1] in v.POSTPOSED):
+        words.pop()
+    if determiner in ("a", "each") and count is None:
+        while len(words) > 1 and is_plural(words[-1]) and not words[-1].endswith("'s"):
+            words.pop()  # "a wizard casts"
+    return words
+
+
+def _may_name(words: list[str], is_determined: bool) -> bool:
+    """True if the last of these words can be the name of a thing that nothing is known of."""
+    noun = words[-1]
+    if noun in v.ADJECTIVES | v.DEGREES | v.ASKING | v.POSTPOSED and noun not in ("orange", "glass"):
+        return False
+    is_number = noun.isdigit() and not is_determined
+    return not (noun.endswith(("'s", "s'", "ly", "ing")) or not noun[0].isalnum() or len(words) > 6 or is_number)
