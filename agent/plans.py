@@ -11,12 +11,11 @@ from pathlib import Path
 from agent.planners import Planner, load_planner
 from agent.request import Request, parse_size
 from instdiff.cli import DONE, Parser, add_options, exit_code, output_file
-from instdiff.errors import BadInput, InstDiffError, ServiceError
+from instdiff.errors import MAX_FAILURES, BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json
 from instdiff.formats.fields import mapping, text
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 
-MAX_FAILURES = 3  # so many failures of a service in a row end the work: it can be gone on with later
 DESCRIPTION = """Plan every prompt of a file. FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
 
 Written is one JSON object a line: {"prompt", "layout", "planner", "notes", "seed", "seconds"} with the layout in the

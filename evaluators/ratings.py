@@ -19,7 +19,7 @@ from evaluators.detectors.dialects import MAX_ANSWER_CHARS
 from evaluators.detectors.vlm import TIMEOUT_S, load_vision_client
 from evaluators.gallery import Gallery, PaintedPicture
 from evaluators.reporting import EvaluationResult, Failure, Table, add_output_arguments, progress_bar
-from instdiff.errors import BadInput, ServiceError
+from instdiff.errors import MAX_FAILURES, BadInput, ServiceError
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.layout import Layout
 from instdiff.values import Value, Words
@@ -30,8 +30,7 @@ HIGHEST = 5
 
 
 def agreement(ratings: Sequence[int], others: Sequence[int]) -> dict[str, float | None]:
-    """Exact agreement, agreement within 1, Spearman's rank correlation and quadratic weighted kappa of two lists of
-    ratings.
+    """Exact agreement, agreement within 1, Spearman's correlation and quadratic weighted kappa of two raters.
 
     The last two are None where a rater always says the same, so that nothing can be told.
     """
@@ -70,7 +69,6 @@ OUT = Path("outputs/evaluations/judge")
 KEPT = "ratings.jsonl"
 PROMPT = "rate_picture.md"
 WAYS = ("fit", "quality", "arrangement")
-MAX_FAILURES = 3  # so many failures of the service in a row end the work: it can be gone on with later
 HELP = """A vision-language model rates each painted picture from 1 (very poor) to 5 (very good): fit (is it what was
 asked for?), quality (is it well painted?) and arrangement (do things lie where they should?), with a reason for each.
 

@@ -27,5 +27,8 @@ class BadInput(InstDiffError):
         super().__init__(f"{field}: {reason}")
 
 
+MAX_FAILURES = 3  # so many failures of a service in a row end the work: it can be gone on with later
+
+
 class ServiceError(InstDiffError):
     """A planner, model or detector that the work needs failed or cannot be reached (exit code 4)."""

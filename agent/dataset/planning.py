@@ -16,13 +16,12 @@ from agent.planners import load_planner
 from agent.planners.plan import Plan, Planner
 from agent.runs import write_json
 from instdiff.engine import engine_info
-from instdiff.errors import InstDiffError, ServiceError
+from instdiff.errors import MAX_FAILURES, InstDiffError, ServiceError
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import Layout
 from instdiff.values import Value
 from prompts.usage import Usage
 
-MAX_FAILURES = 3  # so many candidates in a row that a service failed for end the work: it can be gone on with later
 WAIT_S = 0.5  # before the first new try, twice as long before each next one
 
 
