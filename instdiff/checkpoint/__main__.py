@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from instdiff.cli import DONE, Parser, exit_code, input_file, input_folder, input_path, output_path
 from instdiff.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from instdiff.checkpoint.convert import Model
 
 EXAMPLES = """\
 CHECKPOINT is one of
@@ -100,8 +106,8 @@ def run(args: argparse.Namespace) -> int:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("converting", total=model.nbytes)
 
-        def on_bytes(count):
-            return progress.advance(task, count)
+        def on_bytes(count: int) -> None:
+            progress.advance(task, count)
 
         if args.to_reference:
             from instdiff.checkpoint.reference import reference_content
@@ -109,12 +115,12 @@ def run(args: argparse.Namespace) -> int:
             write_checkpoint(reference_content(model, on_bytes), model.nbytes, args.out, args.force)
         else:
             write_folder(model, args.out, args.force, on_bytes)
-    how = "" if args.to_reference else f'; paint with: python run_agent.py "two dogs" --engine {args.out}'
-    print(f"{args.out}: {model.nbytes / 1e6:.1f} MB of weights{how}")
+    hint = "" if args.to_reference else f'; paint with: python run_agent.py "two dogs" --engine {args.out}'
+    print(f"{args.out}: {model.nbytes / 1e6:.1f} MB of weights{hint}")
     return DONE
 
 
-def show(model, console) -> None:
+def show(model: Model, console: Console) -> None:
     """Print the account of all tensors."""
     from rich.table import Table
 
@@ -124,12 +130,8 @@ def show(model, console) -> None:
             row.source, row.part, *(str(n) for n in (row.read, row.converted, row.read - row.converted, row.new))
         )
     console.print(table)
-    for row in model.rows:
-        for reason, names in row.left_out.items():
-            some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            console.print(f"left out of {row.source}: {some}: {reason}", soft_wrap=True, highlight=False, markup=False)
-    for note in model.notes:
-        console.print(note, soft_wrap=True, highlight=False, markup=False)
+    for line in [note for row in model.rows for note in row.notes] + model.notes:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 if __name__ == "__main__":

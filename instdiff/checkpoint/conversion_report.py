@@ -14,7 +14,7 @@ INSTANCE = "InstanceDiffusion checkpoint"
 STABLE = "Stable Diffusion checkpoint"
 DIFFUSERS = "diffusers folder"
 OURS = "model folder"
-FIRST_CONV = "first convolution"  # fmt: skip
+FIRST_CONV = "first convolution"
 
 
 @dataclass
@@ -30,6 +30,13 @@ class Row:
     @property
     def converted(self) -> int:
         return self.read - sum(map(len, self.left_out.values()))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is left out and why, a line for each reason."""
+        return [
+            f"left out of {self.source}: {first_names(names, 3)}: {reason}" for reason, names in self.left_out.items()
+        ]
 
 
 @dataclass
@@ -71,3 +78,9 @@ class Source:
         for name in list(ours):
             del self.parts[part][name]
             self.row(part).left_out.setdefault(reason, []).append(name)
+
+
+def first_names(names: Iterable[object], count: int = 4) -> str:
+    """The first names of many, and how many more there are, for messages."""
+    words = [str(name) for name in names]
+    return ", ".join(words[:count]) + (f" and {len(words) - count} more" if len(words) > count else "")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from diffusers import PNDMScheduler
+from transformers import CLIPTokenizer
 
 from instdiff.checkpoint import models
 from instdiff.checkpoint.conversion_report import DIFFUSERS, FIRST_CONV, OURS, PARTS, STABLE, Row, Source
@@ -23,18 +24,17 @@ from instdiff.checkpoint.tensors import Lazy, in_dtype, write_safetensors
 from instdiff.errors import BadInput
 from instdiff.model.defaults import ModelDefaults, read_defaults
 
+NO_STOCK = "no stock first convolution (--stock): steps without grounding run on the trained one, unlike the reference"
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 
 @dataclass
 class Model:
-    """A whole model that is not read yet, its names and shapes checked, with the account of where everything comes
-    from.
-    """
+    """A model that is not read yet, its names and shapes checked, with the account of where everything comes from."""
 
     parts: dict[str, dict[str, Lazy]]
-    empty: dict[str, object]  # each part's model, without memory
-    tokenizer: object
+    empty: dict[str, models.EmptyModel]
+    tokenizer: CLIPTokenizer
     folder: Path | None  # a model folder of ours whose scheduler and defaults are kept
     rows: list[Row]
     notes: list[str]
@@ -45,9 +45,15 @@ class Model:
 
 
 def assemble(
-    checkpoint: Path, backbone: Path | None = None, stock: Path | None = None, lora: Path | None = None, lora_scale: float = 1.0,
-    tokenizer: Path | None = None, ema: bool = True, dtype: str | None = None,
-) -> Model:  # fmt: skip
+    checkpoint: Path,
+    backbone: Path | None = None,
+    stock: Path | None = None,
+    lora: Path | None = None,
+    lora_scale: float = 1.0,
+    tokenizer: Path | None = None,
+    ema: bool = True,
+    dtype: str | None = None,
+) -> Model:
     """Open everything, put it together and check it; no weights are read yet.
 
     Args:
@@ -62,6 +68,32 @@ def assemble(
     Raises:
         BadInput: something cannot be read, explained or fitted together.
     """
+    sources, notes = _open_together(checkpoint, backbone, stock, ema)
+    source = sources[0]
+    new_rows = {} if source.parts["unifusion"] else _add_closed_blocks(source, notes)
+    if "stock_conv_in.weight" not in source.parts["unet"]:
+        notes.append(NO_STOCK)
+    folder = tokenizer or next((s.tokenizer for s in reversed(sources) if s.tokenizer), None)
+    words = models.load_tokenizer(folder)
+    models.check_tokenizer(words, source.parts["text_encoder"])
+    empty = _fit(source, _configs(source, words, folder), new_rows)
+    if lora:
+        tensors, alphas = read_lora(lora)
+        count = merge_lora(tensors, alphas, source.parts, lora_scale, str(lora))
+        sources.append(Source(lora, "LoRA", rows={"lora": Row(lora.name, "LoRA", read=len(tensors))}))
+        notes.append(f"{lora.name} is merged into {count} weights with scale {lora_scale:g}")
+    target = DTYPES[dtype] if dtype else None
+    parts = {
+        part: {name: in_dtype(f"{part} {name}", t, target) for name, t in source.parts[part].items()} for part in PARTS
+    }
+    rows = [row for opened in sources for row in opened.rows.values()] + list(new_rows.values())
+    return Model(parts, empty, words, checkpoint if source.kind == OURS else None, rows, notes)
+
+
+def _open_together(
+    checkpoint: Path, backbone: Path | None, stock: Path | None, ema: bool
+) -> tuple[list[Source], list[str]]:
+    """The opened sources, all that is needed put into the first, and a note on each."""
     source = open_source(checkpoint, ema)
     if source.kind == FIRST_CONV:
         raise BadInput(
@@ -74,27 +106,7 @@ def assemble(
         if path:
             sources.append(open_source(path, ema))
             notes.append(put(source, sources[-1]))
-    made = None if source.parts["unifusion"] else _add_closed_blocks(source, notes)
-    if "stock_conv_in.weight" not in source.parts["unet"]:
-        notes.append(
-            "no stock first convolution (--stock): steps without grounding run on the trained one, unlike the reference"
-        )
-
-    folder = tokenizer or next((s.tokenizer for s in reversed(sources) if s.tokenizer), None)
-    words = models.load_tokenizer(folder)
-    models.check_tokenizer(words, source.parts["text_encoder"])
-    empty = _fit(source, _configs(source, words, folder), made)
-    if lora:
-        tensors, alphas = read_lora(lora)
-        count = merge_lora(tensors, alphas, source.parts, lora_scale, str(lora))
-        sources.append(Source(lora, "LoRA", rows={"lora": Row(lora.name, "LoRA", read=len(tensors))}))
-        notes.append(f"{lora.name} is merged into {count} weights with scale {lora_scale:g}")
-    target = DTYPES[dtype] if dtype else None
-    parts = {
-        part: {name: in_dtype(f"{part} {name}", t, target) for name, t in source.parts[part].items()} for part in PARTS
-    }
-    rows = [row for each in sources for row in each.rows.values()] + list((made or {}).values())
-    return Model(parts, empty, words, checkpoint if source.kind == OURS else None, rows, notes)
+    return sources, notes
 
 
 def write_folder(model: Model, out: Path, force: bool, on_bytes: Callable[[int], None] = lambda count: None) -> None:
@@ -142,9 +154,14 @@ def scheduler() -> PNDMScheduler:
     schedulers that are made from this one and would cut latents to -1..1: DDIM, DDPM and their kin.
     """
     plms = PNDMScheduler(
-        num_train_timesteps=STEPS, beta_start=BETAS[0], beta_end=BETAS[1], beta_schedule="scaled_linear", skip_prk_steps=True,
-        set_alpha_to_one=False, steps_offset=1,
-    )  # fmt: skip
+        num_train_timesteps=STEPS,
+        beta_start=BETAS[0],
+        beta_end=BETAS[1],
+        beta_schedule="scaled_linear",
+        skip_prk_steps=True,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
     plms.register_to_config(clip_sample=False)
     return plms
 
@@ -155,41 +172,43 @@ def _leave_latents_whole(path: Path) -> None:
     _write_json(path, config | {"clip_sample": config.get("clip_sample", False)})
 
 
-def _put_on_backbone(source: Source, other: Source) -> str:
+def _put_on_backbone(source: Source, giver: Source) -> str:
     """Take everything that Stable Diffusion has from another one; what InstanceDiffusion trained stays."""
-    if other.kind not in (STABLE, DIFFUSERS) or not source.parts["unifusion"]:
-        raise BadInput("backbone", f"{other.path.name} ({other.kind}) under {source.path.name} ({source.kind}) makes no sense; "
-                       "give an InstanceDiffusion checkpoint, and --backbone with a Stable Diffusion 1.x")  # fmt: skip
-    name = other.path.name
-    reason = f"those of {other.path.name} are used"
+    if giver.kind not in (STABLE, DIFFUSERS) or not source.parts["unifusion"]:
+        raise BadInput(
+            "backbone",
+            f"{giver.path.name} ({giver.kind}) under {source.path.name} ({source.kind}) makes no sense; "
+            "give an InstanceDiffusion checkpoint, and --backbone with a Stable Diffusion 1.x",
+        )
+    reason = f"those of {giver.path.name} are used"
     # The trained first convolution belongs to InstanceDiffusion; the backbone's own is for the steps without grounding.
     base = {
-        f"stock_{key}" if key.startswith("conv_in.") else key: tensor for key, tensor in other.parts["unet"].items()
+        f"stock_{key}" if key.startswith("conv_in.") else key: tensor for key, tensor in giver.parts["unet"].items()
     }
     source.drop("unet", [key for key in source.parts["unet"] if key in base], reason)
     source.parts["unet"] |= base
     for part in ("vae", "text_encoder"):
-        if other.parts[part]:
+        if giver.parts[part]:
             source.drop(part, source.parts[part], reason)
-            source.parts[part] = other.parts[part]
+            source.parts[part] = giver.parts[part]
             source.configs.pop(part, None)
-            source.configs |= {part: other.configs[part]} if part in other.configs else {}
-    return f"InstanceDiffusion's blocks are put on {name}"
+            source.configs |= {part: giver.configs[part]} if part in giver.configs else {}
+    return f"InstanceDiffusion's blocks are put on {giver.path.name}"
 
 
-def _put_stock_convolution(source: Source, other: Source) -> str:
+def _put_stock_convolution(source: Source, giver: Source) -> str:
     """Take Stable Diffusion's own first convolution from another file, and nothing else."""
-    conv = {f"stock_{key}": tensor for key, tensor in other.parts["unet"].items() if key.startswith("conv_in.")}
-    if other.kind not in (STABLE, DIFFUSERS, FIRST_CONV) or not source.parts["unifusion"]:
+    conv = {f"stock_{key}": tensor for key, tensor in giver.parts["unet"].items() if key.startswith("conv_in.")}
+    if giver.kind not in (STABLE, DIFFUSERS, FIRST_CONV) or not source.parts["unifusion"]:
         raise BadInput(
-            "stock", f"{other.path.name} ({other.kind}) has no first convolution for {source.path.name} ({source.kind})"
+            "stock", f"{giver.path.name} ({giver.kind}) has no first convolution for {source.path.name} ({source.kind})"
         )
-    source.drop("unet", [key for key in source.parts["unet"] if key in conv], f"that of {other.path.name} is used")
+    source.drop("unet", [key for key in source.parts["unet"] if key in conv], f"that of {giver.path.name} is used")
     for part in PARTS:
-        rest = [key for key in other.parts[part] if not (part == "unet" and key.startswith("conv_in."))]
-        other.drop(part, rest, "only the first convolution is asked for")
+        unused = [key for key in giver.parts[part] if not (part == "unet" and key.startswith("conv_in."))]
+        giver.drop(part, unused, "only the first convolution is asked for")
     source.parts["unet"] |= conv
-    return f"steps without grounding run on the first convolution of {other.path.name}"
+    return f"steps without grounding run on the first convolution of {giver.path.name}"
 
 
 def _add_closed_blocks(source: Source, notes: list[str]) -> dict[str, Row]:
@@ -202,7 +221,7 @@ def _add_closed_blocks(source: Source, notes: list[str]) -> dict[str, Row]:
     return {"stock": Row("made here", "unet: a copy of the first convolution", new=2)}
 
 
-def _configs(source: Source, words, folder: Path | None) -> dict[str, dict]:
+def _configs(source: Source, words: CLIPTokenizer, folder: Path | None) -> dict[str, dict]:
     """Each part's configuration: the source's own, or what the tensors say."""
     parts = source.parts
     own = source.configs
@@ -226,23 +245,22 @@ def _configs(source: Source, words, folder: Path | None) -> dict[str, dict]:
         raise BadInput(str(source.path), f"tensors are missing: {error.args[0]}") from error
 
 
-def _fit(source: Source, configs: dict[str, dict], made: dict[str, Row] | None) -> dict[str, object]:
-    """Each part's empty model, whose tensors are exactly those of the source, and (if ``made``) new blocks where it has
-    none.
-    """
+def _fit(source: Source, configs: dict[str, dict], new_rows: dict[str, Row]) -> dict[str, models.EmptyModel]:
+    """Each part's empty model with exactly the tensors of the source, and with new blocks (if ``new_rows``)."""
     empty = {}
     for part, config in configs.items():
         empty[part] = models.empty_model(part, config)
         shapes = models.expected_shapes(part, empty[part])
-        if made and part in ("unet", "unifusion"):
+        if new_rows and part in ("unet", "unifusion"):
             names = [name for name in shapes if part == "unifusion" or ".fuser." in name or ".scaleu." in name]
             source.parts[part] |= models.new_tensors(shapes, names)
-            made[part] = Row("made here", part, new=len(names))
+            new_rows[part] = Row("made here", part, new=len(names))
         models.check(part, source.parts[part], shapes)
     return empty
 
 
 def _index(model: Model) -> dict:
+    """The content of ``model_index.json``."""
     defaults = read_defaults(model.folder) if model.folder else ModelDefaults()
     vae = "instdiff.model.autoencoder" if type(model.empty["vae"]).__name__ == "PatchAutoencoder" else "diffusers"
     return {

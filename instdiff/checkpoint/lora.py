@@ -24,8 +24,7 @@ _ENDINGS = [
 
 
 def read_lora(path: Path) -> tuple[dict[str, Lazy], dict[str, float]]:
-    """The tensors of a LoRA file, and the alpha of each part ("unet", "text_encoder", or "" for all) that is written
-    beside them.
+    """The tensors of a LoRA file, and the alpha of each part ("unet", "text_encoder", or "" for all) in it.
 
     Raises:
         BadInput: the file cannot be read, or is trained in a way that is not merged here.
@@ -78,20 +77,20 @@ def merge_lora(
         BadInput: a tensor belongs to no layer, or the file is another kind of adapter.
     """
     layers = _layers(parts)
-    found: dict[tuple[str, str], dict[str, Lazy]] = {}
+    factors: dict[tuple[str, str], dict[str, Lazy]] = {}
     for name, tensor in lora.items():
         layer, role = _parse(name, field)
         if layer not in layers:
             raise BadInput(field, f"{name} belongs to no layer of a Stable Diffusion 1.x UNet or text encoder")
-        found.setdefault(layers[layer], {})[role] = tensor
-    for (part, weight), pieces in found.items():
+        factors.setdefault(layers[layer], {})[role] = tensor
+    for (part, weight), pieces in factors.items():
         if not {"down", "up"} <= pieces.keys():
             raise BadInput(field, f"{part} {weight} has only {', '.join(sorted(pieces))} of the two factors")
         alpha = float(pieces["alpha"].load()) if "alpha" in pieces else alphas.get(part, alphas.get(""))
         parts[part][weight] = _merged(
             parts[part][weight], pieces["down"], pieces["up"], alpha, scale, f"{field}: {part} {weight}"
         )
-    return len(found)
+    return len(factors)
 
 
 def _layers(parts: dict[str, dict[str, Lazy]]) -> dict[str, tuple[str, str]]:

@@ -7,11 +7,13 @@ import math
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, ModelMixin
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from instdiff.checkpoint.conversion_report import first_names
 from instdiff.checkpoint.tensors import Lazy
 from instdiff.errors import BadInput
 from instdiff.model.autoencoder import PatchAutoencoder
@@ -21,6 +23,7 @@ from instdiff.model.unifusion import UniFusion
 CLIP = "openai/clip-vit-large-patch14"
 FETCH_TOKENIZER = f"hf download {CLIP} vocab.json merges.txt tokenizer_config.json config.json"
 Tensors = dict[str, Lazy]
+EmptyModel: TypeAlias = ModelMixin | CLIPTextModel  # without memory for its weights
 
 
 def load_tokenizer(folder: Path | None) -> CLIPTokenizer:
@@ -51,11 +54,12 @@ def check_tokenizer(tokenizer: CLIPTokenizer, tensors: Tensors) -> None:
     if embedding is None:
         raise BadInput("text_encoder", "embeddings.token_embedding.weight is missing")
     if len(tokenizer) != embedding.shape[0]:
-        found = f"knows {len(tokenizer)} tokens, but the text encoder {embedding.shape[0]}"
-        raise BadInput("tokenizer", f"{found}; name the right one with --tokenizer")
+        sizes = f"knows {len(tokenizer)} tokens, but the text encoder {embedding.shape[0]}"
+        raise BadInput("tokenizer", f"{sizes}; name the right one with --tokenizer")
 
 
 def unet_config(tensors: Tensors, heads: int) -> dict:
+    """The configuration of `InstanceUNet`."""
     levels = range(_count(tensors, "down_blocks.{}.resnets.0.conv1.weight"))
     return {
         "in_channels": tensors["conv_in.weight"].shape[1],
@@ -70,6 +74,7 @@ def unet_config(tensors: Tensors, heads: int) -> dict:
 
 
 def unifusion_config(tensors: Tensors) -> dict:
+    """The configuration of `UniFusion`."""
     stages = range(_count(tensors, "convnext.encoder.stages.{}.layers.0.dwconv.weight"))
     return {
         "text_dim": tensors["null_text"].shape[0],
@@ -82,6 +87,7 @@ def unifusion_config(tensors: Tensors) -> dict:
 
 
 def vae_config(tensors: Tensors, scaling_factor: float) -> dict:
+    """The configuration of diffusers' `AutoencoderKL`."""
     levels = _count(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
     return {
         "in_channels": tensors["encoder.conv_in.weight"].shape[1],
@@ -105,10 +111,10 @@ def text_config(tensors: Tensors, tokenizer: CLIPTokenizer, tokenizer_folder: Pa
         BadInput: nothing says how many heads the model has.
     """
     words, hidden = tensors["embeddings.token_embedding.weight"].shape
-    told = {}
+    own = {}
     if tokenizer_folder and (tokenizer_folder / "config.json").is_file():
-        told = json.loads((tokenizer_folder / "config.json").read_text())
-        told = told.get("text_config", told)
+        own = json.loads((tokenizer_folder / "config.json").read_text())
+        own = own.get("text_config", own)
     elif hidden != 768:
         raise BadInput(
             "tokenizer",
@@ -120,9 +126,9 @@ def text_config(tensors: Tensors, tokenizer: CLIPTokenizer, tokenizer_folder: Pa
         "hidden_size": hidden,
         "intermediate_size": tensors["encoder.layers.0.mlp.fc1.weight"].shape[0],
         "num_hidden_layers": _count(tensors, "encoder.layers.{}.mlp.fc1.weight"),
-        "num_attention_heads": told.get("num_attention_heads", 12),
+        "num_attention_heads": own.get("num_attention_heads", 12),
         "max_position_embeddings": tensors["embeddings.position_embedding.weight"].shape[0],
-        "hidden_act": told.get("hidden_act", "quick_gelu"),
+        "hidden_act": own.get("hidden_act", "quick_gelu"),
         # The end of a caption is found by this token; the value in old configurations is a mistake of theirs.
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
@@ -130,7 +136,7 @@ def text_config(tensors: Tensors, tokenizer: CLIPTokenizer, tokenizer_folder: Pa
     }
 
 
-def empty_model(part: str, config: dict):
+def empty_model(part: str, config: dict) -> EmptyModel:
     """The part's model without memory for its weights.
 
     Raises:
@@ -148,7 +154,7 @@ def empty_model(part: str, config: dict):
         raise BadInput(part, f"its configuration makes no model: {reason}") from error
 
 
-def expected_shapes(part: str, model) -> dict[str, tuple[int, ...]]:
+def expected_shapes(part: str, model: EmptyModel) -> dict[str, tuple[int, ...]]:
     """{name: shape} of what the part's model must be given."""
     state = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     return (
@@ -162,10 +168,9 @@ def check(part: str, tensors: Tensors, shapes: dict[str, tuple[int, ...]]) -> No
     Raises:
         BadInput: naming the tensors.
     """
-    for what, names in (("missing", shapes.keys() - tensors.keys()), ("left over", tensors.keys() - shapes.keys())):
+    for state, names in (("missing", shapes.keys() - tensors.keys()), ("left over", tensors.keys() - shapes.keys())):
         if names:
-            some = ", ".join(sorted(names)[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-            raise BadInput(part, f"{len(names)} tensors are {what}: {some}")
+            raise BadInput(part, f"{len(names)} tensors are {state}: {first_names(sorted(names))}")
     for name, shape in shapes.items():
         if tensors[name].shape != shape:
             raise BadInput(
@@ -176,9 +181,7 @@ def check(part: str, tensors: Tensors, shapes: dict[str, tuple[int, ...]]) -> No
 
 
 def new_tensors(shapes: dict[str, tuple[int, ...]], names: Iterable[str]) -> Tensors:
-    """Untrained blocks of InstanceDiffusion, their gates closed: the backbone paints as it did before. The same every
-    time.
-    """
+    """Untrained blocks of InstanceDiffusion with closed gates: the backbone paints as before. Always the same."""
     return {name: Lazy(shapes[name], torch.float32, _maker(name, shapes[name])) for name in names}
 
 

@@ -1,5 +1,7 @@
-"""Parameter names of the InstanceDiffusion reference, and of Stable Diffusion 1.x checkpoints, <-> ours (those of
-diffusers).
+"""Parameter names of the InstanceDiffusion reference and of Stable Diffusion 1.x <-> ours (those of diffusers).
+
+By hand, where diffusers' single-file loader has tables for Stable Diffusion: that passes over names that it does not
+know, which an account of every tensor cannot; it wants the tensors in memory; and it knows no way back.
 """
 
 from __future__ import annotations
@@ -92,37 +94,47 @@ def unet_key(name: str, levels: int = 4, layers: int = 2) -> str:
     Args:
         levels: number of resolution levels.
         layers: residual blocks per encoder level.
+
+    Raises:
+        KeyError: it is no name of the reference.
     """
-    part, _, rest = name.partition(".")
+    part, _, tail = name.partition(".")
     if part.startswith("scaleu_"):
         _, kind, index = part.split("_")
         return f"up_blocks.{int(index) // (layers + 1)}.scaleu.{int(index) % (layers + 1)}.{kind}"
     if part == "time_embed":
-        return f"time_embedding.linear_{1 if rest[0] == '0' else 2}{rest[1:]}"
+        return f"time_embedding.linear_{1 if tail[0] == '0' else 2}{tail[1:]}"
     if part == "sd_first_conv":
-        return f"stock_conv_in.{rest}"
+        return f"stock_conv_in.{tail}"
     if part == "out":
-        return f"conv_norm_out{rest[1:]}" if rest[0] == "0" else f"conv_out{rest[1:]}"
+        return f"conv_norm_out{tail[1:]}" if tail[0] == "0" else f"conv_out{tail[1:]}"
     if part == "middle_block":
-        index, _, rest = rest.partition(".")
+        index, _, tail = tail.partition(".")
         return (
-            f"mid_block.attentions.0.{rest}" if index == "1" else f"mid_block.resnets.{int(index) // 2}.{_resnet(rest)}"
+            f"mid_block.attentions.0.{tail}" if index == "1" else f"mid_block.resnets.{int(index) // 2}.{_resnet(tail)}"
         )
 
-    block, index, rest = re.fullmatch(r"(\d+)\.(\d+)\.(.*)", rest).groups()
-    block = int(block)
-    index = int(index)
+    place = re.fullmatch(r"(\d+)\.(\d+)\.(.*)", tail)
+    if not place:
+        raise KeyError(name)
+    block = int(place[1])
+    is_attention = place[2] != "0"
+    tail = place[3]
     if part == "input_blocks":
         if block == 0:
-            return f"conv_in.{rest}"
+            return f"conv_in.{tail}"
         level, layer = divmod(block - 1, layers + 1)
         if layer == layers:
-            return f"down_blocks.{level}.downsamplers.0.conv.{rest.removeprefix('op.')}"
-        return f"down_blocks.{level}." + (f"attentions.{layer}.{rest}" if index else f"resnets.{layer}.{_resnet(rest)}")
+            return f"down_blocks.{level}.downsamplers.0.conv.{tail.removeprefix('op.')}"
+        return f"down_blocks.{level}." + _layer_key(layer, tail, is_attention)
     level, layer = divmod(block, layers + 1)
-    if rest.startswith("conv."):
-        return f"up_blocks.{level}.upsamplers.0.{rest}"
-    return f"up_blocks.{level}." + (f"attentions.{layer}.{rest}" if index else f"resnets.{layer}.{_resnet(rest)}")
+    if tail.startswith("conv."):
+        return f"up_blocks.{level}.upsamplers.0.{tail}"
+    return f"up_blocks.{level}." + _layer_key(layer, tail, is_attention)
+
+
+def _layer_key(layer: int, tail: str, is_attention: bool) -> str:
+    return f"attentions.{layer}.{tail}" if is_attention else f"resnets.{layer}.{_resnet(tail)}"
 
 
 def reference_unet_key(
@@ -134,7 +146,7 @@ def reference_unet_key(
         attention_levels: which levels of the encoder have transformers.
         layers: residual blocks per encoder level.
     """
-    part, _, rest = name.partition(".")
+    part, _, tail = name.partition(".")
     ends = {
         "conv_in": "input_blocks.0.0",
         "stock_conv_in": "sd_first_conv",
@@ -142,64 +154,63 @@ def reference_unet_key(
         "conv_out": "out.2",
     }
     if part in ends:
-        return f"{ends[part]}.{rest}"
+        return f"{ends[part]}.{tail}"
     if part == "time_embedding":
-        layer, _, rest = rest.partition(".")
-        return f"time_embed.{0 if layer == 'linear_1' else 2}.{rest}"
+        layer, _, tail = tail.partition(".")
+        return f"time_embed.{0 if layer == 'linear_1' else 2}.{tail}"
     if part == "mid_block":
-        kind, index, rest = rest.split(".", 2)
+        kind, index, tail = tail.split(".", 2)
         return (
-            f"middle_block.1.{rest}" if kind == "attentions" else f"middle_block.{2 * int(index)}.{_resnet_back(rest)}"
+            f"middle_block.1.{tail}" if kind == "attentions" else f"middle_block.{2 * int(index)}.{_resnet_back(tail)}"
         )
 
-    level, kind, index, rest = rest.split(".", 3)
-    level = int(level)
-    index = int(index)
-    block = level * (layers + 1) + index + (part == "down_blocks")
+    level_text, kind, index, tail = tail.split(".", 3)
+    level = int(level_text)
+    block = level * (layers + 1) + int(index) + (part == "down_blocks")
     if kind == "scaleu":
-        return f"scaleu_{rest}_{block}"
+        return f"scaleu_{tail}_{block}"
     side = "input_blocks" if part == "down_blocks" else "output_blocks"
     if kind == "downsamplers":
-        return f"{side}.{(level + 1) * (layers + 1)}.0.op.{rest.removeprefix('conv.')}"
+        return f"{side}.{(level + 1) * (layers + 1)}.0.op.{tail.removeprefix('conv.')}"
     if kind == "upsamplers":
         slot = 2 if attention_levels[-1 - level] else 1
-        return f"{side}.{block + layers}.{slot}.{rest}"
-    return f"{side}.{block}.1.{rest}" if kind == "attentions" else f"{side}.{block}.0.{_resnet_back(rest)}"
+        return f"{side}.{block + layers}.{slot}.{tail}"
+    return f"{side}.{block}.1.{tail}" if kind == "attentions" else f"{side}.{block}.0.{_resnet_back(tail)}"
 
 
 def _resnet_back(name: str) -> str:
     theirs = {ours: theirs for theirs, ours in _RESNET.items()}
-    layer, _, rest = name.partition(".")
-    return f"{theirs[layer]}.{rest}"
+    layer, _, tail = name.partition(".")
+    return f"{theirs[layer]}.{tail}"
 
 
 def vae_key(name: str, levels: int = 4) -> str:
     """The `AutoencoderKL` name of a checkpoint's autoencoder name, without the prefix ``first_stage_model.``."""
-    side, _, rest = name.partition(".")
+    side, _, tail = name.partition(".")
     for theirs, ours in _VAE_ENDS.items():
-        if rest.startswith(f"{theirs}."):
-            return f"{side}.{ours}{rest.removeprefix(theirs)}"
-    place = re.fullmatch(r"(down|up)\.(\d)\.(?:block\.(\d)|(?:down|up)sample)\.(.*)", rest)
+        if tail.startswith(f"{theirs}."):
+            return f"{side}.{ours}{tail.removeprefix(theirs)}"
+    place = re.fullmatch(r"(down|up)\.(\d)\.(?:block\.(\d)|(?:down|up)sample)\.(.*)", tail)
     if not place:
         return name
-    way, level, block, rest = place.groups()
-    level = int(level) if way == "down" else levels - 1 - int(level)
+    way, level_text, block, tail = place.groups()
+    level = int(level_text) if way == "down" else levels - 1 - int(level_text)
     if block is None:
-        return f"{side}.{way}_blocks.{level}.{way}samplers.0.{rest}"
-    return f"{side}.{way}_blocks.{level}.resnets.{block}.{rest.replace('nin_shortcut', 'conv_shortcut')}"
+        return f"{side}.{way}_blocks.{level}.{way}samplers.0.{tail}"
+    return f"{side}.{way}_blocks.{level}.resnets.{block}.{tail.replace('nin_shortcut', 'conv_shortcut')}"
 
 
 def reference_vae_key(name: str, levels: int = 4) -> str:
     """A checkpoint's autoencoder name of an `AutoencoderKL` name."""
-    side, _, rest = name.partition(".")
+    side, _, tail = name.partition(".")
     for theirs, ours in _VAE_ENDS.items():
-        if rest.startswith(f"{ours}."):
-            return f"{side}.{theirs}{rest.removeprefix(ours)}"
-    place = re.fullmatch(r"(down|up)_blocks\.(\d)\.(?:resnets\.(\d)|(?:down|up)samplers\.0)\.(.*)", rest)
+        if tail.startswith(f"{ours}."):
+            return f"{side}.{theirs}{tail.removeprefix(ours)}"
+    place = re.fullmatch(r"(down|up)_blocks\.(\d)\.(?:resnets\.(\d)|(?:down|up)samplers\.0)\.(.*)", tail)
     if not place:
         return name
-    way, level, block, rest = place.groups()
-    level = int(level) if way == "down" else levels - 1 - int(level)
+    way, level_text, block, tail = place.groups()
+    level = int(level_text) if way == "down" else levels - 1 - int(level_text)
     if block is None:
-        return f"{side}.{way}.{level}.{way}sample.{rest}"
-    return f"{side}.{way}.{level}.block.{block}.{rest.replace('conv_shortcut', 'nin_shortcut')}"
+        return f"{side}.{way}.{level}.{way}sample.{tail}"
+    return f"{side}.{way}.{level}.block.{block}.{tail.replace('conv_shortcut', 'nin_shortcut')}"

@@ -1,4 +1,8 @@
-"""Pickled checkpoints as data: tensors, plain containers and inert records. Nothing that a pickle names is run."""
+"""Pickled checkpoints as data: tensors, plain containers and inert records. Nothing that a pickle names is run.
+
+By hand: ``torch.load(weights_only=True)`` refuses the published model, which holds an OmegaConf object, and reads all
+tensors into memory.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ import pickletools
 import struct
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import torch
 
@@ -20,7 +25,7 @@ MAX_DEPTH = 100  # tuples in tuples
 MARK = -1
 
 
-def check_opcodes(file) -> None:
+def check_opcodes(file: IO[bytes]) -> None:
     """Read a pickle's commands up to its end; nothing is made of them.
 
     Raises:
@@ -34,11 +39,11 @@ def check_opcodes(file) -> None:
             raise ValueError("too many commands")
         if name == "MEMOIZE":
             memo[len(memo)] = stack[-1]
-        elif name.endswith("PUT"):
+        elif name.endswith("PUT") and isinstance(argument, int):
             if argument > count:
                 raise ValueError("a memo with holes")
             memo[argument] = stack[-1]
-        elif name.endswith("GET"):
+        elif name.endswith("GET") and isinstance(argument, int):
             stack.append(memo[argument])
         elif name == "MARK":
             stack.append(MARK)
@@ -46,7 +51,7 @@ def check_opcodes(file) -> None:
             _apply(code, name, stack)
 
 
-def _apply(code, name: str, stack: list[int]) -> None:
+def _apply(code: pickletools.OpcodeInfo, name: str, stack: list[int]) -> None:
     """What a command does to the stack; what it leaves there is as deep as the deepest value that it takes."""
     taken = []
     if pickletools.markobject in code.stack_before:
@@ -65,21 +70,24 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 MAX_INDEX = 1 << 23  # bytes; a model of 1199 tensors with averages and the state of its training takes 0.5 MB
 MAX_WRAPPED = 10  # records in records around one value
 _STORAGES = {
-    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
+    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
     "LongStorage": torch.int64, "IntStorage": torch.int32, "ShortStorage": torch.int16, "CharStorage": torch.int8,
     "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
 }  # fmt: skip
 # Classes whose objects are kept as records: OmegaConf's (the published model holds its configuration), and what
-# trainers
-# leave in Stable Diffusion checkpoints.
+# trainers leave in Stable Diffusion checkpoints.
 _RECORDS = {
-    *(("builtins", name) for name in ("dict", "list", "tuple", "set", "int", "long", "float", "complex", "bool", "str", "bytes")),
+    *(("builtins", kind) for kind in ("dict", "list", "tuple", "set", "int", "long", "float", "complex")),
+    *(("builtins", kind) for kind in ("bool", "str", "bytes")),
     ("typing", "Any"),
     ("omegaconf.base", "ContainerMetadata"), ("omegaconf.base", "Metadata"),
     ("omegaconf.dictconfig", "DictConfig"), ("omegaconf.listconfig", "ListConfig"),
-    *(("omegaconf.nodes", f"{kind}Node") for kind in ("Any", "String", "Integer", "Float", "Boolean", "Bytes", "Path", "Enum")),
-    ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"), ("argparse", "Namespace"), ("pathlib", "PosixPath"),
-    ("numpy", "dtype"), ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"), ("_codecs", "encode"),
+    *(("omegaconf.nodes", f"{kind}Node") for kind in ("Any", "String", "Integer", "Float", "Boolean", "Bytes")),
+    *(("omegaconf.nodes", f"{kind}Node") for kind in ("Path", "Enum")),
+    ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"),
+    ("argparse", "Namespace"), ("pathlib", "PosixPath"), ("_codecs", "encode"),
+    ("numpy", "dtype"), ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
     ("torch", "device"), *(("torch", str(dtype)[6:]) for dtype in _STORAGES.values()),
 }  # fmt: skip
 
@@ -96,7 +104,10 @@ class Table(dict):
 class Record:
     """An object of a class that is not run: ``args`` and ``state`` as they stand in the file."""
 
-    def __new__(cls, *args, **_):
+    args: tuple
+    state: object
+
+    def __new__(cls, *args, **_) -> Record:
         record = super().__new__(cls)
         record.args = args
         record.state = {}
@@ -105,7 +116,7 @@ class Record:
     def __init__(self, *_, **__):
         """Takes what the class would take."""
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: object):
         self.state = state
 
 
@@ -137,13 +148,13 @@ class _Call:
 
 
 class _Reader(pickle.Unpickler):
-    """``extent_of`` says where the numbers of a storage lie; None leaves tensors out, for pickles that must hold none."""
+    """``extent_of`` says where the numbers of a storage lie; None is for pickles that must hold no tensors."""
 
-    def __init__(self, file, path: Path, extent_of: Callable[[_Storage], Extent] | None):
+    def __init__(self, file: IO[bytes], path: Path, extent_of: Callable[[_Storage], Extent] | None):
         super().__init__(file, encoding="utf-8")
         self.path = path
         self.extent_of = extent_of
-        self.calls = {
+        self.calls: dict[tuple[str, str], Callable] = {
             ("collections", "OrderedDict"): lambda *items: Table(*items),
             ("collections", "defaultdict"): lambda *_: {},
             ("torch", "Size"): lambda sizes: tuple(sizes),
@@ -152,7 +163,7 @@ class _Reader(pickle.Unpickler):
             ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
             ("copyreg", "_reconstructor"): lambda kind, *_: kind(),
         }
-        self.known = {}
+        self.known: dict[tuple[str, str], object] = {}
 
     def find_class(self, module: str, name: str):
         """The harmless replacement of a name."""
@@ -172,9 +183,9 @@ class _Reader(pickle.Unpickler):
                 )
         return self.known[place]
 
-    def persistent_load(self, pid) -> _Storage:
-        kind, dtype, key, _, count, *rest = pid
-        if kind != "storage" or not isinstance(dtype, torch.dtype) or any(rest):
+    def persistent_load(self, pid: tuple) -> _Storage:
+        kind, dtype, key, _, count, *view_metadata = pid
+        if kind != "storage" or not isinstance(dtype, torch.dtype) or any(view_metadata):
             raise ValueError("an unknown kind of storage")
         return _Storage(str(key), dtype, int(count))
 
@@ -184,9 +195,8 @@ class _Reader(pickle.Unpickler):
         return view(self.extent_of(storage), int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
 
 
-def read_pickle(path: Path):
-    """What `torch.save` wrote: nested dicts and lists, with a `Lazy` for every tensor and a `Record` for every other
-    object.
+def read_pickle(path: Path) -> object:
+    """What `torch.save` wrote: nested dicts and lists, a `Lazy` for every tensor, a `Record` for other objects.
 
     Raises:
         BadInput: the file asks to run something, or is damaged, cut off or of another kind.
@@ -201,9 +211,9 @@ def read_pickle(path: Path):
         raise BadInput(str(path), "is damaged, cut off, or no checkpoint of PyTorch; fetch the file again") from error
 
 
-def _read_zip(path: Path):
+def _read_zip(path: Path) -> object:
     """The format since PyTorch 1.6: a zip archive with a pickle, and a file for each storage."""
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as whole, zipfile.ZipFile(whole) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
         index = next((name for name in entries if name.rpartition("/")[2] == "data.pkl"), None)
         if index is None or entries[index].file_size > MAX_INDEX:
@@ -216,11 +226,10 @@ def _read_zip(path: Path):
             entry = entries[f"{folder}data/{storage.key}"]
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != storage.count * storage.dtype.itemsize:
                 raise ValueError("a storage has the wrong size")
-            archive.fp.seek(entry.header_offset + 26)
-            name_length, extra_length = struct.unpack("<HH", archive.fp.read(4))
-            return Extent(
-                path, entry.header_offset + 30 + name_length + extra_length, storage.count, storage.dtype, entry.CRC
-            )
+            whole.seek(entry.header_offset + 26)
+            name_length, extra_length = struct.unpack("<HH", whole.read(4))
+            start = entry.header_offset + 30 + name_length + extra_length
+            return Extent(path, start, storage.count, storage.dtype, entry.CRC)
 
         with archive.open(index) as file:
             check_opcodes(file)
@@ -234,7 +243,7 @@ def _start(archive: zipfile.ZipFile, name: str) -> bytes:
         return file.read(16)
 
 
-def _read_legacy(path: Path):
+def _read_legacy(path: Path) -> object:
     """The format before PyTorch 1.6: five pickles in a row, then the storages."""
     starts: dict[str, tuple[int, int]] = {}
     pending: list[_Storage] = []
@@ -273,13 +282,13 @@ class _LateExtent(Extent):
     """An extent whose place is known only after the pickle that speaks of it."""
 
     key: str = ""
-    starts: dict | None = None
+    starts: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def read(self, first: int, count: int) -> torch.Tensor:
         return Extent(self.path, self.starts[self.key][0], self.count, self.dtype).read(first, count)
 
 
-def value_at(node, *keys: str):
+def value_at(node: object, *keys: str) -> str | int | float | None:
     """The number or string under some keys of nested dicts and OmegaConf records, or None."""
     for key in (*keys, None):
         for _ in range(MAX_WRAPPED):

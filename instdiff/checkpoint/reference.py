@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from diffusers import AutoencoderKL
+from diffusers.configuration_utils import FrozenDict
 
 from instdiff.checkpoint import parameter_names
 from instdiff.checkpoint.convert import Model
@@ -34,23 +35,14 @@ def reference_content(model: Model, on_bytes: Callable[[int], None] = lambda cou
             "this model has parts that the reference has not; only models of Stable Diffusion 1.x can go back",
         )
 
-    content = {"model": {}, "text_encoder": {}, "autoencoder": {}, "sd_first_conv": {}}
+    content: dict[str, dict] = {"model": {}, "text_encoder": {}, "autoencoder": {}, "sd_first_conv": {}}
     for part, tensors in model.parts.items():
         for name, tensor in tensors.items():
+            group, theirs = _reference_place(part, name, unet, vae)
             value = tensor.load().contiguous()
             on_bytes(tensor.nbytes)
-            if name.startswith("stock_conv_in."):
-                content["sd_first_conv"][name.removeprefix("stock_conv_in.")] = value
-            elif part == "unet":
-                content["model"][parameter_names.reference_unet_key(name, tuple(unet.attention_levels))] = value
-            elif part == "unifusion":
-                content["model"][parameter_names.reference_unifusion_key(name)] = value
-            elif part == "vae":
-                theirs = parameter_names.reference_vae_key(name, len(vae.block_out_channels))
-                linear = ".attn_1." in theirs and value.dim() == 2
-                content["autoencoder"][theirs] = value[..., None, None] if linear else value
-            else:
-                content["text_encoder"][f"transformer.text_model.{name}"] = value
+            is_linear = ".attn_1." in theirs and part == "vae" and value.dim() == 2
+            content[group][theirs] = value[..., None, None] if is_linear else value
     positions = model.empty["text_encoder"].config.max_position_embeddings
     content["text_encoder"]["transformer.text_model.embeddings.position_ids"] = torch.arange(positions)[None]
     content |= {
@@ -63,7 +55,20 @@ def reference_content(model: Model, on_bytes: Callable[[int], None] = lambda cou
     return content
 
 
-def _config(unet, unifusion, vae) -> dict:
+def _reference_place(part: str, name: str, unet: FrozenDict, vae: FrozenDict) -> tuple[str, str]:
+    """The group of the reference's checkpoint that a tensor of ours goes to, and its name there."""
+    if name.startswith("stock_conv_in."):
+        return "sd_first_conv", name.removeprefix("stock_conv_in.")
+    if part == "unet":
+        return "model", parameter_names.reference_unet_key(name, tuple(unet.attention_levels))
+    if part == "unifusion":
+        return "model", parameter_names.reference_unifusion_key(name)
+    if part == "vae":
+        return "autoencoder", parameter_names.reference_vae_key(name, len(vae.block_out_channels))
+    return "text_encoder", f"transformer.text_model.{name}"
+
+
+def _config(unet: FrozenDict, unifusion: FrozenDict, vae: FrozenDict) -> dict:
     """What the reference builds its models from."""
     width = unet.block_out_channels[0]
     tokenizer = {
@@ -84,14 +89,17 @@ def _config(unet, unifusion, vae) -> dict:
     model = {
         "image_size": 64, "in_channels": unet.in_channels, "out_channels": unet.out_channels, "model_channels": width,
         "attention_resolutions": [2**level for level, attends in enumerate(unet.attention_levels) if attends][::-1],
-        "num_res_blocks": unet.layers_per_block, "channel_mult": [channels // width for channels in unet.block_out_channels],
-        "num_heads": unet.attention_heads, "transformer_depth": 1, "context_dim": unet.cross_attention_dim, "fuser_type": "gatedSA",
-        "use_checkpoint": True, "sd_v1_5": True, "efficient_attention": True, "grounding_tokenizer": places,
+        "num_res_blocks": unet.layers_per_block,
+        "channel_mult": [channels // width for channels in unet.block_out_channels],
+        "num_heads": unet.attention_heads, "transformer_depth": 1, "context_dim": unet.cross_attention_dim,
+        "fuser_type": "gatedSA", "use_checkpoint": True, "sd_v1_5": True, "efficient_attention": True,
+        "grounding_tokenizer": places,
     }  # fmt: skip
     base = vae.block_out_channels[0]
     autoencoder = {
-        "double_z": True, "z_channels": vae.latent_channels, "resolution": 256, "in_channels": vae.in_channels, "out_ch": vae.out_channels,
-        "ch": base, "ch_mult": [channels // base for channels in vae.block_out_channels], "num_res_blocks": vae.layers_per_block,
+        "double_z": True, "z_channels": vae.latent_channels, "resolution": 256,
+        "in_channels": vae.in_channels, "out_ch": vae.out_channels, "num_res_blocks": vae.layers_per_block,
+        "ch": base, "ch_mult": [channels // base for channels in vae.block_out_channels],
         "attn_resolutions": [], "dropout": 0.0,
     }  # fmt: skip
     noise = {"linear_start": BETAS[0], "linear_end": BETAS[1], "timesteps": STEPS}

@@ -12,25 +12,23 @@ STEPS = 1000
 
 @lru_cache(maxsize=1)
 def schedule_buffers() -> dict[str, torch.Tensor]:
-    """{name: (1000,) float32}: the twelve buffers of a DDPM with scaled-linear betas (Ho et al., 2020, equations 4 to
-    12).
-    """
+    """{name: (1000,) float32}: twelve buffers of a DDPM with scaled-linear betas (Ho et al., 2020, eq. 4 to 12)."""
     betas = torch.linspace(BETAS[0] ** 0.5, BETAS[1] ** 0.5, STEPS, dtype=torch.float64) ** 2
-    kept = (1 - betas).cumprod(0)
-    before = torch.cat([kept.new_ones(1), kept[:-1]])
-    posterior = betas * (1 - before) / (1 - kept)
+    signal = (1 - betas).cumprod(0)
+    before = torch.cat([signal.new_ones(1), signal[:-1]])
+    posterior = betas * (1 - before) / (1 - signal)
     buffers = {
         "betas": betas,
-        "alphas_cumprod": kept,
+        "alphas_cumprod": signal,
         "alphas_cumprod_prev": before,
-        "sqrt_alphas_cumprod": kept.sqrt(),
-        "sqrt_one_minus_alphas_cumprod": (1 - kept).sqrt(),
-        "log_one_minus_alphas_cumprod": (1 - kept).log(),
-        "sqrt_recip_alphas_cumprod": (1 / kept).sqrt(),
-        "sqrt_recipm1_alphas_cumprod": (1 / kept - 1).sqrt(),
+        "sqrt_alphas_cumprod": signal.sqrt(),
+        "sqrt_one_minus_alphas_cumprod": (1 - signal).sqrt(),
+        "log_one_minus_alphas_cumprod": (1 - signal).log(),
+        "sqrt_recip_alphas_cumprod": (1 / signal).sqrt(),
+        "sqrt_recipm1_alphas_cumprod": (1 / signal - 1).sqrt(),
         "posterior_variance": posterior,
         "posterior_log_variance_clipped": posterior.clamp(min=1e-20).log(),
-        "posterior_mean_coef1": betas * before.sqrt() / (1 - kept),
-        "posterior_mean_coef2": (1 - before) * (1 - betas).sqrt() / (1 - kept),
+        "posterior_mean_coef1": betas * before.sqrt() / (1 - signal),
+        "posterior_mean_coef2": (1 - before) * (1 - betas).sqrt() / (1 - signal),
     }
     return {name: buffer.float() for name, buffer in buffers.items()}

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from instdiff.checkpoint import parameter_names
-from instdiff.checkpoint.conversion_report import DIFFUSERS, FIRST_CONV, INSTANCE, OURS, PARTS, STABLE, Source
+from instdiff.checkpoint.conversion_report import (
+    DIFFUSERS,
+    FIRST_CONV,
+    INSTANCE,
+    OURS,
+    PARTS,
+    STABLE,
+    Source,
+    first_names,
+)
 from instdiff.checkpoint.pickles import Record, read_pickle, value_at
 from instdiff.checkpoint.schedule import BETAS, schedule_buffers
 from instdiff.checkpoint.tensors import Lazy, read_safetensors
@@ -38,7 +47,8 @@ def open_source(path: Path, ema: bool = True) -> Source:
         raise BadInput(str(path), "there is no such file or folder")
     with path.open("rb") as file:
         starts_with_json = file.read(9)[8:] == b"{"  # safetensors, whatever the file is called
-    data = read_safetensors(path) if starts_with_json or path.suffix == ".safetensors" else read_pickle(path)
+    is_safetensors = starts_with_json or path.suffix == ".safetensors"
+    data: object = read_safetensors(path) if is_safetensors else read_pickle(path)
     if not isinstance(data, dict):
         raise BadInput(str(path), "is no checkpoint: it holds no named tensors")
     if isinstance(data.get("model"), dict) and any(str(name).startswith("position_net.") for name in data["model"]):
@@ -51,7 +61,7 @@ def open_source(path: Path, ema: bool = True) -> Source:
         return _stable(path, names, ema)
     raise BadInput(
         str(path),
-        f"is neither an InstanceDiffusion nor a Stable Diffusion 1.x checkpoint; it holds {_some(names or data)}",
+        f"is neither an InstanceDiffusion nor a Stable Diffusion 1.x checkpoint; it holds {first_names(names or data)}",
     )
 
 
@@ -63,22 +73,20 @@ def _reference(path: Path, data: dict, ema: bool) -> Source:
     content = content.get("_content") if isinstance(content, dict) else content
     source.heads = int(value_at(content, "model", "params", "num_heads") or source.heads)
     source.scaling_factor = float(value_at(content, "autoencoder", "params", "scale_factor") or source.scaling_factor)
-    chosen, other = ("ema", "model") if ema and groups.get("ema") else ("model", "ema")
+    chosen, passed_over = ("ema", "model") if ema and groups.get("ema") else ("model", "ema")
 
-    unexplained = []
+    unexplained: list[str] = []
     for group, value in groups.items():
         for name, tensor in flat(value, path).items():
             full = f"{group}.{name}" if name else group
             if group == chosen:
-                place = name.startswith("position_net.")
-                part, rename = (
-                    ("unifusion", parameter_names.unifusion_key) if place else ("unet", parameter_names.unet_key)
-                )
-                _convert(source, part, full, name, rename, tensor, unexplained)
-            elif group == other:
-                source.leave(
-                    group, [full], f"{'averaged' if group == 'ema' else 'last'} weights; those of {chosen} are used"
-                )
+                if name.startswith("position_net."):
+                    _convert(source, "unifusion", full, name, parameter_names.unifusion_key, tensor, unexplained)
+                else:
+                    _convert(source, "unet", full, name, parameter_names.unet_key, tensor, unexplained)
+            elif group == passed_over:
+                weights = "averaged weights" if group == "ema" else "last weights"
+                source.leave(group, [full], f"{weights}; those of {chosen} are used")
             elif group == "sd_first_conv":
                 source.take("unet", full, f"stock_conv_in.{name}", tensor)
             elif group == "autoencoder":
@@ -97,7 +105,7 @@ def _reference(path: Path, data: dict, ema: bool) -> Source:
 def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> Source:
     """Stable Diffusion 1.x in one file."""
     source = Source(path, STABLE)
-    unexplained = []
+    unexplained: list[str] = []
     prefix = "model.diffusion_model."
     averaged = {
         f"model_ema.{name.removeprefix('model.').replace('.', '')}": name for name in names if name.startswith(prefix)
@@ -130,7 +138,7 @@ def _folder(path: Path) -> Source:
     index = read_json(path / "model_index.json")
     ours = index.get("_class_name") == "InstanceDiffusionPipeline"
     source = Source(path, OURS if ours else DIFFUSERS)
-    unexplained = []
+    unexplained: list[str] = []
     parts = PARTS if ours else ("unet", "vae", "text_encoder")
     for part in parts:
         source.configs[part] = read_json(path / part / "config.json")
@@ -144,9 +152,9 @@ def _folder(path: Path) -> Source:
                 source.take(part, full, name, tensor)
     if not ours:
         _check_kind(source)
-    others = [name for name in index if name in ("safety_checker", "image_encoder") and (path / name).is_dir()]
-    for other in others:
-        source.leave(other, [f"{other}/*"], "not part of this pipeline; not read")
+    for component in ("safety_checker", "image_encoder"):
+        if component in index and (path / component).is_dir():
+            source.leave(component, [f"{component}/*"], "not part of this pipeline; not read")
     return _explained(source, unexplained)
 
 
@@ -157,10 +165,10 @@ def _check_kind(source: Source) -> None:
     heads = unet.get("num_attention_heads") or unet.get("attention_head_dim", source.heads)
     target = read_json(scheduler).get("prediction_type", "epsilon") if scheduler.is_file() else "epsilon"
     if not isinstance(heads, int) or target != "epsilon":
-        what = f"attention heads {heads}" if target == "epsilon" else f"prediction_type {target}"
+        oddity = f"attention heads {heads}" if target == "epsilon" else f"prediction_type {target}"
         raise BadInput(
             str(source.path),
-            f"has {what}; Stable Diffusion 1.x has the same number of heads everywhere, and predicts epsilon",
+            f"has {oddity}; Stable Diffusion 1.x has the same number of heads everywhere, and predicts epsilon",
         )
     source.heads = heads
 
@@ -240,30 +248,30 @@ def _schedule(source: Source, full: str, name: str, tensor: Lazy, unexplained: l
 
 def _explained(source: Source, unexplained: list[str]) -> Source:
     if unexplained:
-        raise BadInput(str(source.path), f"{len(unexplained)} tensors cannot be explained: {_some(unexplained)}")
+        raise BadInput(str(source.path), f"{len(unexplained)} tensors cannot be explained: {first_names(unexplained)}")
     return source
 
 
-def flat(node, path: Path) -> dict[str, Lazy]:
+def flat(node: object, path: Path) -> dict[str, Lazy]:
     """Every tensor in nested containers by its dotted path."""
-    found = {}
+    tensors = {}
     waiting = [("", node)]
-    seen = 0
+    count = 0
     while waiting:
         name, value = waiting.pop()
-        seen += len(value) if isinstance(value, (dict, list, tuple)) else 1
-        if seen > MAX_NODES or len(name) > MAX_NAME:
+        count += len(value) if isinstance(value, (dict, list, tuple)) else 1
+        if count > MAX_NODES or len(name) > MAX_NAME:
             raise BadInput(
                 str(path), f"is damaged: it holds more than {MAX_NODES} values, or lists in lists without end"
             )
         if isinstance(value, Lazy):
-            found[name] = value
+            tensors[name] = value
         elif isinstance(value, Record):
             waiting.append((name, value.state if isinstance(value.state, dict) else {}))
         elif isinstance(value, (dict, list, tuple)):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             waiting.extend((f"{name}.{key}" if name else str(key), inner) for key, inner in items)
-    return dict(sorted(found.items()))
+    return dict(sorted(tensors.items()))
 
 
 def _weights(folder: Path) -> dict[str, Lazy]:
@@ -287,8 +295,3 @@ def read_json(path: Path) -> dict:
     if not isinstance(content, dict):
         raise BadInput(str(path), "is damaged: it is no JSON object")
     return content
-
-
-def _some(names: Iterable[str]) -> str:
-    names = [str(name) for name in names]
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

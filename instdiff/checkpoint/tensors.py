@@ -1,6 +1,4 @@
-"""Tensors that stay in their file until they are asked for, and safetensors files, read and written one tensor at a
-time.
-"""
+"""Tensors that stay in their file until asked for, and safetensors files, read and written one tensor at a time."""
 
 from __future__ import annotations
 
@@ -96,6 +94,9 @@ def view(extent: Extent, offset: int, shape: tuple[int, ...], stride: tuple[int,
 def read_safetensors(path: Path) -> dict[str, Lazy]:
     """The tensors of a safetensors file.
 
+    By hand: `safetensors.safe_open` maps the whole file, so that a conversion holds as much memory as the checkpoint is
+    large, and it accepts an index of 100 MB.
+
     Raises:
         BadInput: the file is damaged or cut off.
     """
@@ -144,7 +145,7 @@ def _entry(path: Path, start: int, size: int, entry: dict) -> Lazy:
 
 def write_safetensors(path: Path, tensors: dict[str, Lazy], on_bytes: Callable[[int], None]) -> None:
     """Write a safetensors file one tensor at a time; ``on_bytes`` is told of every tensor's size in its source."""
-    header = {"__metadata__": {"format": "pt"}}
+    header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
     position = 0
     for name, tensor in sorted(tensors.items()):
         end = position + tensor.nbytes

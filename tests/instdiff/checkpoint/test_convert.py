@@ -1,6 +1,4 @@
-"""Checkpoints of others become our folder and go back, to the bit; nothing in them is run, and nothing is lost in
-silence.
-"""
+"""Checkpoints of others become our folder and go back, to the bit; nothing in them is run or lost."""
 
 import json
 import shutil

@@ -1,6 +1,4 @@
-"""Conversion of a checkpoint of the published model's size: memory, time and names. ``pytest -m slow -s`` prints the
-figures.
-"""
+"""Conversion of a checkpoint of the published size: memory, time, names. ``pytest -m slow -s`` prints them."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Nothing in a checkpoint is run, and what is damaged, missing or unexplained is named in one line and leaves no trace."""
+"""Nothing in a checkpoint is run; what is damaged, missing or unexplained is named in a line and leaves no trace."""
 
 import os
 import pickle
@@ -230,6 +230,12 @@ def test_help_and_bad_input_cost_no_torch(tmp_path):
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True, cwd=Path(__file__).parents[3]
         )
         assert "Traceback" not in done.stderr
-    assert "--to-reference --out back.pth" in subprocess.run(
-        [sys.executable, "-m", "instdiff.checkpoint", "--help"], capture_output=True, text=True, cwd=Path(__file__).parents[3]
-    ).stdout  # fmt: skip
+    assert (
+        "--to-reference --out back.pth"
+        in subprocess.run(
+            [sys.executable, "-m", "instdiff.checkpoint", "--help"],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[3],
+        ).stdout
+    )
