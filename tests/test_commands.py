@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from instdiff.formats import layout_to_json
 from instdiff.layout import Box, Instance, Layout
 from tests.galleries import make_gallery, plain
 
+ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "run_agent": "run_agent",
     "job": "agent.job",
@@ -24,6 +26,7 @@ COMMANDS = {
     "speed": "evaluators.speed.__main__",
     "checkpoint": "instdiff.checkpoint.__main__",
     "train": "instdiff.train",
+    "composer": "instdiff.training.draft.composer",
 }
 # What cannot be a file or folder that is read, and one that is written; ``locked`` may not be written to.
 INPUT_FILE = ("nowhere", "folder")
@@ -31,8 +34,6 @@ INPUT_FOLDER = ("nowhere", "file.txt")
 INPUT = ("nowhere",)
 OUTPUT_FOLDER = ("file.txt", "file.txt/below", "locked/below")
 OUTPUT_FILE = ("folder", "file.txt/below", "locked/below")
-SD15 = "sd15 --annotations coco.json --images folder --model folder --out new"
-LABEL = "folder --out new --tags file.txt"
 PATHS = [
     ("run_agent --layout {}", INPUT_FILE),
     ("run_agent --resume {}", INPUT_FOLDER),
@@ -121,6 +122,8 @@ PATHS = [
     ("train sd15 --annotations coco.json --images folder --model {} --out new", INPUT_FOLDER),
     ("train sd15 --annotations coco.json --images folder --model folder --convnext {} --out new", INPUT_FOLDER),
     ("train sd15 --annotations coco.json --images folder --model folder --out {}", OUTPUT_FOLDER),
+    ("composer --sheet new.png --sprites {}", ("nowhere", *OUTPUT_FOLDER)),
+    ("composer --sprites folder --sheet {}", OUTPUT_FILE),
 ]
 CASES = [(command, path) for command, paths in PATHS for path in paths]
 COCO = {
@@ -171,3 +174,24 @@ def test_a_path_that_cannot_be_used_is_one_line_and_code_2(command, path, places
     assert lines and lines[-1].startswith("error: ") and path.split("/")[0] in lines[-1], lines
     assert not any("Traceback" in line for line in lines)
     assert sorted(places.rglob("*")) == before
+
+
+def test_every_command_of_the_project_is_in_the_table():
+    doors = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for package in ("agent", "evaluators", "instdiff", "prompts")
+        for path in (ROOT / package).rglob("*.py")
+        if "exit_code(" in path.read_text() and path.name != "cli.py"
+    }
+    assert doors | {"run_agent"} == set(COMMANDS.values())
+    named = {command.split()[0] for command, _ in PATHS}
+    assert named == set(COMMANDS)
+
+
+def test_parsers_and_exit_codes_stand_in_one_place():
+    for package in ("agent", "evaluators", "instdiff", "prompts"):
+        for path in (ROOT / package).rglob("*.py"):
+            text = path.read_text()
+            if path != ROOT / "instdiff" / "cli.py":
+                assert "ArgumentParser(" not in text and "KeyboardInterrupt:\n        return" not in text, path
+                assert not any(f"{name} = " in text for name in ("BAD_INPUT", "SERVICE_FAILED", "INTERRUPTED")), path

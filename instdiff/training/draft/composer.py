@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
+from instdiff.cli import DONE, Parser, exit_code, output_file, output_folder
 from instdiff.layout import Box
 from instdiff.training.draft.backgrounds import background_of, paint_background, paint_plain
 from instdiff.training.draft.captions import Look, Place, instance_caption, place_of, plain_place, scene_caption
@@ -266,23 +267,28 @@ def _shade(image: np.ndarray, layer: _Layer) -> None:
     image[y0:y1, x0:x1] *= 1 - 0.38 * np.exp(-1.6 * (x**2) ** 2 - 1.4 * y**2)[..., None]
 
 
-def main() -> None:
-    """Write a contact sheet."""
-    from instdiff.training.draft.sheets import save_sheet
-
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--sheet", type=Path, required=True, help="PNG file to write")
-    parser.add_argument("--sprites", type=Path, required=True, help="folder of the emoji sets")
+def main(argv: list[str] | None = None) -> int:
+    """Write a contact sheet; returns the exit code."""
+    parser = Parser(prog="python -m instdiff.training.draft.composer", description="Write a contact sheet.")
+    parser.add_argument("--sheet", type=output_file, required=True, help="PNG file to write")
+    parser.add_argument("--sprites", type=output_folder, required=True, help="folder of the emoji sets")
     parser.add_argument("--fetch", action="store_true", help="download the emoji sets into that folder first")
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    if arguments.fetch:
-        fetch_sprites(arguments.sprites)
-    composer = Composer(load_sprites(arguments.sprites))
-    rng = np.random.default_rng(arguments.seed)
-    save_sheet([composer.compose(rng) for _ in range(arguments.count)], arguments.sheet)
+    return exit_code(lambda: write_sheet(parser.parse_args(argv)))
+
+
+def write_sheet(args: argparse.Namespace) -> int:
+    """The command."""
+    from instdiff.training.draft.sheets import save_sheet
+
+    if args.fetch:
+        fetch_sprites(args.sprites)
+    composer = Composer(load_sprites(args.sprites))
+    rng = np.random.default_rng(args.seed)
+    save_sheet([composer.compose(rng) for _ in range(args.count)], args.sheet)
+    return DONE
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
