@@ -13,7 +13,7 @@ from instdiff.errors import BadInput
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from instdiff.checkpoint.convert import Model
+    from instdiff.checkpoint.convert import AssembledModel
 
 EXAMPLES = """\
 CHECKPOINT is one of
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def show(model: Model, console: Console) -> None:
+def show(model: AssembledModel, console: Console) -> None:
     """Print the account of all tensors."""
     from rich.table import Table
 

@@ -18,7 +18,7 @@ FIRST_CONV = "first convolution"
 
 
 @dataclass
-class Row:
+class PartAccount:
     """The account of one part of one source: what was read is converted or left out, with a reason."""
 
     source: str
@@ -40,7 +40,7 @@ class Row:
 
 
 @dataclass
-class Source:
+class OpenedSource:
     """An opened checkpoint or folder."""
 
     path: Path
@@ -49,15 +49,15 @@ class Source:
     configs: dict[str, dict] = field(default_factory=dict)  # by part, where the source has them
     heads: int = 8
     scaling_factor: float = 0.18215
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, PartAccount] = field(default_factory=dict)
 
     @property
     def tokenizer(self) -> Path | None:
         folder = self.path / "tokenizer"
         return folder if folder.is_dir() else None
 
-    def row(self, part: str) -> Row:
-        return self.rows.setdefault(part, Row(self.path.name, part))
+    def row(self, part: str) -> PartAccount:
+        return self.rows.setdefault(part, PartAccount(self.path.name, part))
 
     def take(self, part: str, name: str, ours: str, tensor: Lazy) -> None:
         """Account for a tensor as converted."""

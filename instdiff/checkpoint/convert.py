@@ -16,7 +16,7 @@ from diffusers import PNDMScheduler
 from transformers import CLIPTokenizer
 
 from instdiff.checkpoint import models
-from instdiff.checkpoint.conversion_report import DIFFUSERS, FIRST_CONV, OURS, PARTS, STABLE, Row, Source
+from instdiff.checkpoint.conversion_report import DIFFUSERS, FIRST_CONV, OURS, PARTS, STABLE, OpenedSource, PartAccount
 from instdiff.checkpoint.lora import merge_lora, read_lora
 from instdiff.checkpoint.schedule import BETAS, STEPS
 from instdiff.checkpoint.sources import open_source, read_json
@@ -29,14 +29,14 @@ DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 
 @dataclass
-class Model:
+class AssembledModel:
     """A model that is not read yet, its names and shapes checked, with the account of where everything comes from."""
 
     parts: dict[str, dict[str, Lazy]]
     empty: dict[str, models.EmptyModel]
     tokenizer: CLIPTokenizer
     folder: Path | None  # a model folder of ours whose scheduler and defaults are kept
-    rows: list[Row]
+    rows: list[PartAccount]
     notes: list[str]
 
     @property
@@ -53,7 +53,7 @@ def assemble(
     tokenizer: Path | None = None,
     ema: bool = True,
     dtype: str | None = None,
-) -> Model:
+) -> AssembledModel:
     """Open everything, put it together and check it; no weights are read yet.
 
     Args:
@@ -80,19 +80,19 @@ def assemble(
     if lora:
         tensors, alphas = read_lora(lora)
         count = merge_lora(tensors, alphas, source.parts, lora_scale, str(lora))
-        sources.append(Source(lora, "LoRA", rows={"lora": Row(lora.name, "LoRA", read=len(tensors))}))
+        sources.append(OpenedSource(lora, "LoRA", rows={"lora": PartAccount(lora.name, "LoRA", read=len(tensors))}))
         notes.append(f"{lora.name} is merged into {count} weights with scale {lora_scale:g}")
     target = DTYPES[dtype] if dtype else None
     parts = {
         part: {name: in_dtype(f"{part} {name}", t, target) for name, t in source.parts[part].items()} for part in PARTS
     }
     rows = [row for opened in sources for row in opened.rows.values()] + list(new_rows.values())
-    return Model(parts, empty, words, checkpoint if source.kind == OURS else None, rows, notes)
+    return AssembledModel(parts, empty, words, checkpoint if source.kind == OURS else None, rows, notes)
 
 
 def _open_together(
     checkpoint: Path, backbone: Path | None, stock: Path | None, ema: bool
-) -> tuple[list[Source], list[str]]:
+) -> tuple[list[OpenedSource], list[str]]:
     """The opened sources, all that is needed put into the first, and a note on each."""
     source = open_source(checkpoint, ema)
     if source.kind == FIRST_CONV:
@@ -109,7 +109,9 @@ def _open_together(
     return sources, notes
 
 
-def write_folder(model: Model, out: Path, force: bool, on_bytes: Callable[[int], None] = lambda count: None) -> None:
+def write_folder(
+    model: AssembledModel, out: Path, force: bool, on_bytes: Callable[[int], None] = lambda count: None
+) -> None:
     """Write a model folder that `InstanceDiffusionPipeline.from_pretrained` loads; whole, or not at all.
 
     Raises:
@@ -172,7 +174,7 @@ def _leave_latents_whole(path: Path) -> None:
     _write_json(path, config | {"clip_sample": config.get("clip_sample", False)})
 
 
-def _put_on_backbone(source: Source, giver: Source) -> str:
+def _put_on_backbone(source: OpenedSource, giver: OpenedSource) -> str:
     """Take everything that Stable Diffusion has from another one; what InstanceDiffusion trained stays."""
     if giver.kind not in (STABLE, DIFFUSERS) or not source.parts["unifusion"]:
         raise BadInput(
@@ -196,7 +198,7 @@ def _put_on_backbone(source: Source, giver: Source) -> str:
     return f"InstanceDiffusion's blocks are put on {giver.path.name}"
 
 
-def _put_stock_convolution(source: Source, giver: Source) -> str:
+def _put_stock_convolution(source: OpenedSource, giver: OpenedSource) -> str:
     """Take Stable Diffusion's own first convolution from another file, and nothing else."""
     conv = {f"stock_{key}": tensor for key, tensor in giver.parts["unet"].items() if key.startswith("conv_in.")}
     if giver.kind not in (STABLE, DIFFUSERS, FIRST_CONV) or not source.parts["unifusion"]:
@@ -211,17 +213,17 @@ def _put_stock_convolution(source: Source, giver: Source) -> str:
     return f"steps without grounding run on the first convolution of {giver.path.name}"
 
 
-def _add_closed_blocks(source: Source, notes: list[str]) -> dict[str, Row]:
+def _add_closed_blocks(source: OpenedSource, notes: list[str]) -> dict[str, PartAccount]:
     """Make room for InstanceDiffusion's blocks in a plain Stable Diffusion."""
     notes.append(
         "InstanceDiffusion's blocks are made new, with closed gates: it paints as before and ignores places, until it"
         " is trained"
     )
     source.parts["unet"] |= {f"stock_{key}": t for key, t in source.parts["unet"].items() if key.startswith("conv_in.")}
-    return {"stock": Row("made here", "unet: a copy of the first convolution", new=2)}
+    return {"stock": PartAccount("made here", "unet: a copy of the first convolution", new=2)}
 
 
-def _configs(source: Source, words: CLIPTokenizer, folder: Path | None) -> dict[str, dict]:
+def _configs(source: OpenedSource, words: CLIPTokenizer, folder: Path | None) -> dict[str, dict]:
     """Each part's configuration: the source's own, or what the tensors say."""
     parts = source.parts
     own = source.configs
@@ -245,7 +247,9 @@ def _configs(source: Source, words: CLIPTokenizer, folder: Path | None) -> dict[
         raise BadInput(str(source.path), f"tensors are missing: {error.args[0]}") from error
 
 
-def _fit(source: Source, configs: dict[str, dict], new_rows: dict[str, Row]) -> dict[str, models.EmptyModel]:
+def _fit(
+    source: OpenedSource, configs: dict[str, dict], new_rows: dict[str, PartAccount]
+) -> dict[str, models.EmptyModel]:
     """Each part's empty model with exactly the tensors of the source, and with new blocks (if ``new_rows``)."""
     empty = {}
     for part, config in configs.items():
@@ -254,12 +258,12 @@ def _fit(source: Source, configs: dict[str, dict], new_rows: dict[str, Row]) -> 
         if new_rows and part in ("unet", "unifusion"):
             names = [name for name in shapes if part == "unifusion" or ".fuser." in name or ".scaleu." in name]
             source.parts[part] |= models.new_tensors(shapes, names)
-            new_rows[part] = Row("made here", part, new=len(names))
+            new_rows[part] = PartAccount("made here", part, new=len(names))
         models.check(part, source.parts[part], shapes)
     return empty
 
 
-def _index(model: Model) -> dict:
+def _index(model: AssembledModel) -> dict:
     """The content of ``model_index.json``."""
     defaults = read_defaults(model.folder) if model.folder else ModelDefaults()
     vae = "instdiff.model.autoencoder" if type(model.empty["vae"]).__name__ == "PatchAutoencoder" else "diffusers"

@@ -92,7 +92,7 @@ _RECORDS = {
 }  # fmt: skip
 
 
-class Table(dict):
+class PlainOrderedDict(dict):
     """An ordered dictionary without attributes, which a pickle could set: torch keeps notes of its own in some."""
 
     __slots__ = ()
@@ -155,7 +155,7 @@ class _Reader(pickle.Unpickler):
         self.path = path
         self.extent_of = extent_of
         self.calls: dict[tuple[str, str], Callable] = {
-            ("collections", "OrderedDict"): lambda *items: Table(*items),
+            ("collections", "OrderedDict"): lambda *items: PlainOrderedDict(*items),
             ("collections", "defaultdict"): lambda *_: {},
             ("torch", "Size"): lambda sizes: tuple(sizes),
             ("torch._utils", "_rebuild_tensor"): self._tensor,

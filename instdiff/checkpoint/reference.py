@@ -9,12 +9,12 @@ from diffusers import AutoencoderKL
 from diffusers.configuration_utils import FrozenDict
 
 from instdiff.checkpoint import parameter_names
-from instdiff.checkpoint.convert import Model
+from instdiff.checkpoint.convert import AssembledModel
 from instdiff.checkpoint.schedule import BETAS, STEPS, schedule_buffers
 from instdiff.errors import BadInput
 
 
-def reference_content(model: Model, on_bytes: Callable[[int], None] = lambda count: None) -> dict:
+def reference_content(model: AssembledModel, on_bytes: Callable[[int], None] = lambda count: None) -> dict:
     """The reference's checkpoint: model, ema (the same tensors), text_encoder, autoencoder, diffusion, config_dict.
 
     The stock first convolution, which the reference reads from a file of its own, goes under ``sd_first_conv``, which

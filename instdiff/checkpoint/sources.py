@@ -15,7 +15,7 @@ from instdiff.checkpoint.conversion_report import (
     OURS,
     PARTS,
     STABLE,
-    Source,
+    OpenedSource,
     first_names,
 )
 from instdiff.checkpoint.pickles import Record, read_pickle, value_at
@@ -32,7 +32,7 @@ MAX_NAME = 2_000
 MAX_POSITIONS = 1_000_000  # values, letters, bytes
 
 
-def open_source(path: Path, ema: bool = True) -> Source:
+def open_source(path: Path, ema: bool = True) -> OpenedSource:
     """Open a checkpoint file or a model folder.
 
     Args:
@@ -65,9 +65,9 @@ def open_source(path: Path, ema: bool = True) -> Source:
     )
 
 
-def _reference(path: Path, data: dict, ema: bool) -> Source:
+def _reference(path: Path, data: dict, ema: bool) -> OpenedSource:
     """The published model, and what its training writes."""
-    source = Source(path, INSTANCE)
+    source = OpenedSource(path, INSTANCE)
     groups = {str(key): value for key, value in data.items()}
     content = groups.pop("config_dict", None)
     content = content.get("_content") if isinstance(content, dict) else content
@@ -102,9 +102,9 @@ def _reference(path: Path, data: dict, ema: bool) -> Source:
     return _explained(source, unexplained)
 
 
-def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> Source:
+def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> OpenedSource:
     """Stable Diffusion 1.x in one file."""
-    source = Source(path, STABLE)
+    source = OpenedSource(path, STABLE)
     unexplained: list[str] = []
     prefix = "model.diffusion_model."
     averaged = {
@@ -133,11 +133,11 @@ def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> Source:
     return _explained(source, unexplained)
 
 
-def _folder(path: Path) -> Source:
+def _folder(path: Path) -> OpenedSource:
     """A folder in diffusers layout: somebody's Stable Diffusion, or ours."""
     index = read_json(path / "model_index.json")
     ours = index.get("_class_name") == "InstanceDiffusionPipeline"
-    source = Source(path, OURS if ours else DIFFUSERS)
+    source = OpenedSource(path, OURS if ours else DIFFUSERS)
     unexplained: list[str] = []
     parts = PARTS if ours else ("unet", "vae", "text_encoder")
     for part in parts:
@@ -158,7 +158,7 @@ def _folder(path: Path) -> Source:
     return _explained(source, unexplained)
 
 
-def _check_kind(source: Source) -> None:
+def _check_kind(source: OpenedSource) -> None:
     """Refuse a backbone that the blocks were not made for; shapes tell the rest."""
     unet = source.configs.pop("unet")
     scheduler = source.path / "scheduler" / "scheduler_config.json"
@@ -173,16 +173,22 @@ def _check_kind(source: Source) -> None:
     source.heads = heads
 
 
-def _first_conv(path: Path, data: dict) -> Source:
+def _first_conv(path: Path, data: dict) -> OpenedSource:
     """Stable Diffusion's first convolution alone, as the reference keeps it."""
-    source = Source(path, FIRST_CONV)
+    source = OpenedSource(path, FIRST_CONV)
     for name, tensor in flat(data, path).items():
         source.take("unet", name, f"conv_in.{name}", tensor)
     return source
 
 
 def _convert(
-    source: Source, part: str, full: str, name: str, rename: Callable[[str], str], tensor: Lazy, unexplained: list[str]
+    source: OpenedSource,
+    part: str,
+    full: str,
+    name: str,
+    rename: Callable[[str], str],
+    tensor: Lazy,
+    unexplained: list[str],
 ) -> None:
     try:
         source.take(part, full, rename(name), tensor)
@@ -191,7 +197,7 @@ def _convert(
 
 
 def _vae(
-    source: Source,
+    source: OpenedSource,
     full: str,
     name: str,
     tensor: Lazy,
@@ -214,7 +220,7 @@ def _modern_attention(name: str) -> str:
     return re.sub(r"(attentions\.\d\.)(query|key|value|proj_attn)\.", lambda m: f"{m[1]}{_OLD_ATTENTION[m[2]]}.", name)
 
 
-def _text(source: Source, full: str, name: str, tensor: Lazy, unexplained: list[str]) -> None:
+def _text(source: OpenedSource, full: str, name: str, tensor: Lazy, unexplained: list[str]) -> None:
     """A tensor of CLIP's text model, with or without the level ``text_model.``, which transformers 5 has no more."""
     name = name.removeprefix("text_model.")
     if not name.endswith("position_ids"):
@@ -232,7 +238,7 @@ def _counts_up(tensor: Lazy) -> bool:
     return tensor.load().flatten().round().tolist() == list(range(tensor.shape[-1]))
 
 
-def _schedule(source: Source, full: str, name: str, tensor: Lazy, unexplained: list[str]) -> None:
+def _schedule(source: OpenedSource, full: str, name: str, tensor: Lazy, unexplained: list[str]) -> None:
     """A buffer of the noise schedule, which must be that of Stable Diffusion."""
     expected = schedule_buffers().get(name)
     if expected is None:
@@ -246,7 +252,7 @@ def _schedule(source: Source, full: str, name: str, tensor: Lazy, unexplained: l
         source.leave("schedule", [full], SCHEDULE)
 
 
-def _explained(source: Source, unexplained: list[str]) -> Source:
+def _explained(source: OpenedSource, unexplained: list[str]) -> OpenedSource:
     if unexplained:
         raise BadInput(str(source.path), f"{len(unexplained)} tensors cannot be explained: {first_names(unexplained)}")
     return source

@@ -12,7 +12,7 @@ from diffusers.models.autoencoders.vae import DecoderOutput, EncoderOutput
 from torch import nn
 
 
-class ResidualBlock(nn.Module):
+class DecoderBlock(nn.Module):
     """Two convolutions around a group norm each, added to the input."""
 
     def __init__(self, channels: int):
@@ -53,9 +53,9 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         self.inverse = nn.ConvTranspose2d(latent_channels, 3, patch, stride=patch)
         wide, middle, narrow = decoder_channels
         self.refine = nn.Sequential(
-            nn.Conv2d(latent_channels, wide, 3, padding=1), ResidualBlock(wide), ResidualBlock(wide),
-            nn.Conv2d(wide, 4 * middle, 3, padding=1), nn.PixelShuffle(2), ResidualBlock(middle),
-            nn.Conv2d(middle, 4 * narrow, 3, padding=1), nn.PixelShuffle(2), ResidualBlock(narrow),
+            nn.Conv2d(latent_channels, wide, 3, padding=1), DecoderBlock(wide), DecoderBlock(wide),
+            nn.Conv2d(wide, 4 * middle, 3, padding=1), nn.PixelShuffle(2), DecoderBlock(middle),
+            nn.Conv2d(middle, 4 * narrow, 3, padding=1), nn.PixelShuffle(2), DecoderBlock(narrow),
             nn.SiLU(), nn.Conv2d(narrow, 3 * (patch // 4) ** 2, 3, padding=1), nn.PixelShuffle(patch // 4),
         )  # fmt: skip
         nn.init.zeros_(self.refine[-2].weight)

@@ -56,7 +56,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class UNetEvaluation:
     """One evaluation of the UNet; some schedulers take several for a step."""
 
     index: int
@@ -81,13 +81,17 @@ def step_numbers(num_evaluations: int, num_steps: int) -> list[int]:
     return [i * num_steps // num_evaluations for i in range(num_evaluations)]
 
 
-def list_evaluations(scheduler: SchedulerMixin, num_steps: int, alpha: float, device: torch.device) -> list[Evaluation]:
+def list_evaluations(
+    scheduler: SchedulerMixin, num_steps: int, alpha: float, device: torch.device
+) -> list[UNetEvaluation]:
     """All evaluations of the UNet that a scheduler, whose timesteps are set, asks for."""
     steps = step_numbers(len(scheduler.timesteps), num_steps)
     alphas = alpha_schedule(num_steps, alpha)
     device_timesteps = scheduler.timesteps.to(device)
     return [
-        Evaluation(i, step, scheduler.timesteps[i], device_timesteps[i], alphas[step], steps[i + 1 : i + 2] != [step])
+        UNetEvaluation(
+            i, step, scheduler.timesteps[i], device_timesteps[i], alphas[step], steps[i + 1 : i + 2] != [step]
+        )
         for i, step in enumerate(steps)
     ]
 
@@ -104,7 +108,7 @@ class FeatureCache:
         self.alpha: float | None = None
         self.features: dict[int, list[torch.Tensor]] = {}
 
-    def prepare(self, evaluation: Evaluation) -> None:
+    def prepare(self, evaluation: UNetEvaluation) -> None:
         """Forget what is too old for an evaluation, or was computed at another strength of the grounding."""
         if evaluation.index % self.every == 0 or evaluation.alpha != self.alpha:
             self.features.clear()
@@ -255,7 +259,7 @@ def merge_instances(branches: list[Branch]) -> Branch:
 def denoise_step(
     denoiser: Denoiser,
     pictures: list[list[Branch]],
-    evaluation: Evaluation,
+    evaluation: UNetEvaluation,
     generators: list[torch.Generator],
     options: SamplingOptions,
 ) -> None:
@@ -270,7 +274,7 @@ def denoise_step(
 
 
 def guided(
-    denoiser: Denoiser, branches: list[Branch], evaluation: Evaluation, guidance_scale: float
+    denoiser: Denoiser, branches: list[Branch], evaluation: UNetEvaluation, guidance_scale: float
 ) -> tuple[torch.Tensor, ...]:
     """Classifier-free guidance for every branch, all in one batch: a (1, C, H, W) each.
 
@@ -291,7 +295,7 @@ def guided(
     return (without + guidance_scale * lead).split(1)
 
 
-def predict(denoiser: Denoiser, pairs: list[tuple[Branch, Condition]], evaluation: Evaluation) -> torch.Tensor:
+def predict(denoiser: Denoiser, pairs: list[tuple[Branch, Condition]], evaluation: UNetEvaluation) -> torch.Tensor:
     """What the UNet predicts for each branch under a condition: (pairs, C, H, W).
 
     Equal rows are computed once: the instances of a layout start from one noise, and lead away from one negative.
