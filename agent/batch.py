@@ -6,11 +6,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.benchmarks.showcase import shares
-from agent.loop import Agent
-from agent.plans import read_prompts
-from agent.request import Request
+from agent.request import Request, read_prompts
 from agent.runs import Run, copy_whole
 from evaluators.manifest import Job, Manifest, open_manifest, painted_with, prompt_key, with_pictures
 from instdiff.cli import DONE, Parser, add_options, exit_code, given_values, output_folder, parse_values
@@ -18,6 +17,9 @@ from instdiff.engine import Engine, load_engine
 from instdiff.errors import BadInput, printable
 from instdiff.formats.png import read_png
 from instdiff.render_settings import RenderSettings
+
+if TYPE_CHECKING:
+    from agent.loop import Agent
 
 RUNS = "runs"
 FIRST = "first"
@@ -75,6 +77,8 @@ def run_prompts(prompts: list[str], request: Request, out: Path) -> tuple[list[R
         BadInput: a name is not known, or none of the prompts can be planned.
         ServiceError: a service that is needed failed; what is done stays.
     """
+    from agent.loop import Agent  # benchmarks read the pictures of a batch without it
+
     request = Agent(request).request
     engine = load_engine(request.engine)
     runs, failed = run_all(Agent(request, engine=engine, out=out / RUNS), engine, prompts, out)

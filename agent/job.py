@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO
 
 from agent.events import Event, Failed, PreviewReady, Starting, Stopped, event_from_json, event_to_json
-from agent.loop import Agent
 from agent.runs import Answer
 from instdiff.cli import DONE, Parser, exit_code
 from instdiff.errors import BadInput, InstDiffError, printable
@@ -138,6 +137,8 @@ def _work(args: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, _interrupt)
         answer = Answer.parse(parse_json(read_bytes(args.answer), str(args.answer)), "answer") if args.answer else None
         folder.mkdir(exist_ok=True)
+        from agent.loop import Agent  # a page that watches a job needs none
+
         Agent(on_event=lambda event: _pass_on(folder, event), preview_every=PREVIEW_EVERY).resume(args.run, answer)
     except KeyboardInterrupt:
         tell(folder, Stopped())

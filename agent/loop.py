@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from agent.critic.critic import criticise, criticise_and_replan
-from agent.edit import Source, edit_plan, new_run, source
 from agent.events import Done, Event, Loading, Started
 from agent.graph import build_graph, checkpointer, read_state
 from agent.planners import Planner, check_planner, load_planner, server_of
@@ -25,6 +24,9 @@ from instdiff.model.refine import find_refiner
 from instdiff.render_settings import RenderSettings
 from instdiff.settings import openai_base_url, openai_key, verifier_key, verifier_url
 from prompts.usage import Usage
+
+if TYPE_CHECKING:
+    from agent.edit import Source
 
 CHECKPOINT = "checkpoint.sqlite"
 T = TypeVar("T")
@@ -163,7 +165,9 @@ class Agent:
         Raises:
             BadInput: there is no such run, or the words cannot be read or speak of what is not there.
         """
-        start = start if isinstance(start, Source) else source(start, self.out)
+        from agent.edit import edit_plan, new_run, source  # the grammar takes a while to load
+
+        start = source(start, self.out) if isinstance(start, str | Path) else start
         plan = edit_plan(start.plan, words)
         request = start.run.request.model_copy(update={"planner": "none", "planner_url": None, **changes})
         self._check(request)

@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 
 from agent.planners import Planner, load_planner
-from agent.request import Request, parse_size
+from agent.request import Request, parse_size, read_prompts
 from instdiff.cli import DONE, Parser, add_options, exit_code, output_file
 from instdiff.errors import MAX_FAILURES, BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json
-from instdiff.formats.fields import mapping, text
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 
 DESCRIPTION = """Plan every prompt of a file. FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
@@ -21,23 +20,6 @@ DESCRIPTION = """Plan every prompt of a file. FILE holds one prompt a line, or o
 Written is one JSON object a line: {"prompt", "layout", "planner", "notes", "seed", "seconds"} with the layout in the
 JSON of InstanceDiffusion, or {"prompt", "error", ...} where no plan could be made. With --out, prompts that have a plan
 in that file are not planned again, so that the same command goes on with what was stopped."""
-
-
-def read_prompts(path: Path) -> list[str]:
-    """The distinct prompts of a text or JSON-lines file, in its order."""
-    lines = [line.strip() for line in read_bytes(path).decode("utf-8-sig", errors="replace").split("\n")]
-    prompts = []
-    for number, line in enumerate(lines, 1):
-        if line.startswith("{"):
-            data = mapping(parse_json(line, f"{path} line {number}"), f"{path} line {number}")
-            if not isinstance(data.get("prompt"), str):
-                raise BadInput(f"{path} line {number}", 'has no "prompt"')
-            prompts.append(text(data, "prompt", f"{path} line {number}"))
-        elif line:
-            prompts.append(line)
-    if not prompts:
-        raise BadInput(str(path), "holds no prompts")
-    return list(dict.fromkeys(prompts))
 
 
 def keep_done(path: Path, seed: int, size: tuple[int, int]) -> set[str]:

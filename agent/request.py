@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from instdiff.cli import Flag, options, to_arguments
 from instdiff.errors import BadInput
+from instdiff.formats.fields import mapping, text
+from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import MAX_SIDE
 from instdiff.render_settings import PAINTING, RenderSettings
 from instdiff.values import Fraction, Value
@@ -143,3 +146,20 @@ class Request(Options):
             left_out |= {o.path[0]: o.field.default for o in options(Request) if o.flag.group == CHAT}
         words = to_arguments(self.model_copy(update=left_out))
         return f"{PROGRAM} {shlex.join([*words, '--', self.prompt])}"
+
+
+def read_prompts(path: Path) -> list[str]:
+    """The distinct prompts of a text or JSON-lines file, in its order."""
+    lines = [line.strip() for line in read_bytes(path).decode("utf-8-sig", errors="replace").split("\n")]
+    prompts = []
+    for number, line in enumerate(lines, 1):
+        if line.startswith("{"):
+            data = mapping(parse_json(line, f"{path} line {number}"), f"{path} line {number}")
+            if not isinstance(data.get("prompt"), str):
+                raise BadInput(f"{path} line {number}", 'has no "prompt"')
+            prompts.append(text(data, "prompt", f"{path} line {number}"))
+        elif line:
+            prompts.append(line)
+    if not prompts:
+        raise BadInput(str(path), "holds no prompts")
+    return list(dict.fromkeys(prompts))

@@ -118,16 +118,16 @@ def read_edit(path: Path) -> None:
 
 def read_prompt_file(path: Path) -> None:
     from agent.benchmarks.plan_checks import read_cases
-    from agent.benchmarks.planned_layouts import read_lines
-    from agent.plans import read_prompts
+    from agent.request import read_prompts
+    from instdiff.formats.layout_sets import read_lines
 
     json.dumps(read_prompts(path), ensure_ascii=False).encode()
     read_cases(read_lines(path), "prompts")
 
 
 def read_plan_lines(path: Path) -> None:
-    from agent.benchmarks.planned_layouts import layouts_by_prompt
     from agent.plans import keep_done
+    from instdiff.formats.layout_sets import layouts_by_prompt
 
     layouts_by_prompt(path)
     keep_done(path, 0, (512, 512))

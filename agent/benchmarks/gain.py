@@ -1,6 +1,4 @@
-"""What the loop gains: pictures that are fully verified in round 0 and in the best round, by a detector that is not in
-the loop.
-"""
+"""What the loop gains: pictures verified in round 0 and in the best round, by a detector that is not in the loop."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from pathlib import Path
 
 from agent import batch
 from agent.batch import BEST, FIRST
-from agent.plans import read_prompts
+from agent.request import read_prompts
 from evaluators.detectors import Detector
 from evaluators.gallery import Gallery, add_detector_arguments, check_apart, check_scorer, load_scorer
 from evaluators.matching import match

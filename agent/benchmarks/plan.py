@@ -10,6 +10,7 @@ from evaluators.layout_statistics import Statistics, statistics
 from evaluators.reporting import EvaluationResult, Table
 from instdiff.cli import input_path
 from instdiff.errors import BadInput
+from instdiff.formats.layout_sets import load_layouts, read_lines
 
 HELP = f"""Your own prompts with checks. FILE holds one JSON object a line:
 
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         BadInput: a file is wrong, or the planner has no such name.
         ServiceError: the planner cannot be reached.
     """
-    cases = plan_checks.read_cases(planned_layouts.read_lines(args.file), str(args.file))
+    cases = plan_checks.read_cases(read_lines(args.file), str(args.file))
     if not cases:
         raise BadInput(str(args.file), "holds no prompts")
     name, layouts = planned_layouts.layouts_for(args, [case.prompt for case in cases])
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     figures = {"planner": name, **scores}
     if args.compare:
         ours = statistics([layouts[prompt] for prompt in {case.prompt for case in cases} & layouts.keys()])
-        theirs = statistics(planned_layouts.layouts_from(args.compare))
+        theirs = statistics(load_layouts(args.compare))
         figures |= {"statistics": ours.model_dump(), "compared": theirs.model_dump()}
         tables.append(_compare(ours, theirs, [name, args.compare.name]))
     return EvaluationResult("plan", figures, tuple(tables), failures=failures)

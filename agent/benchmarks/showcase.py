@@ -10,7 +10,7 @@ from statistics import fmean
 from PIL import Image
 
 import prompts
-from agent.plans import read_prompts
+from agent.request import read_prompts
 from agent.runs import Run
 from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.reporting import EvaluationResult, Table

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from agent.benchmarks.planned_layouts import layouts_from
-from agent.plans import read_prompts
+from agent.request import read_prompts
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_from_coco
 from instdiff.formats.coco import MAX_COCO_BYTES
 from instdiff.formats.files import parse_json, read_bytes
+from instdiff.formats.layout_sets import load_layouts
 from instdiff.layout import MAX_INSTANCES, Layout
 from instdiff.world import knowledge, nouns
 from instdiff.world.colours import BASIC
@@ -62,7 +62,7 @@ class Layouts:
             data = parse_json(read_bytes(path, MAX_COCO_BYTES), str(path))
             if isinstance(data, dict) and "images" in data:
                 return cls._of([layout for _, layout in layouts_from_coco(data)], path)
-        return cls._of(layouts_from(path), path)
+        return cls._of(load_layouts(path), path)
 
     @classmethod
     def _of(cls, layouts: list[Layout], path: Path) -> Layouts:

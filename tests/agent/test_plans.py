@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from agent.plans import keep_done, main, read_prompts, write_plans
+from agent.plans import keep_done, main, write_plans
+from agent.request import read_prompts
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats import layout_from_json
 

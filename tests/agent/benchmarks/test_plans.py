@@ -3,9 +3,10 @@ from collections import Counter
 
 import pytest
 
-from agent.benchmarks import lmd, planned_layouts
+from agent.benchmarks import lmd
 from agent.benchmarks.__main__ import main
 from instdiff.formats import layout_to_json
+from instdiff.formats.layout_sets import load_layouts
 from instdiff.layout import Box, Instance, Layout
 
 CAT = Layout(
@@ -92,7 +93,7 @@ def test_a_folder_of_corner_boxes_is_read_as_corners(tmp_path, capsys):
         (tmp_path / f"{name}.json").write_text(
             json.dumps({"caption": "", "width": 512, "height": 512, "annos": [anno]})
         )
-    boxes = [layout.instances[0].box.to_corners(layout.size) for layout in planned_layouts.layouts_from(tmp_path)]
+    boxes = [layout.instances[0].box.to_corners(layout.size) for layout in load_layouts(tmp_path)]
     assert boxes == [[300, 300, 500, 500], [10, 10, 100, 200]]
     assert "1 of 2 files" in capsys.readouterr().err
 
