@@ -11,31 +11,35 @@ from typing import TYPE_CHECKING
 
 from agent.planners.grammar.vocabulary import ADJECTIVES, COLOURS
 from agent.planners.plan import Plan
-from instdiff.layout import Box, Instance
+from instdiff.layout import Box, Instance, Point
 from instdiff.world.relations import broken
 
 if TYPE_CHECKING:
     from evaluators.report import Report, Verdict
 
 ENLARGE = 1.2
-COMPACT = 0.06, 0.10  # share of the picture that a thing of compact shape covers, at least and at most
+COMPACT = (0.06, 0.10)  # share of the picture that a thing of compact shape covers, at least and at most
 COVERED = 0.25  # share of a box behind another one, from which on it moves away
 TRUSTED_IOU = 0.25  # what overlaps its place less is not followed
+LEVEL = 0.02  # centres this close are on neither side of one another
+MOST_OVERLAP = 0.3  # IoU with another box that a move may bring about
+EDGE = 0.01  # what is moved keeps so far from the frame
 MIS_STEP = 0.1
 MOST_MIS = 0.5
 USUAL_ALPHA = 0.8
 ALPHA_STEP = 0.2  # share of the steps with grounding
 
 
-def revised(plan: Plan, report: Report, seed: int) -> Plan:
+def revise(plan: Plan, report: Report, seed: int) -> Plan:
     """The plan after one move for each instance that failed.
 
     - missing: a box halfway to one that is as wide as high and of middling size, since painters are weak at unusual
       shapes and sizes, or else a larger one, away from what covers it; then all the way. A plainer caption.
     - misplaced: halfway to where it was seen, twice at most; then, or where that is far away, more steps with
-    grounding. - wrong attribute: the caption says it again ("entirely red"), and more steps with the Multi-Instance
-    Sampler. - what is seen and not planned joins the negative caption. - an instance whose moves are spent asks for
-    another seed.
+      grounding.
+    - wrong attribute: the caption says it again ("entirely red"), and more steps with the Multi-Instance Sampler.
+    - what is seen and not planned joins the negative caption.
+    - an instance whose moves are spent asks for another seed.
 
     A move of a box is made only if it breaks no relation of the scene and keeps the side of every other instance. Every
     move is a note. ``plan.seed``, ``mis`` and ``alpha`` are those of the picture that the report is about.
@@ -50,7 +54,7 @@ def revised(plan: Plan, report: Report, seed: int) -> Plan:
             case "wrong attribute":
                 moves.wrong_attribute(verdict)
     moves.deny([extra.category for extra in report.extras])
-    return moves.made(seed)
+    return moves.plan_after(seed)
 
 
 class _Moves:
@@ -63,55 +67,52 @@ class _Moves:
         self.negative = plan.layout.negative_caption
         self.mis = plan.mis
         self.alpha = plan.alpha
-        self.spent: list[str] = []  # who asks for another seed
-        self.followed: dict[
-            int, tuple[Instance, str]
-        ] = {}  # who went to where it was seen: the instance before, and the note
+        self.spent: list[str] = []  # the tags of those that ask for another seed
+        # those that went to where they were seen: the instance before, and the note
+        self.followed: dict[int, tuple[Instance, str]] = {}
 
     def missing(self, verdict: Verdict) -> None:
         index = verdict.instance
         box = self.instances[verdict.instance].box
-        if self._first(index, "plainer, and larger or nearer to a compact shape" if box else "plainer"):
+        if self._note(index, "plainer, and larger or nearer to a compact shape" if box else "plainer"):
             ways = self._first_ways(index, box) if box else []
-        elif box and self._first(index, "of compact shape"):
-            ways = _compact(box)
+        elif box and self._note(index, "of compact shape"):
+            ways = _compact_boxes(box)
         else:
             return self._give_up(index)
         for way in ways:
             if self._move(index, way):
                 break
-        self.instances[index] = _plainer(self.instances[index])
+        self.instances[index] = _simplify(self.instances[index])
 
     def _first_ways(self, index: int, box: Box) -> list[Box]:
-        """Where a missing thing is tried first: in a more usual shape; what is covered, rather away from what covers
-        it.
-        """
-        others = [other.box for i, other in enumerate(self.instances) if i != index and other.box]
+        """Where a missing thing is tried first: in a more usual shape, and away from what covers it."""
+        others = [at.box for i, at in enumerate(self.instances) if i != index and at.box]
         covering = max(others, key=box.intersection, default=None)
-        usual = _nearer_to_compact(box)
-        larger = _enlarged(box, covering)
+        usual = _nearly_compact_boxes(box)
+        larger = _enlarge(box, covering)
         return [larger, *usual] if covering and box.intersection(covering) > COVERED * box.area else [*usual, larger]
 
     def misplaced(self, verdict: Verdict) -> None:
         index = verdict.instance
         box = self.instances[verdict.instance].box
-        if box and (nearer := _halfway(verdict, box)):
+        if box and (nearer := _box_halfway(verdict, box)):
             before = self.instances[index]
             for move in ("moved towards where it was seen", "moved once more towards where it was seen"):
                 if f"{self._tag(index)}: {move}." not in self.notes and self._move(index, nearer):
-                    self._first(index, move)
+                    self._note(index, move)
                     self.followed[index] = (before, self.notes[-1])
                     return
         alpha = round(min((USUAL_ALPHA if self.plan.alpha is None else self.plan.alpha) + ALPHA_STEP, 1.0), 2)
-        if alpha == self.plan.alpha or not self._first(index, "more steps with grounding"):
+        if alpha == self.plan.alpha or not self._note(index, "more steps with grounding"):
             return self._give_up(index)
         self.alpha = alpha
 
     def wrong_attribute(self, verdict: Verdict) -> None:
         index = verdict.instance
-        if not self._first(index, "its attribute is said again"):
+        if not self._note(index, "its attribute is said again"):
             return self._give_up(index)
-        self.instances[index] = _said_again(self.instances[index])
+        self.instances[index] = _emphasise(self.instances[index])
         self.mis = round(min(max(self.plan.mis or 0.0, MIS_STEP) + MIS_STEP, MOST_MIS), 2)
 
     def deny(self, categories: list[str]) -> None:
@@ -122,7 +123,7 @@ class _Moves:
         self.negative = ", ".join([*denied, *new])
         self.notes += [f"{name}: seen and not planned, so it joins the negative caption." for name in new]
 
-    def made(self, seed: int) -> Plan:
+    def plan_after(self, seed: int) -> Plan:
         """The revised plan. Where an instance is given up, or nothing else is left to change, the noise is another."""
         for index, (before, note) in self.followed.items() if self.spent else ():
             self.instances[index] = before  # other noise puts it elsewhere, so there is nothing to follow
@@ -140,7 +141,7 @@ class _Moves:
     def _tag(self, index: int) -> str:
         return f"{self.instances[index].category or self.instances[index].name} {index + 1}"
 
-    def _first(self, index: int, move: str) -> bool:
+    def _note(self, index: int, move: str) -> bool:
         """Note a move; False if the instance had it before."""
         note = f"{self._tag(index)}: {move}."
         if note in self.notes:
@@ -153,10 +154,9 @@ class _Moves:
 
     def _move(self, index: int, box: Box) -> bool:
         """Put an instance into another box, if what the words ask for still holds; True if it moved."""
-        moved = _moved(self.instances, index, box)
-        if moved == self.instances[index] or self._breaks(
-            [*self.instances[:index], moved, *self.instances[index + 1 :]]
-        ):
+        moved = _move(self.instances, index, box)
+        instances = [*self.instances[:index], moved, *self.instances[index + 1 :]]
+        if moved == self.instances[index] or self._breaks(instances):
             return False
         self.instances[index] = moved
         return True
@@ -167,81 +167,87 @@ class _Moves:
         ids = self.plan.ids
         if scene is None or len(ids) != len(instances):
             return False
-        found = [broken(scene, self.plan.layout.with_instances(each), ids) for each in (self.instances, instances)]
-        return any(relation not in found[0] for relation in found[1])
+        before = broken(scene, self.plan.layout.with_instances(self.instances), ids)
+        after = broken(scene, self.plan.layout.with_instances(instances), ids)
+        return any(relation not in before for relation in after)
 
 
-def _enlarged(box: Box, crowding: Box | None) -> Box:
+def _enlarge(box: Box, crowding: Box | None) -> Box:
     """A fifth larger on the same foot, moved away from what covers most of it."""
-    width = min(box.width * ENLARGE, 0.98)
-    height = min(box.height * ENLARGE, 0.98)
+    width = min(box.width * ENLARGE, 1 - 2 * EDGE)
+    height = min(box.height * ENLARGE, 1 - 2 * EDGE)
     middle = box.centre.x
     if crowding and 0 < box.intersection(crowding) < 0.9 * box.area:
         middle += 0.1 * width if middle >= crowding.centre.x else -0.1 * width
-    x0 = min(max(middle - width / 2, 0.01), 0.99 - width)
-    y0 = max(box.y1 - height, 0.01)
-    return Box(x0=x0, y0=y0, x1=x0 + width, y1=max(box.y1, min(y0 + height, 0.99)))
+    x0 = min(max(middle - width / 2, EDGE), 1 - EDGE - width)
+    y0 = max(box.y1 - height, EDGE)
+    return Box(x0=x0, y0=y0, x1=x0 + width, y1=max(box.y1, min(y0 + height, 1 - EDGE)))
 
 
-def _compact(box: Box) -> list[Box]:
+def _compact_boxes(box: Box) -> list[Box]:
     """As wide as high and of middling size, on the same foot, or else about the same middle."""
     side = min(max(box.area, COMPACT[0]), COMPACT[1]) ** 0.5
-    return _standing_as(box, side, side)
+    return _boxes_of_size(box, side, side)
 
 
-def _nearer_to_compact(box: Box) -> list[Box]:
+def _nearly_compact_boxes(box: Box) -> list[Box]:
     """Halfway (geometrically) to the largest compact shape, on the same foot, or else about the same middle."""
     side = COMPACT[1] ** 0.5
-    return _standing_as(box, (side * box.width) ** 0.5, (side * box.height) ** 0.5)
+    return _boxes_of_size(box, (side * box.width) ** 0.5, (side * box.height) ** 0.5)
 
 
-def _standing_as(box: Box, width: float, height: float) -> list[Box]:
+def _boxes_of_size(box: Box, width: float, height: float) -> list[Box]:
     """Boxes of this size on the foot of another one, and about its middle."""
-    return [_around(box.centre.x, y, width, height) for y in (box.y1 - height / 2, box.centre.y)]
+    return [_box_about(box.centre.x, y, width, height) for y in (box.y1 - height / 2, box.centre.y)]
 
 
-def _around(x: float, y: float, width: float, height: float) -> Box:
+def _box_about(x: float, y: float, width: float, height: float) -> Box:
     """A box of this size about (x, y), or as near to it as the picture allows."""
-    x0 = min(max(x - width / 2, 0.01), 0.99 - width)
-    y0 = min(max(y - height / 2, 0.01), 0.99 - height)
+    x0 = min(max(x - width / 2, EDGE), 1 - EDGE - width)
+    y0 = min(max(y - height / 2, EDGE), 1 - EDGE - height)
     return Box(x0=x0, y0=y0, x1=x0 + width, y1=y0 + height)
 
 
-def _halfway(verdict: Verdict, box: Box) -> Box | None:
+def _box_halfway(verdict: Verdict, box: Box) -> Box | None:
     """The mean of the planned and the detected box, if they agree at least a little."""
     if verdict.detection is None or verdict.detection.box.iou(box) < TRUSTED_IOU:
         return None
-    seen = verdict.detection.box
-    return Box(**{side: (getattr(box, side) + getattr(seen, side)) / 2 for side in ("x0", "y0", "x1", "y1")})
+    x0, y0, x1, y1 = (
+        (planned + detected) / 2 for planned, detected in zip(box.xyxy, verdict.detection.box.xyxy, strict=True)
+    )
+    return Box(x0=x0, y0=y0, x1=x1, y1=y1)
 
 
-def _moved(instances: list[Instance], index: int, box: Box) -> Instance:
+def _move(instances: list[Instance], index: int, box: Box) -> Instance:
     """The instance in its new box, or as it was if that would change how it lies to another, or to the middle."""
-    old = instances[index]
-    for i, other in enumerate(instances):
-        if i == index or other.box is None:
+    instance = instances[index]
+    old = instance.box
+    if old is None:
+        return instance
+    for i, neighbour in enumerate(instances):
+        at = neighbour.box
+        if i == index or at is None:
             continue
-        for axis in ("x", "y"):
-            at = getattr(other.box.centre, axis)
-            before = getattr(old.box.centre, axis) - at
-            after = getattr(box.centre, axis) - at
-            if abs(before) > 0.02 and before * after <= 0:
-                return old
-        if old.box.intersection(other.box) and not box.intersection(other.box):
-            return old
-        if box.iou(other.box) > max(0.3, old.box.iou(other.box) + 0.05):
-            return old
-    if any(
-        (getattr(old.box.centre, axis) - 0.5) * (getattr(box.centre, axis) - 0.5)
-        < 0
-        < abs(getattr(old.box.centre, axis) - 0.5) - 0.05
-        for axis in ("x", "y")
-    ):
-        return old
-    return Instance.model_validate({**dict(old), "box": box})
+        for before, after in _offsets(old, box, at.centre):
+            if abs(before) > LEVEL and before * after <= 0:
+                return instance
+        if old.intersection(at) and not box.intersection(at):
+            return instance
+        if box.iou(at) > max(MOST_OVERLAP, old.iou(at) + 0.05):
+            return instance
+    if any(before * after < 0 < abs(before) - 0.05 for before, after in _offsets(old, box, Point(x=0.5, y=0.5))):
+        return instance
+    return Instance.model_validate({**dict(instance), "box": box})
 
 
-def _plainer(instance: Instance) -> Instance:
+def _offsets(old: Box, new: Box, point: Point) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(before, after) from left to right and from top to bottom: how far the centre is from a point."""
+    before = old.centre
+    after = new.centre
+    return (before.x - point.x, after.x - point.x), (before.y - point.y, after.y - point.y)
+
+
+def _simplify(instance: Instance) -> Instance:
     """The caption cut down to article, first word of description and category: "a red cup"."""
     if not instance.category or not instance.caption.endswith(instance.category):
         return instance
@@ -249,10 +255,11 @@ def _plainer(instance: Instance) -> Instance:
     return instance.model_copy(update={"caption": " ".join([*words[:2], instance.category])})
 
 
-def _said_again(instance: Instance) -> Instance:
+def _emphasise(instance: Instance) -> Instance:
     """The colours of the caption, or else its other adjectives, once more at its end: "a red car, entirely red"."""
     words = [word.strip(",.;") for word in instance.caption.lower().split()]
-    known = [word for word in words if word in COLOURS] or [word for word in words if word in ADJECTIVES]
-    if not known or ", entirely" in instance.caption:
+    adjectives = [word for word in words if word in COLOURS] or [word for word in words if word in ADJECTIVES]
+    if not adjectives or ", entirely" in instance.caption:
         return instance
-    return instance.model_copy(update={"caption": f"{instance.caption}, entirely {' and '.join(dict.fromkeys(known))}"})
+    emphasis = f"entirely {' and '.join(dict.fromkeys(adjectives))}"
+    return instance.model_copy(update={"caption": f"{instance.caption}, {emphasis}"})

@@ -2,7 +2,7 @@ import pytest
 
 from agent.planners.offline import OfflinePlanner
 from agent.planners.plan import Plan
-from agent.planners.revision import COMPACT, revised
+from agent.planners.revision import COMPACT, revise
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.layout import Box, Instance, Layout
 from instdiff.world.relations import broken
@@ -60,7 +60,7 @@ MOVES = [  # what became of the cup, and what changes: its box, its caption, alp
 
 @pytest.mark.parametrize(("cup", "changed"), MOVES)
 def test_each_failure_has_its_own_move_and_the_noise_stays(cup, changed):
-    after = revised(START, report(cup, OK), 1)
+    after = revise(START, report(cup, OK), 1)
     before = START.layout.instances[0]
     now = after.layout.instances[0]
     moves = {"box": now.box != before.box, "caption": now.caption != before.caption}
@@ -85,7 +85,7 @@ def with_cup_at(where, **changes):
     "where", [CUP, box(0.4, 0.1, 0.46, 0.7), box(0.1, 0.35, 0.6, 0.85)], ids=["small", "thin", "large"]
 )
 def test_what_is_missing_gets_a_more_usual_shape_on_the_same_foot(where):
-    cup = revised(with_cup_at(where), report((MISSING, None), OK), 1).layout.instances[0]
+    cup = revise(with_cup_at(where), report((MISSING, None), OK), 1).layout.instances[0]
     assert [cup.box.width, cup.box.height] == pytest.approx(halfway(where)) and cup.box.y1 == pytest.approx(where.y1)
     assert cup.caption == "a fine cup"
 
@@ -94,14 +94,14 @@ def test_what_is_missing_and_covered_grows_away_from_what_covers_it():
     crowded = START.layout.with_instances(
         [START.layout.instances[0], Instance(caption="a dog", category="dog", box=box(0.2, 0.3, 0.6, 0.7))]
     )
-    after = revised(START.model_copy(update={"layout": crowded}), report((MISSING, None), OK), 1).layout.instances[0]
+    after = revise(START.model_copy(update={"layout": crowded}), report((MISSING, None), OK), 1).layout.instances[0]
     assert after.box.area == pytest.approx(1.44 * CUP.area) and after.box.centre.x < CUP.centre.x
 
 
 @pytest.mark.parametrize("where", [CUP, box(0.02, 0.2, 0.98, 0.42)], ids=["small", "wide"])
 def test_what_is_still_missing_gets_a_compact_shape(where):
     tried = with_cup_at(where, notes=("cup 1: plainer, and larger or nearer to a compact shape.",))
-    after = revised(tried, report((MISSING, None), OK), 1).layout.instances[0]
+    after = revise(tried, report((MISSING, None), OK), 1).layout.instances[0]
     assert (
         after.box.width == pytest.approx(after.box.height) and COMPACT[0] - 1e-9 <= after.box.area <= COMPACT[1] + 1e-9
     )
@@ -109,11 +109,11 @@ def test_what_is_still_missing_gets_a_compact_shape(where):
 
 
 def test_wrong_attributes_are_said_again():
-    assert revised(START, report((WRONG, CUP), OK), 1).layout.instances[0].caption == "a fine red cup, entirely red"
+    assert revise(START, report((WRONG, CUP), OK), 1).layout.instances[0].caption == "a fine red cup, entirely red"
 
 
 def test_extras_join_the_negative_caption_unless_they_are_planned():
-    after = revised(START, report((FOUND, CUP), OK, extras=("tree", "dog", "tree")), 1)
+    after = revise(START, report((FOUND, CUP), OK, extras=("tree", "dog", "tree")), 1)
     assert after.layout.negative_caption == "tree"
 
 
@@ -125,7 +125,7 @@ def test_spent_moves_ask_for_another_seed_each_time(cup):
     plan = START
     seeds = []
     for seed in range(1, 8):
-        plan = revised(plan, report(cup, OK), seed)
+        plan = revise(plan, report(cup, OK), seed)
         seeds.append(plan.seed)
     kept = [seed for seed in seeds if seed == START.seed]
     assert 1 <= len(kept) <= 3 and seeds[: len(kept)] == kept  # the moves come first
@@ -138,7 +138,7 @@ def test_nothing_follows_a_picture_that_is_not_painted_again():
     tried = START.model_copy(
         update={"notes": ("cup 1: plainer, and larger or nearer to a compact shape.", "cup 1: of compact shape.")}
     )
-    after = revised(tried, report((MISSING, None), (MISPLACED, box(0.55, 0.4, 0.85, 0.8))), 1)
+    after = revise(tried, report((MISSING, None), (MISPLACED, box(0.55, 0.4, 0.85, 0.8))), 1)
     assert after.seed != START.seed
     assert after.layout.instances[1] == START.layout.instances[1]
 
@@ -158,7 +158,7 @@ def test_no_move_breaks_what_the_words_ask_for(prompt, kind):
                 box(max(i.box.x0 + shift, 0), i.box.y0, min(i.box.x1 + shift, 1), i.box.y1)
                 for i in plan.layout.instances
             ]
-            after = revised(plan, report(*((kind, seen if kind is MISPLACED else None) for seen in where)), turn)
+            after = revise(plan, report(*((kind, seen if kind is MISPLACED else None) for seen in where)), turn)
             moved += after.layout.instances != plan.layout.instances
             plan = after
         assert set(broken(plan.scene, plan.layout, plan.ids)) <= set(before)
