@@ -239,7 +239,7 @@ class Agent:
         return engine_info(request.engine).native_size if isinstance(self.engine, str) else self.engine.native_size
 
     def _resized(self, layout: Layout) -> Layout:
-        return layout.resized(*self.request.size) if self.request.size else layout
+        return layout.with_size(*self.request.size) if self.request.size else layout
 
     def _planner(self, request: Request, used: Usage) -> Planner:
         """The planner, with what the run has spent on it before."""

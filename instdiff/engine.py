@@ -251,7 +251,7 @@ class PipelineEngine:
         """Pictures of the layouts' one size, painted at a size that the model can paint."""
         size = layouts[0].size
         canvas = self._canvas(size)
-        images = self.paint([layout.resized(*canvas) for layout in layouts], settings, seeds, step_done)
+        images = self.paint([layout.with_size(*canvas) for layout in layouts], settings, seeds, step_done)
         return [image if image.size == size else image.resize(size) for image in images]
 
     def _canvas(self, size: tuple[int, int]) -> tuple[int, int]:

@@ -210,7 +210,7 @@ class Layout(Value):
         """(width, height) in pixels."""
         return (self.width, self.height)
 
-    def resized(self, width: int, height: int) -> Layout:
+    def with_size(self, width: int, height: int) -> Layout:
         """The same layout on a picture of another size; places are fractions and stay."""
         return Layout.parse({**dict(self), "width": width, "height": height})
 

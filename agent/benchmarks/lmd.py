@@ -119,8 +119,7 @@ def choose_cases(count: int) -> list[Case]:
 
 
 def score(layouts: dict[str, Layout], chosen: Sequence[Case] | None = None) -> dict:
-    """Share of prompts whose layout does all that is asked, by task and in all, each prompt counted as often as the
-    benchmark does.
+    """Share of prompts whose layout does all that is asked, by task and in all, weighted as the benchmark weights them.
 
     Args:
         layouts: by prompt; a prompt without one fails.
@@ -260,7 +259,7 @@ def _paint_once(args: argparse.Namespace, chosen: Sequence[Case]) -> Gallery:
     missing = [case.prompt for case in chosen if prompt_key(case.prompt) not in manifest.keys]
     layouts = planned_layouts.layouts_for(args, missing)[1] if missing else {}
     jobs = [
-        Job(prompt_key(case.prompt), layouts[case.prompt].resized(*size), args.seed + number)
+        Job(prompt_key(case.prompt), layouts[case.prompt].with_size(*size), args.seed + number)
         for number, case in enumerate(chosen)
         if case.prompt in layouts
     ]
@@ -280,8 +279,7 @@ def _paint_rounds(args: argparse.Namespace, chosen: Sequence[Case]) -> dict[str,
 
 
 def look(detector: Detector, gallery: Gallery, chosen: Sequence[Case]) -> dict[str, DetectedPicture]:
-    """What the detector sees of the things that each prompt is about, by prompt; pictures that do not exist are left
-    out.
+    """What the detector sees of the things that each prompt is about, by prompt; missing pictures are left out.
 
     Raises:
         BadInput: the detector does not know one of the things: that it does not see it would say nothing.

@@ -118,7 +118,7 @@ class Planning:
         if path.exists():
             return PlannedCandidate.parse(parse_json(read_bytes(path), str(path)), str(path))
         if isinstance(wanted, Layout):
-            layout = wanted.resized(*self.recipe.size) if self.recipe.size else wanted
+            layout = wanted.with_size(*self.recipe.size) if self.recipe.size else wanted
             plan = Plan(layout=layout, planner="none")
             return PlannedCandidate(index=index, prompt=layout.caption, given=True, plan=plan)
         candidate = self._plan(wanted, index)

@@ -64,7 +64,7 @@ def _forward_with_queries(
     return x + scale * self.alpha_dense.tanh() * self.ff(self.norm2(x))
 
 
-_guided = sampler.guided
+_guide = sampler.guide
 _block_forward = TransformerBlock.forward
 
 
@@ -99,8 +99,8 @@ class ThriftlessDenoiser(Denoiser):
         self.numbers = {condition: number for number, condition in enumerate(distinct)}
 
 
-def _guided_row_by_row(denoiser, branches, evaluation, guidance):
-    """`guided` for one branch after another, with equal rows computed as often as they occur."""
+def _guide_row_by_row(denoiser, branches, evaluation, guidance):
+    """`guide` for one branch after another, with equal rows computed as often as they occur."""
     outputs = []
     for branch in branches:
         latents = branch.scheduler.scale_model_input(branch.latents, evaluation.timestep)
@@ -113,9 +113,9 @@ def _guided_row_by_row(denoiser, branches, evaluation, guidance):
     return tuple(outputs)
 
 
-def _guided_with_copies(denoiser, branches, *args):
-    """`guided` where no two rows are equal, since no two branches share their latents."""
-    return _guided(denoiser, [replace(branch, latents=branch.latents.clone()) for branch in branches], *args)
+def _guide_with_copies(denoiser, branches, *args):
+    """`guide` where no two rows are equal, since no two branches share their latents."""
+    return _guide(denoiser, [replace(branch, latents=branch.latents.clone()) for branch in branches], *args)
 
 
 def _forward_with_closed_gates(self: TransformerBlock, x: torch.Tensor, memory: Memory, scale: float) -> torch.Tensor:
@@ -129,7 +129,7 @@ def without(off: frozenset[str], remake: Callable[[Condition], torch.Tensor]) ->
     if off & {"tokens_once", "kept_keys", "one_batch"}:
         patches.append((sampler, "Denoiser", partial(ThriftlessDenoiser, off=off, remake=remake)))
     if "equal_rows_once" in off:
-        patches.append((sampler, "guided", _guided_row_by_row if "one_batch" in off else _guided_with_copies))
+        patches.append((sampler, "guide", _guide_row_by_row if "one_batch" in off else _guide_with_copies))
     if "visual_queries" in off:
         patches += [
             (GatedSelfAttention, "remember", _remember_with_queries),

@@ -117,7 +117,7 @@ def write_folder(
     Raises:
         BadInput: ``out`` exists and is not to be replaced, or the weights are damaged.
     """
-    with placed(out, force, model.nbytes) as folder:
+    with whole_target(out, force, model.nbytes) as folder:
         for part in PARTS:
             config = model.empty[part].config
             (folder / part).mkdir(parents=True)
@@ -145,7 +145,7 @@ def write_folder(
 
 def write_checkpoint(content: dict, nbytes: int, out: Path, force: bool) -> None:
     """Write a ``.pth`` file; whole, or not at all."""
-    with placed(out, force, nbytes) as path:
+    with whole_target(out, force, nbytes) as path:
         torch.save(content, path)
 
 
@@ -297,7 +297,7 @@ def check_target(out: Path, force: bool) -> None:
 
 
 @contextmanager
-def placed(out: Path, force: bool, nbytes: int) -> Iterator[Path]:
+def whole_target(out: Path, force: bool, nbytes: int) -> Iterator[Path]:
     """A place to write to, which becomes ``out`` when all is written, and vanishes if not."""
     check_target(out, force)
     out = out.absolute()

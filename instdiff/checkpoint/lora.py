@@ -11,7 +11,7 @@ import torch
 
 from instdiff.checkpoint import parameter_names
 from instdiff.checkpoint.pickles import read_pickle
-from instdiff.checkpoint.sources import flat, read_json
+from instdiff.checkpoint.sources import flatten, read_json
 from instdiff.checkpoint.tensors import Lazy, read_safetensors, safetensors_metadata
 from instdiff.errors import BadInput
 
@@ -33,7 +33,7 @@ def read_lora(path: Path) -> tuple[dict[str, Lazy], dict[str, float]]:
         raise BadInput(str(path), "there is no such file")
     beside = path.with_name("adapter_config.json")
     if path.suffix != ".safetensors":
-        tensors = flat(read_pickle(path), path)
+        tensors = flatten(read_pickle(path), path)
         notes = {}
     elif path.stem == "adapter_model" and beside.is_file():
         tensors = read_safetensors(path)
@@ -87,7 +87,7 @@ def merge_lora(
         if not {"down", "up"} <= pieces.keys():
             raise BadInput(field, f"{part} {weight} has only {', '.join(sorted(pieces))} of the two factors")
         alpha = float(pieces["alpha"].load()) if "alpha" in pieces else alphas.get(part, alphas.get(""))
-        parts[part][weight] = _merged(
+        parts[part][weight] = _merge(
             parts[part][weight], pieces["down"], pieces["up"], alpha, scale, f"{field}: {part} {weight}"
         )
     return len(factors)
@@ -123,7 +123,7 @@ def _parse(name: str, field: str) -> tuple[str, str]:
     raise BadInput(field, f"{name} is no part of a LoRA; other adapters (LoHa, LoKr, DoRA) are not merged")
 
 
-def _merged(weight: Lazy, down: Lazy, up: Lazy, alpha: float | None, scale: float, field: str) -> Lazy:
+def _merge(weight: Lazy, down: Lazy, up: Lazy, alpha: float | None, scale: float, field: str) -> Lazy:
     """The weight with a low-rank change; where a file says no alpha, it is the rank."""
     rank = down.shape[0]
     if (

@@ -63,7 +63,7 @@ _VAE_ENDS = {
 }
 
 
-def _renamed(name: str, patterns: list) -> str:
+def _rename(name: str, patterns: list) -> str:
     """The name with the first pattern that fits its start replaced."""
     for pattern, replacement in patterns:
         renamed, count = re.subn(f"^{pattern}", replacement, name)
@@ -80,12 +80,12 @@ def _resnet(name: str) -> str:
 
 def unifusion_key(name: str) -> str:
     """Our `UniFusion` name of the reference's ``position_net.*`` name."""
-    return _renamed(name.removeprefix("position_net."), _UNIFUSION)
+    return _rename(name.removeprefix("position_net."), _UNIFUSION)
 
 
 def reference_unifusion_key(name: str) -> str:
     """The reference's name of our `UniFusion` name."""
-    return f"position_net.{_renamed(name, _UNIFUSION_BACK)}"
+    return f"position_net.{_rename(name, _UNIFUSION_BACK)}"
 
 
 def unet_key(name: str, levels: int = 4, layers: int = 2) -> str:

@@ -55,7 +55,7 @@ def open_source(path: Path, ema: bool = True) -> OpenedSource:
         return _reference(path, data, ema)
     if set(data) == {"weight", "bias"}:
         return _first_conv(path, data)
-    names = flat({**data, **data["state_dict"]} if isinstance(data.get("state_dict"), dict) else data, path)
+    names = flatten({**data, **data["state_dict"]} if isinstance(data.get("state_dict"), dict) else data, path)
     names = {name: tensor for name, tensor in names.items() if not name.startswith("state_dict.")}
     if any(name.startswith("model.diffusion_model.") for name in names):
         return _stable(path, names, ema)
@@ -77,7 +77,7 @@ def _reference(path: Path, data: dict, ema: bool) -> OpenedSource:
 
     unexplained: list[str] = []
     for group, value in groups.items():
-        for name, tensor in flat(value, path).items():
+        for name, tensor in flatten(value, path).items():
             full = f"{group}.{name}" if name else group
             if group == chosen:
                 if name.startswith("position_net."):
@@ -99,7 +99,7 @@ def _reference(path: Path, data: dict, ema: bool) -> OpenedSource:
                 source.leave("training", [full], TRAINING)
             else:
                 unexplained.append(full)
-    return _explained(source, unexplained)
+    return _refuse_unexplained(source, unexplained)
 
 
 def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> OpenedSource:
@@ -130,7 +130,7 @@ def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> OpenedSource:
             source.leave("training", [full], TRAINING)
         else:
             _schedule(source, full, full, tensor, unexplained)
-    return _explained(source, unexplained)
+    return _refuse_unexplained(source, unexplained)
 
 
 def _folder(path: Path) -> OpenedSource:
@@ -155,7 +155,7 @@ def _folder(path: Path) -> OpenedSource:
     for component in ("safety_checker", "image_encoder"):
         if component in index and (path / component).is_dir():
             source.leave(component, [f"{component}/*"], "not part of this pipeline; not read")
-    return _explained(source, unexplained)
+    return _refuse_unexplained(source, unexplained)
 
 
 def _check_kind(source: OpenedSource) -> None:
@@ -176,7 +176,7 @@ def _check_kind(source: OpenedSource) -> None:
 def _first_conv(path: Path, data: dict) -> OpenedSource:
     """Stable Diffusion's first convolution alone, as the reference keeps it."""
     source = OpenedSource(path, FIRST_CONV)
-    for name, tensor in flat(data, path).items():
+    for name, tensor in flatten(data, path).items():
         source.take("unet", name, f"conv_in.{name}", tensor)
     return source
 
@@ -252,13 +252,13 @@ def _schedule(source: OpenedSource, full: str, name: str, tensor: Lazy, unexplai
         source.leave("schedule", [full], SCHEDULE)
 
 
-def _explained(source: OpenedSource, unexplained: list[str]) -> OpenedSource:
+def _refuse_unexplained(source: OpenedSource, unexplained: list[str]) -> OpenedSource:
     if unexplained:
         raise BadInput(str(source.path), f"{len(unexplained)} tensors cannot be explained: {first_names(unexplained)}")
     return source
 
 
-def flat(node: object, path: Path) -> dict[str, Lazy]:
+def flatten(node: object, path: Path) -> dict[str, Lazy]:
     """Every tensor in nested containers by its dotted path."""
     tensors = {}
     waiting = [("", node)]
@@ -286,7 +286,7 @@ def _weights(folder: Path) -> dict[str, Lazy]:
         for stem in ("diffusion_pytorch_model", "model", "pytorch_model"):
             path = folder / (stem + ending)
             if path.is_file():
-                return read_safetensors(path) if ending.endswith(".safetensors") else flat(read_pickle(path), path)
+                return read_safetensors(path) if ending.endswith(".safetensors") else flatten(read_pickle(path), path)
     raise BadInput(str(folder), "holds no weights in one file (diffusion_pytorch_model.safetensors or the like)")
 
 

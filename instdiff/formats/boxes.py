@@ -86,7 +86,7 @@ def box_format(annos: list[dict], size: tuple[int, int]) -> BoxFormat:
         return BoxFormat(
             "corners", f"{count}, the first being {leaving[0].label}; all have corners [x0, y0, x1, y1] in order"
         )
-    proof = f"{len(no_corners)} cannot be corners, as {no_corners[0].label} {_written(no_corners[0].values)} shows"
+    proof = f"{len(no_corners)} cannot be corners, as {no_corners[0].label} {_in_brackets(no_corners[0].values)} shows"
     if len(leaving) > len(no_corners):
         raise BadInput("annos", f"{count}, but {proof}; say --box-format xywh or corners, or mend the boxes")
     return BoxFormat("xywh", f"{count}, but {proof}")
@@ -121,20 +121,24 @@ def resolve_boxes(annos: list[dict], size: tuple[int, int], boxes: str) -> dict[
 def _place(box: NamedBox, meaning: BoxFormat, size: tuple[int, int], surely_xywh: bool) -> Box | Point:
     x0, y0, x1, y1 = corners = _as_corners(box.values, meaning.format)
     if x1 < x0 or y1 < y0 or (meaning.format == "corners" and (x1 == x0 or y1 == y0)):
-        raise BadInput(box.label, _disorder(box.values, meaning.format))
+        raise BadInput(box.label, _describe_disorder(box.values, meaning.format))
     over = _overflow(corners, size) or _underflow(corners)
     if over and not surely_xywh:
-        raise BadInput(box.label, _outside(box.values, meaning.format, size))
+        raise BadInput(box.label, _describe_overhang(box.values, meaning.format, size))
     if x0 > size[0] + TOLERANCE_PX or y0 > size[1] + TOLERANCE_PX or x1 < -TOLERANCE_PX or y1 < -TOLERANCE_PX:
-        raise BadInput(box.label, f"{_written(box.values)} lies outside the {size[0]} x {size[1]} canvas")
+        raise BadInput(box.label, f"{_in_brackets(box.values)} lies outside the {size[0]} x {size[1]} canvas")
     if over:
         cut = f"is cut at the border of the {size[0]} x {size[1]} canvas"
-        warnings.warn(f"{box.label} {_written(box.values)} {cut} ({meaning.evidence})", BoxFormatWarning, stacklevel=5)
+        warnings.warn(
+            f"{box.label} {_in_brackets(box.values)} {cut} ({meaning.evidence})", BoxFormatWarning, stacklevel=5
+        )
     x0, x1 = (min(max(x / size[0], 0.0), 1.0) for x in (x0, x1))
     y0, y1 = (min(max(y / size[1], 0.0), 1.0) for y in (y0, y1))
     if x0 < x1 and y0 < y1:
         return Box(x0=x0, y0=y0, x1=x1, y1=y1)
-    warnings.warn(f"{box.label} {_written(box.values)} has no area and is read as a point", LayoutWarning, stacklevel=5)
+    warnings.warn(
+        f"{box.label} {_in_brackets(box.values)} has no area and is read as a point", LayoutWarning, stacklevel=5
+    )
     return Point(x=(x0 + x1) / 2, y=(y0 + y1) / 2)
 
 
@@ -155,11 +159,11 @@ def _cannot_be_corners(values: Four) -> bool:
     return values[2] <= values[0] or values[3] <= values[1]
 
 
-def _written(values: Four) -> str:
+def _in_brackets(values: Four) -> str:
     return "[" + ", ".join(f"{value:g}" for value in values) + "]"
 
 
-def _disorder(values: Four, format: str) -> str:
+def _describe_disorder(values: Four, format: str) -> str:
     x0, y0, x1, y1 = values
     if format == "xywh":
         name, value = ("width", x1) if x1 < 0 else ("height", y1)
@@ -169,7 +173,7 @@ def _disorder(values: Four, format: str) -> str:
     return f"{high} = {last:g} is not above {low} = {first:g}; {cure}"
 
 
-def _outside(values: Four, format: str, size: tuple[int, int]) -> str:
+def _describe_overhang(values: Four, format: str, size: tuple[int, int]) -> str:
     """Which side of the box is off the canvas, in the words of its format, and what to do."""
     x0, y0, x1, y1 = _as_corners(values, format)
     names = ("x + width", "y + height") if format == "xywh" else ("x1", "y1")

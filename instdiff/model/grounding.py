@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from instdiff.layout import MAX_INSTANCES, SCRIBBLE_POINTS, Box, Instance, Layout, Mask, Point
-from instdiff.model.mask_points import by_norm, points_along, points_inside
+from instdiff.model.mask_points import points_along, points_inside, sort_by_norm
 from instdiff.world import knowledge
 
 POLYGON_POINTS = 256
@@ -188,7 +188,7 @@ def _scribble(instance: Instance, rng: np.random.RandomState) -> np.ndarray:
 
 def resample_scribble(points: np.ndarray) -> np.ndarray:
     """Points (K, 2) -> (20, 2): ordered by distance from the top left corner, evenly thinned out or repeated."""
-    points = by_norm(points)
+    points = sort_by_norm(points)
     if len(points) >= SCRIBBLE_POINTS:
         return points[:: len(points) // SCRIBBLE_POINTS][:SCRIBBLE_POINTS]
     return points[np.arange(SCRIBBLE_POINTS) * len(points) // SCRIBBLE_POINTS]

@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 
-def by_norm(points: np.ndarray) -> np.ndarray:
+def sort_by_norm(points: np.ndarray) -> np.ndarray:
     """Points (K, 2) ordered by their distance from the picture's top left corner, ties in the given order."""
     return points[np.argsort(np.linalg.norm(points, axis=1), kind="stable")]
 
@@ -26,7 +26,7 @@ def points_inside(mask: np.ndarray, count: int, rng: np.random.RandomState) -> n
     if not len(rows):
         return np.zeros((count, 2))
     picked = rng.choice(len(rows), count, replace=len(rows) < count)
-    return by_norm(np.stack([columns[picked], rows[picked]], axis=1).astype(float))
+    return sort_by_norm(np.stack([columns[picked], rows[picked]], axis=1).astype(float))
 
 
 def outline(mask: np.ndarray) -> np.ndarray:
@@ -49,7 +49,7 @@ def points_along(mask: np.ndarray, count: int, rng: random.Random) -> np.ndarray
     if not len(vertices) or not len(rows):
         return np.zeros((count, 2))
     inside = np.stack([columns, rows], axis=1).astype(float)
-    return by_norm(np.concatenate([_spread(inside, count - count // 2, rng), _spread(vertices, count // 2, rng)]))
+    return sort_by_norm(np.concatenate([_spread(inside, count - count // 2, rng), _spread(vertices, count // 2, rng)]))
 
 
 def _spread(points: np.ndarray, count: int, rng: random.Random) -> np.ndarray:

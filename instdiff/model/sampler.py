@@ -268,12 +268,12 @@ def denoise_step(
     if evaluation.index % options.guidance_every == 0:
         for branch in branches:
             branch.lead = None
-    predictions = iter(guided(denoiser, branches, evaluation, options.guidance_scale))
+    predictions = iter(guide(denoiser, branches, evaluation, options.guidance_scale))
     for own, generator in zip(pictures, generators, strict=True):
         advance(own, [next(predictions) for _ in own], evaluation.timestep, generator, options.eta)
 
 
-def guided(
+def guide(
     denoiser: Denoiser, branches: list[Branch], evaluation: UNetEvaluation, guidance_scale: float
 ) -> tuple[torch.Tensor, ...]:
     """Classifier-free guidance for every branch, all in one batch: a (1, C, H, W) each.

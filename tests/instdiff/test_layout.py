@@ -100,7 +100,7 @@ def test_layouts_do_not_change():
     layout = Layout(caption="x")
     with pytest.raises(ValueError, match="frozen"):
         layout.caption = "y"
-    assert layout.resized(640, 384).size == (640, 384) and layout.size == (512, 512)
+    assert layout.with_size(640, 384).size == (640, 384) and layout.size == (512, 512)
 
 
 def test_control_characters_in_words_become_spaces():

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers.utils import logging as transformers_logging
 
-from instdiff.checkpoint.convert import placed
+from instdiff.checkpoint.convert import whole_target
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput, ServiceError
 from instdiff.model.pipeline import InstanceDiffusionPipeline
@@ -89,7 +89,7 @@ class DiffusionTask(Task[Lesson]):
         """Write the model as a folder that `from_pretrained` reads and engines load; an older one is replaced."""
         parts = [part for part in self.pipeline.components.values() if hasattr(part, "parameters")]
         nbytes = sum(p.numel() * p.element_size() for part in parts for p in part.parameters())
-        with placed(self.recipe.out / MODEL, force=True, nbytes=nbytes) as folder:
+        with whole_target(self.recipe.out / MODEL, force=True, nbytes=nbytes) as folder:
             self.pipeline.save_pretrained(folder)
         folder = self.recipe.out / MODEL
         print(f'{folder}: the model; paint with: python run_agent.py "two dogs" --engine {folder}')

@@ -13,7 +13,7 @@ from instdiff import rle
 from instdiff.formats import load_layout
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 from instdiff.model.grounding import Modes, covered_cells, place_grounding, resample_scribble
-from instdiff.model.mask_points import by_norm, outline, points_along, points_inside
+from instdiff.model.mask_points import outline, points_along, points_inside, sort_by_norm
 
 DEMOS = sorted(figures("grounding")["demos"])
 # Places that leave the canvas or have no area: there, and only there, ours differ from the reference's.
@@ -68,7 +68,7 @@ def outline_points(pixels: list[float]) -> list[tuple]:
 
 def along_outline(mask: np.ndarray, count: int) -> list[tuple]:
     vertices = outline(mask)
-    return [tuple(p) for p in by_norm(vertices[np.linspace(0, len(vertices) - 1, count).astype(int)]).tolist()]
+    return [tuple(p) for p in sort_by_norm(vertices[np.linspace(0, len(vertices) - 1, count).astype(int)]).tolist()]
 
 
 HANDMADE = [(name, case) for name, mask in figures("grounding")["handmade_masks"].items() for case in mask["cases"]]
