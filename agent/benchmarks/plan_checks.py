@@ -179,9 +179,7 @@ def _check(kind: str, parts: dict, field: str) -> Check:
     if kind in ("count", "min"):
         n = parts.get("n")
         if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise BadInput(
-                field, f'{kind} needs a whole number, such as {{"{kind}": ["cat", 3]}}; got {str(n)[:40]!r}'
-            )
+            raise BadInput(field, f'{kind} needs a whole number, such as {{"{kind}": ["cat", 3]}}; got {str(n)[:40]!r}')
         return Check(kind, tuple(names), n=n)
     if kind == "attr":
         return Check(kind, tuple(names), attribute=_words(parts.get("attribute"), f"{field}.attribute")[0])
