@@ -1,6 +1,4 @@
-"""A tiny model, and pictures with annotations, to train on. Run as a program it writes the gradient of one step of a
-training.
-"""
+"""A tiny model and pictures with annotations to train on. As a program it writes one step's gradient."""
 
 import gc
 import json

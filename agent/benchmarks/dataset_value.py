@@ -56,8 +56,7 @@ def prove(
     batch: int,
     seed: int,
 ) -> dict[str, object]:
-    """Train from nothing on ``count`` pictures of the training split and on as many composites; score both on other
-    composites.
+    """Train from nothing on ``count`` pictures of the training split and on as many composites; score both on others.
 
     Composites show the categories of the dataset alone. Pictures, steps, augmentation and seed are the same for both:
     the first learns for ``minutes``, the second for as many steps.
@@ -79,15 +78,9 @@ def prove(
     learned = train_detector(ExamplesTask(examples, unseen, batch, seed), plan, "dataset")
     composed = ExamplesTask(composites(composer, len(examples)), unseen, batch, seed)
     bound = train_detector(composed, replace(plan, steps=learned["steps"]), "composites")
-    proof = {
-        "pictures": len(examples),
-        "categories": len(names),
-        "minutes": minutes,
-        "held_out": held_out,
-        "dataset": learned,
-        "composites": bound,
-        "ratio": round(learned["ap50"] / bound["ap50"], 4) if bound["ap50"] else None,
-    }
+    ratio = round(learned["ap50"] / bound["ap50"], 4) if bound["ap50"] else None
+    about = {"pictures": len(examples), "categories": len(names), "minutes": minutes, "held_out": held_out}
+    proof: dict[str, object] = about | {"dataset": learned, "composites": bound, "ratio": ratio}
     write_json(folder.path / PROOF, proof)
     return proof
 
