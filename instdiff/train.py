@@ -1,6 +1,4 @@
-"""``python -m instdiff.train``: trains the bundled draft models, stage by stage, and models of any size on pictures of
-one's own.
-"""
+"""``python -m instdiff.train``: trains the bundled draft models by stages, and models of any size on your pictures."""
 
 from __future__ import annotations
 
