@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from diffusers.models.attention import Attention, FeedForward
 from torch import nn
 
-KeysValues = tuple[torch.Tensor, torch.Tensor]  # (B, heads, T, D) each
+KeysValues = tuple[torch.Tensor, ...]  # keys and values, (B, heads, T, D) each
 
 
 class Memory(NamedTuple):
@@ -31,8 +31,8 @@ class Memory(NamedTuple):
     def rows(self, index: torch.Tensor) -> Memory:
         """The memory of rows ``index`` (B',), which may repeat."""
 
-        text = (self.text[0][index], self.text[1][index])
-        tokens = None if self.tokens is None else (self.tokens[0][index], self.tokens[1][index])
+        text = tuple(tensor[index] for tensor in self.text)
+        tokens = None if self.tokens is None else tuple(tensor[index] for tensor in self.tokens)
         bias = self.bias if self.bias is None or len(self.bias) == 1 else self.bias[index]
         return Memory(text, tokens, bias)
 
@@ -57,7 +57,9 @@ def attend(attn: Attention, x: torch.Tensor, read: KeysValues, bias: torch.Tenso
     """x: (B, Q, C) asks; ``read`` answers; bias: broadcast to (B, heads, Q, T). Returns (B, Q, C)."""
     query = attn.to_q(x)
     width = query.shape[-1] // attn.heads
-    read_values = F.scaled_dot_product_attention(_heads(query, attn), *read, attn_mask=bias, scale=width**-0.5)
+    keys, values = read
+    query_heads = _heads(query, attn)
+    read_values = F.scaled_dot_product_attention(query_heads, keys, values, attn_mask=bias, scale=width**-0.5)
     return attn.to_out[0](read_values[..., :width].transpose(1, 2).flatten(2))  # (B, heads, Q, D') -> (B, Q, C)
 
 

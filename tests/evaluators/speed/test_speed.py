@@ -11,6 +11,7 @@ from golden_figures import tensors
 from evaluators.speed import __main__ as bench
 from evaluators.speed.measure import Calls, Models, Workload, fill
 from evaluators.speed.reference_schedule import SAVINGS, fft_filter
+from instdiff.model.defaults import ModelDefaults
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion
 
@@ -33,7 +34,7 @@ def models(request):
     )
     for model in (unet, unifusion):
         fill(model.eval())
-    return Models(unet, unifusion, plms(), 8, {"num_inference_steps": 5, "guidance_scale": 3.0, "alpha": 0.8})
+    return Models(unet, unifusion, plms(), 8, ModelDefaults(num_inference_steps=5, guidance_scale=3.0, alpha=0.8))
 
 
 def paint(models, *off):
