@@ -32,7 +32,7 @@ from instdiff.world.placement import (
     surface,
 )
 from instdiff.world.predicates import Predicate
-from instdiff.world.relations import broken_in
+from instdiff.world.relations import broken_relations_in
 
 SAME_PLACE = 0.8  # IoU of two things that are one
 EDGE = 0.004  # what ends nearer to the frame is cut by it
@@ -169,7 +169,7 @@ def slivers(plan: Plan) -> Iterator[Fault]:
 
 def relations(plan: Plan) -> Iterator[Fault]:
     """Relations of the scene that do not hold."""
-    for relation in broken_in(plan):
+    for relation in broken_relations_in(plan):
         index = plan.ids.index(relation.subject)
         target = None if relation.predicate.is_place else plan.ids.index(relation.object)
         target_tag = "" if target is None else f" {tag(plan, target)}"
@@ -191,7 +191,7 @@ def _mend_relation(plan: Plan, predicate: Predicate, index: int, target: int | N
         mended = _put_on(plan, index, target)
     else:
         return None
-    return mended if len(broken_in(mended)) < len(broken_in(plan)) else None
+    return mended if len(broken_relations_in(mended)) < len(broken_relations_in(plan)) else None
 
 
 def _put_on(plan: Plan, index: int, target: int) -> Plan:

@@ -23,7 +23,7 @@ from instdiff.errors import InstDiffError
 from instdiff.world import nouns
 from instdiff.world.camera import project
 from instdiff.world.placement import carrier, loads
-from instdiff.world.relations import broken_in
+from instdiff.world.relations import broken_relations_in
 from instdiff.world.scene import Scene
 
 PLACE_CHECKS = (
@@ -131,8 +131,8 @@ class _Critic:
 
 def _is_no_worse(before: Plan, after: Plan, index: int) -> bool:
     """True if no relation is newly broken, and nothing is newly crowded by the repaired instance."""
-    broken = broken_in(before)
-    if any(relation not in broken for relation in broken_in(after)):
+    broken = broken_relations_in(before)
+    if any(relation not in broken for relation in broken_relations_in(after)):
         return False
     old = before.layout.instances[index].extent
     new = after.layout.instances[index].extent

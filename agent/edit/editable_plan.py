@@ -14,7 +14,7 @@ from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Point, Scribble
 from instdiff.world import nouns, placement
 from instdiff.world.nouns import ARTICLES, NUMBERS, number_word, with_article
-from instdiff.world.relations import broken_in
+from instdiff.world.relations import broken_relations_in
 from instdiff.world.scene import PICTURE, Predicate, Relation, Scene, SceneObject
 
 OPPOSED = ({"large", "big", "huge", "giant", "tall"}, {"small", "little", "tiny", "short"})
@@ -162,7 +162,7 @@ class Sheet:
 
     def relate(self, relations: list[Relation], names: set[str]) -> None:
         """Add relations, and drop the ones of these things that do not hold any more."""
-        self.forget([r for r in broken_in(self.plan()) if {r.subject, r.object} & names])
+        self.forget([r for r in broken_relations_in(self.plan()) if {r.subject, r.object} & names])
         self.relations += [r for r in relations if r not in self.relations]
 
     def forget(self, relations: list[Relation]) -> None:

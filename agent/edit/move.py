@@ -16,7 +16,7 @@ from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.layout import Box
 from instdiff.world import placement
-from instdiff.world.relations import broken_in
+from instdiff.world.relations import broken_relations_in
 from instdiff.world.scene import Predicate, Relation
 
 _LITTLE = re.compile(r"\b(?:a bit|a little|slightly|a tad|a touch)\b")
@@ -116,7 +116,7 @@ def swap(sheet: Sheet, first: list[str], second: list[str]) -> None:
         sheet.put(name, box)
     for name, on_it in loads.items():
         _bring(sheet, on_it, boxes[name], sheet.box(name))
-    turned = [_exchange_ends(relation, a, b) for relation in broken_in(sheet.plan())]
+    turned = [_exchange_ends(relation, a, b) for relation in broken_relations_in(sheet.plan())]
     sheet.relate([], {a, b, *loads[a], *loads[b]})
     sheet.relations += turned
     sheet.relate([], {a, b})

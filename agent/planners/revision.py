@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from agent.planners.grammar.vocabulary import ADJECTIVES, COLOURS
 from agent.planners.plan import Plan
 from instdiff.layout import Box, Instance, Point
-from instdiff.world.relations import broken
+from instdiff.world.relations import broken_relations
 
 if TYPE_CHECKING:
     from evaluators.report import Report, Verdict
@@ -167,8 +167,8 @@ class _Moves:
         ids = self.plan.ids
         if scene is None or len(ids) != len(instances):
             return False
-        before = broken(scene, self.plan.layout.with_instances(self.instances), ids)
-        after = broken(scene, self.plan.layout.with_instances(instances), ids)
+        before = broken_relations(scene, self.plan.layout.with_instances(self.instances), ids)
+        after = broken_relations(scene, self.plan.layout.with_instances(instances), ids)
         return any(relation not in before for relation in after)
 
 

@@ -15,7 +15,7 @@ from instdiff.world.constraints import ORDERED_FROM, Links, links_of
 from instdiff.world.placement import SHORTEST_LONG_SIDE, surface_share
 from instdiff.world.predicates import Predicate
 from instdiff.world.proposals import Arrangement, Camera, Proposals, enlargement_on, finest
-from instdiff.world.relations import WHOLE, broken, middle_x, middle_y, slack
+from instdiff.world.relations import WHOLE, broken_relations, middle_x, middle_y, slack
 from instdiff.world.scene import PICTURE, Relation, Scene
 
 ATTEMPTS = (4, 14)  # arrangements tried at least and at most
@@ -35,6 +35,16 @@ CROWD = 8  # of more things, each is given less room
 MOST_FILLED = {"sky": 0.35, "wall": 0.4, "ceiling": 0.4}
 WIDEST_PILE = 0.9  # what a thing and all that it carries may fill together
 HIGHEST_PILE = 0.88
+# how much farther apart in depth than their sizes tell things may be, in logarithms: at least, for each thing, at most
+SPREAD = (0.06, 0.025, 0.8)
+# share of the logarithm of a ratio of sizes that one of the two spreads may use up: with half, none may look larger
+ORDER = 0.42
+EYE_LEVELS = (0.4, 0.5)  # where the horizon is seen, and where over a crowd
+HIGH_EYE_LEVELS = (0.2, 0.28)
+NEAREST_FEET = (0.92, 0.96)  # the foot of the nearest thing, and where there are one or two
+NEAREST_FEET_OF_FEW = (0.82, 0.93)
+BROKEN = 10.0  # the fault of a relation that does not hold
+INVERTED = 2  # the fault of a thing that looks larger than what is really larger
 NARROW = 0.5  # a window narrower than this is kept to, give or take `WINDOW_SLACK`
 WINDOW_SLACK = 0.08
 # How far a relation must be from breaking for the camera to be content, as in `instdiff.world.relations.slack`.
@@ -92,7 +102,7 @@ def project(scene: Scene, size: tuple[int, int] = (512, 512), rng: Random | None
 
 def _relaxed(links: Links, scene: Scene, layout: Layout, ids: tuple[str, ...]) -> tuple[str, ...]:
     """What the words bent in the world, which words contradict others, and what found no room; each said once."""
-    unmet = [relation for relation in broken(scene, layout, ids) if relation not in links.refused]
+    unmet = [relation for relation in broken_relations(scene, layout, ids) if relation not in links.refused]
     sentences = [f"{links.the(relation.subject)} could not be put {links.phrase(relation)}" for relation in unmet]
     return tuple(dict.fromkeys((*links.relaxed, *sentences)))
 
@@ -131,7 +141,8 @@ def _distances(links: Links, aspect: float, shrink: float, rng: Random) -> dict[
     gamma = min(GAMMA, math.log(max(share / smallest, 1.5)) / math.log(max(span, 1.1)))
     ratios = [big / small for big in sizes.values() for small in sizes.values() if big >= ORDERED_FROM * small]
     # no farther apart in depth than leaves the larger of two things larger
-    spread = min(0.06 + 0.025 * crowd, 0.8, 0.42 * gamma * math.log(min(ratios, default=1e3)))
+    least, step, most = SPREAD
+    spread = min(least + step * crowd, most, ORDER * gamma * math.log(min(ratios, default=1e3)))
     distances: dict[str, float] = {}
     for name in sorted(objects, key=links.rank):
         item = objects[name]
@@ -191,8 +202,8 @@ def _aim(links: Links, distances: dict[str, float], aspect: float, rng: Random) 
         for name, item in links.objects.items()
         if not (item.hangs or item.is_backdrop or links.anchor_of(name).manner in dependent)
     ]
-    horizon = rng.uniform(0.4, 0.5) if len(standing) <= CROWD else rng.uniform(0.2, 0.28)
-    lowest = rng.uniform(0.92, 0.96) if len(standing) > 2 else rng.uniform(0.82, 0.93)
+    horizon = rng.uniform(*(EYE_LEVELS if len(standing) <= CROWD else HIGH_EYE_LEVELS))
+    lowest = rng.uniform(*(NEAREST_FEET if len(standing) > 2 else NEAREST_FEET_OF_FEW))
     return Camera(horizon, (lowest - horizon) * min(standing, default=1.0), aspect, finest(len(links.objects)))
 
 
@@ -205,13 +216,13 @@ def _judge(
     links: Links, asked: list[Relation], name: str, box: Box, distance: float, arrangement: Arrangement
 ) -> tuple[float, float]:
     """(faults, overlap): broken relations count 10 each, wrong sizes 2, overlap past the bounds 1 and by how much."""
-    fault = 10.0 * _unmet(links, asked, name, box, arrangement)
+    fault = BROKEN * _unmet(links, asked, name, box, arrangement)
     overlap = 0.0
     hidden = 0.0
     larger = links.much_larger.get(name, set())
     for neighbour, at in arrangement.boxes.items():
         is_smaller = name in links.much_larger.get(neighbour, ())
-        fault += 2 * ((neighbour in larger and at.area < box.area) or (is_smaller and box.area < at.area))
+        fault += INVERTED * ((neighbour in larger and at.area < box.area) or (is_smaller and box.area < at.area))
         common = box.intersection(at)
         if not common:
             continue

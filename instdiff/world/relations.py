@@ -30,7 +30,7 @@ MOST_COVERED = 0.5  # share of the smaller of two boxes that are next to each ot
 WHOLE = Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0)
 
 
-def broken(scene: Scene, layout: Layout, ids: tuple[str, ...]) -> list[Relation]:
+def broken_relations(scene: Scene, layout: Layout, ids: tuple[str, ...]) -> list[Relation]:
     """The relations of a scene that do not hold on its picture, in the order of the scene.
 
     Args:
@@ -50,11 +50,11 @@ def broken(scene: Scene, layout: Layout, ids: tuple[str, ...]) -> list[Relation]
     ]
 
 
-def broken_in(plan: PlacedScene) -> list[Relation]:
+def broken_relations_in(plan: PlacedScene) -> list[Relation]:
     """The relations of a plan's scene that do not hold on its layout; none if it has no scene."""
     if plan.scene is None or len(plan.ids) != len(plan.layout.instances):
         return []
-    return broken(plan.scene, plan.layout, plan.ids)
+    return broken_relations(plan.scene, plan.layout, plan.ids)
 
 
 def slack(predicate: Predicate, a: Box, b: Box = WHOLE, aloft: bool = False) -> float:

@@ -9,7 +9,7 @@ from agent.planners.plan import Plan
 from instdiff.errors import ServiceError
 from instdiff.layout import Box, Instance, Layout, Point
 from instdiff.world.placement import rests
-from instdiff.world.relations import broken
+from instdiff.world.relations import broken_relations
 from instdiff.world.scene import Predicate, Relation, Scene, SceneObject
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
@@ -134,7 +134,7 @@ def test_repairs_put_things_where_they_belong():
     cup = criticise(plan(("cup", (0.4, 0.2, 0.5, 0.3)), TABLE)).plan.layout.instances[0].box
     assert rests(cup, box(*TABLE[1])) and cup.width == pytest.approx(0.1)
     swapped = criticise(plan(COUCH, DOG, relations=[("a", Predicate.RIGHT_OF, "b")])).plan
-    assert not broken(swapped.scene, swapped.layout, swapped.ids)
+    assert not broken_relations(swapped.scene, swapped.layout, swapped.ids)
     shrunk = criticise(plan(*TRAFFIC, ("cat", (0.82, 0.45, 0.99, 0.74))))
     assert shrunk.plan.layout.instances[2].box.area < 0.02
     assert shrunk.plan.layout.instances[:2] == plan(*TRAFFIC).layout.instances
@@ -203,7 +203,7 @@ def test_an_open_fault_gets_another_arrangement():
     bad = good.model_copy(update={"layout": good.layout.with_instances(boxes)})
     assert criticise(bad).open
     critique = criticise_and_replan(bad, "a cat behind a car", None, 0)
-    assert not critique.open and not broken(critique.plan.scene, critique.plan.layout, critique.plan.ids)
+    assert not critique.open and not broken_relations(critique.plan.scene, critique.plan.layout, critique.plan.ids)
     assert any("arranged anew" in f.sentence for f in critique.findings)
 
 

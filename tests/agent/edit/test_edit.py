@@ -20,7 +20,7 @@ from instdiff.errors import BadInput
 from instdiff.formats import layout_from_json, read_png
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 from instdiff.world.placement import rests
-from instdiff.world.relations import broken
+from instdiff.world.relations import broken_relations
 from tests.agent import doubles
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
@@ -118,7 +118,7 @@ def test_a_thing_is_added_and_all_else_stays(plan, words, caption, lies, target)
     (added,) = [i for i in new.layout.instances if i not in plan.layout.instances]
     assert added.caption == caption and lies(added.box, boxes(new.layout)[target])
     assert min(added.box.width, added.box.height) > 0.05
-    assert not broken(new.scene, new.layout, new.ids)
+    assert not broken_relations(new.scene, new.layout, new.ids)
     assert new.layout.caption.startswith(plan.layout.caption) and len(new.notes) == 1
 
 
@@ -268,7 +268,7 @@ def test_two_things_change_places():
     assert new["a tree"] == old["a tree"] and new["a white dog"] == old["a white dog"]
     plan = OfflinePlanner().plan("a cat to the left of a dog", (512, 512), 3)
     turned = edit_plan(plan, "swap the cat and the dog")
-    assert not broken(turned.scene, turned.layout, turned.ids) and "left" not in turned.layout.caption
+    assert not broken_relations(turned.scene, turned.layout, turned.ids) and "left" not in turned.layout.caption
     assert left(boxes(turned.layout)["a dog"], boxes(turned.layout)["a cat"])
 
 

@@ -5,7 +5,7 @@ from agent.planners.plan import Plan
 from agent.planners.revision import COMPACT, revise
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.layout import Box, Instance, Layout
-from instdiff.world.relations import broken
+from instdiff.world.relations import broken_relations
 from tests.agent.doubles import RectanglePainter
 from tests.agent.test_loop import agent
 
@@ -150,7 +150,7 @@ def test_nothing_follows_a_picture_that_is_not_painted_again():
 def test_no_move_breaks_what_the_words_ask_for(prompt, kind):
     for seed in range(6):
         plan = OfflinePlanner().plan(prompt, (512, 512), seed)
-        before = broken(plan.scene, plan.layout, plan.ids)
+        before = broken_relations(plan.scene, plan.layout, plan.ids)
         moved = 0
         for turn in range(3):
             shift = [0.12, -0.12, 0.08][turn]
@@ -161,7 +161,7 @@ def test_no_move_breaks_what_the_words_ask_for(prompt, kind):
             after = revise(plan, report(*((kind, seen if kind is MISPLACED else None) for seen in where)), turn)
             moved += after.layout.instances != plan.layout.instances
             plan = after
-        assert set(broken(plan.scene, plan.layout, plan.ids)) <= set(before)
+        assert set(broken_relations(plan.scene, plan.layout, plan.ids)) <= set(before)
         assert moved
 
 

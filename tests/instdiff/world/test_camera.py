@@ -7,7 +7,7 @@ import pytest
 
 from instdiff.world import knowledge
 from instdiff.world.camera import Camera, project
-from instdiff.world.relations import broken
+from instdiff.world.relations import broken_relations
 from instdiff.world.scene import Relation, Scene, SceneObject
 
 
@@ -149,7 +149,7 @@ def test_words_go_before_physics_and_it_is_said(categories, relations, said):
         assert len(relaxed) == 1
         kept = [
             relation
-            for relation in broken(asked, layout, ids)
+            for relation in broken_relations(asked, layout, ids)
             if "is not" not in said or relation != asked.relations[-1]
         ]
         assert kept == []

@@ -5,7 +5,7 @@ import pytest
 from instdiff.layout import Box, Instance, Layout
 from instdiff.world import knowledge
 from instdiff.world.camera import project
-from instdiff.world.relations import broken, slack
+from instdiff.world.relations import broken_relations, slack
 from instdiff.world.scene import PICTURE, Predicate, Relation, Scene, SceneObject
 
 
@@ -84,10 +84,10 @@ def test_broken_names_what_does_not_hold():
     layout = Layout(caption="x", instances=(Instance(caption="a dog", box=dog), Instance(caption="a cat", box=cat)))
     found = [
         (relation.subject, str(relation.predicate), relation.object)
-        for relation in broken(scene, layout, ("dog", "cat"))
+        for relation in broken_relations(scene, layout, ("dog", "cat"))
     ]
     assert found == [("cat", "larger than", "dog"), ("dog", "on the left", PICTURE)]
-    swapped = broken(scene, layout, ("cat", "dog"))
+    swapped = broken_relations(scene, layout, ("cat", "dog"))
     assert [relation.subject for relation in swapped] == ["cat"]
 
 
@@ -118,7 +118,7 @@ def test_single_relations_are_never_broken_by_the_camera():
                 caption="x", objects=tuple(SceneObject(id=n, category=n) for n in (a, b)), relations=(relation,)
             )
             layout, ids, relaxed = project(scene, rng.choice([(512, 512), (768, 512), (512, 896)]), Random(seed))
-            assert not broken(scene, layout, ids), (relation, relaxed)
+            assert not broken_relations(scene, layout, ids), (relation, relaxed)
 
 
 def test_whatever_is_asked_what_does_not_hold_is_said():
@@ -135,7 +135,7 @@ def test_whatever_is_asked_what_does_not_hold_is_said():
             relations.append(Relation(subject=a, predicate=predicate, object=PICTURE if predicate.is_place else b))
         scene = Scene(caption="x", objects=objects, relations=tuple(relations))
         layout, order, relaxed = project(scene, (512, 512), rng)
-        unmet = broken(scene, layout, order)
+        unmet = broken_relations(scene, layout, order)
         for relation in unmet:
             subject = next(item.category for item in objects if item.id == relation.subject)
             said = [
