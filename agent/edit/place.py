@@ -86,7 +86,7 @@ def _bound(width: float, height: float) -> tuple[float, float]:
 def _extent(item: SceneObject, scale: float, aspect: float) -> tuple[float, float]:
     """(width, height) on the picture; what lies flat is seen from above at a low angle."""
     width = item.width_m * scale / aspect
-    return _bound(width, 0.35 * width * aspect if _is_flat(item) else item.height_m * scale)
+    return _bound(width, placement.FLAT_HEIGHT * width * aspect if _is_flat(item) else item.height_m * scale)
 
 
 def _is_flat(item: SceneObject) -> bool:

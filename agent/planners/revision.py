@@ -7,15 +7,12 @@ changes. Only where the moves of an instance are spent is the picture painted fr
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
 
 from agent.planners.grammar.vocabulary import ADJECTIVES, COLOURS
 from agent.planners.plan import Plan
+from evaluators.report import Report, Verdict, VerdictKind
 from instdiff.layout import Box, Instance, Point
 from instdiff.world.relations import broken_relations
-
-if TYPE_CHECKING:
-    from evaluators.report import Report, Verdict
 
 ENLARGE = 1.2
 COMPACT = (0.06, 0.10)  # share of the picture that a thing of compact shape covers, at least and at most
@@ -46,13 +43,13 @@ def revise(plan: Plan, report: Report, seed: int) -> Plan:
     """
     moves = _Moves(plan)
     for verdict in report.verdicts:
-        match verdict.kind.value:
-            case "missing":
-                moves.missing(verdict)
-            case "misplaced":
-                moves.misplaced(verdict)
-            case "wrong attribute":
-                moves.wrong_attribute(verdict)
+        match verdict.kind:
+            case VerdictKind.MISSING:
+                moves.retry_missing(verdict)
+            case VerdictKind.MISPLACED:
+                moves.follow_misplaced(verdict)
+            case VerdictKind.WRONG_ATTRIBUTE:
+                moves.stress_attribute(verdict)
     moves.deny([extra.category for extra in report.extras])
     return moves.plan_after(seed)
 
@@ -71,21 +68,21 @@ class _Moves:
         # those that went to where they were seen: the instance before, and the note
         self.followed: dict[int, tuple[Instance, str]] = {}
 
-    def missing(self, verdict: Verdict) -> None:
+    def retry_missing(self, verdict: Verdict) -> None:
         index = verdict.instance
         box = self.instances[verdict.instance].box
         if self._note(index, "plainer, and larger or nearer to a compact shape" if box else "plainer"):
-            ways = self._first_ways(index, box) if box else []
+            boxes = self._first_boxes(index, box) if box else []
         elif box and self._note(index, "of compact shape"):
-            ways = _compact_boxes(box)
+            boxes = _compact_boxes(box)
         else:
             return self._give_up(index)
-        for way in ways:
-            if self._move(index, way):
+        for candidate in boxes:
+            if self._move(index, candidate):
                 break
         self.instances[index] = _simplify(self.instances[index])
 
-    def _first_ways(self, index: int, box: Box) -> list[Box]:
+    def _first_boxes(self, index: int, box: Box) -> list[Box]:
         """Where a missing thing is tried first: in a more usual shape, and away from what covers it."""
         others = [at.box for i, at in enumerate(self.instances) if i != index and at.box]
         covering = max(others, key=box.intersection, default=None)
@@ -93,7 +90,7 @@ class _Moves:
         larger = _enlarge(box, covering)
         return [larger, *usual] if covering and box.intersection(covering) > COVERED * box.area else [*usual, larger]
 
-    def misplaced(self, verdict: Verdict) -> None:
+    def follow_misplaced(self, verdict: Verdict) -> None:
         index = verdict.instance
         box = self.instances[verdict.instance].box
         if box and (nearer := _box_halfway(verdict, box)):
@@ -108,7 +105,7 @@ class _Moves:
             return self._give_up(index)
         self.alpha = alpha
 
-    def wrong_attribute(self, verdict: Verdict) -> None:
+    def stress_attribute(self, verdict: Verdict) -> None:
         index = verdict.instance
         if not self._note(index, "its attribute is said again"):
             return self._give_up(index)

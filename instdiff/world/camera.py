@@ -233,7 +233,7 @@ def _judge(
         overlap += common
         if links.objects[name].is_backdrop != links.objects[neighbour].is_backdrop:
             continue  # what stands on the horizon may be half hidden
-        iou = common / (box.area + at.area - common)
+        iou = box.iou(at)
         fault += 1 + iou if iou > MAX_IOU else 0
         if is_behind:
             hidden += common / box.area
