@@ -98,7 +98,7 @@ def _is_asked_up(plan: PlacedScene, item: SceneObject) -> bool:
 
 
 def carrier(plan: PlacedScene, index: int) -> int | None:
-    """The instance that this one rests on: the one of the scene, or the smallest that can carry it where its foot is."""
+    """The instance that this one rests on: that of the scene, or the smallest that can carry it where its foot is."""
     box = plan.layout.instances[index].extent
     if box is None:
         return None
