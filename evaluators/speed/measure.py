@@ -241,9 +241,7 @@ class Calls:
         )
 
     def flops(self, case: Workload, precision: AbstractContextManager) -> int:
-        """Floating-point operations of the picture: convolutions, linear layers, products of attention (two per
-        multiply-add).
-        """
+        """Floating-point operations of a picture: convolutions, linear layers, attention (two per multiply-add)."""
         total = 0
         with without(case.off, case.tokens_again), precision, torch.no_grad():
             for key, count in self.counts.items():

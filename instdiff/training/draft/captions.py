@@ -17,55 +17,18 @@ from instdiff.world import knowledge
 from instdiff.world.nouns import number_word, plural_of, with_article
 
 # words without a singular or without a number: no article
-BARE = (
-    "skis",
-    "scissors",
-    "grapes",
-    "bread",
-    "corn",
-    "broccoli",
-    "snow",
-    "downtown",
-    "woods",
-    "dunes",
-    "grassland",
-    "ocean waves",
-)
+BARE = "skis, scissors, grapes, bread, corn, broccoli, snow, downtown, woods, dunes, grassland, ocean waves".split(", ")
 KNOWN = (
-    "sea",
-    "ocean",
-    "open sea",
-    "countryside",
-    "seaside",
-    "shore",
-    "seashore",
-    "coast",
-    "arctic",
-    "savannah",
-    "clear sky",
-    "blue sky",
-    "alps",
-    "north pole",
-    "south pole",
-    "ocean floor",
-)
+    "sea, ocean, open sea, countryside, seaside, shore, seashore, coast, arctic, savannah, clear sky, blue sky, alps, "
+    "north pole, south pole, ocean floor"
+).split(", ")
 INSIDE = ("cozy", "bright", "small", "tidy", "modern", "large", "cute", "warm")
 OUTSIDE = ("quiet", "sunny", "beautiful", "busy", "small", "pretty", "peaceful", "wide")
 # words for those of a kind with a drawing of its own, and words that do not fit a drawing or say a colour
 KINDS = {"woman": ("lady", "girl", "grandmother"), "man": ("gentleman", "boy", "guy", "grandfather")}
-UNFIT = {
-    "people",
-    "lime",
-    "peach",
-    "mango",
-    "polar bear",
-    "brown bear",
-    "office chair",
-    "deck chair",
-    "bunk bed",
-    "pine",
-    "palm",
-}
+UNFIT = frozenset(
+    "people, lime, peach, mango, polar bear, brown bear, office chair, deck chair, bunk bed, pine, palm".split(", ")
+)
 PATTERNS = {
     "striped": (("striped", "stripy"), "with stripes"),
     "dotted": (("dotted", "spotted", "polka-dot"), "with dots"),
@@ -96,9 +59,7 @@ class Place:
 
 def article(words: str) -> str:
     """ "an orange cat", "a red car", "scissors"."""
-    if words.split(" ")[-1] in BARE:
-        return words
-    return with_article(words)
+    return words if words.split(" ")[-1] in BARE else with_article(words)
 
 
 def plural(noun: str) -> str:
@@ -218,11 +179,10 @@ def _list_things(looks: Sequence[Look], rng: np.random.Generator) -> str:
         noun = _noun(look, rng)
         if count == 1:
             parts.append(article(_describe(look, noun, rng)))
-        else:
-            many = number_word(count)
-            if count > 2 and rng.random() < 0.15:
-                many = ("some", "several", "many")[rng.integers(3)]
-            parts.append(f"{many} {_describe(look, plural(noun), rng)}")
+            continue
+        vague = count > 2 and rng.random() < 0.15
+        many = ("some", "several", "many")[rng.integers(3)] if vague else number_word(count)
+        parts.append(f"{many} {_describe(look, plural(noun), rng)}")
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
@@ -235,12 +195,8 @@ def train_tokenizer(captions: Iterable[str], vocab_size: int = 2048) -> CLIPToke
     """Learn a tokenizer that any text passes through: unknown words fall apart into bytes."""
     tokenizer = Tokenizer(models.BPE(unk_token=END, end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
+    words = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     every_byte_at_a_word_end = [f"{letter}</w>" for letter in alphabet]

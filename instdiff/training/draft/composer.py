@@ -161,10 +161,8 @@ class Composer:
         if not colour and not texture and kind.natural and rng.random() < NAMED_NATURAL:
             colour = kind.natural
         width, height = (max(round(side * self.size), 2) for side in (placed.width, placed.height))
-        shrinks = width * height < rgba.shape[0] * rgba.shape[1]
-        rgba = cv2.resize(
-            np.ascontiguousarray(rgba), (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        way = cv2.INTER_AREA if width * height < rgba.shape[0] * rgba.shape[1] else cv2.INTER_LINEAR
+        rgba = cv2.resize(np.ascontiguousarray(rgba), (width, height), interpolation=way)
         layer = rgba.astype(np.float32) / 255
         layer[..., :3] *= layer[..., 3:]
         look = Look(placed.category, colour, texture, sprite.noun)
@@ -212,9 +210,8 @@ class Composer:
         columns = np.flatnonzero(layer.mask.any(axis=0))
         box = Box.from_corners([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], (self.size, self.size))
         look = layer.look
-        return ComposedInstance(
-            look.category, instance_caption(look, box.height, rng), look.colour, look.texture, box, layer.mask
-        )
+        caption = instance_caption(look, box.height, rng)
+        return ComposedInstance(look.category, caption, look.colour, look.texture, box, layer.mask)
 
 
 def _ratio(sprite: Sprite) -> float:
@@ -227,9 +224,8 @@ def _relation(layers: Sequence[_Layer], rng: np.random.Generator) -> tuple[int, 
         return None
     first, second = (int(i) for i in rng.permutation(len(layers))[:2])
     depths = [layer.placed.depth for layer in layers]
-    carried = [
-        (i, depths.index(layer.placed.carrier)) for i, layer in enumerate(layers) if layer.placed.carrier in depths
-    ]
+    carriers = [layer.placed.carrier for layer in layers]
+    carried = [(i, depths.index(carrier)) for i, carrier in enumerate(carriers) if carrier in depths]
     if carried and rng.random() < 0.7:
         first, second = carried[rng.integers(len(carried))]
         return first, "on", second

@@ -10,16 +10,7 @@ import torch.nn.functional as F
 from instdiff.model.autoencoder import PatchAutoencoder
 
 # How often each flaw is added to a picture that is spoiled at all.
-FLAWS = {
-    "bend": 0.35,
-    "erase": 0.3,
-    "blotch": 0.35,
-    "shrink": 0.35,
-    "blur": 0.35,
-    "colour": 0.7,
-    "noise": 0.35,
-    "jpeg": 0.2,
-}
+FLAWS = dict(bend=0.35, erase=0.3, blotch=0.35, shrink=0.35, blur=0.35, colour=0.7, noise=0.35, jpeg=0.2)
 
 
 @torch.no_grad()
@@ -27,28 +18,15 @@ def repaint(images: torch.Tensor, autoencoder: PatchAutoencoder, rng: np.random.
     """Pictures (B, 3, S, S) in -1..1 through the autoencoder; two thirds of them with noise on their latents."""
     latents = autoencoder.encode(images).latent
     amounts = np.where(rng.random(len(images)) < 0.67, rng.uniform(0.05, 0.4, len(images)), 0)
-    noise = (
-        rng.standard_normal(latents.shape, dtype=np.float32)
-        * amounts[:, None, None, None]
-        / autoencoder.config.scaling_factor
-    )
-    return autoencoder.decode(latents + torch.from_numpy(noise).float()).sample.clamp(-1, 1)
+    noise = rng.standard_normal(latents.shape, dtype=np.float32) * amounts[:, None, None, None]
+    noise = torch.from_numpy(noise / autoencoder.config.scaling_factor).float()
+    return autoencoder.decode(latents + noise).sample.clamp(-1, 1)
 
 
 def degrade(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """A picture (3, S, S) in -1..1 with random flaws; things stay where they are, within a few pixels."""
-    flaws = {
-        "bend": bend,
-        "erase": erase,
-        "blotch": blotch,
-        "shrink": shrink,
-        "blur": blur,
-        "colour": colour,
-        "noise": noise,
-        "jpeg": jpeg,
-    }
-    for name, flaw in flaws.items():
-        if rng.random() < FLAWS[name]:
+    for flaw in (bend, erase, blotch, shrink, blur, colour, noise, jpeg):
+        if rng.random() < FLAWS[flaw.__name__]:
             image = flaw(image, rng)
     return image.clamp(-1, 1)
 
@@ -57,12 +35,8 @@ def bend(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Shift every pixel by up to some pixels, neighbours by about the same."""
     size = image.shape[-1]
     grid = int(rng.integers(6, 20))
-    coarse = (
-        torch.from_numpy(rng.uniform(-1, 1, (1, 2, grid, grid)).astype(np.float32))
-        * float(rng.uniform(1, 4))
-        * 2
-        / size
-    )
+    shifts = rng.uniform(-1, 1, (1, 2, grid, grid)).astype(np.float32)
+    coarse = torch.from_numpy(shifts) * float(rng.uniform(1, 4)) * 2 / size
     flow = F.interpolate(coarse, (size, size), mode="bilinear", align_corners=True)[0].permute(1, 2, 0)  # (S, S, 2)
     line = (torch.arange(size) + 0.5) * 2 / size - 1
     centres = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)  # (S, S, 2)
@@ -88,9 +62,8 @@ def blotch(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Add coarse noise: blobs of wrong colour."""
     size = image.shape[-1]
     grid = int(rng.choice([8, 16, 32, 64]))
-    coarse = torch.from_numpy(rng.standard_normal((1, 3, grid, grid), dtype=np.float32)) * float(
-        rng.uniform(0.05, 0.25)
-    )
+    blobs = rng.standard_normal((1, 3, grid, grid), dtype=np.float32)
+    coarse = torch.from_numpy(blobs) * float(rng.uniform(0.05, 0.25))
     return image + F.interpolate(coarse, (size, size), mode="bilinear", align_corners=False)[0]
 
 

@@ -55,9 +55,7 @@ class DraftOptions(Value):
         default=None, ge=1, description="pictures a step (places and painter 24, autoencoder 8, detectors 16)"
     )
     rate: Annotated[float | None, Flag("N")] = Field(
-        default=None,
-        gt=0,
-        description="learning rate (places 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)",
+        default=None, gt=0, description="learning rate (places 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)"
     )
     device: Annotated[Literal["auto", "cpu"], Flag()] = Field(
         default="auto", description="auto: the graphics card where there is one (auto)"

@@ -17,6 +17,7 @@ WORLDS = 3000  # how many different layouts there are; each takes the camera 10 
 MOST_THINGS = 9
 TWIN_RATIO = 1.6  # twins differ by less in width and in height
 TABLES = ("table", "dining table", "coffee table", "desk")
+BESIDE = (Predicate.NEXT_TO, Predicate.LEFT_OF, Predicate.RIGHT_OF, Predicate.IN_FRONT_OF, Predicate.BEHIND)
 _DRY = {"indoor": ("floor", "table", "wall", "ceiling"), "outdoor": ("ground", "sky", "table")}
 
 Corners = tuple[float, float, float, float]
@@ -49,15 +50,12 @@ def world(seed: int, names: tuple[str, ...]) -> World | None:
     if not chosen:
         return None
     objects = [
-        SceneObject.model_validate(
-            {"id": f"{category}-{number}", "category": category, "support": _support(category, setting)}
-        )
-        for number, category in enumerate(chosen)
+        SceneObject.model_validate({"id": f"{name}-{i}", "category": name, "support": _support(name, setting)})
+        for i, name in enumerate(chosen)
     ]
     relations = _relations(objects, rng)
-    projection = project(
-        Scene(caption="", setting=setting.name, objects=tuple(objects), relations=tuple(relations)), rng=rng
-    )
+    scene = Scene(caption="", setting=setting.name, objects=tuple(objects), relations=tuple(relations))
+    projection = project(scene, rng=rng)
     ids = projection.ids
     supports = {item.id: item.support for item in objects}
     on = {relation.subject: relation.object for relation in relations if relation.predicate is Predicate.ON}
@@ -92,9 +90,7 @@ def _usual(setting: knowledge.Setting, names: frozenset[str], rng: Random) -> li
     usual = [option for option in setting.objects if option.category in names]
     if not usual:
         return []
-    chosen = [
-        option.category for option in usual if rng.random() < option.chance for _ in range(rng.randint(*option.count))
-    ]
+    chosen = [kind.category for kind in usual if rng.random() < kind.chance for _ in range(rng.randint(*kind.count))]
     rng.shuffle(chosen)
     chosen = chosen[: rng.randint(2, MOST_THINGS)] or [rng.choice(usual).category]
     return chosen + (_anything(setting, names, rng)[:1] if rng.random() < 0.25 else [])
@@ -139,10 +135,7 @@ def _relations(objects: list[SceneObject], rng: Random) -> list[Relation]:
     small, large = sorted(rng.sample(free, 2), key=lambda item: item.longest_m)
     if large.thing and large.thing.surface and 1.5 * small.width_m < large.width_m and rng.random() < 0.4:
         return [*relations, Relation(subject=small.id, predicate=Predicate.ON, object=large.id)]
-    beside = rng.choice(
-        [Predicate.NEXT_TO, Predicate.LEFT_OF, Predicate.RIGHT_OF, Predicate.IN_FRONT_OF, Predicate.BEHIND]
-    )
-    return [*relations, Relation(subject=small.id, predicate=beside, object=large.id)]
+    return [*relations, Relation(subject=small.id, predicate=rng.choice(BESIDE), object=large.id)]
 
 
 MOST = 12
@@ -171,9 +164,7 @@ class PlacedThing:
 
 def number_of_instances(rng: np.random.Generator) -> int:
     """1 to 12, about 4 on average; now and then a crowd."""
-    if rng.random() < 0.06:
-        return int(rng.integers(8, MOST + 1))
-    return int(np.clip(rng.poisson(2.8) + 1, 1, MOST))
+    return int(rng.integers(8, MOST + 1) if rng.random() < 0.06 else np.clip(rng.poisson(2.8) + 1, 1, MOST))
 
 
 def choose_categories(count: int, names: Sequence[str], rng: np.random.Generator) -> list[str]:
@@ -195,8 +186,7 @@ def place_freely(names: Sequence[str], ratios: Sequence[float], rng: np.random.G
         width = side * ratio**0.5
         height = side / ratio**0.5
         shrink = min(1.0, LARGEST / max(width, height))
-        width = width * shrink
-        height = height * shrink
+        width, height = (length * shrink for length in (width, height))
         left, top = (_start(length, rng) for length in (width, height))
         placed.append(PlacedThing(name, left, top, width, height, depth=rng.random() - width * height, standing=False))
     return placed
@@ -230,15 +220,10 @@ def place_in_world(
             continue
         category = twins[rng.integers(len(twins))] if swapped else member.category
         x0, y0, x1, y1 = member.box
-        x0, x1 = (1 - x1, 1 - x0) if flip else (x0, x1)
-        box = (
-            (x0 - middle) * zoom + middle,
-            (y0 - 0.6) * zoom + 0.6,
-            (x1 - middle) * zoom + middle,
-            (y1 - 0.6) * zoom + 0.6,
-        )
+        x0, x1 = ((x - middle) * zoom + middle for x in ((1 - x1, 1 - x0) if flip else (x0, x1)))
+        y0, y1 = ((y - 0.6) * zoom + 0.6 for y in (y0, y1))
         hangs = member.support in HANGING and member.carrier is None
-        left, top, width, height = _fitted(box, ratio_of(category), hangs)
+        left, top, width, height = _fitted((x0, y0, x1, y1), ratio_of(category), hangs)
         if member.carrier is not None:
             left, top = _on(placed[member.carrier], world.members[member.carrier].box, member.box, flip, width, height)
         standing = not hangs and member.carrier is None and not wet
@@ -257,16 +242,14 @@ def _fitted(box: Corners, ratio: float, hangs: bool) -> tuple[float, float, floa
     return (box[0] + box[2] - fitted[0]) / 2, top, *fitted
 
 
-def _on(
-    carrier: PlacedThing, at: Corners, box: Corners, flip: bool, width: float, height: float
-) -> tuple[float, float]:
-    """(left, top) of a thing on a carrier that has been moved and reshaped: the same part of it is under its foot.
+def _on(base: PlacedThing, at: Corners, box: Corners, flip: bool, width: float, height: float) -> tuple[float, float]:
+    """(left, top) of a thing on a base that has been moved and reshaped: the same part of it is under its foot.
 
     A table's top is drawn as seen from above, so what is on it stands a little in front of its far edge.
     """
     across = ((box[0] + box[2]) / 2 - at[0]) / (at[2] - at[0])
     down = (box[3] - at[1]) / (at[3] - at[1])
-    if carrier.category in TABLES:
+    if base.category in TABLES:
         down = max(down, 0.14)
-    foot = carrier.left + (1 - across if flip else across) * carrier.width
-    return foot - width / 2, carrier.top + down * carrier.height - height
+    foot = base.left + (1 - across if flip else across) * base.width
+    return foot - width / 2, base.top + down * base.height - height
