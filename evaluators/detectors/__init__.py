@@ -11,17 +11,8 @@ from instdiff.errors import BadInput
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MODULES = {
-    "draft": "draft",
-    "yolo": "yolo",
-    "owlv2": "owlv2",
-    "grounding-dino": "grounding_dino",
-    "cogvlm": "cogvlm",
-    "vlm": "vlm",
-    "judge": "draft",
-}
-DETECTORS = tuple(MODULES)
-IN_LOOP = tuple(kind for kind in DETECTORS if kind != "judge")  # what scores benchmarks must not be what steers
+IN_LOOP = ("draft", "yolo", "owlv2", "grounding-dino", "cogvlm", "vlm")
+DETECTORS = (*IN_LOOP, "judge")  # what scores benchmarks must not be what steers
 BUNDLED = ("draft", "judge")
 NAMES = (
     "draft, yolo or yolo:FILE.pt, owlv2 or owlv2:MODEL, grounding-dino or grounding-dino:MODEL, "
@@ -34,24 +25,20 @@ class Detector(Protocol):
     """What looks at pictures."""
 
     name: str
-
-    @property
-    def threshold(self) -> float:
-        """What is seen with a lower score is not reported, unless it is asked for."""
+    threshold: float  # what is seen with a lower score is not reported, unless it is asked for
 
     def canonical(self, category: str) -> str | None:
         """The detector's own word for a category ("couch" for "sofa"), or None if it does not know it."""
 
     def knows(self, category: str) -> bool:
         """True if the detector can find this category, under this name or another."""
+        return self.canonical(category) is not None
 
-    def detect(
-        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
-    ) -> list[list[Detection]]:
+    def detect(self, images: list[Image], asked: list[str], min_score: float | None = None) -> list[list[Detection]]:
         """What is on each picture, best first; boxes are fractions of it.
 
         Args:
-            vocabulary: the categories that are asked for.
+            asked: the categories that are looked for.
             min_score: what scores less is not reported; None takes the detector's own threshold.
         """
 
@@ -77,7 +64,8 @@ class DetectorModule(Protocol):
 
 
 def _module_of(kind: str) -> DetectorModule:
-    return cast(DetectorModule, import_module(f"evaluators.detectors.{MODULES[kind]}"))
+    module = "draft" if kind in BUNDLED else kind.replace("-", "_")
+    return cast(DetectorModule, import_module(f"evaluators.detectors.{module}"))
 
 
 def default_verifier(engine: str) -> tuple[str, str]:
@@ -92,11 +80,8 @@ def default_verifier(engine: str) -> tuple[str, str]:
             cures.append(error.reason)
         else:
             return kind, f"the verifier is {kind}, whose weights are on this machine"
-    return (
-        "none",
-        "pictures are not verified: the bundled detector knows drawings alone, and there is no other:"
-        f" {cures[0]}; or name another with --verifier",
-    )
+    reason = f"the bundled detector knows drawings alone, and there is no other: {cures[0]}"
+    return "none", f"pictures are not verified: {reason}; or name another with --verifier"
 
 
 def check_detector(
@@ -113,9 +98,8 @@ def check_detector(
     """
     kind, _, model = name.partition(":")
     if kind == "judge":
-        raise BadInput(
-            "verifier", f"judge scores benchmarks, and what scores must not steer; choose {', '.join(IN_LOOP)} or none"
-        )
+        cure = f"choose {', '.join(IN_LOOP)} or none"
+        raise BadInput("verifier", f"judge scores benchmarks, and what scores must not steer; {cure}")
     if kind not in IN_LOOP or (kind in BUNDLED and name != kind):
         raise BadInput("verifier", f'"{name[:100]}" is not known; choose from {NAMES}, none')
     for field, value in (("verifier_url", url), ("verifier_dialect", dialect)):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.detectors import DetectorOptions
-from evaluators.detectors.dialects import DIALECTS
+from evaluators.detectors.dialects import DIALECTS, cogvlm
 from evaluators.detectors.open_vocabulary import OpenVocabulary, device, load_quietly, names_to_ask
 from evaluators.detectors.vlm import detections
 from evaluators.detectors.weights import model_folder
@@ -46,36 +46,26 @@ class CogVlmDetector(OpenVocabulary):
         tokenizer = folder if (folder / "tokenizer_config.json").exists() else model_folder(TOKENIZER)
         self.model, self.tokenizer = load_quietly("verifier cogvlm", folder, lambda weights: _load(weights, tokenizer))
 
-    def detect(
-        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
-    ) -> list[list[Detection]]:
-        """What of the vocabulary the model says is on each picture; boxes are fractions of it."""
-        names = names_to_ask(vocabulary)
-        dialect = DIALECTS["cogvlm"]
+    def detect(self, images: list[Image], asked: list[str], min_score: float | None = None) -> list[list[Detection]]:
+        """What of the asked names the model says is on each picture; boxes are fractions of it."""
+        names = names_to_ask(asked)
         if not names:
             return [[] for _ in images]
-        return [
-            detections(dialect.read(self._answer(image, dialect.question(names)), image.size), names)
-            for image in images
-        ]
+        question = DIALECTS["cogvlm"].question(names)
+        answers = [(self._answer(image, question), image.size) for image in images]
+        return [detections(cogvlm(answer, size), names) for answer, size in answers]
 
     def _answer(self, image: Image, question: str) -> str:
         """The model's words about one picture."""
         import torch
 
         target = self.model.device
-        dtype = self.model.dtype
-        parts = self.model.build_conversation_input_ids(
-            self.tokenizer, query=question, history=[], images=[image.convert("RGB")]
-        )
+        picture = image.convert("RGB")
+        parts = self.model.build_conversation_input_ids(self.tokenizer, query=question, history=[], images=[picture])
         inputs = {name: parts[name][None].to(target) for name in ("input_ids", "token_type_ids", "attention_mask")}
+        pixels = [[parts["images"][0].to(target, self.model.dtype)]]
         with torch.inference_mode():
-            out = self.model.generate(
-                **inputs,
-                images=[[parts["images"][0].to(target, dtype)]],
-                max_new_tokens=MAX_NEW_TOKENS,
-                do_sample=False,
-            )
+            out = self.model.generate(**inputs, images=pixels, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
         return self.tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
@@ -97,22 +87,17 @@ def checked_folder(model: str, trust_remote_code: bool) -> Path:
     """
     named = NAME.fullmatch(model)
     if not named:
-        raise BadInput(
-            "verifier",
-            f"cogvlm runs code that comes with the model: name its commit, as in cogvlm:{MODEL}@COMMIT (40 digits)",
-        )
+        cure = f"name its commit, as in cogvlm:{MODEL}@COMMIT (40 digits)"
+        raise BadInput("verifier", f"cogvlm runs code that comes with the model: {cure}")
     if not trust_remote_code:
-        raise BadInput(
-            "verifier",
-            f"cogvlm runs code that comes with {model[:200]}; read it, then allow it with --trust-remote-code",
-        )
+        cure = "read it, then allow it with --trust-remote-code"
+        raise BadInput("verifier", f"cogvlm runs code that comes with {model[:200]}; {cure}")
     folder = model_folder(named["model"], named["revision"])
     config = folder / "config.json"
     about = parse_json(read_bytes(config), str(config))
     if "--" in str(about.get("auto_map") if isinstance(about, dict) else None):
-        raise BadInput(
-            "verifier", f"the code of {named['model']} is taken from yet another model, of which no commit is named"
-        )
+        reason = "is taken from yet another model, of which no commit is named"
+        raise BadInput("verifier", f"the code of {named['model']} {reason}")
     return folder
 
 

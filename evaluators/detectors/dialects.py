@@ -1,6 +1,4 @@
-"""Dialects in which vision-language models write boxes: how each is asked for, and a pure function that reads its
-answer.
-"""
+"""Dialects in which vision-language models write boxes: how each is asked, and a function that reads its answer."""
 
 from __future__ import annotations
 
@@ -67,15 +65,12 @@ def gemini(text: str, size: tuple[int, int]) -> list[LabelledBox]:
 def paligemma(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """PaliGemma: ``<loc0250><loc0100><loc0750><loc0900> cat ; ...``, rows first, in 1024 steps; no token, no box."""
     matches = PALIGEMMA.findall(text[:MAX_ANSWER_CHARS])
-    return _on_picture(
-        [(label, [int(value) / 1024 for value in (x0, y0, x1, y1)]) for y0, x0, y1, x1, label in matches]
-    )
+    boxes = [(label, [int(value) / 1024 for value in (x0, y0, x1, y1)]) for y0, x0, y1, x1, label in matches]
+    return _on_picture(boxes)
 
 
 def florence(text: str, size: tuple[int, int]) -> list[LabelledBox]:
-    """Florence-2: ``cat<loc_100><loc_250><loc_900><loc_750>``, columns first, in 1000 steps; a label may have several
-    boxes.
-    """
+    """Florence-2: ``cat<loc_100><loc_250><loc_900><loc_750>``, columns first, 1000 steps, several boxes a label."""
     label = ""
     boxes = []
     for match in FLORENCE.finditer(re.sub(r"</?(?:s|pad)>", "", text[:MAX_ANSWER_CHARS])):
@@ -87,9 +82,7 @@ def florence(text: str, size: tuple[int, int]) -> list[LabelledBox]:
 
 
 def cogvlm(text: str, size: tuple[int, int]) -> list[LabelledBox]:
-    """CogVLM: ``A cat [[x0,y0,x1,y1;x0,y0,x1,y1]] on a red mat [[...]]`` in thousandths; the words before are the
-    label.
-    """
+    """CogVLM: ``A cat [[x0,y0,x1,y1;x0,y0,x1,y1]] on a red mat [[...]]`` in thousandths; labels stand before."""
     text = text[:MAX_ANSWER_CHARS]
     boxes = []
     end = 0
@@ -118,7 +111,8 @@ def _from_json(text: str, key: str, corners: Callable[..., tuple]) -> list[Label
             boxes.append((entry.get("label"), corners(*values)))
     labelled = _on_picture(boxes)
     if not labelled and (entries or not re.search(r"\[\s*\]", text)):
-        raise AnswerError(f'it holds no "{key}" that can be read as a box on the picture: {_short(text)}')
+        words = json.dumps(" ".join(text.split())[:100], ensure_ascii=False)
+        raise AnswerError(f'it holds no "{key}" that can be read as a box on the picture: {words}')
     return labelled
 
 
@@ -170,10 +164,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e6 < value < 1e6
 
 
-def _short(text: str) -> str:
-    return json.dumps(" ".join(text.split())[:100], ensure_ascii=False)
-
-
 @dataclass(frozen=True)
 class Dialect:
     """How to ask: ``prompt`` is a file of ``prompts`` or a template; and how to read the answer."""
@@ -221,9 +211,6 @@ def dialect_of(model: str, named: str | None = None) -> str:
         return named
     dialect = next((name for pattern, name in PATTERNS if re.search(pattern, model.lower())), "json")
     if not dialect:
-        raise BadInput(
-            "verifier",
-            f"the name {model[:100]} does not tell what its boxes mean; give --verifier-dialect qwen-pixels (2.5) or"
-            " qwen-1000",
-        )
+        cure = "give --verifier-dialect qwen-pixels (2.5) or qwen-1000"
+        raise BadInput("verifier", f"the name {model[:100]} does not tell what its boxes mean; {cure}")
     return dialect

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import instdiff
-from evaluators.detectors import DetectorOptions
+from evaluators.detectors import Detector, DetectorOptions
 from evaluators.report import Detection
 from instdiff.layout import Box, Mask
 from instdiff.world.nouns import class_of
@@ -23,7 +23,7 @@ MIRRORED = {"draft"}  # who looks at the mirror image too: twice the time, and s
 BATCH_SIZE = 16
 
 
-class DraftDetector:
+class DraftDetector(Detector):
     """Reports the things that it is asked for, each with the score that the network gives it, its mask and its looks.
 
     Args:
@@ -37,43 +37,26 @@ class DraftDetector:
 
         self.name = name
         self.model = DenseDetector.from_pretrained(folder or WEIGHTS / FOLDERS[name]).eval()
+        self.threshold = self.model.config.score_threshold
         self.categories = tuple(self.model.config.categories)
 
     def canonical(self, category: str) -> str | None:
-        """The detector's own word for what a name, a synonym, a plural or a phrase means ("two red sofas": "couch"), or
-        None.
-        """
+        """The detector's own word for a name, synonym, plural or phrase ("two red sofas": "couch"), or None."""
         return class_of(category, self.categories)
 
-    def knows(self, category: str) -> bool:
-        """True if `canonical` has a word for the category."""
-        return self.canonical(category) is not None
-
-    @property
-    def threshold(self) -> float:
-        """What scores less is not reported, unless it is asked for."""
-        return self.model.config.score_threshold
-
-    def detect(
-        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
-    ) -> list[list[Detection]]:
-        """What of the vocabulary is on each picture, best first. Pictures of any size; boxes are fractions of it.
+    def detect(self, images: list[Image], asked: list[str], min_score: float | None = None) -> list[list[Detection]]:
+        """The asked things on each picture, best first. Pictures of any size; boxes are fractions of it.
 
         All categories compete for a place, asked for or not: a thing that looks most like a bowl is no cup. What scores
         less than the threshold (by default the model's own) is not reported.
         """
-        asked = {self.canonical(word) for word in vocabulary}
+        wanted = {self.canonical(word) for word in asked}
         outputs: list[DetectionTensors] = []
         for first in range(0, len(images), BATCH_SIZE):
-            outputs += self.model.detect(
-                self.tensor(images[first : first + BATCH_SIZE]), min_score, self.name in MIRRORED
-            )
+            batch = self.tensor(images[first : first + BATCH_SIZE])
+            outputs += self.model.detect(batch, min_score, self.name in MIRRORED)
         return [
-            [
-                self._detection(output, i)
-                for i, label in enumerate(output.labels.tolist())
-                if self.categories[label] in asked
-            ]
+            [self._detection(output, i) for i, label in enumerate(output.labels) if self.categories[label] in wanted]
             for output in outputs
         ]
 

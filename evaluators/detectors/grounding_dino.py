@@ -41,9 +41,7 @@ class GroundingDinoDetector(ScoringDetector):
             length += tokens
         return groups
 
-    def _scores(
-        self, images: list[Image], names: list[str], questions: list[list[str]]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _scores(self, images: list[Image], names: list[str], questions: Any) -> tuple[np.ndarray, np.ndarray]:
         """All sentences about the same pictures; a box is called what fits it best in any of them."""
         pictures = [image.convert("RGB") for image in images]
         pixels = self.processor.image_processor(images=pictures, return_tensors="pt")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from evaluators.detectors import Detector
 from evaluators.detectors.weights import model_folder
 from evaluators.report import Detection
 from instdiff.errors import ServiceError
@@ -25,7 +26,7 @@ RIVAL_IOU = 0.85  # boxes that share more are one object, whatever it is called
 Loaded = TypeVar("Loaded")
 
 
-class OpenVocabulary:
+class OpenVocabulary(Detector):
     """Knows every category that has a name; synonyms and plurals mean the same."""
 
     threshold = 0.0  # of those that write boxes as text, and give no scores
@@ -33,10 +34,6 @@ class OpenVocabulary:
     def canonical(self, category: str) -> str | None:
         """The name that is asked for ("couch" for "two red sofas"), or None for no name."""
         return open_name(category)
-
-    def knows(self, category: str) -> bool:
-        """True for everything that has a name."""
-        return self.canonical(category) is not None
 
 
 class ScoringDetector(OpenVocabulary):
@@ -59,11 +56,9 @@ class ScoringDetector(OpenVocabulary):
         folder = model_folder(model)
         self.model, self.processor = load_quietly(f"verifier {self.name}", folder, self._load)
 
-    def detect(
-        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
-    ) -> list[list[Detection]]:
-        """What of the vocabulary is on each picture, best first; boxes are fractions of it."""
-        names = names_to_ask(vocabulary)
+    def detect(self, images: list[Image], asked: list[str], min_score: float | None = None) -> list[list[Detection]]:
+        """The asked things on each picture, best first; boxes are fractions of it."""
+        names = names_to_ask(asked)
         if not names:
             return [[] for _ in images]
         threshold = self.threshold if min_score is None else min_score
@@ -71,10 +66,8 @@ class ScoringDetector(OpenVocabulary):
         detections = []
         for first in range(0, len(images), BATCH_SIZE):
             scores, corners = self._scores(images[first : first + BATCH_SIZE], names, questions)
-            detections += [
-                best_detections(own_scores, own_corners, names, threshold)
-                for own_scores, own_corners in zip(scores, corners, strict=True)
-            ]
+            pairs = zip(scores, corners, strict=True)
+            detections += [best_detections(own_scores, boxes, names, threshold) for own_scores, boxes in pairs]
         return detections
 
     def _questions(self, names: list[str]) -> Any:
@@ -89,9 +82,8 @@ class ScoringDetector(OpenVocabulary):
         """The model and its processor."""
         import transformers
 
-        model = getattr(transformers, self.model_class).from_pretrained(
-            folder, local_files_only=True, use_safetensors=True
-        )
+        model_type = getattr(transformers, self.model_class)
+        model = model_type.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         return model.eval().to(device()), transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
 
 
@@ -132,9 +124,9 @@ def _is_same(detection: Detection, better: Detection) -> bool:
     return detection.box.iou(better.box) > limit
 
 
-def names_to_ask(vocabulary: list[str]) -> list[str]:
+def names_to_ask(asked: list[str]) -> list[str]:
     """The names that are asked for, each once."""
-    return sorted({name for word in vocabulary if (name := open_name(word))})
+    return sorted({name for word in asked if (name := open_name(word))})
 
 
 def asked_name(label: str, names: Sequence[str]) -> str | None:

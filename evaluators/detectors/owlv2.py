@@ -30,10 +30,9 @@ class Owlv2Detector(ScoringDetector):
     def _questions(self, names: list[str]) -> Any:
         """Tokens, (Q, L); what is longer than the text encoder reads is cut."""
         limit = self.model.config.text_config.max_position_embeddings
+        tokenize = self.processor.tokenizer
         prompts = [PROMPT.format(name) for name in names]
-        return self.processor.tokenizer(
-            prompts, padding="max_length", truncation=True, max_length=limit, return_tensors="pt"
-        )
+        return tokenize(prompts, padding="max_length", truncation=True, max_length=limit, return_tensors="pt")
 
     def _scores(self, images: list[Image], names: list[str], questions: Any) -> tuple[np.ndarray, np.ndarray]:
         import torch

@@ -56,15 +56,13 @@ class VlmDetector(OpenVocabulary):
         self.dialect = DIALECTS[dialect_of(model, dialect)]
         self.client = load_vision_client(model, url, timeout_s, max_attempts)
 
-    def detect(
-        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
-    ) -> list[list[Detection]]:
-        """What of the vocabulary the model says is on each picture; boxes are fractions of it.
+    def detect(self, images: list[Image], asked: list[str], min_score: float | None = None) -> list[list[Detection]]:
+        """What of the asked names the model says is on each picture; boxes are fractions of it.
 
         Raises:
             ServiceError: the service fails, or answers with what cannot be read.
         """
-        names = names_to_ask(vocabulary)
+        names = names_to_ask(asked)
         if not names:
             return [[] for _ in images]
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -97,11 +95,10 @@ def load_vision_client(
     check_service(url)
     url = url or verifier_url()
     key = verifier_key()
-    name = f"{'chat' if url else 'openai'}:{model}"
-    service = ChatService(
-        name.partition(":")[0], model, url, SecretStr(key) if key else None, 0.0, timeout_s, asker="verifier"
-    )
-    budget = Budget(name, max_answer_tokens=MAX_ANSWER_TOKENS)
+    provider = "chat" if url else "openai"
+    secret = SecretStr(key) if key else None
+    service = ChatService(provider, model, url, secret, 0.0, timeout_s, asker="verifier")
+    budget = Budget(f"{provider}:{model}", max_answer_tokens=MAX_ANSWER_TOKENS)
     return ModelClient(f"verifier vlm:{model}", service, budget, max_attempts)
 
 
@@ -109,10 +106,8 @@ def check_service(url: str | None) -> None:
     """Refuse an address that is none, or OpenAI's own service without a key; raises BadInput or ServiceError."""
     place_of(url or verifier_url() or OPENAI_URL, "verifier")
     if not (url or verifier_url() or verifier_key()):
-        raise ServiceError(
-            "verifier vlm needs the address of its server: give --verifier-url, or set OPENAI_API_KEY for OpenAI's own"
-            " service"
-        )
+        cure = "give --verifier-url, or set OPENAI_API_KEY for OpenAI's own service"
+        raise ServiceError(f"verifier vlm needs the address of its server: {cure}")
 
 
 def detections(boxes: list[LabelledBox], names: list[str]) -> list[Detection]:
@@ -122,9 +117,7 @@ def detections(boxes: list[LabelledBox], names: list[str]) -> list[Detection]:
 
 
 def sent_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The (width, height) in pixels at which a picture is sent: sides near its own, at most `MAX_SIDE`, in
-    `SIDE_UNIT`s.
-    """
+    """(width, height) in pixels at which a picture is sent: near its own, at most `MAX_SIDE`, in `SIDE_UNIT`s."""
     scale = min(1.0, MAX_SIDE / max(size))
     width, height = (max(2, round(side * scale / SIDE_UNIT)) * SIDE_UNIT for side in size)
     return width, height

@@ -17,18 +17,14 @@ def weights_file(name: str) -> Path:
     if not name.endswith(".pt"):
         raise BadInput("verifier", f"{name[:200]} is no file of YOLO weights; they end in .pt")
     for place in (Path(name).expanduser(), (models_folder() or Path()) / name):
-        if _is(place, Path.is_file):
+        if _is_file(place):
             return place
-    raise BadInput(
-        "verifier",
-        f"there is no file {name[:200]}; fetch it from https://github.com/ultralytics/assets/releases, and name its"
-        " path",
-    )
+    cure = "fetch it from https://github.com/ultralytics/assets/releases, and name its path"
+    raise BadInput("verifier", f"there is no file {name[:200]}; {cure}")
 
 
 def model_folder(name: str, revision: str = "") -> Path:
-    """The folder of a model in transformers layout: a path, a folder in ``INSTDIFF_MODELS``, or a name in the hub's
-    cache.
+    """The folder of a transformers model: a path, a folder in ``INSTDIFF_MODELS``, or a name in the hub's cache.
 
     Args:
         name: ``path/to/folder``, or ``owner/model`` as it is called on the hub.
@@ -39,15 +35,13 @@ def model_folder(name: str, revision: str = "") -> Path:
     """
     own = models_folder()
     for place in [Path(name).expanduser()] + ([own / name, own / name.rpartition("/")[2]] if own else []):
-        if not revision and _is(place / "config.json", Path.is_file):
+        if not revision and _is_file(place / "config.json"):
             return place
-    cached = _cached(name, revision)
-    if cached:
+    if cached := _cached(name, revision):
         return cached
     fetch = f"hf download {name}" + (f" --revision {revision}" if revision else "")
-    raise BadInput(
-        "verifier", f"there is no model {name} on this machine; run `{fetch}`, or name a folder that holds one"
-    )
+    cure = f"run `{fetch}`, or name a folder that holds one"
+    raise BadInput("verifier", f"there is no model {name} on this machine; {cure}")
 
 
 def _cached(name: str, revision: str) -> Path | None:
@@ -62,9 +56,9 @@ def _cached(name: str, revision: str) -> Path | None:
     return Path(config).parent if isinstance(config, str) else None
 
 
-def _is(path: Path, test) -> bool:
-    """The test, false for what can be no path."""
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; false for what can be no path."""
     try:
-        return test(path)
+        return path.is_file()
     except (OSError, ValueError):
         return False

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluators.detectors import DetectorOptions
+from evaluators.detectors import Detector, DetectorOptions
 from evaluators.detectors.open_vocabulary import MAX_DETECTIONS, box_within
 from evaluators.detectors.weights import weights_file
 from evaluators.report import Detection
@@ -24,12 +24,11 @@ THRESHOLD = 0.25
 MISSING = 'verifier yolo needs the package ultralytics (AGPL-3.0): pip install -e ".[yolo]"'
 
 
-class YoloDetector:
+class YoloDetector(Detector):
     """Finds the classes that its weights were trained for; models for segmentation give masks too.
 
     Args:
-        weights: a ``.pt`` file of a detection or segmentation model. It is read as data: what its pickle says is not
-            run.
+        weights: a ``.pt`` file of a detection or segmentation model, read as data: code in its pickle is not run.
         threshold: what is seen with less certainty is not reported.
 
     Raises:
@@ -47,24 +46,16 @@ class YoloDetector:
         """The model's own class for what a name, a synonym, a plural or a phrase means, or None."""
         return class_of(category, self.categories)
 
-    def knows(self, category: str) -> bool:
-        """True if `canonical` has a class for the category."""
-        return self.canonical(category) is not None
-
-    def detect(
-        self, images: list[Image], vocabulary: list[str], min_score: float | None = None
-    ) -> list[list[Detection]]:
-        """What of the vocabulary is on each picture, best first. All classes compete for a place, asked for or not."""
-        wanted = {self.canonical(word) for word in vocabulary}
+    def detect(self, images: list[Image], asked: list[str], min_score: float | None = None) -> list[list[Detection]]:
+        """The asked things on each picture, best first. All classes compete for a place, asked for or not."""
+        wanted = {self.canonical(word) for word in asked}
+        threshold = self.threshold if min_score is None else min_score
         detections: list[list[Detection]] = []
         for first in range(0, len(images), BATCH_SIZE):
+            batch = [image.convert("RGB") for image in images[first : first + BATCH_SIZE]]
+            # retina masks have the picture's own size
             results = self.model.predict(
-                [image.convert("RGB") for image in images[first : first + BATCH_SIZE]],
-                conf=self.threshold if min_score is None else min_score,
-                max_det=MAX_DETECTIONS,
-                retina_masks=True,  # masks in the picture's own size
-                verbose=False,
-                save=False,
+                batch, conf=threshold, max_det=MAX_DETECTIONS, retina_masks=True, verbose=False, save=False
             )
             detections += map(_detections, results)
         return [[detection for detection in picture if detection.category in wanted] for picture in detections]
@@ -113,9 +104,8 @@ def _detections(result) -> list[Detection]:
     boxes = result.boxes
     detections = []
     masks = result.masks.data.cpu().numpy() if result.masks is not None else [None] * len(boxes)
-    for corners, score, label, mask in zip(
-        boxes.xyxyn.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), masks, strict=True
-    ):
+    values = (boxes.xyxyn.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), masks)
+    for corners, score, label, mask in zip(*values, strict=True):
         if box := box_within(*corners):
             shape = Mask.from_array(mask) if mask is not None and mask.any() else None
             category = result.names[int(label)]
