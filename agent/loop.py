@@ -93,12 +93,12 @@ class Agent:
         request = self._request(prompt, layout)
         if layout:
             plan = Plan(layout=self._resized(layout), planner="none", notes=("the layout was given",))
-            return criticise(plan, repair=False).noted()
+            return criticise(plan, repair=False).plan_with_notes()
         planner = self._planner(request, Usage())
         seed = request.settings.seed
         return criticise_and_replan(
             planner.plan(request.prompt, self._size(request), seed), request.prompt, planner, seed
-        ).noted()
+        ).plan_with_notes()
 
     def run(self, prompt: str | None = None, layout: Layout | None = None, seed: int | None = None) -> Run:
         """Plan, paint and look, round after round.

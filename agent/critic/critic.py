@@ -51,7 +51,7 @@ class Critique(NamedTuple):
         """What is still wrong."""
         return tuple(finding for finding in self.findings if not finding.repaired)
 
-    def noted(self) -> Plan:
+    def plan_with_notes(self) -> Plan:
         """The plan with what was found in its notes, for where nothing else is shown."""
         notes = (f"{'repaired' if f.repaired else f.kind}: {f.sentence}" for f in self.findings)
         return self.plan.model_copy(update={"notes": (*self.plan.notes, *notes)})
@@ -93,7 +93,7 @@ class _Critic:
 
     def drop(self, check: Callable[[Plan], Iterator[Fault]]) -> None:
         """Repair what should not be there, and note all faults; a drop shifts the rest, so look again after each."""
-        while drop := next(((fault, plan) for fault in check(self.plan) if (plan := self._repaired(fault))), None):
+        while drop := next(((fault, plan) for fault in check(self.plan) if (plan := self._repair(fault))), None):
             fault, plan = drop
             self._note(fault, repaired=True)
             if fault.instance is not None:
@@ -107,7 +107,7 @@ class _Critic:
         noted: set[tuple[int | None, str]] = set()
         while fault := next((f for f in check(self.plan) if (f.instance, f.sentence) not in noted), None):
             noted.add((fault.instance, fault.sentence))
-            mended = self._repaired(fault)
+            mended = self._repair(fault)
             is_better = (
                 mended is not None
                 and fault.instance is not None
@@ -118,7 +118,7 @@ class _Critic:
                 self.plan = mended
             self._note(fault, is_better)
 
-    def _repaired(self, fault: Fault) -> Plan | None:
+    def _repair(self, fault: Fault) -> Plan | None:
         """The plan without the fault, None if it may not or cannot be repaired."""
         if not self.repair or fault.mend is None or fault.instance is None:
             return None

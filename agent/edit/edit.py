@@ -8,7 +8,7 @@ from agent.critic.critic import criticise
 from agent.edit.editable_plan import Sheet, with_addition, with_adjectives, with_other_phrase, without_object
 from agent.edit.move import move, resize, swap
 from agent.edit.parse import Command, commands, contents, exists, find, is_noun
-from agent.edit.place import place, usual_carrier
+from agent.edit.place import place, scale_of, usual_carrier
 from agent.planners.grammar.parts import Group, Reading
 from agent.planners.grammar.reader import read_prompt
 from agent.planners.grammar.vocabulary import COLOURS, RELATIONS
@@ -36,7 +36,7 @@ def edit_plan(plan: Plan, words: str) -> Plan:
     if after.layout == plan.layout:
         raise BadInput("edit", f'"{words.strip()}" changes nothing; {contents(sheet)}')
     critique = criticise(after, only={sheet.index(name) for name in sheet.settle})
-    return critique.noted()
+    return critique.plan_with_notes()
 
 
 def _obey(sheet: Sheet, command: Command) -> None:
@@ -50,15 +50,10 @@ def _obey(sheet: Sheet, command: Command) -> None:
             _replace(sheet, find(sheet, command.target), command.to)
         case "swap":
             swap(sheet, find(sheet, command.target), find(sheet, command.to))
-        case "move":
+        case "move" | "make":
             names = find(sheet, command.target)
             for name in names:
-                move(sheet, name, command.to)
-            sheet.last = names
-        case "make":
-            names = find(sheet, command.target)
-            for name in names:
-                _make(sheet, name, command.to)
+                (move if command.verb == "move" else _make)(sheet, name, command.to)
             sheet.last = names
 
 
@@ -66,9 +61,7 @@ def _add(sheet: Sheet, words: str) -> None:
     phrase, beside = _split_reference(sheet, words)
     reading = _read_new(phrase)
     ids = _ids_of_groups(sheet, reading, phrase)
-    aimed = [target for _, _, target in reading.relations] + [
-        target for _, targets in reading.between for target in targets
-    ]
+    aimed = _aimed(reading)
     new = [index for index, names in ids.items() if not names]
     if not new:
         raise BadInput("edit", f'"{words}" names nothing new to add; say it like "add a cat", or move what is there')
@@ -77,20 +70,12 @@ def _add(sheet: Sheet, words: str) -> None:
         relations += [(subject, Predicate.RIGHT_OF, targets[0]), (subject, Predicate.LEFT_OF, targets[-1])]
     for index in sorted(new, key=lambda index: index not in aimed):
         for count in range(reading.groups[index].count):
-            aims = [
-                *beside,
-                *(
-                    (predicate, ids[target])
-                    for subject, predicate, target in relations
-                    if subject == index and ids[target]
-                ),
-            ]
-            around = [(predicate, names[count % len(names)]) for predicate, names in aims]
+            aims = [(predicate, ids[target]) for subject, predicate, target in relations if subject == index]
+            around = [(predicate, names[count % len(names)]) for predicate, names in (*beside, *aims) if names]
             around += [(side, PICTURE) for subject, side in reading.places if subject == index]
             ids[index] = (*ids[index], _add_one(sheet, reading.groups[index], around))
-    sheet.last = [name for index in new if index not in aimed for name in ids[index]] or [
-        name for index in new for name in ids[index]
-    ]
+    added = [index for index in new if index not in aimed] or new
+    sheet.last = [name for index in added for name in ids[index]]
     sheet.caption = with_addition(sheet.caption, words)
 
 
@@ -109,9 +94,8 @@ def _split_reference(sheet: Sheet, words: str) -> tuple[str, list[tuple[Predicat
 def _add_one(sheet: Sheet, group: Group, around: list[tuple[Predicate, str]]) -> str:
     """Place one new thing; returns its id."""
     item = _object(sheet, group)
-    relations = _between(
-        [Relation(subject=item.id, predicate=predicate, object=target) for predicate, target in around], sheet
-    )
+    relations = [Relation(subject=item.id, predicate=predicate, object=target) for predicate, target in around]
+    relations = _between(relations, sheet)
     if not relations and (carrier := usual_carrier(sheet, item)):
         relations = [Relation(subject=item.id, predicate=Predicate.ON, object=carrier)]
     if any(relation.predicate in (Predicate.ABOVE, Predicate.TOP) for relation in relations) and not item.hangs:
@@ -120,11 +104,9 @@ def _add_one(sheet: Sheet, group: Group, around: list[tuple[Predicate, str]]) ->
     behind = next((relation.object for relation in relations if relation.predicate is Predicate.BEHIND), None)
     sheet.add(item, box, behind)
     sheet.relate(relations, {item.id})
-    where = (
-        f" {relations[0].predicate} {sheet.instances[relations[0].object].name}"
-        if around and around[0][1] in sheet.instances
-        else ""
-    )
+    where = ""
+    if around and around[0][1] in sheet.instances:
+        where = f" {relations[0].predicate} {sheet.instances[relations[0].object].name}"
     sheet.notes.append(f"Added {item.caption}{where}.")
     return item.id
 
@@ -133,11 +115,9 @@ def _between(relations: list[Relation], sheet: Sheet) -> list[Relation]:
     """ "between a and b" as it lies on the picture: right of the left one."""
     if [relation.predicate for relation in relations] != [Predicate.RIGHT_OF, Predicate.LEFT_OF]:
         return relations
-    first, second = sorted((r.object for r in relations), key=lambda name: sheet.box(name).centre.x)
-    return [
-        Relation(subject=relations[0].subject, predicate=p, object=o)
-        for p, o in ((Predicate.RIGHT_OF, first), (Predicate.LEFT_OF, second))
-    ]
+    ends = sorted((relation.object for relation in relations), key=lambda name: sheet.box(name).centre.x)
+    pairs = zip(relations, ends, strict=True)
+    return [relation.model_copy(update={"object": end}) for relation, end in pairs]
 
 
 def _read_new(words: str) -> Reading:
@@ -150,9 +130,7 @@ def _read_new(words: str) -> Reading:
 def _ids_of_groups(sheet: Sheet, reading: Reading, words: str) -> dict[int, tuple[str, ...]]:
     """The ids of each group that is already there; none for a group that is to be added."""
     ids: dict[int, tuple[str, ...]] = {}
-    aimed = {target for _, _, target in reading.relations} | {
-        target for _, targets in reading.between for target in targets
-    }
+    aimed = _aimed(reading)
     for index, group in enumerate(reading.groups):
         phrase = " ".join((*group.adjectives, group.noun))
         definite = re.search(rf"\b(the|his|her|its|their|this|that)\s+(?:[\w-]+\s+){{0,2}}?{re.escape(phrase)}", words)
@@ -164,19 +142,23 @@ def _ids_of_groups(sheet: Sheet, reading: Reading, words: str) -> dict[int, tupl
     return ids
 
 
-def _object(sheet: Sheet, group: Group, caption: str = "") -> SceneObject:
+def _aimed(reading: Reading) -> set[int]:
+    """The groups that others are placed by."""
+    aimed = {target for _, _, target in reading.relations}
+    return aimed.union(*(targets for _, targets in reading.between))
+
+
+def _object(sheet: Sheet, group: Group) -> SceneObject:
     """The scene's object for a noun phrase."""
     width_m, height_m = knowledge.size_of(group.category, group.noun)
-    caption = caption or nouns.with_article(
-        " ".join((*group.adjectives, group.noun, group.extra)).strip().replace(" ,", ",")
-    )
+    words = " ".join((*group.adjectives, group.noun, group.extra)).strip().replace(" ,", ",")
     support = None
     known_thing = knowledge.things().get(group.category)
     setting = knowledge.settings().get(sheet.setting)
     if known_thing and setting:
         support = next((usual for usual in known_thing.on if usual != "sky" or setting.place == "outdoor"), None)
-    values = {"id": sheet.new_id(group.category), "category": group.category, "caption": caption, "support": support}
-    return SceneObject.parse({**values, "width_m": width_m, "height_m": height_m}, "edit")
+    values = {"id": sheet.new_id(group.category), "category": group.category, "caption": nouns.with_article(words)}
+    return SceneObject.parse({**values, "support": support, "width_m": width_m, "height_m": height_m}, "edit")
 
 
 def _remove(sheet: Sheet, name: str) -> None:
@@ -202,12 +184,11 @@ def _replace(sheet: Sheet, names: list[str], words: str) -> None:
     for name in names:
         old = sheet.instances[name]
         box = sheet.box(name)
-        plan = sheet.plan()
         category = sheet.objects[name].category
         position = sheet.index(name)
         loads = sheet.loads_of(name)
         item = _object(sheet, group)
-        metre = (placement.scale(plan, position) or box.height / sheet.objects[name].height_m) / sheet.aspect
+        metre = scale_of(sheet, name) / sheet.aspect
         width = item.width_m * metre
         height = item.height_m * metre * sheet.aspect
         fit = min(
@@ -215,11 +196,8 @@ def _replace(sheet: Sheet, names: list[str], words: str) -> None:
             placement.LONGEST_SIDE / max(width, height),
             (MOST_GROWTH * box.area / (width * height)) ** 0.5,
         )
-        relations = [
-            _with_id(relation, name, item.id)
-            for relation in sheet.relations
-            if name in (relation.subject, relation.object)
-        ]
+        bound = [relation for relation in sheet.relations if name in (relation.subject, relation.object)]
+        relations = [_with_id(relation, name, item.id) for relation in bound]
         sheet.remove(name)
         sheet.add(item, placement.frame(box.centre.x, box.y1, width * fit, height * fit))
         sheet.order.remove(item.id)

@@ -37,7 +37,7 @@ WIDEST_PILE = 0.9  # what a thing and all that it carries may fill together
 HIGHEST_PILE = 0.88
 # how much farther apart in depth than their sizes tell things may be, in logarithms: at least, for each thing, at most
 SPREAD = (0.06, 0.025, 0.8)
-# share of the logarithm of a ratio of sizes that one of the two spreads may use up: with half, none may look larger
+# share of the logarithm of two sizes' ratio that one spread may take: two take less than all, so the order stays
 ORDER = 0.42
 EYE_LEVELS = (0.4, 0.5)  # where the horizon is seen, and where over a crowd
 HIGH_EYE_LEVELS = (0.2, 0.28)
