@@ -15,6 +15,41 @@ from hypothesis import settings
 settings.register_profile("shared machine", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("shared machine")
 
+TESTS = Path(__file__).parent
+LONGEST = [  # processor seconds, longest first; side by side, no worker may be left alone with one of them at the end
+    "instdiff/training/draft/test_resuming.py",
+    "instdiff/training/sd15/test_processes.py",
+    "agent/dashboard/test_pages.py",
+    "agent/dataset/test_kills.py",
+    "instdiff/model/test_pipeline.py",
+    "evaluators/draft/test_benchmark.py",
+    "agent/test_job.py",
+    "instdiff/test_engine.py",
+    "agent/dataset/test_export.py",
+    "instdiff/training/sd15/test_training.py",
+    "evaluators/test_fid.py",
+    "test_full_disks_and_paths.py",
+    "instdiff/model/test_sampler.py",
+    "instdiff/model/test_unifusion.py",
+    "evaluators/coco/test_commands.py",
+    "agent/test_review.py",
+    "agent/dashboard/test_editor.py",
+    "instdiff/model/test_refine.py",
+    "test_fuzz.py",
+]
+RANKS = {TESTS / name: rank for rank, name in enumerate(LONGEST)}
+
+
+def pytest_configure(config):
+    """Files are handed out in the order below; xdist would begin with those of the most tests, which are the short."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first."""
+    items.sort(key=lambda item: RANKS.get(item.path, len(RANKS)))
+
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch):
@@ -26,4 +61,4 @@ def own_environment(monkeypatch):
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """The folder of reference figures."""
-    return Path(__file__).parent / "golden"
+    return TESTS / "golden"
