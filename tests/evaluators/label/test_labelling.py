@@ -134,7 +134,7 @@ def test_a_chat_model_is_asked_for_a_sentence(tmp_path, golden):
 @pytest.mark.parametrize(
     ("more", "field"),
     [
-        (["--tags", "nowhere.txt"], "tags: nowhere.txt"),
+        (["--tags", "nowhere.txt"], "tags"),
         (["--tagger", "no/such-model"], "tagger"),
         (["--tags", "words.txt", "--captioner", "no/such-model"], "captioner"),
         (["--tags", "words.txt", "--part", "4/3"], "part"),
@@ -148,4 +148,4 @@ def test_bad_options_are_one_line(pictures, models, tmp_path, capsys, monkeypatc
     detector = [] if "--detector" in more else ["--detector", f"owlv2:{models / 'detector'}"]
     assert main([str(pictures), "--out", str(tmp_path / "out"), *detector, *more]) == 2
     said = capsys.readouterr().err
-    assert said.splitlines()[-1].startswith(f"error: {field}")
+    assert said.splitlines()[-1].startswith(f"error: {field}: ")
