@@ -74,8 +74,8 @@ def _add(sheet: Sheet, words: str) -> None:
             around = [(predicate, names[count % len(names)]) for predicate, names in (*beside, *aims) if names]
             around += [(side, PICTURE) for subject, side in reading.places if subject == index]
             ids[index] = (*ids[index], _add_one(sheet, reading.groups[index], around))
-    added = [index for index in new if index not in aimed] or new
-    sheet.last = [name for index in added for name in ids[index]]
+    added = [name for index in new for name in ids[index]]
+    sheet.last = [name for index in new if index not in aimed for name in ids[index]] or added
     sheet.caption = with_addition(sheet.caption, words)
 
 

@@ -21,12 +21,13 @@ OPPOSED = ({"large", "big", "huge", "giant", "tall"}, {"small", "little", "tiny"
 _DETERMINER = "|".join(sorted((*ARTICLES, *NUMBERS), key=len, reverse=True))
 _ADJECTIVE = "|".join(sorted(ADJECTIVES))
 _PLACE = re.compile(
-    r"\s+(?:on|at|in|to) the (?:far |very )?(?:(?:upper|lower|top|bottom)["
-    r" -])?(?:left|right|top|bottom|middle|cent(?:er|re))\b"
+    r"\s+(?:on|at|in|to) the (?:far |very )?"
+    r"(?:(?:upper|lower|top|bottom)[ -])?(?:left|right|top|bottom|middle|cent(?:er|re))\b"
     r"(?! of the (?!picture|image|scene|photo))(?: side| half| corner)?(?: of the (?:picture|image|scene|photo))?"
 )
 _RELATION = "|".join(sorted(RELATIONS, key=len, reverse=True))
 POINT_SIDE = 0.2  # a thing given by a bare point is handled as a box of this side around it
+Names = tuple[str, str]  # of a thing: its caption and its category
 
 
 class Sheet:
@@ -39,9 +40,8 @@ class Sheet:
     def __init__(self, plan: Plan):
         self.start = plan
         scene = plan.scene if plan.scene and len(plan.ids) == len(plan.layout.instances) else None
-        self.order = list(
-            plan.ids if scene else (f"{_category(plan, i)}-{i + 1}" for i in range(len(plan.layout.instances)))
-        )
+        numbered = (f"{_category(plan, i)}-{i + 1}" for i in range(len(plan.layout.instances)))
+        self.order = list(plan.ids if scene else numbered)
         self.instances = dict(zip(self.order, plan.layout.instances, strict=True))
         objects = scene.objects if scene else [self._object(plan, i) for i in range(len(self.order))]
         self.objects: dict[str, SceneObject] = {item.id: item for item in objects if item.id in self.order}
@@ -58,15 +58,9 @@ class Sheet:
 
     def _object(self, plan: Plan, index: int) -> SceneObject:
         width_m, height_m = placement.metres(plan, index)
-        caption = plan.layout.instances[index].caption
-        values = {
-            "id": self.order[index],
-            "category": _category(plan, index),
-            "caption": caption,
-            "width_m": width_m,
-            "height_m": height_m,
-        }
-        return SceneObject.parse(values, "edit")
+        names = {"id": self.order[index], "category": _category(plan, index)}
+        values = {"caption": plan.layout.instances[index].caption, "width_m": width_m, "height_m": height_m}
+        return SceneObject.parse({**names, **values}, "edit")
 
     @property
     def aspect(self) -> float:
@@ -94,25 +88,19 @@ class Sheet:
         instance = self.instances[name]
         if instance.extent:
             return instance.extent
-        points = (
-            [instance.point]
-            if instance.point
-            else list(instance.scribble.points)
-            if instance.scribble
-            else [Point(x=0.5, y=0.5)]
-        )
-        return placement.frame(points[0].x, points[0].y + POINT_SIDE / 2, POINT_SIDE, POINT_SIDE)
+        first = instance.scribble.points[0] if instance.scribble else Point(x=0.5, y=0.5)
+        point = instance.point or first
+        return placement.frame(point.x, point.y + POINT_SIDE / 2, POINT_SIDE, POINT_SIDE)
 
     def put(self, name: str, box: Box) -> None:
         """Move a thing: what is given as a point stays one, a scribble moves along, a mask becomes its box."""
         old = self.box(name)
         instance = self.instances[name]
 
-        def place(p):
-            return Point(  # noqa: E731
-                x=min(max(box.x0 + (p.x - old.x0) / old.width * box.width, 0.0), 1.0),
-                y=min(max(box.y0 + (p.y - old.y0) / old.height * box.height, 0.0), 1.0),
-            )
+        def place(point: Point) -> Point:
+            x = box.x0 + (point.x - old.x0) / old.width * box.width
+            y = box.y0 + (point.y - old.y0) / old.height * box.height
+            return Point(x=min(max(x, 0.0), 1.0), y=min(max(y, 0.0), 1.0))
 
         self.instances[name] = Instance(
             caption=instance.caption,
@@ -129,10 +117,8 @@ class Sheet:
 
     def new_id(self, category: str) -> str:
         if len(self.order) >= MAX_INSTANCES:
-            raise BadInput(
-                "edit",
-                f"the layout has {len(self.order)} things, and there is room for {MAX_INSTANCES}; remove one first",
-            )
+            cure = f"there is room for {MAX_INSTANCES}; remove one first"
+            raise BadInput("edit", f"the layout has {len(self.order)} things, and {cure}")
         number = 1
         while f"{category[:80]}-{number}" in self.objects:
             number += 1
@@ -168,13 +154,11 @@ class Sheet:
     def forget(self, relations: list[Relation]) -> None:
         """Drop relations, from the scene's caption as well."""
         self.relations = [r for r in self.relations if r not in relations]
-
         for r in relations:
             target = None if r.object == PICTURE else self._called(r.object)
             self.caption = without_relation(self.caption, r.predicate, self._called(r.subject), target)
 
-    def _called(self, name: str) -> tuple[str, str]:
-        """The caption and category of a thing."""
+    def _called(self, name: str) -> Names:
         return (self.instances[name].caption, self.objects[name].category)
 
     def loads_of(self, name: str) -> list[str]:
@@ -235,12 +219,10 @@ def with_other_phrase(caption: str, phrase: str, category: str, new: str) -> str
     return _tidy(caption[: match.start()] + new + caption[_phrase_end(caption, match, phrase) :])
 
 
-def without_relation(
-    caption: str, predicate: Predicate, subject: tuple[str, str], target: tuple[str, str] | None
-) -> str:
+def without_relation(caption: str, predicate: Predicate, subject: Names, target: Names | None) -> str:
     """The scene's caption without a relation that holds no more: "a cat on the sofa" -> "a cat and the sofa".
 
-    ``subject`` and ``target`` are (caption, category); without a target it is a part of the picture, "on the left".
+    Without a target it is a part of the picture, "on the left".
     """
     if target is None:
         for match in _phrases(caption, *subject):

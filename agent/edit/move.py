@@ -160,21 +160,14 @@ def _relations(sheet: Sheet, name: str, where: str) -> list[Relation]:
     if between := re.fullmatch(r"(?:in )?between (.+) and (.+)", where):
         ends = [_anchor(sheet, phrase, name) for phrase in between.groups()]
         ends.sort(key=lambda end: sheet.box(end).centre.x)
-        return [
-            Relation(subject=name, predicate=p, object=end)
-            for p, end in zip((Predicate.RIGHT_OF, Predicate.LEFT_OF), ends, strict=True)
-        ]
+        sides = zip((Predicate.RIGHT_OF, Predicate.LEFT_OF), ends, strict=True)
+        return [Relation(subject=name, predicate=side, object=end) for side, end in sides]
+    if any(direction.fullmatch(where) for direction in (_SIDE, _NEARER, _FARTHER)):
+        return []
     words = where.split()
     for end in range(min(6, len(words) - 1), 0, -1):
-        phrase = " ".join(words[:end])
-        named = " ".join(words[end:])
-        if (
-            phrase in RELATIONS
-            and not _SIDE.fullmatch(where)
-            and not _NEARER.fullmatch(where)
-            and not _FARTHER.fullmatch(where)
-        ):
-            return [Relation(subject=name, predicate=RELATIONS[phrase], object=_anchor(sheet, named, name))]
+        if predicate := RELATIONS.get(" ".join(words[:end])):
+            return [Relation(subject=name, predicate=predicate, object=_anchor(sheet, " ".join(words[end:]), name))]
     return []
 
 
@@ -190,7 +183,7 @@ def _move_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
     """Place a thing anew at another one; its old relations in space do not bind it any more."""
     box = sheet.box(name)
     item = sheet.objects[name]
-    old_scale = scale_of(sheet, name)
+    scale = scale_of(sheet, name)
     loads = set(sheet.loads_of(name))
     if related[0].object in loads:
         raise BadInput("edit", f"{sheet.instances[related[0].object].caption} stands on it; move that one first")
@@ -202,7 +195,7 @@ def _move_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
         sheet.objects[name] = item = item.model_copy(update={"support": "air"})
     elif item.support == "air":
         sheet.objects[name] = item = item.model_copy(update={"support": item.thing.on[0] if item.thing else "ground"})
-    sheet.put(name, place(sheet, item, related, like=box, old_scale=old_scale))
+    sheet.put(name, place(sheet, item, related, box, scale))
     if related[0].predicate is Predicate.BEHIND:
         sheet.order.remove(name)
         sheet.order.insert(sheet.index(related[0].object), name)
@@ -216,17 +209,14 @@ def _shift(sheet: Sheet, name: str, where: str, step: float, far: bool) -> None:
     standing = placement.stands(sheet.plan(), sheet.index(name))
     if _NEARER.fullmatch(where) or _FARTHER.fullmatch(where):
         factor = NEARER if _NEARER.fullmatch(where) else 1 / NEARER
-        foot = (
-            placement.HORIZON + (box.y1 - placement.HORIZON) * factor
-            if standing and box.y1 > placement.HORIZON
-            else box.y1
-        )
+        foot = box.y1
+        if standing and foot > placement.HORIZON:
+            foot = placement.HORIZON + (foot - placement.HORIZON) * factor
         fit = min(factor, 0.95 / max(box.width, box.height))
         return sheet.put(name, placement.frame(box.centre.x, foot, box.width * fit, box.height * fit))
     if where in _UP:
-        return sheet.put(
-            name, placement.frame(box.centre.x, box.y1 + _UP[where] * (0.5 if far else step), box.width, box.height)
-        )
+        foot = box.y1 + _UP[where] * (0.5 if far else step)
+        return sheet.put(name, placement.frame(box.centre.x, foot, box.width, box.height))
     side = _SIDE.fullmatch(where)
     if not side or not (side["side"] or side["level"]):
         raise BadInput("edit", f'"{where}" is no place; say it like "to the left", "up", "closer", or "onto the table"')

@@ -38,15 +38,12 @@ _ANY = "|".join(sorted(VERB_OF, key=len, reverse=True))
 _CUT = re.compile(rf"(?:\s*(?:[,;.]|\band\b|\bthen\b|\balso\b|\bafter that\b))+\s*(?=(?:{_ANY})\s)")
 _POLITE = re.compile(r"^(?:please|now|also|then|and|could you|can you|i want you to|let us|let's)\s+")
 _COLOUR_OF = re.compile(r"(?:the )?colou?r of (?P<target>.+?) (?:in)?to (?P<to>.+)")
-_WHERE = (
-    "in|on|at|to|under|below|beneath|above|over|behind|next|near|beside|left|right|between|by|atop|inside|around|closer"
-    "|onto|into"
-)
+_WHERE = "in|on|at|to|under|below|beneath|above|over|behind|next|near|beside|left|right|between|by|atop|inside|around"
+_WHERE += "|closer|onto|into"
 _PUT_BACK = re.compile(rf"(?P<target>(?:the|it|them|both|all)\b.*?) (?P<to>(?:{_WHERE})\b.*)")
 _TO_THING = re.compile(
-    r"(?<!next )(?<!near )(?<!close )(?<!closer )(?<!nearer )(?<!adjacent )\bto "
-    r"(?=(?:the|a|an) (?!(?:far |very |other )?"
-    r"(?:left|right|top|bottom|middle|cent|upper|lower|front|back|fore|side|viewer)))"
+    r"(?<!next )(?<!near )(?<!close )(?<!closer )(?<!nearer )(?<!adjacent )\bto (?=(?:the|a|an) "
+    r"(?!(?:far |very |other )?(?:left|right|top|bottom|middle|cent|upper|lower|front|back|fore|side|viewer)))"
 )
 _PICTURE = re.compile(r" (?:to|in|into|from|on) (?:the|this) (?:picture|image|scene|photo|layout|canvas|frame)\b")
 
@@ -66,9 +63,7 @@ def commands(words: str, is_there: Callable[[str], bool]) -> list[Command]:
     """Read an edit.
 
     Args:
-        words: the edit in words.
-        is_there: tells if words end in the name of something in the layout; it shows where a name ends and
-            "larger" or "to the left" begins.
+        is_there: tells if words end in the name of something in the layout: where it ends, "to the left" may begin.
 
     Raises:
         BadInput: the words are empty, too long, or no edit.
@@ -108,10 +103,8 @@ def _read_clause(clause: str, is_there: Callable[[str], bool]) -> list[Command]:
         case "move":
             target, to = _cut(words, is_there)
             if not to:
-                raise BadInput(
-                    "edit",
-                    f'"{clause}" does not say where; say it like "{clause} to the left" or "{clause} onto the table"',
-                )
+                cure = f'say it like "{clause} to the left" or "{clause} onto the table"'
+                raise BadInput("edit", f'"{clause}" does not say where; {cure}')
             return [Command("move", part, _TO_THING.sub("on ", to)) for part in _split_list(target, is_there)]
         case "enlarge" | "shrink":
             size = "larger" if verb == "enlarge" else "smaller"
@@ -136,23 +129,18 @@ def _make(word: str, words: str, clause: str, is_there: Callable[[str], bool]) -
     for index in range(len(parsed) - 2, -1, -1):  # "the cat and the dog larger"
         parsed[index] = parsed[index]._replace(to=parsed[index].to or parsed[index + 1].to)
     if not parsed[-1].to:
-        raise BadInput(
-            "edit", f'"{clause}" does not say how; say it like "make the tree larger" or "make the sofa red"'
-        )
+        cure = 'say it like "make the tree larger" or "make the sofa red"'
+        raise BadInput("edit", f'"{clause}" does not say how; {cure}')
     return parsed
 
 
 def _pair(verb: str, words: str, clause: str) -> Command:
     between = {"replace": "with|by|for|and", "swap": "and|with|for"}[verb]
-    parts = re.split(
-        rf"\s+(?:{between})\s+", words.removeprefix("the places of ").removeprefix("places of "), maxsplit=1
-    )
+    words = words.removeprefix("the places of ").removeprefix("places of ")
+    parts = re.split(rf"\s+(?:{between})\s+", words, maxsplit=1)
     if len(parts) < 2:
-        raise BadInput(
-            "edit",
-            f'"{clause}" names one thing and needs two; say it like "replace the dog with a cat" or "swap the cat and'
-            ' the dog"',
-        )
+        cure = 'say it like "replace the dog with a cat" or "swap the cat and the dog"'
+        raise BadInput("edit", f'"{clause}" names one thing and needs two; {cure}')
     return Command(verb, *parts)
 
 
@@ -188,20 +176,10 @@ ORDER = {
     "near": lambda box: -box.y1,
     "far": lambda box: box.y1,
 }
-SELECTORS = {
-    word: side
-    for side, words in {
-        "left": "left leftmost",
-        "right": "right rightmost",
-        "top": "upper top",
-        "bottom": "lower bottom",
-        "large": "largest biggest larger bigger",
-        "small": "smallest smaller",
-        "near": "nearest closest front",
-        "far": "farthest furthest",
-    }.items()
-    for word in words.split()
-}
+_SIDE_WORDS = {"left": "left leftmost", "right": "right rightmost", "top": "upper top", "bottom": "lower bottom"}
+_SIDE_WORDS |= {"large": "largest biggest larger bigger", "small": "smallest smaller"}
+_SIDE_WORDS |= {"near": "nearest closest front", "far": "farthest furthest"}
+SELECTORS = {word: side for side, words in _SIDE_WORDS.items() for word in words.split()}
 ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
 CHOICE = re.compile(rf"^(?:the |that |this |my |your )?({'|'.join((*SELECTORS, *ORDINALS))}) (?=\w)")
 SIDES = {Predicate.LEFT: "left", Predicate.RIGHT: "right", Predicate.TOP: "top", Predicate.BOTTOM: "bottom"}
@@ -308,9 +286,9 @@ def _narrow(sheet: Sheet, reading: Reading, phrase: str) -> list[str]:
     """The things that the first noun phrase means, with its adjectives, relations and places."""
     group = reading.groups[0]
     matching = _of_kind(sheet, [group])
-    wanted = {_plain(word) for word in group.adjectives if word not in ("and", ",")}
+    wanted = {word.replace("gray", "grey") for word in group.adjectives if word not in ("and", ",")}
     captions = {name: re.findall(r"[\w-]+", sheet.instances[name].caption.lower()) for name in matching}
-    matching = [name for name in matching if wanted <= {_plain(word) for word in captions[name]}]
+    matching = [name for name in matching if wanted <= {word.replace("gray", "grey") for word in captions[name]}]
     for subject, predicate, target in reading.relations:
         if subject == 0:
             aims = _of_kind(sheet, [reading.groups[target]])
@@ -326,10 +304,6 @@ def _narrow(sheet: Sheet, reading: Reading, phrase: str) -> list[str]:
     if not matching:
         raise BadInput("edit", f'"{phrase}" is not there; {contents(sheet)}')
     return matching
-
-
-def _plain(word: str) -> str:
-    return "grey" if word == "gray" else word
 
 
 def _choose(sheet: Sheet, names: list[str], word: str, phrase: str) -> str:

@@ -1,7 +1,6 @@
 """Where a thing goes in a layout in which everything else stays: possible boxes, and the best of them.
 
-Size follows from real metres and the scale of what is near (see `instdiff.world.placement`). Boxes are fractions of the
-picture.
+Sizes follow from metres and the scale of what is near (`instdiff.world.placement`). Boxes are fractions of the picture.
 """
 
 from __future__ import annotations
@@ -30,21 +29,20 @@ class _Spot(NamedTuple):
     scale: float
 
 
-def place(
-    sheet: Sheet, item: SceneObject, relations: list[Relation], like: Box | None = None, old_scale: float = 1.0
-) -> Box:
+def place(sheet: Sheet, item: SceneObject, relations: list[Relation], like: Box | None = None, scale: float = 1) -> Box:
     """The best box for a thing with these relations, while all others stay.
 
     Args:
         relations: those with the thing as the subject are wanted; the first one says where to look.
-        like: the box the thing had, whose shape it keeps, with its scale then.
+        like: the box the thing had, whose shape it keeps.
+        scale: picture heights per metre where it had that box.
     """
     best = (float("inf"), FULL)
     for smaller in SMALLER:
         for rank, spot in enumerate(_spots(sheet, item, relations)):
             width, height = _extent(item, spot.scale * smaller, sheet.aspect)
             if like:
-                ratio = spot.scale * smaller / old_scale
+                ratio = spot.scale * smaller / scale
                 width, height = _bound(like.width * ratio, like.height * ratio)
             box = placement.frame(spot.x, spot.foot, width, height)
             cost = _cost(sheet, item, box, relations) + 0.002 * rank
@@ -63,11 +61,8 @@ def usual_carrier(sheet: Sheet, item: SceneObject) -> str | None:
         carrier = sheet.objects[name]
         load = sum(sheet.box(i).width for i in sheet.loads_of(name))
         fits = carrier.category in ("table", "bookshelf") and item.longest_m < 0.9 * carrier.width_m
-        if (
-            fits
-            and load + max(_extent(item, scale_of(sheet, name), sheet.aspect)[0], placement.SHORTEST_SIDE)
-            < sheet.box(name).width
-        ):
+        width = max(_extent(item, scale_of(sheet, name), sheet.aspect)[0], placement.SHORTEST_SIDE)
+        if fits and load + width < sheet.box(name).width:
             return name
     return None
 
@@ -135,20 +130,16 @@ def _spots_at(sheet: Sheet, item: SceneObject, predicate: Predicate, target: str
             yield from (_Spot(x, at.y1 - 0.01, scale * fit) for x in reach)
         case Predicate.UNDER | Predicate.BELOW:
             plan = sheet.plan()
-            yield from (
-                _Spot(x, max(foot, at.y1 + height), placement.scale_at(plan, foot)) for foot in FEET for x in reach
-            )
+            feet = [(max(foot, at.y1 + height), placement.scale_at(plan, foot)) for foot in FEET]
+            yield from (_Spot(x, foot, foot_scale) for foot, foot_scale in feet for x in reach)
         case Predicate.ABOVE:
             yield from (_Spot(x, max(at.y0 - gap, height + 0.01), scale) for gap in (0.02, 0.06, 0.1) for x in reach)
         case Predicate.IN_FRONT_OF | Predicate.BEHIND:
             side = 1 if predicate is Predicate.IN_FRONT_OF else -1
             for step in (0.07, 0.04, 0.11):
                 ratio = min(max((away + side * step) / away, 0.6), 1.6) if away > 0.1 else 1.0
-                shifts = (0.0, 0.4, -0.4, 0.7, -0.7)
-                yield from (
-                    _Spot(at.centre.x + shift * (at.width + width) / 2, at.y1 + side * step, scale * ratio)
-                    for shift in shifts
-                )
+                middles = [at.centre.x + shift * (at.width + width) / 2 for shift in (0.0, 0.4, -0.4, 0.7, -0.7)]
+                yield from (_Spot(x, at.y1 + side * step, scale * ratio) for x in middles)
         case _:
             sides = {Predicate.LEFT_OF: (-1,), Predicate.RIGHT_OF: (1,)}.get(predicate, (1, -1))
             if len(sides) == 1 and sheet.objects[target].hangs and not item.hangs:
@@ -156,10 +147,8 @@ def _spots_at(sheet: Sheet, item: SceneObject, predicate: Predicate, target: str
                 reach = [at.centre.x + sides[0] * share for share in (0.15, 0.25, 0.35, 0.5)]
                 yield from (_Spot(x, foot, placement.scale_at(plan, foot)) for foot in FEET for x in reach if 0 < x < 1)
             for gap in (0.02, 0.05, 0.1, 0.18, -0.04):
-                for shift in (0.0, 0.03, -0.03):
-                    yield from (
-                        _Spot(at.centre.x + s * ((at.width + width) / 2 + gap), at.y1 + shift, scale) for s in sides
-                    )
+                middles = [at.centre.x + s * ((at.width + width) / 2 + gap) for s in sides]
+                yield from (_Spot(x, at.y1 + shift, scale) for shift in (0.0, 0.03, -0.03) for x in middles)
 
 
 def _off(predicate: Predicate, box: Box) -> float:
@@ -178,10 +167,9 @@ def _off(predicate: Predicate, box: Box) -> float:
 def _cost(sheet: Sheet, item: SceneObject, box: Box, relations: list[Relation]) -> float:
     """What is wrong with a box: broken relations first, then what it covers or hides."""
     wanted = [r for r in (*relations, *sheet.relations) if item.id in (r.subject, r.object)]
-    cost = 0.0
     belongs = set()
     deep = set()
-    cost += sum(_off(relation.predicate, box) for relation in relations if relation.object == PICTURE)
+    cost = sum(_off(relation.predicate, box) for relation in relations if relation.object == PICTURE)
     for relation in wanted:
         partner = relation.object if relation.subject == item.id else relation.subject
         if partner != PICTURE and partner not in sheet.instances:

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 CHAT_NAME = re.compile(r"(?P<provider>openai|ollama|chat):(?P<model>[^\s@]+)(?:@(?P<url>\S+))?")
 LLAMA_NAME = re.compile(r"llama:(?P<path>.+)")
-NAMES = (
-    "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL (with --planner-url), each of these models also as"
-    " MODEL@URL, and llama:FILE.gguf"
-)
+NAMES = "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL (with --planner-url), each of these models also as"
+NAMES += " MODEL@URL, and llama:FILE.gguf"
 
 
 class AutoPlanner(Planner):
@@ -57,8 +55,7 @@ class AutoPlanner(Planner):
         except ServiceError as error:
             failure = error
         try:
-            note = f"{failure}; the offline planner plans instead."
-            return _with_notes(ask(_offline()), self.note, note)
+            return _with_notes(ask(_offline()), self.note, f"{failure}; the offline planner plans instead.")
         except BadInput as error:
             raise ServiceError(f"{failure}; nor can the offline planner: {error}") from error
 
@@ -141,13 +138,9 @@ def _chat(name: str, options: ChatOptions) -> Planner:
     key = options.api_key or SecretStr(settings.openai_key() or "")
     url = options.base_url or settings.openai_base_url()
     if name.startswith("chat:") and not url:
-        raise BadInput(
-            "planner",
-            f"{name} needs the address of its server: give --planner-url, or write {name}@http://HOST:PORT/v1",
-        )
+        cure = f"give --planner-url, or write {name}@http://HOST:PORT/v1"
+        raise BadInput("planner", f"{name} needs the address of its server: {cure}")
     if not (key or url):
-        raise ServiceError(
-            f"{name} needs an API key: set OPENAI_API_KEY, or name a server of your own with --planner-url, "
-            "or plan without any service with --planner offline"
-        )
+        cure = "name a server of your own with --planner-url, or plan without any service with --planner offline"
+        raise ServiceError(f"{name} needs an API key: set OPENAI_API_KEY, or {cure}")
     return ChatPlanner(name, options.model_copy(update={"api_key": key, "base_url": url}))

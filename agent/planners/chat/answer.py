@@ -141,20 +141,14 @@ def edges(box: Box) -> dict[str, int]:
     """A box as whole percent of the picture, never without area."""
     left = min(round(box.x0 * 100), 99)
     top = min(round(box.y0 * 100), 99)
-    return {
-        "left": left,
-        "top": top,
-        "right": max(round(box.x1 * 100), left + 1),
-        "bottom": max(round(box.y1 * 100), top + 1),
-    }
+    right = max(round(box.x1 * 100), left + 1)
+    return {"left": left, "top": top, "right": right, "bottom": max(round(box.y1 * 100), top + 1)}
 
 
 def verdicts_as_json(plan: Plan, report: Report, labels: list[str | int]) -> str:
-    """The verdicts on what failed, one a line: object, category as planned, kind, IoU, where it was planned and what
-    was found.
+    """The verdicts on what failed, one a line: object, planned category, kind, IoU, where it was planned and found.
 
-    Nothing in it is free text from a detector: names are the plan's or known categories, the rest numbers and our own
-    words.
+    Nothing in it is free text from a detector: names are the plan's or known categories, the rest numbers and ours.
     """
     instances = plan.layout.instances
     lines = []
@@ -185,9 +179,7 @@ def _stand_in(verdict: Verdict, plan: Plan, report: Report) -> Detection | None:
 
 
 def _own_word(category: str, plan: Plan) -> str | None:
-    """A detector's category if it is one that the plan or `instdiff.world.knowledge` has, else None: its words are
-    never passed on.
-    """
+    """A detector's category if the plan or `instdiff.world.knowledge` has it, else None: free text is not passed on."""
     ours = {name for instance in plan.layout.instances for name in (instance.category, instance.name)}
     noun = nouns.known(category.lower())
     return category if category in ours else noun.meaning.name if noun and noun.meaning else None

@@ -51,10 +51,8 @@ class PlannedBox(Answer):
             first = getattr(self, low)
             second = getattr(self, high)
             if first >= second:
-                raise ValueError(
-                    f'"{self.category}" has {low} {first} and {high} {second}; {high} is an edge, not a {size}, and'
-                    " must be greater"
-                )
+                cure = f"{high} is an edge, not a {size}, and must be greater"
+                raise ValueError(f'"{self.category}" has {low} {first} and {high} {second}; {cure}')
         return self
 
     @property
@@ -93,19 +91,14 @@ class BoxesForm:
     def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> PlanParts:
         """The boxes of an answer on a picture of (width, height) pixels; raises `AnswerError`."""
         planned = read_as(PlannedLayout, answer)
-        instances = tuple(
-            {"caption": item.caption, "category": item.category, "box": item.box} for item in planned.objects
-        )
+        boxes = [{"caption": item.caption, "category": item.category, "box": item.box} for item in planned.objects]
         head = {"caption": planned.caption, "negative_caption": planned.negative_caption}
-        return PlanParts(layout_of({"width": size[0], "height": size[1], **head, "instances": instances}))
+        return PlanParts(layout_of({"width": size[0], "height": size[1], **head, "instances": tuple(boxes)}))
 
     def as_json(self, plan: Plan) -> str:
         """The plan's layout, one object a line."""
         layout = plan.layout
-        objects = [
-            {"category": instance.name, "caption": instance.caption, **_place(instance)}
-            for instance in layout.instances
-        ]
+        objects = [{"category": item.name, "caption": item.caption, **_place(item)} for item in layout.instances]
         lines = ",\n".join("    " + json.dumps(item, ensure_ascii=False) for item in objects)
         head = f'  "caption": {json.dumps(layout.caption, ensure_ascii=False)},\n'
         head += f'  "negative_caption": {json.dumps(layout.negative_caption, ensure_ascii=False)},\n'

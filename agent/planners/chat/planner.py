@@ -49,18 +49,14 @@ class ChatPlanner(Planner):
         self.name = name
         self.form = FORMS[options.planning]()
         budget = Budget(name, options.max_tokens, options.max_usd)
+        temperature = options.temperature
+        url = options.base_url
         place: Model
         if provider == "llama":
-            place = LocalModel(model, options.temperature, timeout_s)
+            place = LocalModel(model, temperature, timeout_s)
         else:
             place = ChatService(
-                provider,
-                model,
-                options.base_url,
-                options.api_key,
-                options.temperature,
-                timeout_s,
-                always_limit=budget.is_bounded,
+                provider, model, url, options.api_key, temperature, timeout_s, always_limit=budget.is_bounded
             )
         cache = AnswerCache(options.cache) if options.cache else None
         self.client = ModelClient(name, place, budget, options.max_attempts, cache)
@@ -82,8 +78,7 @@ class ChatPlanner(Planner):
 
         Raises:
             BadInput: the prompt or the size cannot be used.
-            ServiceError: there is no usable layout after ``max_attempts`` requests, or no money for one, with the last
-                cause.
+            ServiceError: after ``max_attempts`` requests no layout is usable, or there is no money for one.
         """
         _check(prompt, size)
         request = _fill("plan_request.md", prompt, size)

@@ -27,18 +27,13 @@ LARGEST_M = 1000.0  # what a scene has room for
 NEAR = 4  # words between a thing and a word about its size
 UNUSUAL = set(
     "giant gigantic huge enormous colossal massive monumental towering oversized immense mammoth jumbo tiny miniature"
-    " mini toy microscopic minuscule dwarf thumb-sized palm-sized pocket-sized larger bigger smaller taller"
-    " size".split()
+    " mini toy microscopic minuscule dwarf thumb-sized palm-sized pocket-sized larger bigger smaller taller size".split()
 )
-UNIT = re.compile(
-    r"(mm|cm|km|m|ft|feet|foot|inch|inches|met(er|re)s?|(centi|milli|kilo)met(er|re)s?|stor(y|ey|eys|ies))"
-)
+UNIT = re.compile(r"mm|cm|km|m|ft|feet|foot|inch|inches|(centi|milli|kilo)?met(er|re)s?|stor(y|ey|eys|ies)")
 
 
 def named_size(category: str) -> tuple[str, tuple[float, float] | None]:
-    """The name that `instdiff.world.knowledge` has for a category, and its (width, height) in metres; unknown ones keep
-    their name.
-    """
+    """The name that `instdiff.world.knowledge` has for a category (else the category), and its size in metres."""
     noun = nouns.known(" ".join(nouns.phrase_words(category)))
     if noun is None or noun.thing is None:
         return category, None
@@ -64,11 +59,8 @@ def believed_size(
         size = (wide * (height_m / high), height_m)
     else:
         return default, "" if usual else f"The size of {category!r} is not known; {_metres(default)} is taken."
-    near = (
-        usual is not None
-        and _within(size, (0, LARGEST_M))
-        and all(1 / MOST <= a / b <= MOST for a, b in zip(size, usual, strict=True))
-    )
+    ratios = [own / known for own, known in zip(size, default, strict=True)]
+    near = usual and _within(size, (0, LARGEST_M)) and all(1 / MOST <= ratio <= MOST for ratio in ratios)
     if near or ((usual is None or asks_for_size(prompt, category)) and _within(size, RANGE_M)):
         return (round(size[0], 3), round(size[1], 3)), ""
     return default, f"The model makes {category!r} {_metres(size)}, which is not believed; {_metres(default)} is taken."
@@ -97,9 +89,7 @@ def _metres(size: tuple[float, float]) -> str:
 
 
 FILE = "scene_examples.jsonl"
-FILLERS = set(
-    "a an and are as at by for from has in is it its of on or that the their there to which while with".split()
-)
+FILLERS = "a an and are as at by for from has in is it its of on or that the their there to which while with".split()
 
 
 class Example(NamedTuple):
@@ -126,10 +116,8 @@ def nearest_examples(prompt: str, count: int = 3) -> list[Example]:
     shared, the first examples of the file are taken.
     """
     wanted = _weighted(_words(prompt))
-    ranked = sorted(
-        enumerate(load_examples()), key=lambda pair: (-_cosine(wanted, _weighted(_words(pair[1].prompt))), pair[0])
-    )
-    return [example for _, example in ranked[:count]][::-1]
+    ranked = sorted(load_examples(), key=lambda example: -_cosine(wanted, _weighted(_words(example.prompt))))
+    return ranked[:count][::-1]
 
 
 @cache
@@ -236,10 +224,9 @@ class SceneForm:
 
     def examples(self, prompt: str) -> str:
         """The worked examples that are nearest to the prompt."""
-        return "Worked examples:\n\n" + "\n\n".join(
-            f"Description: {example.prompt}\n\n```json\n{scene_as_json(example.read())}\n```"
-            for example in nearest_examples(prompt)
-        )
+        scenes = [(example.prompt, scene_as_json(example.read())) for example in nearest_examples(prompt)]
+        examples = [f"Description: {words}\n\n```json\n{scene}\n```" for words, scene in scenes]
+        return "\n\n".join(["Worked examples:", *examples])
 
     def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> PlanParts:
         """The scene of an answer on a picture of (width, height) pixels; raises `AnswerError`."""
@@ -268,14 +255,10 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
     """
     planned = read_as(PlannedScene, answer)
     distances = [item.distance_m for item in planned.objects]
-    placed = all(
-        value is not None and math.isfinite(value) and DISTANCE_M[0] <= value <= DISTANCE_M[1] for value in distances
-    )
-    notes = (
-        []
-        if placed or not any(distances)
-        else ["The model's distances are incomplete or out of range; the camera chooses them."]
-    )
+    placed = all(value is not None and DISTANCE_M[0] <= value <= DISTANCE_M[1] for value in distances)
+    notes = []
+    if any(distances) and not placed:
+        notes.append("The model's distances are incomplete or out of range; the camera chooses them.")
     objects = []
     for item in planned.objects:
         category, usual = named_size(item.category)
@@ -297,9 +280,8 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
 def scene_as_json(scene: Scene) -> str:
     """A scene in the words of the answer schema, one thing or relation a line."""
     relations = [f"    {_line(relation.model_dump(mode='json'))}" for relation in scene.relations]
-    objects = [
-        f"    {_line(item.model_dump(mode='json', include=set(PlannedThing.model_fields)))}" for item in scene.objects
-    ]
+    fields = set(PlannedThing.model_fields)
+    objects = [f"    {_line(item.model_dump(mode='json', include=fields))}" for item in scene.objects]
     head = f'  "caption": {_line(scene.caption)},\n  "setting": {_line(scene.setting)},\n'
     body = f'  "objects": [{_block(objects)}],\n  "relations": [{_block(relations)}],\n'
     return "{\n" + head + body + f'  "absent": {_line(list(scene.absent))}\n' + "}"
