@@ -16,6 +16,12 @@ def engine():
     return load_engine("draft")
 
 
+@pytest.fixture(scope="module")
+def rendering(engine):
+    """The red car with the engine's own settings."""
+    return engine.render(layout(), RenderSettings(seed=0))
+
+
 def layout(width=256, height=256):
     return Layout(width=width, height=height, caption="a red car on a street", instances=[CAR])
 
@@ -39,13 +45,13 @@ def test_the_same_settings_give_the_same_picture_bit_for_bit(engine):
     assert np.abs(np.asarray(second_alone, dtype=int) - np.asarray(first.images[1], dtype=int)).max() <= 2
 
 
-def test_the_pipeline_alone_paints_as_the_engine_does(engine, tmp_path):
+def test_the_pipeline_alone_paints_as_the_engine_does(engine, rendering, tmp_path):
     """The model's number of steps and guidance are its own, not those of the published model."""
-    expected = np.asarray(engine.render(layout(), RenderSettings(seed=3)).images[0])
     pipeline = InstanceDiffusionPipeline.from_pretrained(DRAFT_FOLDER, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    painted = pipeline(layout(), generator=torch.Generator().manual_seed(3)).images[0]
-    assert np.abs(np.asarray(painted, dtype=int) - expected).max() <= 2  # weights lie elsewhere in memory
+    painted = pipeline(layout(), generator=torch.Generator().manual_seed(0)).images[0]
+    change = np.abs(np.asarray(painted, dtype=int) - np.asarray(rendering.images[0]))
+    assert change.max() <= 2  # weights lie elsewhere in memory
     assert pipeline.defaults.settings == engine.defaults == engine_info("draft").defaults
     pipeline.save_pretrained(tmp_path)
     saved = engine_info(str(tmp_path))
@@ -113,9 +119,9 @@ def test_presets_are_other_pictures_of_the_same_and_the_exact_one_is_as_ever(eng
     assert steps == sorted(steps, reverse=True) and len(set(steps)) == 3
 
 
-def test_the_red_car_is_red_and_in_its_place(engine):
+def test_the_red_car_is_red_and_in_its_place(rendering):
     """What the draft model is for: the place turns red, the rest does not."""
-    pixels = np.asarray(engine.render(layout(), RenderSettings(seed=0)).images[0], dtype=float)
+    pixels = np.asarray(rendering.images[0], dtype=float)
     redness = pixels[..., 0] - pixels[..., 1:].mean(axis=-1)
     inside = redness[96:188, 48:188].mean()
     outside = redness[:60].mean()
