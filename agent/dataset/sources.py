@@ -17,7 +17,7 @@ from instdiff.formats.files import parse_json, read_bytes
 from instdiff.formats.layout_sets import load_layouts
 from instdiff.layout import MAX_INSTANCES, Layout
 from instdiff.world import knowledge, nouns
-from instdiff.world.colours import BASIC
+from instdiff.world.knowledge import BASIC_COLOURS
 
 NUMBERS = tuple(nouns.number_word(number) for number in (2, 3, 4))
 FIELDS = ("colour", "thing", "things", "setting", "number")
@@ -100,12 +100,10 @@ class Scenes:
     def __post_init__(self):
         _check_names("scenes", self.kinds, knowledge.settings())
         _check_names("things", self.things, knowledge.things())
-        _check_names("colours", self.colours, BASIC)
+        _check_names("colours", self.colours, BASIC_COLOURS)
         if not 1 <= self.count[0] <= self.count[1] <= MAX_INSTANCES:
-            raise BadInput(
-                "per_picture",
-                f"{self.count[0]}-{self.count[1]} is no number of things from 1 to {MAX_INSTANCES}, such as 2-5",
-            )
+            given = "{}-{}".format(*self.count)
+            raise BadInput("per_picture", f"{given} is no number of things from 1 to {MAX_INSTANCES}, such as 2-5")
         for kind in self.kinds:
             if not _usual(knowledge.settings()[kind], self.things):
                 raise BadInput("things", f"none of {', '.join(self.things)} is usually found in a {kind}")
@@ -153,13 +151,12 @@ class Template:
     def __post_init__(self):
         gaps = re.findall(r"\{([^{}]*)\}", self.text)
         if not gaps:
-            raise BadInput(
-                "template", f'"{self.text[:80]}" has no gap; there are {", ".join(f"{{{name}}}" for name in FIELDS)}'
-            )
+            known = ", ".join(f"{{{name}}}" for name in FIELDS)
+            raise BadInput("template", f'"{self.text[:80]}" has no gap; there are {known}')
         _check_names("template", tuple(gaps), FIELDS)
         _check_names("scenes", self.kinds, knowledge.settings())
         _check_names("things", self.things, knowledge.things())
-        _check_names("colours", self.colours, BASIC)
+        _check_names("colours", self.colours, BASIC_COLOURS)
 
     def about(self) -> dict[str, str]:
         return {"template": self.text, **_lists(self)}
@@ -176,20 +173,17 @@ class Template:
         def fill(gap: re.Match) -> str:
             if gap[1] in ("thing", "things"):
                 fitting = (_usual(setting, self.things) if "{setting}" in self.text else anything) or anything
-                coloured = (
-                    [name for name in fitting if knowledge.things()[name].colours] if "{colour}" in self.text else []
-                )
-                name = rng.choice(coloured or fitting)
+                if "{colour}" in self.text:
+                    fitting = [name for name in fitting if knowledge.things()[name].colours] or fitting
+                name = rng.choice(fitting)
                 return name if gap[1] == "thing" else nouns.plural_of(name)
-            lists = {"colour": self.colours or BASIC, "number": NUMBERS, "setting": (setting.name,)}
+            lists = {"colour": self.colours or BASIC_COLOURS, "number": NUMBERS, "setting": (setting.name,)}
             return rng.choice(lists[gap[1]])
 
-        filled = re.sub(r"\{([^{}]*)\}", fill, self.text)
-        return re.sub(
-            r"\b([Aa])n? (?=(\w[\w ]*))",
-            lambda match: match[1] + nouns.with_article(match[2]).split(" ")[0][1:] + " ",
-            filled,
-        )
+        def article(match: re.Match) -> str:
+            return match[1] + nouns.with_article(match[2]).split(" ")[0][1:] + " "
+
+        return re.sub(r"\b([Aa])n? (?=(\w[\w ]*))", article, re.sub(r"\{([^{}]*)\}", fill, self.text))
 
 
 Source = Prompts | Layouts | Scenes | Template
@@ -198,11 +192,8 @@ Source = Prompts | Layouts | Scenes | Template
 def _lists(source: Scenes | Template) -> dict[str, str]:
     """The lists that narrow a choice; long ones by their length and hash."""
     lists = {"scenes": source.kinds, "colours": source.colours, "things": source.things}
-    said = {
-        name: ",".join(values) if len(values) <= 20 else f"{len(values)} names, {_hash(values)}"
-        for name, values in lists.items()
-    }
-    return {name: text for name, text in said.items() if text}
+    long = {name: f"{len(names)} names, {_hash(names)}" for name, names in lists.items() if len(names) > 20}
+    return {name: long.get(name, ",".join(names)) for name, names in lists.items() if names}
 
 
 def _usual(setting: knowledge.Setting, things: tuple[str, ...]) -> list[str]:
@@ -213,10 +204,8 @@ def _usual(setting: knowledge.Setting, things: tuple[str, ...]) -> list[str]:
 def _check_names(field: str, names: tuple[str, ...], known) -> None:
     for name in names:
         if name not in known:
-            choice = ", ".join(list(known)[:40])
-            raise BadInput(
-                field, f'"{name[:60]}" is not known; choose from {choice}{", ..." if len(known) > 40 else ""}'
-            )
+            choice = ", ".join(list(known)[:40]) + (", ..." if len(known) > 40 else "")
+            raise BadInput(field, f'"{name[:60]}" is not known; choose from {choice}')
 
 
 def _hash(data: object) -> str:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from instdiff.world.colours import BASIC, SYNONYMS
-from instdiff.world.knowledge import Setting, Thing, settings, things
+from instdiff.world.knowledge import BASIC_COLOURS, COLOUR_SYNONYMS, Setting, Thing, settings, things
 
 
 def _words(*lines: str) -> frozenset[str]:
@@ -85,9 +84,9 @@ LINKS = _words(
     "beyond opposite for as like while where that which who whose it is are was were has have sits lies runs",
     "walks plays wears holds rides looks eats sleeps jumps carries watches",
 )
-_BEFORE_LINKS = _words(
-    "full close adjacent left right made seen worn held shown hung built driven ridden drawn tied lit",
-)  # "full of"
+_BEFORE_LINKS = _words(  # such as "full of"
+    "full close adjacent left right made seen worn held shown hung built driven ridden drawn tied lit"
+)
 _POSTURES = _words("sitting standing lying holding wearing riding carrying")
 _AFTER_NOUNS = _words("asleep awake alone together outside outdoors indoors nearby upright overhead here there")
 _MATERIALS = _words("glass metal stone brick paper wood leather plastic steel chocolate")  # "a glass and metal table"
@@ -258,16 +257,13 @@ def _ends_phrase(words: list[str], index: int, named: list[str]) -> bool:
 def _is_inside_name(words: list[str], index: int) -> bool:
     """True for the "and" of a "bow and arrow": the word stands within a name that is known."""
     starts = range(max(index - LONGEST_NAME + 1, 0), index)
-    return any(
-        known(" ".join(words[start:end]))
-        for start in starts
-        for end in range(index + 2, min(start + LONGEST_NAME, len(words)) + 1)
-    )
+    spans = [(start, end) for start in starts for end in range(index + 2, min(start + LONGEST_NAME, len(words)) + 1)]
+    return any(known(" ".join(words[start:end])) for start, end in spans)
 
 
 def _names_thing(words: list[str]) -> bool:
     """True if the words end in a known thing that is not the colour or material of something else."""
-    if words[-1] in SYNONYMS or words[-1] in BASIC or words[-1] in _MATERIALS:
+    if words[-1] in COLOUR_SYNONYMS or words[-1] in BASIC_COLOURS or words[-1] in _MATERIALS:
         return False
     return _known_end(words) is not None
 
@@ -371,7 +367,7 @@ def open_name(phrase: str) -> str | None:
     is asked for as "kitten".
     """
     words = phrase_words(phrase)
-    while len(words) > 1 and (words[0] in BASIC or words[0] in SYNONYMS):
+    while len(words) > 1 and (words[0] in BASIC_COLOURS or words[0] in COLOUR_SYNONYMS):
         words = words[1:]
     asked = " ".join(words[-MAX_ASKED_WORDS:])
     if not asked:
@@ -391,5 +387,9 @@ def asked_colour(caption: str, name: str = "") -> str | None:
     """
     words = " ".join(phrase_words(caption)).replace("-", " ").split()
     words = [word for word in words if word not in name.lower().split()]
-    colours = {word if word in BASIC else SYNONYMS[word] for word in words if word in BASIC or word in SYNONYMS}
+    colours = {
+        word if word in BASIC_COLOURS else COLOUR_SYNONYMS[word]
+        for word in words
+        if word in BASIC_COLOURS or word in COLOUR_SYNONYMS
+    }
     return colours.pop() if len(colours) == 1 else None

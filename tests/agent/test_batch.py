@@ -6,14 +6,14 @@ import pytest
 
 from agent import batch
 from agent.benchmarks import gain
-from agent.loop import Agent
 from agent.benchmarks.__main__ import main
+from agent.loop import Agent
 from evaluators.gallery import Gallery
 from evaluators.manifest import prompt_key, read_manifest, read_pictures
 from instdiff.errors import BadInput
 from instdiff.formats.png import read_png
 from instdiff.render_settings import RenderSettings
-from instdiff.world.colours import BASIC
+from instdiff.world.knowledge import BASIC_COLOURS
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
 PROMPTS = ["dog cat", "car", "tree dog"]
@@ -126,5 +126,5 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, words, tmp_path, capsy
 def test_our_own_prompts_are_a_hundred():
     prompts = gain.PROMPTS.read_text().split("\n")[:-1]
     assert len(prompts) == len(set(prompts)) == 100
-    coloured = [prompt for prompt in prompts if set(BASIC) & set(prompt.split())]
+    coloured = [prompt for prompt in prompts if set(BASIC_COLOURS) & set(prompt.split())]
     assert 30 <= len(coloured) <= 40

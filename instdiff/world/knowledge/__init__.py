@@ -19,6 +19,21 @@ FOLDER = Path(__file__).parent
 # What small things are put on where nothing else is said, the likeliest first.
 TABLES = ("table", "dining table", "desk", "kitchen counter", "coffee table", "workbench", "sideboard", "bookshelf")
 
+# The eleven basic colour terms, and the words that mean one of them.
+BASIC_COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray")
+_SHADES = {
+    "gray": "grey silver charcoal",
+    "purple": "violet lilac lavender",
+    "pink": "magenta rose",
+    "red": "crimson scarlet maroon",
+    "blue": "navy azure turquoise",
+    "green": "teal lime olive",
+    "yellow": "golden gold",
+    "brown": "tan beige",
+    "white": "ivory cream",
+}
+COLOUR_SYNONYMS = {word: colour for colour, words in _SHADES.items() for word in words.split()}
+
 Support = Literal["floor", "ground", "water", "table", "wall", "ceiling", "sky"]
 
 
