@@ -11,30 +11,9 @@ from agent.dataset.__main__ import main
 from agent.dataset.export.records import categories, read_records
 from agent.dataset.folder import Folder
 
-MAKE = [
-    "--template",
-    "a {colour} {thing} and a {colour} {thing} in a {setting}",
-    "--scenes",
-    "kitchen,street",
-    "--colours",
-    "red,blue",
-]
-MAKE += [
-    "--count",
-    "8",
-    "--batch",
-    "8",
-    "--rounds",
-    "1",
-    "--steps",
-    "6",
-    "--accept",
-    "instance",
-    "--min-iou",
-    "0.3",
-    "--val",
-    "0.4",
-]
+MAKE = ["--template", "a {colour} {thing} and a {colour} {thing} in a {setting}", "--scenes", "kitchen,street"]
+MAKE += ["--colours", "red,blue", "--count", "8", "--batch", "8", "--rounds", "1", "--steps", "4", "--mis", "0"]
+MAKE += ["--accept", "instance", "--min-iou", "0.3", "--val", "0.4"]
 
 
 @pytest.fixture(scope="module")

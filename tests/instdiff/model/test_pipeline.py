@@ -29,6 +29,7 @@ from instdiff.model.unifusion import UniFusion
 from instdiff.training.draft.captions import train_tokenizer
 
 STEPS = 4
+LATENTS = (16, 16)  # of a picture of 64 x 64 pixels
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +42,9 @@ def pipeline():
     )  # fmt: skip
     pipe = InstanceDiffusionPipeline(
         vae=AutoencoderKL(
-            block_out_channels=(32, 32),
-            down_block_types=["DownEncoderBlock2D"] * 2,
-            up_block_types=["UpDecoderBlock2D"] * 2,
+            block_out_channels=(32, 32, 32),
+            down_block_types=["DownEncoderBlock2D"] * 3,
+            up_block_types=["UpDecoderBlock2D"] * 3,
         ),
         text_encoder=CLIPTextModel(text).eval(),
         tokenizer=tokenizer,
@@ -266,7 +267,7 @@ def test_a_callback_is_given_the_tensors_that_it_asks_for(pipeline):
 
 
 def test_latents_may_be_given(pipeline):
-    latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    latents = torch.randn(1, 4, *LATENTS, generator=torch.Generator().manual_seed(0))
     assert torch.equal(paint(pipeline, layout(), latents=latents), paint(pipeline, layout()))
 
 
@@ -281,7 +282,7 @@ def test_layouts_that_start_from_the_same_noise_differ_in_what_was_changed(pipel
 
 
 def test_a_model_may_start_from_less_noise(pipeline, tmp_path):
-    latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    latents = torch.randn(1, 4, *LATENTS, generator=torch.Generator().manual_seed(0))
     calmer = InstanceDiffusionPipeline(**pipeline.components, noise_scale=0.5)
     calmer.set_progress_bar_config(disable=True)
     assert torch.equal(paint(calmer, layout()), paint(pipeline, layout(), latents=latents / 2))
@@ -293,7 +294,7 @@ def test_a_model_may_start_from_less_noise(pipeline, tmp_path):
 def test_parts_of_things_are_instances_like_any_other(pipeline):
     """A layout may be painted again from the same noise with parts added, as boxes or points."""
     whole = layout()
-    latents = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    latents = torch.randn(1, 4, *LATENTS, generator=torch.Generator().manual_seed(0))
     parts = [
         Instance(caption="a red ear", point=Point(x=0.2, y=0.25)),
         Instance(caption="a nose", box=Box(x0=0.2, y0=0.3, x1=0.3, y1=0.4)),
@@ -357,7 +358,7 @@ def test_pictures_are_pil_by_default(pipeline):
         ([], {}, "layouts"),
         (Layout(width=65, height=64, caption=""), {}, "size"),
         (layout(), {"latents": torch.zeros(1, 4, 8, 8)}, "latents"),
-        ([layout()] * 3, {"latents": torch.zeros(2, 4, 32, 32)}, "latents"),
+        ([layout()] * 3, {"latents": torch.zeros(2, 4, *LATENTS)}, "latents"),
         ([layout()] * 3, {"generator": [torch.Generator(), torch.Generator()]}, "generator"),
     ],
 )
