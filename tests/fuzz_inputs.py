@@ -127,9 +127,13 @@ def prompts() -> list[bytes]:
 
 
 EDITS = (
-    b"add a cat on the sofa", b"remove the lamp, make the sofa red and move the table to the left", b"replace the lamp with two dogs",
-    b"swap the lamp and the table", b"make the sofa twice as large", b"put the lamp between the sofa and the table",
-)  # fmt: skip
+    b"add a cat on the sofa",
+    b"remove the lamp, make the sofa red and move the table to the left",
+    b"replace the lamp with two dogs",
+    b"swap the lamp and the table",
+    b"make the sofa twice as large",
+    b"put the lamp between the sofa and the table",
+)
 
 
 def prompt_files() -> list[bytes]:

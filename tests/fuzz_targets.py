@@ -1,4 +1,4 @@
-"""What `tests/fuzz.py` spoils: for each door to the outside its real inputs, how they are spoiled, and what reads them."""
+"""What `tests/fuzz.py` spoils: for each door its real inputs, how it spoils them, and what reads them."""
 
 from __future__ import annotations
 
@@ -193,16 +193,24 @@ TARGETS = {
     "plans, JSON lines": Target(inputs.plan_lines, mangle.spoil_lines, read_plan_lines, ".jsonl"),
     "mask": Target(inputs.mask_files, mangle.spoil_json, read_mask),
     "PNG": Target(inputs.png_files, mangle.spoil_png, read_png, ".png"),
-    "chat answer, scene": Target(inputs.scene_answers, mangle.spoil_words, lambda path: read_answer(path, "scene"), ".txt"),
-    "chat answer, scene JSON": Target(lambda: inputs.scene_answers()[:2], mangle.spoil_json, lambda path: read_answer(path, "scene")),
+    "chat answer, scene": Target(
+        inputs.scene_answers, mangle.spoil_words, lambda path: read_answer(path, "scene"), ".txt"
+    ),
+    "chat answer, scene JSON": Target(
+        lambda: inputs.scene_answers()[:2], mangle.spoil_json, lambda path: read_answer(path, "scene")
+    ),
     "chat answer, boxes JSON": Target(inputs.box_answers, mangle.spoil_json, lambda path: read_answer(path, "boxes")),
     "vision answer": Target(lambda: list(inputs.SAID), mangle.spoil_words, read_seen, ".txt"),
     "vision answer, JSON": Target(lambda: list(inputs.SAID[:1]), mangle.spoil_json, read_seen),
-    "pickled checkpoint": Target(inputs.checkpoints, mangle.spoil_zip, read_checkpoint, ".pth", inputs.pickle_tricks, 0.6),
+    "pickled checkpoint": Target(
+        inputs.checkpoints, mangle.spoil_zip, read_checkpoint, ".pth", inputs.pickle_tricks, 0.6
+    ),
     "safetensors": Target(inputs.safetensors_files, mangle.spoil_safetensors, read_checkpoint, ".safetensors"),
     "prompt": Target(inputs.prompts, mangle.spoil_words, read_prompt, ".txt"),
     "edit": Target(lambda: list(inputs.EDITS), mangle.spoil_words, read_edit, ".txt"),
     "prompts file": Target(inputs.prompt_files, mangle.spoil_lines, read_prompt_file, ".jsonl"),
     "run folder": Target(inputs.folder_inputs(inputs.run_folders), spoil_member, read_run, ".bin", share=0.3),
-    "manifest folder": Target(inputs.folder_inputs(lambda: (inputs.manifest_folder(),)), spoil_member, read_manifest_folder, ".bin"),
-}  # fmt: skip
+    "manifest folder": Target(
+        inputs.folder_inputs(lambda: (inputs.manifest_folder(),)), spoil_member, read_manifest_folder, ".bin"
+    ),
+}

@@ -1,4 +1,4 @@
-"""Full disks, folders that may not be written, and names that point elsewhere: one clear line, and finished work stays."""
+"""Full disks, folders that may not be written, names that point elsewhere: one clear line, and finished work stays."""
 
 import json
 import os

@@ -7,20 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import DDPMScheduler
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from instdiff.formats.files import whole_file
-from instdiff.layout import Instance, Layout
+from instdiff.layout import Layout
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.grounding import Grounding, place_grounding
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion
-from instdiff.training.draft.composer import Composer, Composite
+from instdiff.training.draft.composer import Composer
 from instdiff.training.draft.painter import Painter, noise_scheduler
 from instdiff.training.draft.perceptual_loss import Likeness
-from instdiff.training.draft.scenes import SEG_SIZE, SLOTS, SceneBatch, to_tensor
+from instdiff.training.draft.scenes import SEG_SIZE, SLOTS, SceneBatch, layout_of, to_tensor
 from instdiff.training.draft.sheets import autoencoder_sheet
 from instdiff.training.draft.sprites import load_sprites
 from instdiff.training.loop import Task, seeded_weights
@@ -31,6 +30,18 @@ FIRST_STEPS = (300, 750)
 STEPS = 6
 GUIDANCE = 1.7
 BATCH = 16
+FIT_SEED = 1_000_000
+HELD_OUT_SEED = 8_000_000
+PAINTED_SEED = 3_000_000
+FIT_PICTURES = 1500
+HELD_OUT_PICTURES = 32
+CROP = 8  # the side of a window is so many patches
+# Half of the latents are disturbed by up to this share of their deviation: those of a painter are never exact.
+NOISE = 0.3
+PAINTED = 1536  # pictures that the painter paints again for its decoder
+LIKENESS = 0.1  # weight of what a detector sees, where one looks
+
+Pair = tuple[torch.Tensor, torch.Tensor]  # pictures (B, 3, S, S), and their latents (B, C, h, w)
 
 
 def load_painter(folder: Path, tokenizer: Path) -> Painter:
@@ -46,25 +57,24 @@ def load_painter(folder: Path, tokenizer: Path) -> Painter:
 @torch.no_grad()
 def repaint_latents(
     painter: Painter, autoencoder: PatchAutoencoder, composer: Composer, rng: np.random.Generator, count: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> Pair:
     """Compose ``count`` pictures and paint them again from noised latents.
 
     Returns:
         The pictures (B, 3, S, S) uint8, and their painted latents (B, C, h, w) float16, not scaled.
     """
-    scheduler = noise_scheduler()
     images = []
     latents = []
     for first in range(0, count, BATCH):
         composites = [composer.compose(rng) for _ in range(min(BATCH, count - first))]
         pictures = to_tensor([composite.image for composite in composites])
         clean = autoencoder.encode(pictures).latent * autoencoder.config.scaling_factor
-        layouts = [_layout(composite) for composite in composites]
+        layouts = [layout_of(composite, composite.image.shape[0]) for composite in composites]
         groundings = [place_grounding(layout, int(rng.integers(2**31)), SEG_SIZE, SLOTS) for layout in layouts]
         noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
         start = int(rng.integers(*FIRST_STEPS))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            painted = paint(painter, scheduler, clean, layouts, Grounding.cat(groundings), start, noise)
+            painted = paint(painter, clean, layouts, Grounding.cat(groundings), start, noise)
         images.append(((pictures + 1) * 127.5).round().byte())
         latents.append((painted / autoencoder.config.scaling_factor).half())
         print(f"painted again: {first + len(composites)} of {count}", flush=True)
@@ -72,17 +82,10 @@ def repaint_latents(
 
 
 def paint(
-    painter: Painter,
-    scheduler: DDPMScheduler,
-    clean: torch.Tensor,
-    layouts: list[Layout],
-    grounding: Grounding,
-    first: int,
-    noise: torch.Tensor,
+    painter: Painter, clean: torch.Tensor, layouts: list[Layout], grounding: Grounding, first: int, noise: torch.Tensor
 ) -> torch.Tensor:
-    """Latents (B, C, h, w) noised up to timestep ``first``, and denoised with guidance by DDIM (Song et al. 2021, eq.
-    12, eta 0).
-    """
+    """Latents (B, C, h, w) noised to step ``first``, then denoised with guidance (DDIM: Song et al. 2021, eq. 12)."""
+    scheduler = noise_scheduler()
     signal = scheduler.alphas_cumprod
     times = torch.linspace(first, 0, STEPS + 1).long()
     phrases = [[instance.caption for instance in layout.instances] for layout in layouts]
@@ -96,27 +99,6 @@ def paint(
         direction = (latents - signal[time].sqrt() * predicted) / (1 - signal[time]).sqrt()
         latents = signal[next_time].sqrt() * predicted + (1 - signal[next_time]).sqrt() * direction
     return predicted
-
-
-def _layout(composite: Composite) -> Layout:
-    size = composite.image.shape[0]
-    instances = [
-        Instance(caption=composed.caption, category=composed.category, box=composed.box)
-        for composed in composite.instances[:SLOTS]
-    ]
-    return Layout(width=size, height=size, caption=composite.caption, instances=tuple(instances))
-
-
-FIT_SEED = 1_000_000
-HELD_OUT_SEED = 8_000_000
-PAINTED_SEED = 3_000_000
-FIT_PICTURES = 1500
-HELD_OUT_PICTURES = 32
-CROP = 8  # the side of a window is so many patches
-# Half of the latents are disturbed by up to this share of their deviation: those of a painter are never exact.
-NOISE = 0.3
-PAINTED = 1536  # pictures that the painter paints again for its decoder
-LIKENESS = 0.1  # weight of what a detector sees, where one looks
 
 
 def fit(sprites: Path, folder: Path, latent_channels: int = 32) -> None:
@@ -135,7 +117,7 @@ def psnr(pictures: torch.Tensor, expected: torch.Tensor) -> float:
     return round(float(-10 * ((pictures - expected) / 2).square().mean().log10()), 2)
 
 
-class DecoderTask(Task[tuple[torch.Tensor, torch.Tensor]]):
+class DecoderTask(Task[Pair]):
     """The decoder's network learns to draw pictures from latents; the encoder and its linear inverse stay as they are.
 
     A batch holds windows of pictures (B, 3, S, S) in -1..1, and their latents (B, C, h, w).
@@ -164,9 +146,7 @@ class DecoderTask(Task[tuple[torch.Tensor, torch.Tensor]]):
         self.start = start
         self.batch_size = batch_size
         self.likeness = likeness
-        self.painted: tuple[torch.Tensor, torch.Tensor] | None = None
-        if painter:
-            self.painted = painted_latents(painter, self.autoencoder, self.composer, painted)
+        self.painted = painted_latents(painter, self.autoencoder, self.composer, painted) if painter else None
         rng = np.random.default_rng(HELD_OUT_SEED)
         self.held_out = to_tensor([self.composer.compose(rng).image for _ in range(HELD_OUT_PICTURES)])
 
@@ -178,7 +158,7 @@ class DecoderTask(Task[tuple[torch.Tensor, torch.Tensor]]):
     def optimizer(self, rate: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.model.parameters(), lr=rate, fused=True)
 
-    def batch(self, step: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(self, step: int, rng: np.random.Generator) -> Pair:
         count = self.batch_size // 2 if self.painted else self.batch_size
         images, latents = self._disturbed_windows(count, rng)
         if self.painted:
@@ -189,9 +169,7 @@ class DecoderTask(Task[tuple[torch.Tensor, torch.Tensor]]):
         self.autoencoder.to(device)
         return images.to(device), latents.to(device)
 
-    def losses(
-        self, model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor], generator: torch.Generator
-    ) -> dict[str, torch.Tensor]:
+    def losses(self, model: nn.Module, batch: Pair, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """The loss counts pixels and their differences, so that edges and the seams between patches matter."""
         images, latents = batch
         decoded = (self.autoencoder.inverse(latents) + model(latents)).float()
@@ -216,7 +194,7 @@ class DecoderTask(Task[tuple[torch.Tensor, torch.Tensor]]):
         autoencoder_sheet(self.autoencoder, self.held_out, path)
 
     @torch.no_grad()
-    def _disturbed_windows(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def _disturbed_windows(self, count: int, rng: np.random.Generator) -> Pair:
         """Windows of composed pictures, and their latents, half of them with noise."""
         patch = self.autoencoder.config.patch
         images = to_tensor([self.composer.compose(rng).image for _ in range(count)])
@@ -227,9 +205,7 @@ class DecoderTask(Task[tuple[torch.Tensor, torch.Tensor]]):
         return images, latents + latents.std() * noise
 
 
-def painted_latents(
-    painter: Painter, autoencoder: PatchAutoencoder, composer: Composer, path: Path
-) -> tuple[torch.Tensor, torch.Tensor]:
+def painted_latents(painter: Painter, autoencoder: PatchAutoencoder, composer: Composer, path: Path) -> Pair:
     """Pictures, and their latents as the painter makes them; made once, and then read from ``path``."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -240,9 +216,7 @@ def painted_latents(
     return images, latents
 
 
-def painted_windows(
-    painted: tuple[torch.Tensor, torch.Tensor], count: int, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+def painted_windows(painted: Pair, count: int, rng: np.random.Generator) -> Pair:
     """Windows of some of the pictures, in -1..1, and the latents of the windows."""
     images, latents = painted
     chosen = torch.from_numpy(rng.choice(len(images), count, replace=False))

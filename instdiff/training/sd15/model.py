@@ -54,9 +54,7 @@ class Learner(nn.Module):
         scene: torch.Tensor,
         grounding: Grounding,
     ) -> torch.Tensor:
-        """The prediction (B, C, h, w) for noisy latents, given caption features (B, 77, D), pooled ones (B, D), and
-        grounding.
-        """
+        """The prediction (B, C, h, w) for noisy latents, given features (B, 77, D) and (B, D) of captions."""
         place_map = self.unifusion.place_mapper and self.unifusion.place_mapper(grounding, scene, noisy.shape[-2:])
         return self.unet(noisy, timesteps, text, self.unifusion(grounding), grounding.regions, place_map)
 
@@ -136,9 +134,7 @@ class Teacher:
         return latents * self.pipeline.vae.config.scaling_factor
 
     def _caption_features(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Features (B, 77, D) of the captions, pooled ones (B, D), and pooled ones (B, N, D) of the instances in their
-        slots.
-        """
+        """Features (B, 77, D) and pooled ones (B, D) of captions, and pooled ones (B, N, D) of instances in slots."""
         texts = list(dict.fromkeys([*batch.captions, *(phrase for phrases in batch.phrases for phrase in phrases)]))
         features, pooled = self.pipeline.encode_captions(texts)
         slots = pooled.new_zeros(*batch.grounding.used.shape, pooled.shape[-1])  # (B, N, D)

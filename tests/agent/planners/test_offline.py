@@ -79,12 +79,28 @@ def test_what_the_words_name(prompt, counts, caption, absent):
     assert all(word not in layout.caption for word in ("without", " no "))
 
 
-LEFT = lambda a, b: a.centre.x < b.centre.x
-RIGHT = lambda a, b: a.centre.x > b.centre.x
-OVER = lambda a, b: a.centre.y < b.centre.y
-BELOW = lambda a, b: a.centre.y > b.centre.y
-FRONT = lambda a, b: a.y1 > b.y1
-BACK = lambda a, b: a.y1 < b.y1
+def is_left(a, b):
+    return a.centre.x < b.centre.x
+
+
+def is_right(a, b):
+    return a.centre.x > b.centre.x
+
+
+def is_over(a, b):
+    return a.centre.y < b.centre.y
+
+
+def is_below(a, b):
+    return a.centre.y > b.centre.y
+
+
+def is_nearer(a, b):
+    return a.y1 > b.y1
+
+
+def is_farther(a, b):
+    return a.y1 < b.y1
 
 
 def LARGER(a, b):
@@ -92,32 +108,32 @@ def LARGER(a, b):
 
 
 RELATIONS = [
-    ("a cat on a couch", "cat", OVER, "couch"),
-    ("a dog to the left of a car", "dog", LEFT, "car"),
-    ("a dog on the right side of a car", "dog", RIGHT, "car"),
-    ("a lamp above a table", "lamp", OVER, "table"),
-    ("a ball under the chair", "ball", BELOW, "chair"),
-    ("a tree behind the house", "tree", BACK, "house"),
-    ("in front of the house is a red car", "car", FRONT, "house"),
-    ("a teddy bear on a bed, a cat under a table", "cat", BELOW, "table"),
-    ("two cats and a dog on a couch", "cat", OVER, "couch"),
-    ("a man riding a horse", "person", OVER, "horse"),
-    ("a photo of a scene with a bear on the left and a rabbit on the right", "bear", LEFT, "rabbit"),
-    ("on the left, a bear and on the right a rabbit", "bear", LEFT, "rabbit"),
-    ("a car on the top and a boat on the bottom", "car", OVER, "boat"),
-    ("a sun in the top left corner and a tree on the right", "sun", LEFT, "tree"),
-    ("a house, and a dog to the left of it", "dog", LEFT, "house"),
-    ("a table with a cup on it", "cup", OVER, "table"),
-    ("On the table there are two cups and a plate.", "plate", OVER, "table"),
-    ("a teddy bear sits on the bed, to its left is a robot and to its right a book", "book", RIGHT, "teddy bear"),
-    ("behind the barn stands a tree, and in front of it are two chickens", "chicken", FRONT, "barn"),
-    ("a chair next to a table with a lamp on it", "lamp", OVER, "table"),
-    ("a raccoon wearing sunglasses rides a scooter", "raccoon", OVER, "motorcycle"),
-    ("a dog is to the left of a cat, and a bird is above them", "bird", OVER, "cat"),
-    ("from left to right: a clock, a globe and a vase", "globe", LEFT, "vase"),
-    ("a bus in front of a school", "bus", FRONT, "school"),
+    ("a cat on a couch", "cat", is_over, "couch"),
+    ("a dog to the left of a car", "dog", is_left, "car"),
+    ("a dog on the right side of a car", "dog", is_right, "car"),
+    ("a lamp above a table", "lamp", is_over, "table"),
+    ("a ball under the chair", "ball", is_below, "chair"),
+    ("a tree behind the house", "tree", is_farther, "house"),
+    ("in front of the house is a red car", "car", is_nearer, "house"),
+    ("a teddy bear on a bed, a cat under a table", "cat", is_below, "table"),
+    ("two cats and a dog on a couch", "cat", is_over, "couch"),
+    ("a man riding a horse", "person", is_over, "horse"),
+    ("a photo of a scene with a bear on the left and a rabbit on the right", "bear", is_left, "rabbit"),
+    ("on the left, a bear and on the right a rabbit", "bear", is_left, "rabbit"),
+    ("a car on the top and a boat on the bottom", "car", is_over, "boat"),
+    ("a sun in the top left corner and a tree on the right", "sun", is_left, "tree"),
+    ("a house, and a dog to the left of it", "dog", is_left, "house"),
+    ("a table with a cup on it", "cup", is_over, "table"),
+    ("On the table there are two cups and a plate.", "plate", is_over, "table"),
+    ("a teddy bear sits on the bed, to its left is a robot and to its right a book", "book", is_right, "teddy bear"),
+    ("behind the barn stands a tree, and in front of it are two chickens", "chicken", is_nearer, "barn"),
+    ("a chair next to a table with a lamp on it", "lamp", is_over, "table"),
+    ("a raccoon wearing sunglasses rides a scooter", "raccoon", is_over, "motorcycle"),
+    ("a dog is to the left of a cat, and a bird is above them", "bird", is_over, "cat"),
+    ("from left to right: a clock, a globe and a vase", "globe", is_left, "vase"),
+    ("a bus in front of a school", "bus", is_nearer, "school"),
     ("a mouse larger than an elephant", "mouse", LARGER, "elephant"),
-    ("the left half shows a cat and the right half shows a dog", "cat", LEFT, "dog"),
+    ("the left half shows a cat and the right half shows a dog", "cat", is_left, "dog"),
 ]
 
 

@@ -16,31 +16,63 @@ READABLE = [
     (dialects.plain_json, '```json\n{"objects": [{"box": [0.1, 0.2, 0.5, 0.6], "label": "cat"}]}\n``` Done!', [CAT]),
     # cut off
     (dialects.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}, {"label": "dog", "box": [0.5, 0.', [CAT]),
-    (dialects.plain_json, 'So: {"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]} and {"label": 7, "box": [0, 0, 1, 1]}', [CAT]),
-    (dialects.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}, {"label": "dog", "box": [40, 50, 60, 70]}]', [CAT]),
+    (
+        dialects.plain_json,
+        'So: {"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]} and {"label": 7, "box": [0, 0, 1, 1]}',
+        [CAT],
+    ),
+    (
+        dialects.plain_json,
+        '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}, {"label": "dog", "box": [40, 50, 60, 70]}]',
+        [CAT],
+    ),
     (dialects.plain_json, '[{"label": "dog", "box": [0.5, 0.25, 1.01, 0.75]}]', [DOG]),  # a little past the border
     (dialects.plain_json, "[]", []),
     (dialects.plain_json, 'Nothing of it: {"objects": [ ]}', []),
     (dialects.qwen_pixels, '```json\n[{"bbox_2d": [40, 40, 200, 120], "label": "cat"}]\n```', [CAT]),
-    (dialects.qwen_pixels, '[{"bbox_2d": [200, 50, 400, 150], "label": "dog"}, {"bbox_2d": [0, 0, 900, 900], "label": "sky"}]', [DOG]),
+    (
+        dialects.qwen_pixels,
+        '[{"bbox_2d": [200, 50, 400, 150], "label": "dog"}, {"bbox_2d": [0, 0, 900, 900], "label": "sky"}]',
+        [DOG],
+    ),
     (dialects.qwen_thousandths, '[{"bbox_2d": [100, 200, 500, 600], "label": "cat"}]', [CAT]),
-    (dialects.qwen_thousandths, "<ref>cat</ref><box>(100,200),(500,600)</box><ref>dog</ref><box>(500,250),(1000,750)</box>", [CAT, DOG]),
+    (
+        dialects.qwen_thousandths,
+        "<ref>cat</ref><box>(100,200),(500,600)</box><ref>dog</ref><box>(500,250),(1000,750)</box>",
+        [CAT, DOG],
+    ),
     (
         dialects.qwen_thousandths,
         "<|object_ref_start|>cat<|object_ref_end|><|box_start|>(100, 200),(500, 600)<|box_end|><|im_end|>",
         [CAT],
     ),
     (dialects.qwen_thousandths, "<ref>cat</ref><box>(100,200),(500,600)</box><box>(5,", [CAT]),
-    (dialects.gemini, '[{"box_2d": [200, 100, 600, 500], "label": "cat"}, {"box_2d": [250, 500, 750, 1000], "label": "dog"}]', [CAT, DOG]),
+    (
+        dialects.gemini,
+        '[{"box_2d": [200, 100, 600, 500], "label": "cat"}, {"box_2d": [250, 500, 750, 1000], "label": "dog"}]',
+        [CAT, DOG],
+    ),
     (dialects.paligemma, "<loc0256><loc0512><loc0768><loc1024> dog", [DOG]),
-    (dialects.paligemma, "<loc0000><loc0256><loc0512><loc0768><seg001><seg002> cat ; <loc00", [("cat", (0.25, 0.0, 0.75, 0.5))]),
+    (
+        dialects.paligemma,
+        "<loc0000><loc0256><loc0512><loc0768><seg001><seg002> cat ; <loc00",
+        [("cat", (0.25, 0.0, 0.75, 0.5))],
+    ),
     (dialects.paligemma, "<eos>", []),
     (dialects.cogvlm, "[[100,200,500,600]]", []),  # a box of nothing
     (dialects.cogvlm, "A cat [[100,200,500,600]] sits on the mat.", [("A cat", CAT[1])]),
-    (dialects.cogvlm, "There are two dogs[[500,250,1000,750;000,000,100,100]].", [("two dogs", DOG[1]), ("two dogs", (0, 0, 0.1, 0.1))]),
-    (dialects.cogvlm, "A cat[[100,200,500,600]] and a big dog[[500,250,1000,750]] and [[1,2", [("A cat", CAT[1]), ("a big dog", DOG[1])]),
+    (
+        dialects.cogvlm,
+        "There are two dogs[[500,250,1000,750;000,000,100,100]].",
+        [("two dogs", DOG[1]), ("two dogs", (0, 0, 0.1, 0.1))],
+    ),
+    (
+        dialects.cogvlm,
+        "A cat[[100,200,500,600]] and a big dog[[500,250,1000,750]] and [[1,2",
+        [("A cat", CAT[1]), ("a big dog", DOG[1])],
+    ),
     (dialects.cogvlm, "no boxes here", []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("read, text, expected", READABLE)
@@ -52,7 +84,10 @@ def test_answers_that_can_be_read(read, text, expected):
 
 
 def test_florence_takes_the_middle_of_a_step_and_several_boxes_for_a_label():
-    text = "</s><s>cat<loc_100><loc_200><loc_499><loc_599>dog<loc_0><loc_0><loc_9><loc_9><loc_500><loc_250><loc_999><loc_749></s><pad>"
+    text = (
+        "</s><s>cat<loc_100><loc_200><loc_499><loc_599>"
+        "dog<loc_0><loc_0><loc_9><loc_9><loc_500><loc_250><loc_999><loc_749></s><pad>"
+    )
     found = dialects.florence(text, SIZE)
     assert [label for label, _ in found] == ["cat", "dog", "dog"]
     assert found[0][1].xyxy == pytest.approx((0.1005, 0.2005, 0.4995, 0.5995))
