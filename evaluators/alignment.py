@@ -1,7 +1,6 @@
 """Alignment: do the boxes that a vision-language model (or any detector) reports lie where the plan put things?
 
-What was planned and what was seen is matched one to one within each category; what nothing was matched to counts as a
-miss, with an IoU of 0.
+What was planned and what was seen is matched one to one within each category; the unmatched are misses, of IoU 0.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.gallery import Gallery, add_detector_arguments, check_scorer, load_scorer
 from evaluators.manifest import FILE as MANIFEST
 from evaluators.matching import match
-from evaluators.report import FOUND_IOU, Detection, Report
+from evaluators.report import FOUND_IOU, Detection, Report, Verdict, VerdictKind
 from evaluators.reporting import EvaluationResult, Table, add_output_arguments, percent, progress_bar
 from instdiff.errors import BadInput
 from instdiff.formats import layout_from_json
@@ -98,11 +97,9 @@ def recorded_pairs(path: Path) -> list[Pair]:
         if "plan" not in entry or not isinstance(entry.get("cogvlm_coco_names"), list):
             raise BadInput(f"{path}[{number}]", 'needs "plan" and "cogvlm_coco_names"')
         plan = layout_from_json(entry["plan"], boxes="corners")
-        detections = [
-            _detection(box, plan.size, f"{path}[{number}].cogvlm_coco_names[{k}]")
-            for k, box in enumerate(entry["cogvlm_coco_names"])
-        ]
-        report = match(plan, [detection for detection in detections if detection], nouns.open_name, FOUND_IOU)
+        field = f"{path}[{number}].cogvlm_coco_names"
+        seen = [_detection(box, plan.size, f"{field}[{k}]") for k, box in enumerate(entry["cogvlm_coco_names"])]
+        report = match(plan, [detection for detection in seen if detection], nouns.open_name, FOUND_IOU)
         pairs.append(Pair(str(entry.get("id", number)), plan, report))
     return pairs
 
@@ -135,9 +132,8 @@ def compare(pairs: Sequence[Pair], detector: str, notes: Sequence[str] = ()) -> 
     """Recall and mean IoU by category and in all; what the detector cannot judge is left out, and counted in a note."""
     by_category: dict[str, list[float]] = {}
     for pair in pairs:
-        for verdict in pair.report.verdicts:
-            if verdict.kind != "unchecked":
-                by_category.setdefault(verdict.name.lower(), []).append(verdict.iou)
+        for verdict in _judged(pair):
+            by_category.setdefault(verdict.name.lower(), []).append(verdict.iou)
     groups = dict(sorted(by_category.items(), key=lambda item: (-len(item[1]), item[0])))
     every = [iou for ious in groups.values() for iou in ious]
     if not every:
@@ -153,25 +149,22 @@ def compare(pairs: Sequence[Pair], detector: str, notes: Sequence[str] = ()) -> 
         for name, shares in categories.items()
     ]
     columns = ["category", "planned", "recall@0.5, percent", "mean IoU"]
-    pictures = {
-        pair.name: _shares([verdict.iou for verdict in pair.report.verdicts if verdict.kind != "unchecked"])
-        for pair in pairs
-    }
+    pictures = {pair.name: _shares([verdict.iou for verdict in _judged(pair)]) for pair in pairs}
     figures = {"seen_by": detector, "categories": categories, "pictures": pictures}
     table = Table(f"Alignment of plan and {detector}", columns, rows)
     return EvaluationResult("alignment", figures, (table,), [*counts, *notes])
 
 
+def _judged(pair: Pair) -> list[Verdict]:
+    return [verdict for verdict in pair.report.verdicts if verdict.kind is not VerdictKind.UNCHECKED]
+
+
 def _shares(ious: Sequence[float]) -> dict:
     """How many planned things with these IoUs were found; of none, the shares are None."""
-    found_count = sum(iou >= FOUND_IOU for iou in ious)
-    count = len(ious)
-    return {
-        "planned": count,
-        "found": found_count,
-        "recall": found_count / count if count else None,
-        "mean_iou": sum(ious) / count if count else None,
-    }
+    found = sum(iou >= FOUND_IOU for iou in ious)
+    if not ious:
+        return {"planned": 0, "found": 0, "recall": None, "mean_iou": None}
+    return {"planned": len(ious), "found": found, "recall": found / len(ious), "mean_iou": sum(ious) / len(ious)}
 
 
 def _tile(pair: Pair) -> Tile:

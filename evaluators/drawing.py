@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFont
+from PIL.Image import Image, Resampling
 
+from evaluators.matching import points_of
 from evaluators.report import Report, Verdict, VerdictKind
-from instdiff.layout import Box, Instance, Layout, Point
+from instdiff.layout import Box, Instance, Layout
 
 MIN_SIDE = 768  # smaller pictures are enlarged, so that labels are legible and hide little
 COLOURS = {
@@ -18,11 +20,10 @@ COLOURS = {
 EXTRA_COLOUR = (0, 130, 200)
 
 Rect = tuple[float, float, float, float]
+Colour = tuple[int, int, int]
 
 
-def draw_report(
-    image: Image.Image, layout: Layout, report: Report, planned: bool = True, detected: bool = True
-) -> Image.Image:
+def draw_report(image: Image, layout: Layout, report: Report, planned: bool = True, detected: bool = True) -> Image:
     """The picture with its plan and what was found.
 
     Planned places are solid, found boxes dashed, both in the colour of the verdict: green found, orange misplaced,
@@ -30,9 +31,8 @@ def draw_report(
     result is at least 768 pixels on its longer side.
     """
     scale = max(MIN_SIDE / max(image.size), 1.0)
-    canvas = image.convert("RGB").resize(
-        (round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS
-    )
+    size = (round(image.width * scale), round(image.height * scale))
+    canvas = image.convert("RGB").resize(size, Resampling.LANCZOS)
     draw = ImageDraw.Draw(canvas)
     for verdict in report.verdicts:
         if planned:
@@ -54,28 +54,20 @@ def label(verdict: Verdict) -> str:
     return f"{verdict.instance + 1} {name}: {verdict.kind.value}{iou}"
 
 
-def _draw_place(
-    draw: ImageDraw.ImageDraw, instance: Instance, colour: tuple[int, int, int], size: tuple[int, int]
-) -> None:
+def _draw_place(draw: ImageDraw.ImageDraw, instance: Instance, colour: Colour, size: tuple[int, int]) -> None:
     width, height = size
     if instance.extent:
         corners = instance.extent.to_corners(size)
         draw.rectangle(corners, outline=(255, 255, 255), width=5)
         draw.rectangle(corners, outline=colour, width=3)
-    marks = [(point.x * width, point.y * height) for point in _points(instance)]
+    marks = [(point.x * width, point.y * height) for point in points_of(instance)]
     if len(marks) > 1:
         draw.line(marks, fill=colour, width=3)
     for mark in marks:
         draw.circle(mark, 5, fill=colour, outline=(255, 255, 255))
 
 
-def _points(instance: Instance) -> tuple[Point, ...]:
-    if instance.point:
-        return (instance.point,)
-    return instance.scribble.points if instance.scribble else ()
-
-
-def _draw_dashed(draw: ImageDraw.ImageDraw, corners: list[float], colour: tuple[int, int, int], dash: int = 10) -> None:
+def _draw_dashed(draw: ImageDraw.ImageDraw, corners: list[float], colour: Colour, dash: int = 10) -> None:
     """A dashed rectangle: colour over white, so that it is seen on any ground."""
     x0, y0, x1, y1 = corners
     for start, stop in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)), ((x1, y1), (x0, y1)), ((x0, y1), (x0, y0))):
@@ -83,11 +75,8 @@ def _draw_dashed(draw: ImageDraw.ImageDraw, corners: list[float], colour: tuple[
         length = abs(stop[0] - start[0]) + abs(stop[1] - start[1])
         for k in range(0, int(length), 2 * dash):
             ends = [min(at / length, 1.0) for at in (k, k + dash)]
-            draw.line(
-                [tuple(a + (b - a) * end for a, b in zip(start, stop, strict=True)) for end in ends],
-                fill=colour,
-                width=3,
-            )
+            line = [tuple(a + (b - a) * end for a, b in zip(start, stop, strict=True)) for end in ends]
+            draw.line(line, fill=colour, width=3)
 
 
 def _draw_labels(draw: ImageDraw.ImageDraw, layout: Layout, report: Report, size: tuple[int, int]) -> None:
@@ -107,7 +96,7 @@ def _anchor(instance: Instance) -> Box | None:
     """Where the label belongs: the extent, or a small box around the first point."""
     if instance.extent:
         return instance.extent
-    points = _points(instance)
+    points = points_of(instance)
     if not points:
         return None
     x = min(max(points[0].x, 0.01), 0.99)
@@ -116,9 +105,7 @@ def _anchor(instance: Instance) -> Box | None:
 
 
 def _free_spot(box: Box | None, text_size: tuple[float, float], size: tuple[int, int], taken: list[Rect]) -> Rect:
-    """A rectangle in pixels for a label: above its box, then lower and lower, wholly on the picture and free if
-    possible.
-    """
+    """A rectangle in pixels for a label: above its box, else lower, wholly on the picture and free if possible."""
     width, height = text_size
     x0, y0, _, _ = box.to_corners(size) if box else (0.0, 0.0, 0.0, 0.0)
     left = min(max(x0, 0.0), max(size[0] - width, 0.0))

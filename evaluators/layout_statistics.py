@@ -34,12 +34,8 @@ class Statistics(Value):
     out_of_frame: float = Field(description="share of boxes that leave the picture by more than a pixel")
     strong_overlap: float = Field(description=f"share of pairs on one picture with an IoU of {STRONG_IOU} or more")
     size_pairs: int = Field(description=f"pairs of known things whose real sizes differ by {SIZE_RATIO:g}x or more")
-    size_inversions: float = Field(
-        description="share of these pairs in which the really larger thing has the smaller box"
-    )
-    stamping: float = Field(
-        description=f"share of coordinates that are multiples of {STAMP_PX} px on a {CANVAS_PX} px canvas"
-    )
+    size_inversions: float = Field(description="share of these pairs in which the larger thing has the smaller box")
+    stamping: float = Field(description=f"share of coordinates that are multiples of {STAMP_PX} px on {CANVAS_PX} px")
 
 
 def statistics(layouts: list[Layout], raw_boxes: list[list[PixelBox]] | None = None) -> Statistics:
@@ -48,8 +44,7 @@ def statistics(layouts: list[Layout], raw_boxes: list[list[PixelBox]] | None = N
     The real size of a thing is the square root of its width times its height, in metres, from
     `instdiff.world.knowledge`. What is too far away for its real size to show (sun, cloud, mountain, airplane: whatever
     has an apparent size there) and what lies flat (rug) is left out of the size pairs. Depth is not known from boxes: a
-    large thing far away counts as inverted where it is drawn smaller than a small one near by, the same for every
-    planner.
+    large thing far away counts as inverted where it is drawn smaller than a small one near by, for every planner.
 
     Args:
         layouts: what to measure; instances without any extent are passed over.
@@ -68,9 +63,8 @@ def statistics(layouts: list[Layout], raw_boxes: list[list[PixelBox]] | None = N
     pairs = [pair for boxes in measured for pair in combinations(boxes, 2)]
     known_pairs = [((m, a), (n, b)) if m < n else ((n, b), (m, a)) for (m, a), (n, b) in pairs if m and n]
     sized = [(small, large) for (m, small), (n, large) in known_pairs if n >= SIZE_RATIO * m]
-    raw = raw_boxes or [
-        [box.to_corners(layout.size) for _, box in boxes] for layout, boxes in zip(layouts, measured, strict=True)
-    ]
+    pictures = zip(layouts, measured, strict=True)
+    raw = raw_boxes or [[box.to_corners(layout.size) for _, box in boxes] for layout, boxes in pictures]
     outside = [_leaves(box, layout.size) for layout, boxes in zip(layouts, raw, strict=True) for box in boxes]
     coordinates = [value * CANVAS_PX for boxes in measured for _, box in boxes for value in box.xyxy]
     return Statistics(

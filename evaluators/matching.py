@@ -22,10 +22,9 @@ def match(
 ) -> Report:
     """Assign detections to planned instances, one to one, and say what became of each instance.
 
-    Only pairs of the same category are matched. Among all assignments the one with the most instances in
-    their place wins, then the one with the highest sum of IoU. The place of an instance is its box, or else
-    the box around its mask or scribble. Where there is no such box, IoU is replaced by the share of the
-    instance's points that lie in the detected box: 1 or 0 for a single point.
+    Only pairs of the same category are matched. Among all assignments the one with the most instances in their place
+    wins, then the one with the highest sum of IoU. The place of an instance is its box, or else the box around its mask
+    or scribble; without one, IoU is the share of the instance's points that lie in the detected box.
 
     Args:
         layout: the plan.
@@ -40,22 +39,24 @@ def match(
         detector tells colours), or unchecked (the detector does not know the category, or the place is empty).
         Extras are the unmatched detections of known categories with a score of at least 0.5.
     """
-    planned = [canonical(instance.name) if _has_extent(instance) else None for instance in layout.instances]
+    # nothing can be in an empty mask
+    planned = [canonical(item.name) if item.extent or points_of(item) else None for item in layout.instances]
     detected = [canonical(detection.category) for detection in detections]
     shape = (len(planned), len(detected))
     ious = np.array([[place_iou(i, d.box) for d in detections] for i in layout.instances]).reshape(shape)
     same = np.array([[p is not None and p == d for d in detected] for p in planned], dtype=bool).reshape(shape)
     pairs = _assign(ious, same, np.array([d.score for d in detections]), iou_threshold)
-    verdicts = tuple(
-        _verdict(index, instance, planned[index] is not None, detections, ious, pairs, iou_threshold)
-        for index, instance in enumerate(layout.instances)
-    )
-    extras = tuple(
-        detection
-        for index, detection in enumerate(detections)
-        if index not in pairs.values() and detected[index] is not None and detection.score >= EXTRA_SCORE
-    )
-    return Report(detector=detector, iou_threshold=iou_threshold, verdicts=verdicts, extras=extras)
+    verdicts = []
+    for index, instance in enumerate(layout.instances):
+        if index in pairs:
+            iou = float(ious[index, pairs[index]])
+            verdicts.append(_verdict(index, instance, detections[pairs[index]], iou, iou_threshold))
+        else:
+            kind = VerdictKind.UNCHECKED if planned[index] is None else VerdictKind.MISSING
+            verdicts.append(Verdict(instance=index, name=instance.name, kind=kind))
+    free = [i for i, word in enumerate(detected) if word is not None and i not in pairs.values()]
+    extras = tuple(detections[i] for i in free if detections[i].score >= EXTRA_SCORE)
+    return Report(detector=detector, iou_threshold=iou_threshold, verdicts=tuple(verdicts), extras=extras)
 
 
 def unchecked_report(layout: Layout, iou_threshold: float = 0.5) -> Report:
@@ -67,15 +68,13 @@ def place_iou(instance: Instance, box: Box) -> float:
     """IoU of an instance's place and a box, or the share of its points in the box where it has no extent, 0..1."""
     if instance.extent:
         return instance.extent.iou(box)
-    points = _points(instance)
+    points = points_of(instance)
     inside = sum(box.x0 <= p.x <= box.x1 and box.y0 <= p.y <= box.y1 for p in points)
     return inside / len(points) if points else 0.0
 
 
 def mask_iou(planned: Mask | None, detected: Mask | None) -> float | None:
-    """IoU of two shapes on the same picture, 0..1, in the pixels of the first; None where one is missing or both are
-    empty.
-    """
+    """IoU of two shapes on one picture, 0..1, in the pixels of the first; None if one is missing or both are empty."""
     if planned is None or detected is None:
         return None
     first = planned.array
@@ -86,15 +85,11 @@ def mask_iou(planned: Mask | None, detected: Mask | None) -> float | None:
     return float(np.count_nonzero(first & second) / union) if union else None
 
 
-def _points(instance: Instance) -> tuple[Point, ...]:
+def points_of(instance: Instance) -> tuple[Point, ...]:
+    """Its point, or those of its scribble."""
     if instance.point:
         return (instance.point,)
     return instance.scribble.points if instance.scribble else ()
-
-
-def _has_extent(instance: Instance) -> bool:
-    """False for an instance whose only place is an empty mask: nothing can be in it."""
-    return bool(instance.extent or _points(instance))
 
 
 def _assign(ious: np.ndarray, same: np.ndarray, scores: np.ndarray, iou_threshold: float) -> dict[int, int]:
@@ -113,26 +108,12 @@ def _assign(ious: np.ndarray, same: np.ndarray, scores: np.ndarray, iou_threshol
     return {int(row): int(column) for row, column in zip(rows, columns, strict=True) if same[row, column]}
 
 
-def _verdict(
-    index: int,
-    instance: Instance,
-    known: bool,
-    detections: Sequence[Detection],
-    ious: np.ndarray,
-    pairs: dict[int, int],
-    iou_threshold: float,
-) -> Verdict:
-    if not known:
-        return Verdict(instance=index, name=instance.name, kind=VerdictKind.UNCHECKED)
-    if index not in pairs:
-        return Verdict(instance=index, name=instance.name, kind=VerdictKind.MISSING)
-    iou = float(ious[index, pairs[index]])
-    detection = detections[pairs[index]]
+def _verdict(index: int, instance: Instance, detection: Detection, iou: float, iou_threshold: float) -> Verdict:
+    """What became of an instance that was seen."""
     colour = asked_colour(instance.caption, instance.category)
     kind = VerdictKind.FOUND if iou >= iou_threshold else VerdictKind.MISPLACED
     if kind is VerdictKind.FOUND and colour and detection.colour not in ("", colour):
         kind = VerdictKind.WRONG_ATTRIBUTE
+    name = instance.name
     shapes = mask_iou(instance.mask, detection.mask)
-    return Verdict(
-        instance=index, name=instance.name, kind=kind, iou=min(iou, 1.0), detection=detection, mask_iou=shapes
-    )
+    return Verdict(instance=index, name=name, kind=kind, iou=min(iou, 1.0), detection=detection, mask_iou=shapes)

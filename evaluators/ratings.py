@@ -38,13 +38,9 @@ def agreement(ratings: Sequence[int], others: Sequence[int]) -> dict[str, float 
         raise ValueError(f"{len(ratings)} and {len(others)} ratings cannot be compared")
     a = np.array(ratings)
     b = np.array(others)
-    difference = np.abs(a - b)
-    return {
-        "exact": float((difference == 0).mean()),
-        "within_1": float((difference <= 1).mean()),
-        "spearman": spearman(a, b),
-        "kappa": quadratic_kappa(a, b),
-    }
+    exact = float((a == b).mean())
+    within_1 = float((np.abs(a - b) <= 1).mean())
+    return {"exact": exact, "within_1": within_1, "spearman": spearman(a, b), "kappa": quadratic_kappa(a, b)}
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
@@ -69,6 +65,7 @@ OUT = Path("outputs/evaluations/judge")
 KEPT = "ratings.jsonl"
 PROMPT = "rate_picture.md"
 WAYS = ("fit", "quality", "arrangement")
+HumanRatings = dict[str, dict[str, int]]  # for the name of a picture, a rating for each of `WAYS`
 HELP = """A vision-language model rates each painted picture from 1 (very poor) to 5 (very good): fit (is it what was
 asked for?), quality (is it well painted?) and arrangement (do things lie where they should?), with a reason for each.
 
@@ -118,12 +115,11 @@ def run(args: argparse.Namespace, timeout_s: float = TIMEOUT_S, max_attempts: in
     ratings, failures = rate_all(gallery, client, args.model, args.folder / KEPT)
     if not ratings:
         raise ServiceError(f"no picture was rated; the first: {next(iter(failures.values()))}")
-    return _result(args, gallery, ratings, failures, human)
+    people = dict(_agreements(ratings, human, args.human)) if human else {}
+    return _result(args, gallery, ratings, failures, people)
 
 
-def rate_all(
-    gallery: Gallery, client: ModelClient, model: str, path: Path
-) -> tuple[dict[str, Ratings], dict[str, str]]:
+def rate_all(gallery: Gallery, judge: ModelClient, model: str, path: Path) -> tuple[dict[str, Ratings], dict[str, str]]:
     """Ratings by key, those of an earlier start included, and why the other pictures have none.
 
     Raises:
@@ -139,7 +135,7 @@ def rate_all(
             message = Message("human", question(picture.layout), picture.image)
             asked = Question((message,), "rating", lambda reply: read_ratings(reply.text), Ratings.model_json_schema())
             try:
-                ratings[picture.key] = client.ask(asked)
+                ratings[picture.key] = judge.ask(asked)
             except ServiceError as error:
                 failures[picture.key] = str(error)
                 in_a_row = 0 if isinstance(error, AnswerError) else in_a_row + 1
@@ -154,16 +150,13 @@ def rate_all(
 def question(layout: Layout) -> str:
     """What the model is asked about a picture that was painted from this layout."""
     captions = [instance.caption or instance.category for instance in layout.instances]
-    objects = (
-        f"Things that were planned: {json.dumps(captions, ensure_ascii=False)}"
-        if captions
-        else "No single things were planned."
-    )
+    objects = "No single things were planned."
+    if captions:
+        objects = f"Things that were planned: {json.dumps(captions, ensure_ascii=False)}"
     if layout.negative_caption:
         objects += f"\nWhat must not be on it: {json.dumps(layout.negative_caption, ensure_ascii=False)}"
-    return Template(prompts.read(PROMPT)).substitute(
-        caption=json.dumps(layout.caption, ensure_ascii=False), objects=objects
-    )
+    caption = json.dumps(layout.caption, ensure_ascii=False)
+    return Template(prompts.read(PROMPT)).substitute(caption=caption, objects=objects)
 
 
 def read_ratings(text: str) -> Ratings:
@@ -217,8 +210,8 @@ def _token(sha256: str, model: str) -> str:
     return hashlib.sha256("\0".join((sha256, model, prompts.read(PROMPT))).encode()).hexdigest()[:16]
 
 
-def read_human(path: Path) -> dict[str, dict[str, int]]:
-    """Ratings by people, ``{picture: {"fit", "quality", "arrangement"}}``.
+def read_human(path: Path) -> HumanRatings:
+    """Ratings by people.
 
     Raises:
         BadInput: a column is missing, or a rating is no whole number from 1 to 5.
@@ -230,16 +223,13 @@ def read_human(path: Path) -> dict[str, dict[str, int]]:
     for number, row in enumerate(rows, 2):
         for way in WAYS:
             if (row[way] or "").strip() not in {str(value) for value in range(LOWEST, HIGHEST + 1)}:
-                raise BadInput(
-                    f"{path} line {number}", f"{way} is {str(row[way])[:20]!r}, and no whole number from 1 to 5"
-                )
+                reason = f"{way} is {str(row[way])[:20]!r}, and no whole number from 1 to 5"
+                raise BadInput(f"{path} line {number}", reason)
         ratings[row["picture"].removesuffix(".png")] = {way: int(row[way]) for way in WAYS}
     return ratings
 
 
-def _agreements(
-    ratings: dict[str, Ratings], human: dict[str, dict[str, int]], path: Path
-) -> Iterator[tuple[str, dict]]:
+def _agreements(ratings: dict[str, Ratings], human: HumanRatings, path: Path) -> Iterator[tuple[str, dict]]:
     """For each way of rating, how far the model agrees with people on the pictures that both rated."""
     both = [key for key in ratings if key in human]
     if not both:
@@ -250,30 +240,20 @@ def _agreements(
 
 
 def _result(
-    args: argparse.Namespace,
-    gallery: Gallery,
-    ratings: dict[str, Ratings],
-    failures: dict[str, str],
-    human: dict[str, dict[str, int]],
+    args: argparse.Namespace, gallery: Gallery, ratings: dict[str, Ratings], failures: dict[str, str], people: dict
 ) -> EvaluationResult:
     means = {way: sum(getattr(rated, way) for rated in ratings.values()) / len(ratings) for way in WAYS}
-    people = dict(_agreements(ratings, human, args.human)) if human else {}
-
-    def figure(value: float | None) -> str:
-        return "-" if value is None else f"{value:.2f}"
-
     names = ("exact", "within_1", "spearman", "kappa") if people else ()
-    rows = [[way, f"{means[way]:.2f}", *(figure(people[way][name]) for name in names)] for way in WAYS]
+    rows = []
+    for way in WAYS:
+        figures_of_way = [people[way][name] for name in names]
+        rows.append([way, *("-" if value is None else f"{value:.2f}" for value in (means[way], *figures_of_way))])
     heads = ["exact", "within 1", "Spearman", "weighted kappa"] if people else []
     notes = [f"{len(ratings)} of {len(gallery.keys)} pictures were rated"]
     notes += [f"agreement with people on {people['fit']['pictures']} pictures"] if people else []
     failed: list[Failure] = [{"prompt": key, "failed": reason, "planned": True} for key, reason in failures.items()]
-    figures = {
-        "model": args.model,
-        "means": means,
-        "agreement": people,
-        "ratings": {key: rated.model_dump() for key, rated in ratings.items()},
-    }
+    rated_pictures = {key: rated.model_dump() for key, rated in ratings.items()}
+    figures = {"model": args.model, "means": means, "agreement": people, "ratings": rated_pictures}
     table = Table(f"Ratings by {args.model}, 1 to 5", ["rating", "mean", *heads], rows)
     result = EvaluationResult("judge", figures, (table,), notes, failures=failed)
     result.write(args.folder)

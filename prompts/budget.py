@@ -63,9 +63,8 @@ class Budget:
         if self.max_usd is not None and not self.max_usd >= 0:
             raise BadInput("max_usd", f"{self.max_usd} is no amount; give US dollars, 0 or more, or leave it out")
         if self.max_usd is not None and price_of(self.name) is None:
-            raise BadInput(
-                "max_usd", f"the price of {self.name} is not known, so dollars cannot be bounded; give --max-tokens"
-            )
+            reason = f"the price of {self.name} is not known, so dollars cannot be bounded"
+            raise BadInput("max_usd", f"{reason}; give --max-tokens")
 
     @property
     def is_bounded(self) -> bool:
@@ -82,11 +81,9 @@ class Budget:
         if self.max_tokens is not None:
             room = min(room, self.max_tokens - used.tokens - prompt_tokens)
             if room < LEAST_ANSWER_TOKENS:
-                raise BudgetExceededError(
-                    f"the ceiling of {self.max_tokens} tokens leaves no room for another request: {used.tokens} are"
-                    f" used, the next takes about {prompt_tokens} and its answer at least {LEAST_ANSWER_TOKENS}; raise"
-                    " --max-tokens"
-                )
+                ceiling = f"the ceiling of {self.max_tokens} tokens leaves no room for another request"
+                needs = f"the next takes about {prompt_tokens} and its answer at least {LEAST_ANSWER_TOKENS}"
+                raise BudgetExceededError(f"{ceiling}: {used.tokens} are used, {needs}; raise --max-tokens")
         prompt_price, answer_price = price_of(self.name) or (0.0, 0.0)
         if self.max_usd is not None and answer_price:
             if used.usd is None:
@@ -94,11 +91,9 @@ class Budget:
             left_usd = self.max_usd - used.usd - prompt_tokens * prompt_price / MILLION
             room = min(room, int(left_usd * MILLION / answer_price))
             if room < LEAST_ANSWER_TOKENS:
-                raise BudgetExceededError(
-                    f"the ceiling of {self.max_usd:g} dollars leaves no room for another request: {used.usd:.4f} are"
-                    f" used, and the next takes about {prompt_tokens} tokens and its answer at least"
-                    f" {LEAST_ANSWER_TOKENS}; raise --max-usd"
-                )
+                ceiling = f"the ceiling of {self.max_usd:g} dollars leaves no room for another request"
+                needs = f"the next takes about {prompt_tokens} tokens and its answer at least {LEAST_ANSWER_TOKENS}"
+                raise BudgetExceededError(f"{ceiling}: {used.usd:.4f} are used, and {needs}; raise --max-usd")
         return room
 
     def usage_of(self, prompt_tokens: int, answer_tokens: int, estimated: bool = False) -> Usage:
@@ -111,7 +106,5 @@ class Budget:
         """A sentence for the reader: what was used in a run so far."""
         bound = "at most " if used.estimated else ""
         usd = "price not known" if used.usd is None else f"{bound}${used.usd:.4f}"
-        return (
-            f"{self.name} was asked {used.requests} time{'s' * (used.requests != 1)} in this run:"
-            f" {bound}{used.tokens} tokens, {usd}."
-        )
+        times = f"{used.requests} time{'s' * (used.requests != 1)}"
+        return f"{self.name} was asked {times} in this run: {bound}{used.tokens} tokens, {usd}."

@@ -17,11 +17,7 @@ MAX_ENTRY_BYTES = 400_000
 
 
 class AnswerCache:
-    """A folder of answers. One that is damaged, or cannot be read or written, is as good as none.
-
-    Args:
-        folder: made when the first answer is kept.
-    """
+    """A folder of answers, made when the first is kept. One that cannot be read or written is as good as none."""
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)

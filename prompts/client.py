@@ -7,7 +7,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
@@ -89,8 +89,7 @@ class Question(Generic[Result]):
         read: makes the result of a reply, or raises `AnswerError`.
         schema: the JSON schema that the answer should follow, if it should follow one.
         seed: sent along, for services that can repeat themselves.
-        complaint: what is said of an unusable answer when it is asked for again, from the error's message; None asks
-            the same again.
+        complaint: what is said of an unusable answer, from the error's message; None asks the same again.
     """
 
     messages: tuple[Message, ...]
@@ -116,6 +115,7 @@ class Model(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class ModelClient:
     """Asks a model until there is a usable answer, within limits. Threads may share it.
 
@@ -128,21 +128,13 @@ class ModelClient:
     ``usage`` is what all questions took so far; whoever goes on with a run sets what it took before.
     """
 
-    def __init__(
-        self,
-        name: str,
-        model: Model,
-        budget: Budget,
-        max_attempts: int = MAX_ATTEMPTS,
-        cache: AnswerCache | None = None,
-    ):
-        self.name = name
-        self.model = model
-        self.budget = budget
-        self.max_attempts = max_attempts
-        self.cache = cache
-        self.usage = Usage()
-        self._lock = threading.Lock()
+    name: str
+    model: Model
+    budget: Budget
+    max_attempts: int = MAX_ATTEMPTS
+    cache: AnswerCache | None = None
+    usage: Usage = field(default=Usage(), init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def ask(self, question: Question[Result]) -> Result:
         """What ``question.read`` makes of a cached answer, or of the model's.

@@ -1,6 +1,4 @@
-"""A Llama model from a GGUF file, in this process: no server, no network. A grammar made of the schema bounds what it
-can say.
-"""
+"""A Llama model from a GGUF file, in this process, without network. A grammar of the schema bounds its answers."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,15 +63,10 @@ class LocalModel:
         started = time.monotonic()
         pieces: list[str] = []
         finish = None
+        seed = None if seed is None else seed % 2**31
+        complete = partial(model.create_chat_completion, temperature=self.temperature, seed=seed, max_tokens=max_tokens)
         try:
-            for chunk in model.create_chat_completion(
-                talk,
-                grammar=grammar,
-                stream=True,
-                temperature=self.temperature,
-                seed=None if seed is None else seed % 2**31,
-                max_tokens=max_tokens,
-            ):
+            for chunk in complete(talk, grammar=grammar, stream=True):
                 started = started if pieces else time.monotonic()  # the question is read when the first piece comes
                 choice = chunk["choices"][0]
                 finish = choice["finish_reason"]
@@ -95,11 +88,7 @@ class LocalModel:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         try:
             return llama_cpp.Llama(
-                str(self.path),
-                n_ctx=CONTEXT_TOKENS,
-                verbose=False,
-                n_threads=max(cores // 2, 1),
-                n_threads_batch=cores,
+                str(self.path), n_ctx=CONTEXT_TOKENS, verbose=False, n_threads=max(cores // 2, 1), n_threads_batch=cores
             )
         except (ValueError, RuntimeError, OSError) as error:
             raise RequestError(f"{self.path} cannot be loaded: {' '.join(str(error).split())[:200]}") from error

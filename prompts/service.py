@@ -72,8 +72,7 @@ class ChatService:
         provider: ``ollama``, or anything else for a service that speaks as OpenAI does.
         base_url: where it is; None for the provider's own place.
         api_key: sent to the service, and never shown, logged or put into an error.
-        always_limit: send the limit of an answer in every way of asking, even to a service that may refuse to hear of
-            it.
+        always_limit: send the limit of an answer in every way of asking, even to a service that may refuse it.
         asker: whose option names the address, and whose key it is.
 
     ``terms`` begin with all that can be asked for; what the service once refused is left out of them from then on.
@@ -126,8 +125,7 @@ class ChatService:
             strict = {"strict": True} if terms.way == "json_schema" and self.provider != "ollama" else {}
             structured = model.with_structured_output(schema, method=terms.way, include_raw=True, **strict)
             return self._reply(structured.invoke(content)["raw"])
-        # whatever a service does ends here: beside errors of its own a client raises KeyError, TypeError and more on
-        # odd bodies
+        # whatever a service does ends here: on odd bodies a client raises KeyError, TypeError and more of its own
         except Exception as error:
             if _is_named(error, "LengthFinishReason"):
                 usage = getattr(getattr(error, "completion", None), "usage", None)
@@ -141,9 +139,8 @@ class ChatService:
             return (self._ollama if self.provider == "ollama" else self._openai)(temperature, seed, max_tokens)
         except ImportError as error:
             package = "langchain-ollama" if self.provider == "ollama" else "langchain-openai"
-            raise ServiceError(
-                f"{self.provider}:{self.model} needs the package {package}: pip install {package}"
-            ) from error
+            name = f"{self.provider}:{self.model}"
+            raise ServiceError(f"{name} needs the package {package}: pip install {package}") from error
 
     def _openai(self, temperature: float | None, seed: int | None, max_tokens: int | None) -> BaseChatModel:
         from langchain_openai import ChatOpenAI
@@ -151,7 +148,6 @@ class ChatService:
 
         # OpenAI's newer models know the limit under a newer name alone, other servers often under the old one alone
         is_official = self.provider == "openai"
-        client = DefaultHttpxClient(timeout=self.timeout_s, **self._http_options())
         return ChatOpenAI(
             model=self.model,
             base_url=self.base_url,
@@ -160,7 +156,7 @@ class ChatService:
             use_responses_api=False,
             max_retries=0,
             timeout=self.timeout_s,
-            http_client=client,
+            http_client=DefaultHttpxClient(timeout=self.timeout_s, **self._http_options()),
             temperature=temperature,
             seed=seed,
             max_tokens=max_tokens if is_official else None,
@@ -199,13 +195,9 @@ class ChatService:
             text = str(message.text)
         usage = message.usage_metadata or {}
         finish = message.response_metadata.get("finish_reason") or message.response_metadata.get("done_reason")
-        return Reply(
-            self._without_key(text),
-            usage.get("input_tokens"),
-            usage.get("output_tokens"),
-            is_cut_off=finish == "length",
-            is_refusal=finish == "content_filter" or bool(message.additional_kwargs.get("refusal")),
-        )
+        is_refusal = finish == "content_filter" or bool(message.additional_kwargs.get("refusal"))
+        tokens = (usage.get("input_tokens"), usage.get("output_tokens"))
+        return Reply(self._without_key(text), *tokens, is_cut_off=finish == "length", is_refusal=is_refusal)
 
     def _failure(self, error: Exception, terms: Terms, with_schema: bool) -> RequestError:
         """What went wrong, in one line without the key, and what can be done about it."""

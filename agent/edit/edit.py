@@ -6,7 +6,7 @@ import re
 
 from agent.critic.critic import criticise
 from agent.edit.editable_plan import Sheet, with_addition, with_adjectives, with_other_phrase, without_object
-from agent.edit.move import move, resize, swap
+from agent.edit.move import exchange_ends, move, resize, swap
 from agent.edit.parse import Command, commands, contents, exists, find, is_noun
 from agent.edit.place import place, scale_of, usual_carrier
 from agent.planners.grammar.parts import Group, Reading
@@ -197,7 +197,7 @@ def _replace(sheet: Sheet, names: list[str], words: str) -> None:
             (MOST_GROWTH * box.area / (width * height)) ** 0.5,
         )
         bound = [relation for relation in sheet.relations if name in (relation.subject, relation.object)]
-        relations = [_with_id(relation, name, item.id) for relation in bound]
+        relations = [exchange_ends(relation, name, item.id) for relation in bound]
         sheet.remove(name)
         sheet.add(item, placement.frame(box.centre.x, box.y1, width * fit, height * fit))
         sheet.order.remove(item.id)
@@ -209,12 +209,6 @@ def _replace(sheet: Sheet, names: list[str], words: str) -> None:
         sheet.notes.append(f"Replaced {old.caption} with {item.caption}.")
         new.append(item.id)
     sheet.last = new
-
-
-def _with_id(relation: Relation, old: str, new: str) -> Relation:
-    """The relation with another id in the place of the old one."""
-    ends = {key: new for key in ("subject", "object") if getattr(relation, key) == old}
-    return relation.model_copy(update=ends)
 
 
 def _set_down(sheet: Sheet, name: str, loads: list[str]) -> None:

@@ -70,13 +70,10 @@ class Sheet:
         """The plan as it is now."""
         instances = tuple(self.instances[name] for name in self.order)
         changes = {"caption": self.caption, "negative_caption": ", ".join(self.negative), "instances": instances}
-        scene = Scene(
-            caption=self.caption,
-            setting=self.setting,
-            objects=tuple(self.objects[name] for name in self.order),
-            relations=tuple(self.relations),
-            absent=tuple(self.absent),
-        )
+        objects = tuple(self.objects[name] for name in self.order)
+        relations = tuple(self.relations)
+        absent = tuple(self.absent)
+        scene = Scene(caption=self.caption, setting=self.setting, objects=objects, relations=relations, absent=absent)
         layout = self.start.layout.model_copy(update=changes)
         return self.start.model_copy(update={"layout": layout, "scene": scene, "ids": tuple(self.order)})
 

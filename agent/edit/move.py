@@ -116,7 +116,7 @@ def swap(sheet: Sheet, first: list[str], second: list[str]) -> None:
         sheet.put(name, box)
     for name, on_it in loads.items():
         _bring(sheet, on_it, boxes[name], sheet.box(name))
-    turned = [_exchange_ends(relation, a, b) for relation in broken_relations_in(sheet.plan())]
+    turned = [exchange_ends(relation, a, b) for relation in broken_relations_in(sheet.plan())]
     sheet.relate([], {a, b, *loads[a], *loads[b]})
     sheet.relations += turned
     sheet.relate([], {a, b})
@@ -149,7 +149,7 @@ def _crowding(sheet: Sheet, places: dict[str, Box]) -> float:
     return round(covered, 2)  # of equals the first
 
 
-def _exchange_ends(relation: Relation, a: str, b: str) -> Relation:
+def exchange_ends(relation: Relation, a: str, b: str) -> Relation:
     """The relation with a and b exchanged."""
     subject, target = ({a: b, b: a}.get(name, name) for name in (relation.subject, relation.object))
     return relation.model_copy(update={"subject": subject, "object": target})

@@ -155,12 +155,8 @@ def _off(predicate: Predicate, box: Box) -> float:
     """How far a box is from the middle of the part of the picture that it is wanted in."""
     x = box.centre.x
     y = box.centre.y
-    aims = {
-        Predicate.LEFT: abs(x - 0.2),
-        Predicate.RIGHT: abs(x - 0.8),
-        Predicate.TOP: abs(y - 0.2),
-        Predicate.BOTTOM: abs(y - 0.8),
-    }
+    aims = {Predicate.LEFT: abs(x - 0.2), Predicate.RIGHT: abs(x - 0.8)}
+    aims |= {Predicate.TOP: abs(y - 0.2), Predicate.BOTTOM: abs(y - 0.8)}
     return 0.5 * aims.get(predicate, abs(x - 0.5) + abs(y - 0.5))
 
 

@@ -68,9 +68,8 @@ def new_run(start: Source, plan: Plan, words: str, out: str | Path, **changes) -
     best = _best(start.run)
     edit = Edited(run=str(start.run.folder), round=start.run.rounds.index(best), words=words, notes=plan.notes)
     values = {"prompt": plan.layout.caption, "planner": "none", "planner_url": None, "rounds": 1, "review": False}
-    request = Request.parse(
-        {**dict(start.run.request), **values, "settings": start.settings, "edited": edit, **changes}
-    )
+    before = dict(start.run.request)
+    request = Request.parse({**before, **values, "settings": start.settings, "edited": edit, **changes})
     folder = new_folder(out, words)
     save_layout(plan.layout, folder / GIVEN)
     write_scene(folder / GIVEN_SCENE, plan)

@@ -20,9 +20,8 @@ class Plan(Value):
     """A layout, who made it, and what the planner wants to say about it.
 
     ``planner`` is the name that `agent.planners.load_planner` takes ("offline", "openai:gpt-4o"); ``notes`` are short
-    sentences for the reader; ``seed``, ``mis`` and ``alpha`` are the render settings the plan asks for, None leaves
-    them as they are. ``scene`` is what was projected, if anything was, and ``ids`` names its object behind each
-    instance.
+    sentences for the reader; ``seed``, ``mis`` and ``alpha`` are the render settings the plan asks for, None for as
+    they are. ``scene`` is what was projected, if anything was; ``ids`` names its object behind each instance.
     """
 
     layout: Layout

@@ -114,9 +114,8 @@ def load_detector(
     """Load a detector by name.
 
     Args:
-        name: ``draft`` or ``judge`` (bundled); ``yolo:FILE.pt``; ``owlv2:MODEL`` and ``grounding-dino:MODEL`` with a
-            folder or the name of a model in the hub's cache, each also without one; ``cogvlm:MODEL@COMMIT``;
-            ``vlm:MODEL``.
+        name: ``draft`` or ``judge`` (bundled); ``yolo:FILE.pt``; ``cogvlm:MODEL@COMMIT``; ``vlm:MODEL``; ``owlv2`` and
+            ``grounding-dino``, also with ``:MODEL``, a folder or the name of a model in the hub's cache.
         url: where the service of ``vlm`` is.
         dialect: how that model writes boxes, if its name does not tell.
         trust_remote_code: let the code run that comes with ``cogvlm``.

@@ -132,8 +132,7 @@ def names_to_ask(asked: list[str]) -> list[str]:
 def asked_name(label: str, names: Sequence[str]) -> str | None:
     """Which of the names that a model was asked for its label means, or else the label as a name; None for no name.
 
-    Models shorten and lengthen: asked for "potted fern" they may say "fern", and "big dog" for "dog". That is taken
-    if only one of the names is meant.
+    Models say "fern" when asked for a "potted fern", and "big dog" for "dog"; taken if only one of the names is meant.
     """
     name = open_name(label)
     if name is None or name in names:

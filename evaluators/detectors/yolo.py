@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 WEIGHTS = "yolo11m-seg.pt"
 BATCH_SIZE = 8
 THRESHOLD = 0.25
-MISSING = 'verifier yolo needs the package ultralytics (AGPL-3.0): pip install -e ".[yolo]"'
 
 
 class YoloDetector(Detector):
@@ -75,7 +74,7 @@ def load(options: DetectorOptions) -> YoloDetector:
 def check_package() -> None:
     """Raise ServiceError if ultralytics is not installed."""
     if find_spec("ultralytics") is None:
-        raise ServiceError(MISSING)
+        raise ServiceError('verifier yolo needs the package ultralytics (AGPL-3.0): pip install -e ".[yolo]"')
 
 
 def _load(path: Path):

@@ -363,8 +363,7 @@ def _by_meaning(classes: tuple[str, ...]) -> dict[str, str]:
 def open_name(phrase: str) -> str | None:
     """What an open-vocabulary detector is asked for: one word for all synonyms, or the phrase; None if none is named.
 
-    Numbers say nothing here, and colours are left to the check of attributes. A special kind stays what it is: "kitten"
-    is asked for as "kitten".
+    Numbers say nothing here, colours are left to the check of attributes, and a special kind ("kitten") keeps its name.
     """
     words = phrase_words(phrase)
     while len(words) > 1 and (words[0] in BASIC_COLOURS or words[0] in COLOUR_SYNONYMS):

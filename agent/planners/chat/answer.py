@@ -148,7 +148,7 @@ def edges(box: Box) -> dict[str, int]:
 def verdicts_as_json(plan: Plan, report: Report, labels: list[str | int]) -> str:
     """The verdicts on what failed, one a line: object, planned category, kind, IoU, where it was planned and found.
 
-    Nothing in it is free text from a detector: names are the plan's or known categories, the rest numbers and ours.
+    Nothing in it is free text from a detector: names are the plan's or known categories, else our words and numbers.
     """
     instances = plan.layout.instances
     lines = []

@@ -55,9 +55,7 @@ class ChatPlanner(Planner):
         if provider == "llama":
             place = LocalModel(model, temperature, timeout_s)
         else:
-            place = ChatService(
-                provider, model, url, options.api_key, temperature, timeout_s, always_limit=budget.is_bounded
-            )
+            place = ChatService(provider, model, url, options.api_key, temperature, timeout_s, budget.is_bounded)
         cache = AnswerCache(options.cache) if options.cache else None
         self.client = ModelClient(name, place, budget, options.max_attempts, cache)
 

@@ -26,8 +26,8 @@ RANGE_M = (0.01, 200.0)  # what is believed of a thing that is not known, or who
 LARGEST_M = 1000.0  # what a scene has room for
 NEAR = 4  # words between a thing and a word about its size
 UNUSUAL = set(
-    "giant gigantic huge enormous colossal massive monumental towering oversized immense mammoth jumbo tiny miniature"
-    " mini toy microscopic minuscule dwarf thumb-sized palm-sized pocket-sized larger bigger smaller taller size".split()
+    "giant gigantic huge enormous colossal massive monumental towering oversized immense mammoth larger tiny miniature"
+    " mini toy microscopic minuscule dwarf thumb-sized palm-sized pocket-sized jumbo bigger smaller taller size".split()
 )
 UNIT = re.compile(r"mm|cm|km|m|ft|feet|foot|inch|inches|(centi|milli|kilo)?met(er|re)s?|stor(y|ey|eys|ies)")
 
@@ -112,8 +112,7 @@ def load_examples() -> tuple[Example, ...]:
 def nearest_examples(prompt: str, count: int = 3) -> list[Example]:
     """The examples that share the most telling words with the prompt, the nearest last, next to the question.
 
-    Similarity is the cosine of word counts weighted by how rare each word is among the examples; where nothing is
-    shared, the first examples of the file are taken.
+    Similarity is the cosine of word counts, weighted by how rare a word is among the examples; of equals the first win.
     """
     wanted = _weighted(_words(prompt))
     ranked = sorted(load_examples(), key=lambda example: -_cosine(wanted, _weighted(_words(example.prompt))))

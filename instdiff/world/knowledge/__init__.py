@@ -41,10 +41,9 @@ class Thing(Value):
     """One kind of object as seen from its usual side.
 
     ``on`` lists what it may stand on or hang from, the usual place first. ``surface`` is the share of its height at
-    which other things rest on it (1 = on its very top), None if it carries nothing. ``depth_m`` marks a flat thing
-    that lies on the ground. ``apparent`` is the usual share of the picture's width for what is too far away for its
-    real size to matter (sun, cloud, mountain). ``kinds`` are special names with a (width, height) in metres of their
-    own.
+    which other things rest on it (1 = on its very top), None if it carries nothing. ``depth_m`` marks a flat thing that
+    lies on the ground. ``apparent`` is the usual share of the picture's width for what is too far away for its real
+    size to matter (sun, cloud, mountain). ``kinds`` are special names with their own (width, height) in metres.
     """
 
     name: str
