@@ -98,8 +98,8 @@ def recorded_pairs(path: Path) -> list[Pair]:
             raise BadInput(f"{path}[{number}]", 'needs "plan" and "cogvlm_coco_names"')
         plan = layout_from_json(entry["plan"], boxes="corners")
         field = f"{path}[{number}].cogvlm_coco_names"
-        seen = [_detection(box, plan.size, f"{field}[{k}]") for k, box in enumerate(entry["cogvlm_coco_names"])]
-        report = match(plan, [detection for detection in seen if detection], nouns.open_name, FOUND_IOU)
+        reported = [_detection(box, plan.size, f"{field}[{k}]") for k, box in enumerate(entry["cogvlm_coco_names"])]
+        report = match(plan, [detection for detection in reported if detection], nouns.open_name, FOUND_IOU)
         pairs.append(Pair(str(entry.get("id", number)), plan, report))
     return pairs
 

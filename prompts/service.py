@@ -12,7 +12,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -65,6 +65,7 @@ class Terms:
         return None
 
 
+@dataclass(eq=False, repr=False)
 class ChatService:
     """One chat model of one service. Threads may share it.
 
@@ -78,32 +79,24 @@ class ChatService:
     ``terms`` begin with all that can be asked for; what the service once refused is left out of them from then on.
     """
 
-    def __init__(
-        self,
-        provider: str,
-        model: str,
-        base_url: str | None,
-        api_key: SecretStr | None,
-        temperature: float,
-        timeout_s: float,
-        always_limit: bool = False,
-        asker: Asker = "planner",
-    ):
-        self.provider = provider
-        self.model = model
-        self.temperature = temperature
-        self.timeout_s = timeout_s
-        self.base_url = base_url or (OLLAMA_URL if provider == "ollama" else OPENAI_URL)
-        self.api_key = api_key
-        self.always_limit = always_limit
-        self.asker = asker
-        self.place = place_of(self.base_url, asker)
-        self.terms = Terms()
+    provider: str
+    model: str
+    base_url: str | None
+    api_key: SecretStr | None
+    temperature: float
+    timeout_s: float
+    always_limit: bool = False
+    asker: Asker = "planner"
+    terms: Terms = field(default=Terms(), init=False)
+
+    def __post_init__(self):
+        self.url = self.base_url or (OLLAMA_URL if self.provider == "ollama" else OPENAI_URL)
+        self.place = place_of(self.url, self.asker)
 
     @property
     def identity(self) -> list:
         """What distinguishes this model from others, as JSON without secrets."""
-        path = urlsplit(self.base_url).path.rstrip("/")
+        path = urlsplit(self.url).path.rstrip("/")
         return [self.provider, self.model, self.place + path, self.temperature]
 
     def send(self, messages: Sequence[Message], schema: dict | None, seed: int | None, max_tokens: int) -> Reply:
@@ -150,7 +143,7 @@ class ChatService:
         is_official = self.provider == "openai"
         return ChatOpenAI(
             model=self.model,
-            base_url=self.base_url,
+            base_url=self.url,
             api_key=self.api_key or SecretStr("none"),  # the client insists on one; servers without keys do not read it
             openai_proxy=None,  # proxies are the http client's, which reads the usual variables
             use_responses_api=False,
@@ -168,7 +161,7 @@ class ChatService:
 
         return ChatOllama(
             model=self.model,
-            base_url=self.base_url,
+            base_url=self.url,
             temperature=temperature,
             seed=None if seed is None else seed % 2**31,
             num_predict=max_tokens,
