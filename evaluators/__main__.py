@@ -12,13 +12,9 @@ from instdiff.errors import BadInput
 
 EVALUATIONS = {
     "draft": Evaluation("evaluators.draft.benchmark", "the bundled painter: 500 held-out layouts"),
-    "coco": Evaluation(
-        "evaluators.coco.command", "pictures painted from COCO annotations: AP and AR of boxes and masks"
-    ),
+    "coco": Evaluation("evaluators.coco.command", "pictures painted from COCO annotations: AP, AR of boxes and masks"),
     "pim": Evaluation("evaluators.pim", "points in mask: do things lie where points and scribbles put them?"),
-    "attributes": Evaluation(
-        "evaluators.coco.attributes_command", "do things have the colour or texture that was asked for?"
-    ),
+    "attributes": Evaluation("evaluators.coco.attributes_command", "do things have the colour or texture asked for?"),
     "fid": Evaluation("evaluators.fid", "how far painted pictures are from real ones, as a whole"),
     "clip": Evaluation("evaluators.clip", "CLIP score of pictures and their captions"),
     "alignment": Evaluation("evaluators.alignment", "boxes that a model reports against the boxes of the plan"),

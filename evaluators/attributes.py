@@ -78,23 +78,18 @@ def by_detector(
                 shown = getattr(verdict.detection, FIELDS[kind])
                 found_count += 1
                 right_count += SAME_WORD.get(shown, shown) == word
-    return {
-        "asked": asked_count,
-        "found": found_count,
-        "of_all": _ratio(right_count, asked_count),
-        "of_found": _ratio(right_count, found_count),
-    }
+    return right_shares(asked_count, found_count, right_count)
+
+
+def right_shares(asked: int, found: int, right: int) -> dict[str, float | int | None]:
+    """Counts of things, and the shares 0..1 of the right ones: ``of_all`` that are asked for, and ``of_found``."""
+    return {"asked": asked, "found": found, "of_all": ratio(right, asked), "of_found": ratio(right, found)}
 
 
 def by_clip(
-    clip: ClipModel,
-    images: Iterable[Image],
-    truths: Iterable[Layout],
-    asked: Iterable[Sequence[str | None]],
-    kind: str,
+    clip: ClipModel, images: Iterable[Image], truths: Iterable[Layout], asked: Iterable[Sequence[str | None]], kind: str
 ) -> list[tuple[list[bool], list[float]]]:
-    """For each picture, for each thing that a word is asked of: is it right, and how much the thing looks like its
-    words.
+    """For each picture and each thing with such a word: is it right, and how much the thing looks like its words.
 
     The picture is cut at the thing's box. It is right if CLIP finds it more like "a red object" than like the same with
     any other of the eight words; the local score is the cosine of the cut and "red car".
@@ -115,12 +110,10 @@ def by_clip(
 
 
 def clip_figures(results: Sequence[tuple[list[bool], list[float]]]) -> dict[str, float | int | None]:
-    """``accuracy`` and ``score``: means over the pictures of the means over their things, as the published evaluation
-    takes them.
-    """
+    """``accuracy`` and ``score``: means over pictures of the means over their things, as published."""
     asked = [(right, scores) for right, scores in results if right]
-    accuracy = _ratio(sum(sum(right) / len(right) for right, _ in asked), len(asked))
-    score = _ratio(sum(sum(scores) / len(scores) for _, scores in asked), len(asked))
+    accuracy = ratio(sum(sum(right) / len(right) for right, _ in asked), len(asked))
+    score = ratio(sum(sum(scores) / len(scores) for _, scores in asked), len(asked))
     return {"asked": sum(len(right) for right, _ in asked), "accuracy": accuracy, "score": score}
 
 
@@ -132,5 +125,6 @@ def _cut(image: Image, box: Box) -> Image:
     return image.crop((left, top, max(round(x1), left + 1), max(round(y1), top + 1)))
 
 
-def _ratio(part: float, whole: int) -> float | None:
+def ratio(part: float, whole: int) -> float | None:
+    """The share of a part; None of nothing."""
     return part / whole if whole else None

@@ -80,9 +80,7 @@ class ClipModel:
         limit = self.model.config.text_config.max_position_embeddings
         tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
         tokens = tokens.to(self.model.device)
-        return self.model.get_text_features(
-            input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
-        ).pooler_output
+        return self.model.get_text_features(tokens["input_ids"], tokens["attention_mask"]).pooler_output
 
 
 def clip_folder(name: str | Path) -> Path:
@@ -110,12 +108,8 @@ def _in_batches(items: list, encode: Callable[[list], torch.Tensor]) -> torch.Te
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators clip``."""
     parser.add_argument("pictures", type=Path, metavar="FOLDER", help="painted pictures, with a manifest")
-    parser.add_argument(
-        "--clip", default=MODEL, metavar="FOLDER", help="a CLIP model in transformers layout (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--real", type=Path, metavar="FOLDER", help="real pictures of the same captions, for the upper bound"
-    )
+    parser.add_argument("--clip", default=MODEL, metavar="FOLDER", help="CLIP in transformers layout (%(default)s)")
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="real pictures of these captions: the upper bound")
     add_output_arguments(parser, OUT)
 
 
@@ -176,13 +170,8 @@ def _caption(layout: Layout, key: str) -> str:
 def _result(args: argparse.Namespace, gallery: Gallery, scores: dict[str, list[float]]) -> EvaluationResult:
     means = {name: sum(values) / len(values) for name, values in scores.items()}
     rows = [[TITLES[name], f"{mean:.2f}", str(len(scores[name]))] for name, mean in means.items()]
-    figures = {
-        "clip": args.clip,
-        "means": means,
-        "count": len(gallery.keys),
-        "painted_with": gallery.painted_with,
-        "scores": dict(zip(gallery.keys, scores["painted"], strict=True)),
-    }
+    figures = {"clip": args.clip, "means": means, "count": len(gallery.keys), "painted_with": gallery.painted_with}
+    figures["scores"] = dict(zip(gallery.keys, scores["painted"], strict=True))
     table = Table("CLIP score", ["pictures", "score", "number"], rows)
     result = EvaluationResult("clip", figures, (table,), [f"CLIP: {args.clip}; compare only figures of the same CLIP"])
     result.write(args.folder)

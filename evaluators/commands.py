@@ -42,18 +42,14 @@ class EvaluationParser(Parser):
         return super().parse_known_args(args, namespace)
 
 
-def build_parser(
-    prog: str, description: str, examples: str, evaluations: Mapping[str, Evaluation]
-) -> argparse.ArgumentParser:
+def build_parser(prog: str, description: str, examples: str, evaluations: Mapping[str, Evaluation]) -> Parser:
     """The command line: one sub-command for each evaluation, none of which is imported before it is named."""
     raw = argparse.RawDescriptionHelpFormatter
     epilog = f"{examples}\n\n{EXIT_CODES}"
     parser = Parser(prog=prog, description=description, epilog=epilog, formatter_class=raw)
-    commands = parser.add_subparsers(
-        dest="evaluation", required=True, metavar="EVALUATION", parser_class=EvaluationParser
-    )
+    group = parser.add_subparsers(dest="evaluation", required=True, metavar="EVALUATION", parser_class=EvaluationParser)
     for name, evaluation in evaluations.items():
-        commands.add_parser(name, help=evaluation.summary, formatter_class=raw).module = evaluation.module
+        group.add_parser(name, help=evaluation.summary, formatter_class=raw).module = evaluation.module
     return parser
 
 

@@ -32,19 +32,11 @@ a folder of python -m agent.batch, of which nothing more is painted."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks gain``."""
-    parser.add_argument(
-        "--prompts", type=Path, default=PROMPTS, metavar="FILE", help="one prompt a line (default: 100 of our own)"
-    )
+    parser.add_argument("--prompts", type=Path, default=PROMPTS, metavar="FILE", help="one a line (100 of our own)")
     parser.add_argument("--count", type=int, metavar="N", help="only the first N prompts")
-    parser.add_argument(
-        "--pictures", type=Path, metavar="FOLDER", help="score these, of python -m agent.batch; paint nothing"
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="paint each prompt at most so often (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--verifier", default="draft", metavar="NAME", help="the detector in the loop (default: %(default)s)"
-    )
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="score these of agent.batch; paint nothing")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="paint each at most so often (%(default)s)")
+    parser.add_argument("--verifier", default="draft", metavar="NAME", help="the detector in the loop (%(default)s)")
     parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints (default: %(default)s)")
     parser.add_argument("--planner", default="offline", metavar="NAME", help="who plans (default: %(default)s)")
     parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
@@ -74,9 +66,8 @@ def run(args: argparse.Namespace) -> EvaluationResult:
 def _paint(args: argparse.Namespace) -> Path:
     """Paint what is missing; returns the folder of the batch."""
     check_apart(args.detector, args.verifier)
-    prompts = read_prompts(args.prompts)[: args.count]
     folder = args.folder / "batch"
-    batch.run_prompts(prompts, batch.build_request(args), folder)
+    batch.run_prompts(read_prompts(args.prompts)[: args.count], batch.build_request(args), folder)
     return folder
 
 
@@ -94,9 +85,8 @@ def look(detector: Detector, gallery: Gallery, keys: list[str]) -> dict[str, Rep
 
 def figures(reports: dict[str, Report]) -> dict[str, float | None]:
     """Shares 0..1 of pictures that are verified and of instances found (of those that can be judged); the mean IoU."""
-    checked = [
-        verdict for report in reports.values() for verdict in report.verdicts if verdict.kind != VerdictKind.UNCHECKED
-    ]
+    verdicts = [verdict for report in reports.values() for verdict in report.verdicts]
+    checked = [verdict for verdict in verdicts if verdict.kind != VerdictKind.UNCHECKED]
     sums = {
         "found": sum(verdict.kind == VerdictKind.FOUND for verdict in checked),
         "present": sum(verdict.detection is not None for verdict in checked),
@@ -110,21 +100,13 @@ def _result(args: argparse.Namespace, gallery: Gallery, reports: dict[str, dict[
     shares = {name: figures(by_key) for name, by_key in reports.items()}
     first, best = ({key for key, report in reports[name].items() if report.verified} for name in (FIRST, BEST))
     count = len(reports[BEST])
-    rounds = gallery.painted_with.get("rounds")
-    verifier = gallery.painted_with.get("verifier")
+    rounds, verifier = (gallery.painted_with.get(name) for name in ("rounds", "verifier"))
     notes = [
         f"{count} prompts, at most {rounds} rounds steered by {verifier}; {args.detector} looked at the pictures",
         f"{len(best - first)} pictures became fully verified, {len(first - best)} no longer are",
     ]
-    measured = {
-        "detector": args.detector,
-        "pictures": count,
-        "round_0": shares[FIRST],
-        "best_round": shares[BEST],
-        "gained": sorted(best - first),
-        "lost": sorted(first - best),
-        "painted_with": gallery.painted_with,
-    }
+    measured = {"detector": args.detector, "pictures": count, "round_0": shares[FIRST], "best_round": shares[BEST]}
+    measured |= {"gained": sorted(best - first), "lost": sorted(first - best), "painted_with": gallery.painted_with}
     rows = [[label, percent(shares[FIRST][name]), percent(shares[BEST][name])] for label, name in FIGURES.items()]
     table = Table(f"The gain of the loop, {count} prompts", ["percent", "round 0", "best round"], rows)
     result = EvaluationResult("gain", measured, (table,), notes)

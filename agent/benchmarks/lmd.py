@@ -21,14 +21,7 @@ from agent.benchmarks.plan_checks import Case, Check, holds
 from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.detectors import Detector
 from evaluators.drawing import draw_report
-from evaluators.gallery import (
-    Gallery,
-    PaintedPicture,
-    add_detector_arguments,
-    check_apart,
-    check_scorer,
-    load_scorer,
-)
+from evaluators.gallery import Gallery, PaintedPicture, add_detector_arguments, check_apart, check_scorer, load_scorer
 from evaluators.manifest import FILE, Job, open_manifest, paint, painted_with, prompt_key
 from evaluators.matching import match
 from evaluators.report import Detection
@@ -50,7 +43,6 @@ FORMS = {
     "spatial": re.compile(r"with an? (\w+) on the (\w+) and an? (\w+) on the (\w+)$"),
 }
 SIDES = {"left": Predicate.LEFT_OF, "right": Predicate.RIGHT_OF, "top": Predicate.ABOVE, "bottom": Predicate.BELOW}
-
 
 KEEP = Path("outputs/evaluations/lmd")
 BATCH = 8
@@ -81,10 +73,8 @@ def _records() -> list[dict]:
 @cache
 def cases() -> list[Case]:
     """The 250 distinct prompts with their checks; ``repeat`` is how often each counts, 400 in all."""
-    return [
-        Case(record["prompt"], _checks(record["task"], record["prompt"]), record["task"], record["repeat"])
-        for record in _records()
-    ]
+    rows = [(record["task"], record["prompt"], record["repeat"]) for record in _records()]
+    return [Case(prompt, _checks(task, prompt), task, repeat) for task, prompt, repeat in rows]
 
 
 def gpt4_layouts() -> dict[str, Layout]:
@@ -140,11 +130,7 @@ def score(layouts: dict[str, Layout], chosen: Sequence[Case] | None = None) -> d
         if failed:
             failures.append({"prompt": case.prompt, "failed": failed, "planned": layout is not None})
     shares = {
-        key: {
-            "passed": passed[key],
-            "of": total,
-            "share": round(passed[key] / total, 4) if total else None,
-        }
+        key: {"passed": passed[key], "of": total, "share": round(passed[key] / total, 4) if total else None}
         for key, total in asked.items()
     }
     return {"tasks": {task: shares[task] for task in TASKS}, "all": shares["all"], "failures": failures}
@@ -162,27 +148,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks lmd``."""
     parser.add_argument("--stage", choices=("layout", "image"), default="layout", help="what is judged")
     images = parser.add_argument_group("stage image")
-    images.add_argument(
-        "--count", type=int, default=len(cases()), metavar="N", help="only N prompts, spread over the tasks"
-    )
-    images.add_argument(
-        "--pictures", type=Path, metavar="FOLDER", help="score these, of python -m agent.batch; paint nothing"
-    )
-    images.add_argument(
-        "--rounds", type=int, default=1, metavar="N", help="paint each prompt at most so often; 1 plans and paints once"
-    )
-    images.add_argument(
-        "--images", type=int, default=1, metavar="N", help="pictures per round, of which the verifier keeps the best"
-    )
+    images.add_argument("--count", type=int, default=len(cases()), metavar="N", help="so many prompts, of all tasks")
+    images.add_argument("--pictures", type=Path, metavar="FOLDER", help="score these of agent.batch; paint nothing")
+    images.add_argument("--rounds", type=int, default=1, metavar="N", help="paint each prompt at most so often (1)")
+    images.add_argument("--images", type=int, default=1, metavar="N", help="pictures per round; the best is kept")
     images.add_argument("--verifier", default="draft", metavar="NAME", help="the detector in the loop (default: draft)")
     images.add_argument("--engine", default="draft", metavar="NAME", help="what paints (default: draft)")
-    images.add_argument(
-        "--keep",
-        type=output_folder,
-        default=KEEP,
-        metavar="FOLDER",
-        help="where pictures and figures go (default: %(default)s)",
-    )
+    images.add_argument("--keep", type=output_folder, default=KEEP, metavar="FOLDER", help="results (%(default)s)")
     add_detector_arguments(images)
     planned_layouts.add_arguments(parser)
 
@@ -253,9 +225,8 @@ def _paint_once(args: argparse.Namespace, chosen: Sequence[Case]) -> Gallery:
     engine = load_engine(args.engine)
     folder = args.keep / "once"
     planner = str(args.layouts or args.planner)
-    manifest = open_manifest(
-        folder, painted_with(engine, engine.defaults, planner=planner, verifier="none", seed=args.seed)
-    )
+    expected = painted_with(engine, engine.defaults, planner=planner, verifier="none", seed=args.seed)
+    manifest = open_manifest(folder, expected)
     missing = [case.prompt for case in chosen if prompt_key(case.prompt) not in manifest.keys]
     layouts = planned_layouts.layouts_for(args, missing)[1] if missing else {}
     jobs = [
@@ -307,11 +278,8 @@ def names_of(case: Case) -> list[str]:
 
 def picture_figures(pictures: dict[str, DetectedPicture], chosen: Sequence[Case]) -> dict:
     """`score` of what was seen; "all" is the mean of the tasks, as in the benchmark, whose tasks are of one size."""
-    layouts = {
-        case.prompt: as_layout(pictures[case.prompt], case.group == "spatial")
-        for case in chosen
-        if case.prompt in pictures
-    }
+    painted = [case for case in chosen if case.prompt in pictures]
+    layouts = {case.prompt: as_layout(pictures[case.prompt], case.group == "spatial") for case in painted}
     result = score(layouts, chosen)
     shares = [counts["share"] for counts in result["tasks"].values() if counts["of"]]
     result["all"]["share"] = round(sum(shares) / len(shares), 4)
@@ -319,12 +287,9 @@ def picture_figures(pictures: dict[str, DetectedPicture], chosen: Sequence[Case]
         failure["planned"] = True
         failure["seen"] = "there is no picture"
         if picture := pictures.get(failure["prompt"]):
-            failure["seen"] = [_words(detection) for detection in picture.detections]
+            detections = picture.detections
+            failure["seen"] = [f"{found.colour} {found.category} {found.score:.2f}".strip() for found in detections]
     return result
-
-
-def _words(detection: Detection) -> str:
-    return f"{detection.colour} {detection.category} {detection.score:.2f}".strip()
 
 
 def as_layout(picture: DetectedPicture, surest: bool) -> Layout:
@@ -332,13 +297,11 @@ def as_layout(picture: DetectedPicture, surest: bool) -> Layout:
     detections = list(picture.detections)
     if surest:
         detections = list({detection.category: detection for detection in reversed(detections)}.values())
-    instances = [
-        Instance(
-            caption=f"{detection.colour} {detection.category}".strip(), category=detection.category, box=detection.box
-        )
-        for detection in detections
-    ]
-    return picture.painted.layout.with_instances(instances[:MAX_INSTANCES])
+    instances = []
+    for detection in detections[:MAX_INSTANCES]:
+        caption = f"{detection.colour} {detection.category}".strip()
+        instances.append(Instance(caption=caption, category=detection.category, box=detection.box))
+    return picture.painted.layout.with_instances(instances)
 
 
 def _tiles(failures: list[dict], pictures: dict[str, DetectedPicture], detector: Detector) -> list[Tile]:
@@ -361,10 +324,9 @@ def _notes(
     args: argparse.Namespace, pictures: dict[str, DetectedPicture], chosen: Sequence[Case], failures: list[dict]
 ) -> list[str]:
     weight = sum(case.repeat for case in chosen)
-    notes = [
-        f"{len(pictures)} pictures of {len(chosen)} prompts, which count {weight} times; {args.detector} looked at them"
-    ]
-    notes.append("all: the mean of the tasks. Published: Lian et al., 2024, photographs looked at by OWL-ViT")
+    counts = f"{len(pictures)} pictures of {len(chosen)} prompts, which count {weight} times"
+    published = "all: the mean of the tasks. Published: Lian et al., 2024, photographs looked at by OWL-ViT"
+    notes = [f"{counts}; {args.detector} looked at them", published]
     if pictures and not any(detection.colour for picture in pictures.values() for detection in picture.detections):
         notes.append(f"{args.detector} tells no colours, so that no attribution can hold")
     if len(pictures) < len(chosen):
@@ -380,13 +342,8 @@ def _result(args: argparse.Namespace, gallery: Gallery, columns: dict[str, dict]
         published = [sum(shares.values()) / 4 if task == "all" else shares[task] for shares in PUBLISHED.values()]
         rows.append([task, *(percent(count["share"]) for count in counts), *(f"{value:.1f}" for value in published)])
     final = list(columns.values())[-1]
-    figures = {
-        "detector": args.detector,
-        "painted_with": gallery.painted_with,
-        "columns": columns,
-        "tasks": final["tasks"],
-        "all": final["all"],
-    }
+    figures = {"detector": args.detector, "painted_with": gallery.painted_with, "columns": columns}
+    figures |= {"tasks": final["tasks"], "all": final["all"]}
     table = Table(f"LMD benchmark, pictures, {args.count} prompts", ["percent", *columns, *PUBLISHED], rows)
     result = EvaluationResult("lmd-image", figures, (table,), notes, failures=final["failures"])
     result.write(args.keep)

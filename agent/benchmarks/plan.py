@@ -34,8 +34,7 @@ Names are whole words, singular or plural; "couch" means a sofa too, "black cat"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks plan``."""
     parser.add_argument("file", metavar="FILE", type=Path, help="prompts with checks, one JSON object a line")
-    compared = "print statistics beside those of these layouts: a folder or file"
-    parser.add_argument("--compare", type=input_path, metavar="PATH", help=compared)
+    parser.add_argument("--compare", type=input_path, metavar="PATH", help="statistics beside those of these layouts")
     planned_layouts.add_arguments(parser)
 
 
@@ -60,17 +59,13 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         ours = statistics([layouts[prompt] for prompt in {case.prompt for case in cases} & layouts.keys()])
         theirs = statistics(load_layouts(args.compare))
         figures |= {"statistics": ours.model_dump(), "compared": theirs.model_dump()}
-        tables.append(_compare(ours, theirs, [name, args.compare.name]))
+        columns = ["figure", name, args.compare.name]
+        rows = [
+            [field.description or key, f"{getattr(ours, key):.3g}", f"{getattr(theirs, key):.3g}"]
+            for key, field in Statistics.model_fields.items()
+        ]
+        tables.append(Table("Statistics of the layouts", columns, rows, key="statistics_table"))
     return EvaluationResult("plan", figures, tuple(tables), failures=failures)
-
-
-def _compare(ours: Statistics, theirs: Statistics, names: list[str]) -> Table:
-    """The statistics of the plans beside those of other layouts."""
-    rows = [
-        [field.description or key, f"{getattr(ours, key):.3g}", f"{getattr(theirs, key):.3g}"]
-        for key, field in Statistics.model_fields.items()
-    ]
-    return Table("Statistics of the layouts", ["figure", *names], rows, key="statistics_table")
 
 
 def share_cell(counts: dict) -> str:

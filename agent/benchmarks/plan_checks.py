@@ -13,17 +13,7 @@ from instdiff.world.relations import slack
 from instdiff.world.scene import HANGING, Predicate
 
 # What these are called after they are not.
-NO_KINDS = {
-    "teddy bear",
-    "hot dog",
-    "rubber duck",
-    "toy car",
-    "toy train",
-    "rocking horse",
-    "guinea pig",
-    "sea horse",
-    "garden gnome",
-}
+NO_KINDS = "teddy bear|hot dog|rubber duck|toy car|toy train|rocking horse|guinea pig|sea horse|garden gnome".split("|")
 
 
 def words_of(text: str) -> list[str]:
@@ -41,11 +31,9 @@ def instances_named(name: str, instances: Sequence[Instance]) -> list[Instance]:
     if noun is None:
         return []
     same = [instance for instance in instances if _means(noun, instance)]
-    same = same or [
-        instance
-        for instance in instances
-        if instance.category not in NO_KINDS and _ends_with(instance.category, noun.singular)
-    ]
+    if not same:
+        kinds = [instance for instance in instances if instance.category not in NO_KINDS]
+        same = [instance for instance in kinds if _ends_with(instance.category, noun.singular)]
     exact = [instance for instance in same if _carries(noun.singular, instance)]
     if noun.thing is None or noun.singular in noun.thing.kinds or (exact and noun.singular != noun.thing.name):
         same = exact
@@ -95,15 +83,8 @@ PARTS = {  # kind of check: the names of its parts, in the order of the list spe
     "rel": ("subject", "relation", "object"),
     "objects": ("objects",),
 }
-SAME_PART = {
-    "name": "object",
-    "category": "object",
-    "target": "object",
-    "count": "n",
-    "number": "n",
-    "predicate": "relation",
-}
-SAME_PART |= {"value": "attribute", "colour": "attribute", "color": "attribute"}
+SAME_PART = dict.fromkeys(("name", "category", "target"), "object") | {"count": "n", "number": "n"}
+SAME_PART |= {"predicate": "relation", "value": "attribute", "colour": "attribute", "color": "attribute"}
 BETWEEN = "between"
 RELATION_WORDS = {predicate.value: predicate for predicate in Predicate} | {
     word: predicate
@@ -268,14 +249,11 @@ def read_cases(lines: list[object], source: str) -> list[Case]:
     cases = []
     for number, data in enumerate(lines, 1):
         field = f"{source} line {number}"
-        if (
-            not isinstance(data, dict)
-            or not isinstance(data.get("prompt"), str)
-            or not isinstance(data.get("checks"), list)
-        ):
+        record = data if isinstance(data, dict) else {}
+        if not isinstance(record.get("prompt"), str) or not isinstance(record.get("checks"), list):
             raise BadInput(field, 'must be {"prompt": "...", "checks": [...]}')
-        checks = tuple(read_check(check, f"{field} checks[{i}]") for i, check in enumerate(data["checks"]))
-        cases.append(Case(data["prompt"], checks, str(data.get("group", ""))[:60]))
+        checks = tuple(read_check(check, f"{field} checks[{i}]") for i, check in enumerate(record["checks"]))
+        cases.append(Case(record["prompt"], checks, str(record.get("group", ""))[:60]))
     return cases
 
 

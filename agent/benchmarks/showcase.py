@@ -52,13 +52,9 @@ def tile(run: Run) -> Tile:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks showcase``."""
     parser.add_argument("--prompts", type=Path, help="a text file with one prompt a line (default: 24 of our own)")
-    parser.add_argument(
-        "--sheet", type=output_file, default=Path("outputs/showcase.png"), help="where the contact sheet goes"
-    )
+    parser.add_argument("--sheet", type=output_file, default=Path("outputs/showcase.png"), help="the contact sheet")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the first prompt; each next one takes the next seed (0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of the first prompt; each next takes the next seed (0)")
     parser.add_argument("--planner", default="offline")
     parser.add_argument("--out", type=output_folder, dest="runs", default=Path("outputs"), help="where the runs go")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")

@@ -54,12 +54,8 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument(
-        "--kind", choices=tuple(attributes.WORDS), default="colours", help="which words (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--by", choices=tuple(METRICS), help="who tells (default: clip where it is on this machine, else detector)"
-    )
+    parser.add_argument("--kind", choices=tuple(attributes.WORDS), default="colours", help="which words (%(default)s)")
+    parser.add_argument("--by", choices=tuple(METRICS), help="who tells (default: clip if it is here, else detector)")
     parser.add_argument("--clip", metavar="FOLDER", help=f"CLIP in transformers layout (default: {MODEL})")
     painting.add_arguments(parser, OUT)
     add_detector_arguments(parser, "judge")
@@ -92,9 +88,8 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         words = [[word(anno) for anno in sample.things] for sample in samples]
         rows[args.kind] = tell(gallery.images(), samples, words, args.kind)
     if OWN not in rows:
-        notes.append(
-            "the row of the real images is left out: it needs --images, and annotations that say what their things show"
-        )
+        needed = "--images, and annotations that say what their things show"
+        notes.append(f"the row of the real images is left out: it needs {needed}")
     return _result(args, work, gallery, rows, by, [*notes, *dataset.notes])
 
 
@@ -128,9 +123,7 @@ def _clip_teller(args: argparse.Namespace, progress: Progress) -> Teller:
 def _detector_teller(args: argparse.Namespace, progress: Progress, categories: list[str]) -> Teller:
     """What gives the figures of pictures by a detector that tells colours and textures."""
     if args.detector not in BUNDLED:
-        raise BadInput(
-            "detector", f"{args.detector} does not tell colours; choose {' or '.join(BUNDLED)}, or --by clip"
-        )
+        raise BadInput("detector", f"{args.detector} tells no colours; choose {' or '.join(BUNDLED)}, or --by clip")
     detector = load_bundled(args.detector)
     config = detector.model.config
     known = attributes.tellable(args.kind, config.colours if args.kind == "colours" else config.textures)
@@ -153,19 +146,10 @@ def _result(
         asked = rows[args.kind]["asked"]
         notes.append(f"{args.detector} tells apart: {tellable}; {asked} things were asked for these")
     notes.append(source if by == "clip" else f"{source}; it was told by CLIP")
-    title = (
-        f"{args.kind} of things, {len(gallery.keys)} pictures by {gallery.engine}; told by"
-        f" {by if by == 'clip' else args.detector}"
-    )
-    figures = {
-        "kind": args.kind,
-        "by": by,
-        "annotations": args.annotations.name,
-        "pictures": len(gallery.keys),
-        "painted_with": gallery.painted_with,
-        "rows": rows,
-        "published": theirs,
-    }
+    teller = by if by == "clip" else args.detector
+    title = f"{args.kind} of things, {len(gallery.keys)} pictures by {gallery.engine}; told by {teller}"
+    figures = {"kind": args.kind, "by": by, "annotations": args.annotations.name, "pictures": len(gallery.keys)}
+    figures |= {"painted_with": gallery.painted_with, "rows": rows, "published": theirs}
     table = scoring.make_table(title, METRICS[by], rows, theirs)
     result = EvaluationResult("attributes", figures, (table,), notes)
     result.write(work.folder)

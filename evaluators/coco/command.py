@@ -21,18 +21,9 @@ if TYPE_CHECKING:
 
 OUT = Path("outputs/evaluations/coco")
 SHAPES = ("box", "mask")
-FIGURES = {
-    "AP": "ap",
-    "AP50": "ap50",
-    "AP75": "ap75",
-    "AR": "ar100",
-    "AP small": "ap_small",
-    "AP medium": "ap_medium",
-    "AP large": "ap_large",
-    "AR small": "ar_small",
-    "AR medium": "ar_medium",
-    "AR large": "ar_large",
-}
+FIGURES = {"AP": "ap", "AP50": "ap50", "AP75": "ap75", "AR": "ar100"}
+FIGURES |= {"AP small": "ap_small", "AP medium": "ap_medium", "AP large": "ap_large"}
+FIGURES |= {"AR small": "ar_small", "AR medium": "ar_medium", "AR large": "ar_large"}
 HELP = """Paints the images of any annotation file in COCO's format, lets a detector look at the pictures, and scores
 what it sees against the annotations by pycocotools: AP, AP50, AP75 and AR (of at most 100 detections a picture), of
 boxes and masks, also for small, medium and large things (in pixels at 512 x 512). With --images the photographs are
@@ -92,19 +83,10 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         rows, score_notes = look_and_score(detector, dataset, samples, pictures, progress)
     theirs, source = scoring.published(work.place)
     notes += [*score_notes, *dataset.notes, _note_on_photographs(args.images), source]
-    title = (
-        f"{args.annotations.name}, {len(samples)} pictures by {gallery.engine}, {work.place}; looked at by"
-        f" {detector.name}"
-    )
-    measured = {
-        "annotations": args.annotations.name,
-        "pictures": len(samples),
-        "places": work.place,
-        "painted_with": gallery.painted_with,
-        "detector": args.detector,
-        "rows": rows,
-        "published": theirs,
-    }
+    painted = f"{len(samples)} pictures by {gallery.engine}, {work.place}"
+    title = f"{args.annotations.name}, {painted}; looked at by {detector.name}"
+    measured = {"annotations": args.annotations.name, "pictures": len(samples), "places": work.place}
+    measured |= {"painted_with": gallery.painted_with, "detector": args.detector, "rows": rows, "published": theirs}
     result = EvaluationResult("coco", measured, (scoring.make_table(title, _metrics(rows), rows, theirs),), notes)
     result.write(work.folder)
     return result
@@ -168,7 +150,5 @@ def _metrics(rows: dict[str, dict]) -> dict[str, str]:
 
 def _note_on_photographs(images: Path | None) -> str:
     if images:
-        return (
-            f"{scoring.REAL}: what the annotations were made of, at the same size by the same detector: the upper bound"
-        )
+        return f"{scoring.REAL}: what the annotations were made of, at this size by this detector: the upper bound"
     return "the upper bound is left out; give the photographs with --images"

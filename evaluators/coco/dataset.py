@@ -61,8 +61,7 @@ class Sample:
         return instances_from_coco(self.record, self.things)
 
     def conditioned(self, place: str, size: tuple[int, int], word: Callable[[dict], str] | None = None) -> Layout:
-        """What the painter is told, on a (width, height) picture; the set's own aspect is stretched, as for the
-        photographs.
+        """What the painter is told, on a (width, height) picture; the set's aspect is stretched, as for photographs.
 
         The caption is the image's first one with the names of the things after it, as in the published evaluation; an
         image record that has a caption itself keeps to that. An instance is called by its annotation's caption, else
@@ -80,9 +79,8 @@ class Sample:
             _with_place(thing, place, anno).model_copy(update={"caption": caption})
             for thing, anno, caption in zip(things, self.things, captions, strict=True)
         ]
-        return Layout(
-            width=size[0], height=size[1], caption=self._caption(captions, bool(word)), instances=tuple(instances)
-        )
+        caption = self._caption(captions, bool(word))
+        return Layout(width=size[0], height=size[1], caption=caption, instances=tuple(instances))
 
     def _caption(self, names: Sequence[str], reworded: bool) -> str:
         own = text(self.record, "caption", f"image {self.id}")
@@ -118,10 +116,8 @@ class Dataset:
             notes.append(f"{crowds} crowd regions are not painted; what is seen there counts neither way, as in COCO")
         if many:
             cut = sum(many) - MAX_INSTANCES * len(many)
-            notes.append(
-                f"{len(many)} pictures have more than {MAX_INSTANCES} things; their {cut} smallest are not told, and"
-                " count as missed"
-            )
+            full = f"{len(many)} pictures have more than {MAX_INSTANCES} things"
+            notes.append(f"{full}; their {cut} smallest are not told, and count as missed")
         return notes
 
     @property
@@ -138,17 +134,14 @@ def read_dataset(annotations: Path, captions: Path | None = None, count: int | N
     contents = [read_bytes(path, MAX_COCO_BYTES) for path in (annotations, captions) if path]
     words = _captions(parse_json(contents[1], str(captions)), str(captions)) if captions else {}
     data = mapping(parse_json(contents[0], str(annotations)), str(annotations))
-    samples = [
-        Sample(record, annos, tuple(words.get(record["id"], ()))) for record, annos in annotations_from_coco(data)
-    ]
+    samples = [Sample(image, annos, tuple(words.get(image["id"], ()))) for image, annos in annotations_from_coco(data)]
     if not samples:
         raise BadInput(str(annotations), "holds no images")
     for sample in samples:
         _check(sample)
     samples = sorted(samples, key=lambda sample: sample.id)[:count]
-    return Dataset(
-        samples, hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]
-    )
+    digests = b"".join(hashlib.sha256(content).digest() for content in contents)
+    return Dataset(samples, hashlib.sha256(digests).hexdigest()[:16])
 
 
 def _check(sample: Sample) -> None:
@@ -214,17 +207,11 @@ def coco_truth(dataset: Dataset, name: Callable[[str], str], masks: bool) -> dic
         images.append({"id": sample.id, "width": SCORED_AT[0], "height": SCORED_AT[1]})
         shapes = instances_from_coco(sample.record, sample.annos) if masks else [None] * len(sample.annos)
         for anno, shape in zip(sample.annos, shapes, strict=True):
-            ids = {
-                "id": len(annotations) + 1,
-                "image_id": sample.id,
-                "category_id": category_ids[name(anno["category_name"])],
-            }
+            category_id = category_ids[name(anno["category_name"])]
+            ids = {"id": len(annotations) + 1, "image_id": sample.id, "category_id": category_id}
             annotations.append({**ids, **_scaled_annotation(anno, shape, image_size(sample.record))})
-    return {
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": index, "name": category} for category, index in category_ids.items()],
-    }
+    categories = [{"id": index, "name": category} for category, index in category_ids.items()]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def _scaled_annotation(anno: dict, shape: Instance | None, size: tuple[int, int]) -> dict:

@@ -15,11 +15,10 @@ SHAPES = {"box": "bbox", "mask": "segm"}
 # The twelve figures in the order of pycocotools.
 PRECISIONS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 RECALLS = ("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large")
+Pictures = Sequence[Sequence[Detection]]  # what was detected on each
 
 
-def coco_figures(
-    truths: Sequence[Layout], detections: Sequence[Sequence[Detection]], shape: str = "box"
-) -> dict[str, float | None]:
+def coco_figures(truths: Sequence[Layout], detections: Pictures, shape: str = "box") -> dict[str, float | None]:
     """Score what was detected on pictures against what is to be there.
 
     Categories are compared as they are written; a category that no truth has is not scored, as in COCO.
@@ -75,9 +74,7 @@ def figures(truth: dict, results: list[dict], shape: str = "box") -> dict[str, f
     return {name: None if value < 0 else value for name, value in values}
 
 
-def to_coco(
-    truths: Sequence[Layout], detections: Sequence[Sequence[Detection]], shape: str = "box"
-) -> tuple[dict, list[dict]]:
+def to_coco(truths: Sequence[Layout], detections: Pictures, shape: str = "box") -> tuple[dict, list[dict]]:
     """COCO's annotation file and result list; picture ids count from 1, boxes are ``[x, y, width, height]`` in pixels.
 
     Raises:
@@ -103,16 +100,12 @@ def to_results(
     Raises:
         BadInput: a detection has no mask, and masks are to be scored.
     """
-    return [
-        {
-            "image_id": image_id,
-            "category_id": numbers[detection.category],
-            "score": detection.score,
-            **_shape(detection, size, shape),
-        }
-        for detection in detections
-        if detection.category in numbers
-    ]
+    results = []
+    for detection in detections:
+        if detection.category in numbers:
+            record = {"image_id": image_id, "category_id": numbers[detection.category], "score": detection.score}
+            results.append(record | _shape(detection, size, shape))
+    return results
 
 
 def _shape(detection: Detection, size: tuple[int, int], shape: str) -> dict:

@@ -6,10 +6,10 @@ Every part is a folder with a manifest of its own below one folder, so that no j
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,17 +27,9 @@ from instdiff.render_settings import RenderSettings, resolve_settings
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from instdiff.engine import PipelineEngine
-
 BATCH = 8
 SETTINGS = ("steps", "guidance", "mis", "alpha", "seed")  # the flags of `RenderSettings` that are taken
-LIMITS = (
-    ("count", 1, math.inf),
-    ("batch", 1, 64),
-    ("num_jobs", 1, math.inf),
-    ("job_index", 0, math.inf),
-    ("ray", 1, 256),
-)
+LIMITS = {"count": (1, inf), "batch": (1, 64), "num_jobs": (1, inf), "job_index": (0, inf), "ray": (1, 256)}
 LOOK_EVERY_S = 2.0
 
 
@@ -64,29 +56,15 @@ class Work:
 
 def add_arguments(parser: argparse.ArgumentParser, out: Path) -> None:
     """The options that say what is painted, and by whom."""
-    parser.add_argument(
-        "--annotations",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="COCO annotations, such as instances_val2017.json",
-    )
+    parser.add_argument("--annotations", type=Path, required=True, metavar="FILE", help="COCO annotations of instances")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="the photographs, for the upper bound")
     parser.add_argument("--captions", type=Path, metavar="FILE", help="COCO captions, such as captions_val2017.json")
-    parser.add_argument(
-        "--places", choices=PLACES, default="box", help="the kind of place that is told (default: %(default)s)"
-    )
+    parser.add_argument("--places", choices=PLACES, default="box", help="the kind of place that is told (%(default)s)")
     parser.add_argument("--count", type=int, metavar="N", help="only the first N images, by their numbers")
-    parser.add_argument(
-        "--engine", default="draft", metavar="NAME", help="what paints: draft, sd15, or a model folder (default: draft)"
-    )
+    parser.add_argument("--engine", default="draft", metavar="NAME", help="draft, sd15, or a model folder (draft)")
     add_options(parser, RenderSettings, SETTINGS)
-    parser.add_argument(
-        "--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--num-jobs", type=int, metavar="N", help="paint one of N parts, and score nothing; with --job-index"
-    )
+    parser.add_argument("--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (%(default)s)")
+    parser.add_argument("--num-jobs", type=int, metavar="N", help="only paint one of N parts; with --job-index")
     parser.add_argument("--job-index", type=int, metavar="I", help="which part, from 0")
     parser.add_argument("--merge", action="store_true", help="paint nothing: score what the jobs have painted")
     parser.add_argument("--ray", type=int, metavar="N", help='paint in N processes of Ray (pip install -e ".[ray]")')
@@ -99,10 +77,10 @@ def read_work(args: argparse.Namespace, attribute: str = "") -> Work:
     Raises:
         BadInput: an option is wrong.
     """
-    for name, lowest, highest in LIMITS:
+    for name, (lowest, highest) in LIMITS.items():
         value = getattr(args, name)
         if value is not None and not lowest <= value <= highest:
-            raise BadInput(name, f"{value} is outside {lowest}..{highest if highest < math.inf else ''}")
+            raise BadInput(name, f"{value} is outside {lowest}..{highest if highest < inf else ''}")
     if (args.num_jobs is None) != (args.job_index is None):
         raise BadInput("num_jobs", "--num-jobs and --job-index go together: job 0 of 4 is --num-jobs 4 --job-index 0")
     if args.num_jobs is not None and args.job_index >= args.num_jobs:
@@ -113,24 +91,12 @@ def read_work(args: argparse.Namespace, attribute: str = "") -> Work:
         engine_info(args.engine)  # a wrong name is refused before anything is loaded
     settings = parse_values(RenderSettings, given_values(RenderSettings, vars(args), SETTINGS))
     folder = args.folder / (attribute or args.places)
-    return Work(
-        annotations=args.annotations,
-        captions=args.captions,
-        place=args.places,
-        engine=args.engine,
-        settings=settings,
-        folder=folder,
-        attribute=attribute,
-        count=args.count,
-        batch=args.batch,
-    )
+    source = (args.annotations, args.captions, args.places)
+    return Work(*source, args.engine, settings, folder, attribute, args.count, args.batch)
 
 
-def paint_part(
-    work: Work, index: int = 0, count: int = 1, painted: Callable[[int], object] = lambda count: None
-) -> int:
-    """Paint every ``count``-th image from the ``index``-th on, unless it is in this part already, or in that of
-    another job.
+def paint_part(work: Work, index: int = 0, count: int = 1, painted: Callable[[int], object] = lambda _: None) -> int:
+    """Paint every ``count``-th image from the ``index``-th on, unless this part or that of another job has it.
 
     Args:
         painted: called with the number of pictures after each batch.
@@ -144,7 +110,9 @@ def paint_part(
     dataset = work.dataset()
     engine = load_engine(work.engine)
     settings = resolve_settings(work.settings, engine.defaults)
-    expected = _painted_with(work, dataset, engine, settings)
+    expected: dict = {"place": work.place, "attribute": work.attribute, "annotations": dataset.sha256}
+    expected |= {"size": "{} x {}".format(*engine.native_size), "seed": settings.seed}
+    expected |= manifests.painted_with(engine, settings)
     folder = work.folder / f"job-{index}-of-{count}"
     manifest = open_manifest(folder, expected)
     done = {key for _, part in read_parts(work.folder, expected) for key in part.keys}
@@ -157,20 +125,6 @@ def paint_part(
         ]
         manifest = manifests.paint(folder, manifest, jobs, engine, settings, work.batch, painted)
     return len(samples)
-
-
-def _painted_with(
-    work: Work, dataset: Dataset, engine: PipelineEngine, settings: RenderSettings
-) -> dict[str, str | int | float]:
-    return manifests.painted_with(
-        engine,
-        settings,
-        place=work.place,
-        attribute=work.attribute,
-        annotations=dataset.sha256,
-        size="{} x {}".format(*engine.native_size),
-        seed=settings.seed,
-    )
 
 
 def paint_all(work: Work, total: int, workers: int | None, progress: Progress) -> int:
@@ -191,13 +145,11 @@ def _count(folder: Path) -> int:
 def run_part(args: argparse.Namespace, work: Work, dataset: Dataset) -> EvaluationResult:
     """Paint the part of one job; there is nothing to score yet."""
     total = len(dataset.samples[args.job_index :: args.num_jobs])
+    part = f"part {args.job_index} of {args.num_jobs}"
     with progress_bar() as progress:
-        task = progress.add_task(f"painting part {args.job_index} of {args.num_jobs}", total=total)
+        task = progress.add_task(f"painting {part}", total=total)
         count = paint_part(work, args.job_index, args.num_jobs, lambda done: progress.advance(task, done))
-    note = (
-        f"part {args.job_index} of {args.num_jobs}: {count} of {total} pictures painted now; when all parts are, score"
-        " them with --merge"
-    )
+    note = f"{part}: {count} of {total} pictures painted now; when all parts are, score them with --merge"
     return EvaluationResult(args.evaluation, {"painted": count, "of": total}, notes=[note])
 
 

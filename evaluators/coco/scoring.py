@@ -33,11 +33,8 @@ def samples_of(dataset: Dataset, gallery: Gallery) -> list[Sample]:
     by_key = {sample.key: sample for sample in dataset.samples}
     annotations = gallery.painted_with.get("annotations")
     if any(key not in by_key for key in gallery.keys) or annotations not in (None, dataset.sha256):
-        raise BadInput(
-            "annotations",
-            "the pictures were painted from other annotations or captions than these; give the same files, or another"
-            " --out",
-        )
+        reason = "the pictures were painted from other annotations or captions than these"
+        raise BadInput("annotations", f"{reason}; give the same files, or another --out")
     return [by_key[key] for key in gallery.keys]
 
 
@@ -74,10 +71,8 @@ def category_notes(detector: Detector, categories: Sequence[str]) -> list[str]:
     known = [name for name in map(detector.canonical, categories) if name]
     notes = []
     if len(known) < len(categories):
-        notes.append(
-            f"{detector.name} does not know {len(categories) - len(known)} of {len(categories)} categories, which count"
-            " as not found"
-        )
+        unknown = f"{len(categories) - len(known)} of {len(categories)} categories"
+        notes.append(f"{detector.name} does not know {unknown}, which count as not found")
     if len(set(known)) < len(known):
         notes.append(f"{len(known)} categories are {len(set(known))} to {detector.name}, and are scored so")
     return notes

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evaluators.attributes import ratio, right_shares
 from evaluators.coco.figures import coco_figures
 from evaluators.draft.held_out import HeldOutLayout
 from evaluators.gallery import Detections
@@ -40,8 +41,6 @@ METRICS = {
     "recall@0.5": "recall.all",
     **{f"recall@0.5, {name}": f"recall.{name}" for name in (*COUNTS, "small", "medium", "large")},
 }
-
-
 REPEATS = 3
 TIMED = 8  # pictures that are painted to take the time, in one batch
 SET_BY_PRESET = {
@@ -126,44 +125,28 @@ def _accuracy(outcomes: Sequence[_Outcome], look: str) -> dict:
     asked = [outcome for outcome in outcomes if getattr(outcome, look) is not None]
     in_place = [outcome for outcome in asked if outcome.is_found]
     right = sum(getattr(outcome, look) for outcome in asked)
-    return {
-        "asked": len(asked),
-        "found": len(in_place),
-        "of_all": _ratio(right, len(asked)),
-        "of_found": _ratio(right, len(in_place)),
-    }
+    return right_shares(len(asked), len(in_place), right)
 
 
 def _recalls(outcomes: Sequence[_Outcome]) -> dict:
     """The share that was found: of all, by how many instances a layout has, and by size."""
     groups = {"all": outcomes}
-    groups |= {
-        name: [outcome for outcome in outcomes if low <= outcome.layout_size <= high]
-        for name, (low, high) in COUNTS.items()
-    }
+    for name, (low, high) in COUNTS.items():
+        groups[name] = [outcome for outcome in outcomes if low <= outcome.layout_size <= high]
     groups["small"] = [outcome for outcome in outcomes if outcome.share < SMALL]
     groups["medium"] = [outcome for outcome in outcomes if SMALL <= outcome.share < LARGE]
     groups["large"] = [outcome for outcome in outcomes if outcome.share >= LARGE]
-    return {name: _ratio(sum(outcome.is_found for outcome in group), len(group)) for name, group in groups.items()}
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+    return {name: ratio(sum(outcome.is_found for outcome in group), len(group)) for name, group in groups.items()}
 
 
 def make_table(title: str, rows: dict[str, dict]) -> Table:
     """One line for each figure, one column for each row of figures, in percent."""
-    lines = [
-        [metric, *(percent(figure_at(figures, path)) for figures in rows.values())] for metric, path in METRICS.items()
-    ]
+    lines = [[metric, *(percent(figure_at(row, path)) for row in rows.values())] for metric, path in METRICS.items()]
     return Table(title, ["percent", *rows], lines)
 
 
 def compare_presets(
-    engine: PipelineEngine,
-    rows: dict[str, tuple[RenderSettings, dict]],
-    held_out: Sequence[HeldOutLayout],
-    place: str,
+    engine: PipelineEngine, rows: dict[str, tuple[RenderSettings, dict]], held_out: Sequence[HeldOutLayout], place: str
 ) -> tuple[dict[str, dict], Table]:
     """Settings, seconds per picture, how much faster and figures in percent of each preset, by name; and their table.
 
@@ -182,9 +165,8 @@ def compare_presets(
         for metric in JUDGED:
             share = figure_at(figures, METRICS[metric])
             presets[name][metric] = None if share is None else 100 * share
-    title = (
-        f"Presets, {len(held_out)} held-out layouts told by {place}; figures of the judge in percent, and their change"
-    )
+    measured = "figures of the judge in percent, and their change"
+    title = f"Presets, {len(held_out)} held-out layouts told by {place}; {measured}"
     lines = [[name, *_cells(preset, presets[first])] for name, preset in presets.items()]
     return presets, Table(title, ["preset", *presets[first]], lines, key="presets_table")
 
