@@ -5,27 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agent.console import Display
 from agent.edit import edit_plan, source
 from agent.events import Event, Started
-from agent.loop import Agent
+from agent.loop import Agent, OnEvent
 from agent.request import CHAT, OUTCOME, PROGRAM, WORKERS, Request
 from agent.runs import Answer, Run
-from instdiff.cli import (
-    DONE,
-    NOT_VERIFIED,
-    Parser,
-    add_options,
-    exit_code,
-    given_values,
-    options,
-    output_folder,
-    parse_values,
-)
+from instdiff import cli
+from instdiff.cli import Parser, add_options, given_values, options, output_folder, parse_values
 from instdiff.errors import BadInput, printable
 from instdiff.formats import layout_to_json, load_layout, read_png
 from instdiff.layout import Layout
@@ -65,9 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line. What is not given is absent from the namespace."""
     parser = Parser(
         prog="run_agent.py",
-        description=(
-            "A scene in words becomes a layout, the layout a picture, and the picture is checked against the layout."
-        ),
+        description="A scene in words becomes a layout, the layout a picture, which is checked against the layout.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -75,28 +64,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="the scene in words")
     start = parser.add_argument_group("instead of a prompt")
-    start.add_argument(
-        "--layout", metavar="FILE", help="paint this layout: InstanceDiffusion JSON, or a picture painted here"
-    )
+    start.add_argument("--layout", metavar="FILE", help="paint this: InstanceDiffusion JSON, or a picture painted here")
     boxes = "what bbox holds in the JSON file (default: auto, which tells both apart or refuses)"
     start.add_argument("--box-format", choices=("auto", "xywh", "corners"), help=boxes)
-    start.add_argument(
-        "--resume", metavar="RUN", help="go on with a run that was stopped; takes everything from its folder"
-    )
+    start.add_argument("--resume", metavar="RUN", help="go on with a stopped run; its folder says all that was asked")
     start.add_argument("--approve", metavar="RUN", help="paint the plan of a run that --review left waiting")
     start.add_argument("--replan", metavar="RUN", help="have that plan made again, with another seed; it waits again")
     start.add_argument("--reject", metavar="RUN", help="end that run; nothing is painted")
     edits = "the prompt says what to change in the best picture of this run, or of the latest one"
-    start.add_argument(
-        "--edit", metavar="RUN|latest", help=f"{edits}; layout, noise and settings are taken from its folder"
-    )
+    start.add_argument("--edit", metavar="RUN|latest", help=f"{edits}; all else is taken from its folder")
     groups = add_options(parser, Request)
-    trust = groups[WORKERS]
-    trust.add_argument("--trust-remote-code", action="store_true", help="let the code run that comes with cogvlm")
+    trust = "let the code run that comes with cogvlm"
+    groups[WORKERS].add_argument("--trust-remote-code", action="store_true", help=trust)
     outcome = groups[OUTCOME]
-    outcome.add_argument(
-        "--out", metavar="FOLDER", type=output_folder, help="gets a new folder for the run (default: outputs)"
-    )
+    folder = "gets a new folder for the run (default: outputs)"
+    outcome.add_argument("--out", metavar="FOLDER", type=output_folder, help=folder)
     outcome.add_argument("--plan-only", action="store_true", help="print the layout as JSON and paint nothing")
     outcome.add_argument("--json", action="store_true", help="print one JSON object on stdout, progress on stderr")
     outcome.add_argument("--strict", action="store_true", help="exit with 3 if the picture is not verified")
@@ -112,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
         _check_combination(flags)
         return _plan_only(flags) if flags.get("plan_only") else _run(flags, folders)
 
-    return exit_code(work, lambda: f"; go on with: {PROGRAM} --resume {folders[0]}" if folders else "")
+    return cli.exit_code(work, lambda: f"; go on with: {PROGRAM} --resume {folders[0]}" if folders else "")
 
 
 def _check_combination(flags: Mapping[str, Any]) -> None:
@@ -126,18 +108,16 @@ def _check_combination(flags: Mapping[str, Any]) -> None:
     if len(sources) > 1:
         raise BadInput(sources[1], f"cannot be used together with {sources[0]}; give one of them")
     if sources[0] in ("resume", *DECISIONS):
-        ignored = sorted(flags.keys() - {"json", "strict", "trust_remote_code", sources[0]})
-        if ignored:
+        if ignored := flags.keys() - {"json", "strict", "trust_remote_code", sources[0]}:
             reason = f"cannot be used together with --{sources[0]}, which takes everything from the run's folder"
-            raise BadInput(ignored[0], reason)
+            raise BadInput(min(ignored), reason)
     elif "edit" not in flags:
         _check_start(flags)
     if "box_format" in flags and "layout" not in flags:
         raise BadInput("box_format", "is about the file of --layout; give one")
-    for flag in ("plan_only", "strict"):
-        if flag in flags and "review" in flags:
-            reason = f"cannot be used together with --{flag.replace('_', '-')}: nothing is painted yet"
-            raise BadInput("review", reason)
+    for flag in ("plan-only", "strict"):
+        if flag.replace("-", "_") in flags and "review" in flags:
+            raise BadInput("review", f"cannot be used together with --{flag}: nothing is painted yet")
     if "strict" in flags and flags.get("verifier") == "none":
         raise BadInput("strict", "nothing is verified with --verifier none; drop one of them")
 
@@ -186,16 +166,15 @@ def _run(flags: Mapping[str, Any], folders: list[Path]) -> int:
         run = _start(flags, on_event)
     if as_json:
         print(json.dumps(run.summary()))
-    return NOT_VERIFIED if flags.get("strict") and not run.verified else DONE
+    return cli.NOT_VERIFIED if flags.get("strict") and not run.verified else cli.DONE
 
 
-def _start(flags: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
+def _start(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
     """Hand what was asked for to the agent, and return the finished run."""
-    if "resume" in flags:
-        return _agent(flags, on_event=on_event).resume(flags["resume"])
-    for decision in DECISIONS:
-        if decision in flags:
-            return _agent(flags, on_event=on_event).resume(flags[decision], Answer.parse({"decision": decision}))
+    for name in ("resume", *DECISIONS):
+        if name in flags:
+            answer = None if name == "resume" else Answer.parse({"decision": name})
+            return _agent(flags, on_event=on_event).resume(flags[name], answer)
     if "edit" in flags:
         return _edit(flags, on_event)
     layout, stored = _read_layout(flags)
@@ -204,12 +183,12 @@ def _start(flags: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
         print(f"note: {agent.verifier_note}", file=sys.stderr)
     run = agent.run(flags.get("prompt"), layout)
     if stored and stored.get("model_hash") != run.model_hash:
-        note = f"note: {flags['layout']} was painted by another version of the model; the new picture differs"
-        print(note, file=sys.stderr)
+        note = "was painted by another version of the model; the new picture differs"
+        print(f"note: {flags['layout']} {note}", file=sys.stderr)
     return run
 
 
-def _edit(flags: Mapping[str, Any], on_event: Callable[[Event], None]) -> Run:
+def _edit(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
     """Paint what the words make of an earlier run; flags that are given replace what that run had."""
     start = source(flags["edit"], flags.get("out", "outputs"))
     changes = given_values(Request, flags)
@@ -229,7 +208,7 @@ def _plan_only(flags: Mapping[str, Any]) -> int:
     print(json.dumps(layout_to_json(plan.layout), indent=2, ensure_ascii=False))
     for note in (f"planner: {plan.planner}", *plan.notes):
         print(printable(note), file=sys.stderr)
-    return DONE
+    return cli.DONE
 
 
 def _read_layout(flags: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any]]:
@@ -242,9 +221,7 @@ def _read_layout(flags: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any
     return load_layout(path, flags.get("box_format", "auto")), {}
 
 
-def _agent(
-    flags: Mapping[str, Any], request: Request | None = None, on_event: Callable[[Event], None] | None = None
-) -> Agent:
+def _agent(flags: Mapping[str, Any], request: Request | None = None, on_event: OnEvent | None = None) -> Agent:
     trust = flags.get("trust_remote_code", False)
     return Agent(request, out=flags.get("out", "outputs"), on_event=on_event, trust_remote_code=trust)
 

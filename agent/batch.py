@@ -51,16 +51,11 @@ def keep_runs(folder: Path, request: Request) -> dict[str, Run]:
     runs = {}
     for path in sorted(folder.glob("*/run.json")):
         run = Run.load(path.parent)
-        different = [
-            name
-            for name in Request.model_fields
-            if name not in FREE and getattr(run.request, name) != getattr(request, name)
-        ]
-        if different:
-            before = getattr(run.request, different[0])
-            now = getattr(request, different[0])
-            cure = "give the same again, or another --out"
-            raise BadInput(different[0], f"{folder} holds runs with {before}, not {now}; {cure}")
+        for name, before in run.request:
+            now = getattr(request, name)
+            if name not in FREE and before != now:
+                cure = "give the same again, or another --out"
+                raise BadInput(name, f"{folder} holds runs with {before}, not {now}; {cure}")
         runs[run.request.prompt] = run
     return runs
 
@@ -128,19 +123,10 @@ def open_manifests(engine: Engine, request: Request, out: Path) -> dict[str, Man
     settings = request.settings
     chosen = {name: value for name, value in settings if value is not None}
     complete = RenderSettings.parse({**dict(engine.defaults), **chosen})
-    manifests = {}
-    for name, rounds in ((FIRST, 1), (BEST, request.rounds)):
-        expected = painted_with(
-            engine,
-            complete,
-            planner=request.planner,
-            verifier=request.verifier,
-            images=settings.num_images,
-            seed=settings.seed,
-            rounds=rounds,
-        )
-        manifests[name] = open_manifest(out / name, expected)
-    return manifests
+    expected = painted_with(engine, complete, planner=request.planner, verifier=request.verifier)
+    expected |= {"images": settings.num_images, "seed": settings.seed}
+    every = {FIRST: 1, BEST: request.rounds}
+    return {name: open_manifest(out / name, {**expected, "rounds": rounds}) for name, rounds in every.items()}
 
 
 def keep_pictures(run: Run, manifests: dict[str, Manifest], out: Path) -> dict[str, Manifest]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from agent.events import Criticised, Done, Event, Judged, Loading, PlanReady, Started, Step, Waiting
-from evaluators.report import Report, VerdictKind
+from evaluators.report import Report
 from instdiff.errors import printable
 
 if TYPE_CHECKING:
@@ -18,13 +18,7 @@ if TYPE_CHECKING:
     from agent.runs import Run
     from instdiff.layout import Box, Instance, Layout
 
-STYLES = {
-    VerdictKind.FOUND: "green",
-    VerdictKind.MISPLACED: "yellow",
-    VerdictKind.MISSING: "red",
-    VerdictKind.WRONG_ATTRIBUTE: "magenta",
-    VerdictKind.UNCHECKED: "dim",
-}
+STYLES = {"found": "green", "misplaced": "yellow", "missing": "red", "wrong attribute": "magenta", "unchecked": "dim"}
 PLAN_COLUMNS = ("#", "what", "described as", "where")
 
 
@@ -74,14 +68,8 @@ class Display:
 
     def _step(self, event: Step) -> None:
         if self.progress is None:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("steps"),
-                TimeElapsedColumn(),
-            )
-            self.progress = Progress(*columns, console=self.console)
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"))
+            self.progress = Progress(*columns, TimeElapsedColumn(), console=self.console)
             self.progress.start()
         if event.step == 1 or self.task is None:
             number = f", picture {event.image + 1} of {event.images}" if event.images > 1 else ""
@@ -103,11 +91,10 @@ class Display:
             state = Text("verified: everything planned was found in its place", "green")
         else:
             state = Text("not verified: something is missing, misplaced or unchecked", "yellow")
-        seconds = ", ".join(f"{name} {value:.1f}" for name, value in run.seconds.items())
         self.console.print(state)
         self._say("best round", f"{run.best_round} of {len(run.rounds)} (counted from 0)")
         self._say("planner, engine, verifier", f"{run.planner}, {run.request.engine}, {run.request.verifier}")
-        self._say("seconds", seconds)
+        self._say("seconds", ", ".join(f"{name} {value:.1f}" for name, value in run.seconds.items()))
         if run.before_after:
             self._say("before and after", str(run.before_after))
         self._say("picture", str(run.image))
@@ -159,16 +146,12 @@ def corners(box: Box, layout: Layout) -> str:
 def verdict_table(index: int, layout: Layout, report: Report) -> Table:
     """The verdict on every instance of a round."""
     title = f"round {index}: {report.found} of {len(layout.instances)} found by {report.detector}"
-    table = Table(title=words(title), title_justify="left")
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("what")
-    table.add_column("verdict")
-    table.add_column("IoU", justify="right")
+    columns = (Column("#", justify="right", style="dim"), "what", "verdict", Column("IoU", justify="right"))
+    table = Table(*columns, title=words(title), title_justify="left")
     for verdict in report.verdicts:
         iou = f"{verdict.iou:.2f}" if verdict.detection else ""
-        table.add_row(
-            str(verdict.instance + 1), words(verdict.name), Text(verdict.kind.value, STYLES[verdict.kind]), iou
-        )
+        kind = Text(verdict.kind.value, STYLES[verdict.kind.value])
+        table.add_row(str(verdict.instance + 1), words(verdict.name), kind, iou)
     for extra in report.extras:
         table.add_row("", words(extra.category), Text("extra", "blue"), "")
     return table

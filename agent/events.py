@@ -130,20 +130,8 @@ class Failed(_Event):
     reason: str
 
 
-Event = (
-    Starting
-    | Started
-    | Loading
-    | PlanReady
-    | Criticised
-    | Step
-    | PreviewReady
-    | Judged
-    | Waiting
-    | Done
-    | Stopped
-    | Failed
-)
+RoundEvent = PlanReady | Criticised | Step | PreviewReady | Judged
+Event = Starting | Started | Loading | RoundEvent | Waiting | Done | Stopped | Failed
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 
 

@@ -25,9 +25,8 @@ def build_graph(steps: Steps):
     graph.add_edge("plan", "criticise")
     if steps.request.review:
         graph.add_node("review", steps.review)
-        graph.add_conditional_edges(
-            "criticise", lambda state: "render" if state["rounds"] else "review", ["review", "render"]
-        )
+        next_step = {False: "review", True: "render"}
+        graph.add_conditional_edges("criticise", lambda state: bool(state["rounds"]), next_step)
         after = {"approve": "render", "replan": "plan", "reject": END}
         graph.add_conditional_edges("review", lambda state: after[state["decision"]], ["render", "plan", END])
     else:
@@ -91,11 +90,10 @@ def checkpointer(path: Path) -> Iterator[object]:
             saver.setup()
             yield saver
         except sqlite3.Error as error:  # damaged, locked, or the disk is full
-            busy = "locked" in str(error)
-            reason = (
-                f"{path.parent} is being worked on by another process" if busy else f"{path} cannot be used: {error}"
-            )
-            if isinstance(error, sqlite3.OperationalError) and not busy:  # no room, or no right to write
+            if "locked" in str(error):
+                raise BadInput("run", f"{path.parent} is being worked on by another process") from error
+            reason = f"{path} cannot be used: {error}"
+            if isinstance(error, sqlite3.OperationalError):  # no room, or no right to write
                 reason += f"; when it can be written, go on with: python run_agent.py --resume {path.parent}"
             raise BadInput("run", reason) from error
     finally:

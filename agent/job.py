@@ -53,15 +53,11 @@ def start(run: Path, answer: Answer | None = None) -> None:
             write_bytes(folder / ANSWER, answer.model_dump_json().encode())
             command += ["--answer", str((folder / ANSWER).resolve())]
         tell(folder, Starting())
+        root = Path(__file__).parents[1]
         # The lock belongs to the open file, which the process inherits: it is held from here until the process is gone.
+        fds = (lock.fileno(),)
         process = subprocess.Popen(
-            command,
-            cwd=Path(__file__).parents[1],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(lock.fileno(),),
-            start_new_session=True,
+            command, cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds, start_new_session=True
         )
         lock.truncate(0)
         lock.write(str(process.pid))
@@ -122,9 +118,8 @@ def tell(folder: Path, event: Event) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Go on with the run; returns the exit code."""
-    parser = Parser(
-        prog="python -m agent.job", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(prog="python -m agent.job", description=__doc__, formatter_class=raw)
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     parser.add_argument("--answer", metavar="FILE", type=Path, help="what a person says of a plan that waits, as JSON")
     return exit_code(lambda: _work(parser.parse_args(argv)))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.edit import Source
 
 CHECKPOINT = "checkpoint.sqlite"
+OnEvent = Callable[[Event], None]
 T = TypeVar("T")
 
 
@@ -63,7 +64,7 @@ class Agent:
         engine: str | Engine | None = None,
         verifier: str | Detector | None = None,
         out: str | Path = Path("outputs"),
-        on_event: Callable[[Event], None] | None = None,
+        on_event: OnEvent | None = None,
         trust_remote_code: bool = False,
         preview_every: int = 0,
         **options: object,
@@ -87,18 +88,15 @@ class Agent:
         self._check(self.request)
 
     def plan(self, prompt: str | None = None, layout: Layout | None = None) -> Plan:
-        """The first plan alone, as it would be painted, with what the critic found in its notes. Takes what `run`
-        takes.
-        """
+        """The first plan alone, as it would be painted, with what the critic found. Takes what `run` takes."""
         request = self._request(prompt, layout)
         if layout:
             plan = Plan(layout=self._resized(layout), planner="none", notes=("the layout was given",))
             return criticise(plan, repair=False).plan_with_notes()
         planner = self._planner(request, Usage())
         seed = request.settings.seed
-        return criticise_and_replan(
-            planner.plan(request.prompt, self._size(request), seed), request.prompt, planner, seed
-        ).plan_with_notes()
+        plan = planner.plan(request.prompt, self._size(request), seed)
+        return criticise_and_replan(plan, request.prompt, planner, seed).plan_with_notes()
 
     def run(self, prompt: str | None = None, layout: Layout | None = None, seed: int | None = None) -> Run:
         """Plan, paint and look, round after round.
@@ -178,6 +176,8 @@ class Agent:
         return self._go(run)
 
     def _go(self, run: Run, answer: Answer | None = None) -> Run:
+        from langgraph.types import Command
+
         request = run.request
         steps = Steps(
             run,
@@ -194,8 +194,9 @@ class Agent:
             graph = build_graph(steps).compile(checkpointer=keeper)
             before = read_state(graph, config)
             try:
-                if before.next:
-                    graph.invoke(_resumption(answer), config, durability="sync")
+                if before.next:  # an answer to what was asked, or nothing
+                    resumption = Command(resume=answer.model_dump(mode="json")) if answer else None
+                    graph.invoke(resumption, config, durability="sync")
                 elif not before.values:
                     graph.invoke(NO_STATE, config, durability="sync")
             except ServiceError:
@@ -214,9 +215,7 @@ class Agent:
             raise BadInput("prompt", "give either a scene in words or a layout" + (", not both" if layout else ""))
         if prompt is not None and not prompt.strip():
             raise BadInput("prompt", 'is empty; say what is on the picture, such as "a cozy living room"')
-        changes: dict[str, object] = {"prompt": prompt}
-        if layout:
-            changes = {"prompt": layout.caption, "planner": "none"}
+        changes: dict[str, object] = {"prompt": layout.caption, "planner": "none"} if layout else {"prompt": prompt}
         if seed is not None:
             changes["settings"] = RenderSettings.parse({**dict(self.request.settings), "seed": seed})
         return Request.parse({**dict(self.request), **changes})
@@ -288,13 +287,6 @@ class Agent:
         if key not in self._loaded:
             self._loaded[key] = load()
         return self._loaded[key]
-
-
-def _resumption(answer: Answer | None):
-    """What LangGraph is given to go on: an answer to what it asked, or nothing."""
-    from langgraph.types import Command
-
-    return Command(resume=answer.model_dump(mode="json")) if answer else None
 
 
 def _name(part) -> str:

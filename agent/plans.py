@@ -84,13 +84,11 @@ def write_plans(planner: Planner, prompts: list[str], size: tuple[int, int], see
 
 def main(argv: list[str] | None = None) -> int:
     """Plan all prompts; returns the exit code."""
-    parser = Parser(
-        prog="python -m agent.plans", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(prog="python -m agent.plans", description=DESCRIPTION, formatter_class=raw)
     parser.add_argument("file", metavar="FILE", type=Path, help="the prompts")
-    parser.add_argument(
-        "--planner", default="offline", metavar="NAME", help="who plans (default: offline); see run_agent.py --help"
-    )
+    who = "who plans (default: offline); see run_agent.py --help"
+    parser.add_argument("--planner", default="offline", metavar="NAME", help=who)
     add_options(parser, Request, ("planner_url",))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
     parser.add_argument("--size", type=parse_size, default="512x512", metavar="WxH", help="pixels (default: 512x512)")

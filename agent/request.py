@@ -34,9 +34,8 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     numbers = re.fullmatch(r"([0-9]{1,5})(?:[xX]([0-9]{1,5}))?", text.strip())
     if not numbers:
-        raise BadInput(
-            "size", f'"{text}" is no size; give WIDTHxHEIGHT in pixels, such as 640x384, or one number for a square'
-        )
+        cure = "give WIDTHxHEIGHT in pixels, such as 640x384, or one number for a square"
+        raise BadInput("size", f'"{text}" is no size; {cure}')
     width = int(numbers[1])
     height = int(numbers[2] or numbers[1])
     if not all(64 <= side <= MAX_SIDE for side in (width, height)):
@@ -44,19 +43,10 @@ def parse_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-PlannerName = Annotated[
-    str,
-    Flag("NAME", group=WORKERS, label="Planner", examples=("auto", "offline", "openai:gpt-4o", "ollama:llama3.1")),
-]
-VerifierName = Annotated[
-    str,
-    Flag(
-        "NAME",
-        group=WORKERS,
-        label="Verifier",
-        examples=("auto", "draft", "owlv2", "grounding-dino", "yolo", "none"),
-    ),
-]
+PLANNERS = ("auto", "offline", "openai:gpt-4o", "ollama:llama3.1")  # to choose from in the form
+VERIFIERS = ("auto", "draft", "owlv2", "grounding-dino", "yolo", "none")
+PlannerName = Annotated[str, Flag("NAME", group=WORKERS, label="Planner", examples=PLANNERS)]
+VerifierName = Annotated[str, Flag("NAME", group=WORKERS, label="Verifier", examples=VERIFIERS)]
 Rounds = Annotated[int, Field(ge=1, le=MAX_ROUNDS), Flag("N", group=WORKERS, label="Rounds at most")]
 Size = Annotated[tuple[int, int] | None, Flag("WxH", group=PAINTING, read=parse_size, label="Size in pixels")]
 
@@ -115,20 +105,15 @@ class Request(Options):
     """
 
     prompt: str = Field(default="", max_length=MAX_PROMPT, description="the scene in words")
-    rounds: Rounds = Field(
-        default=3, description="paint at most so often (default: 3; 1 for --layout PICTURE and --edit)"
-    )
+    rounds: Rounds = Field(default=3, description="paint at most so often (default: 3; 1 for a picture and --edit)")
     cache: Annotated[bool, Flag(name="no-cache", group=CHAT)] = Field(
         default=True, description="ask anew; answers are kept in ~/.cache/instdiff, or in INSTDIFF_CACHE"
     )
     max_tokens: Annotated[int | None, Flag("N", group=CHAT)] = Field(
         default=None, ge=1, description="stop before a run takes more tokens, prompts and answers together"
     )
-    max_usd: Annotated[float | None, Flag("X", group=CHAT)] = Field(
-        default=None,
-        ge=0,
-        allow_inf_nan=False,
-        description="stop before a run costs more dollars; for models of known price",
+    max_usd: Annotated[float | None, Flag("X", group=CHAT), Field(ge=0, allow_inf_nan=False)] = Field(
+        default=None, description="stop before a run costs more dollars; for models of known price"
     )
     refiner: Annotated[str | None, Flag("FOLDER", group=PAINTING)] = Field(
         default=None, description="the refiner's folder (default: the SDXL refiner, if it is on this machine)"

@@ -100,8 +100,6 @@ def is_same_picture(plan: Plan, painted: Plan, asked: RenderSettings) -> bool:
 
 
 def with_next_seed(revised: Plan, painted: Plan, asked: RenderSettings, seed: int) -> Plan:
-    """The revised plan with the seed of its picture: its own, else ``seed``, which is also taken where the picture
-    would only be the painted one again.
-    """
+    """The revised plan with a seed: its own, or ``seed`` where it has none or would give the painted picture again."""
     is_open = revised.seed is None or is_same_picture(revised, painted, asked)
     return revised.model_copy(update={"seed": seed}) if is_open else revised

@@ -31,17 +31,14 @@ BEFORE = "before.png"  # what a run was handed, in its folder
 
 
 class Answer(Value):
-    """What a person says of a plan that waits: paint it (as ``layout``, if that is given), plan again with another
-    seed, or drop it.
-    """
+    """What a person says of a waiting plan: paint it (as ``layout``, if given), plan with another seed, or drop it."""
 
     decision: Literal["approve", "replan", "reject"]
     layout: Layout | None = None
 
 
-Inside = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$", max_length=200)
-]
+INSIDE = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
+Inside = Annotated[str, Field(pattern=INSIDE, max_length=200)]  # a file inside of a folder
 
 
 class Round(Value):
@@ -70,23 +67,17 @@ class Run(Value):
     rounds: tuple[Round, ...] = ()
     best_round: int | None = None
     verified: bool = False
-    review: Literal["waiting", "approved", "rejected"] | None = Field(
-        default=None, description="where a person is asked"
-    )
+    review: Literal["waiting", "approved", "rejected"] | None = None  # where a person is asked
     seconds: dict[str, float] = {}
     usage: Usage = Field(default=Usage(), description="what the chat planner was asked for")
     model_hash: str | None = None
     versions: dict[str, str] = {}
-    painted_with: dict = Field(
-        default={}, description="the settings of the last round, with what the engine and the preset chose"
-    )
+    painted_with: dict = {}  # the settings of the last round, with what the engine and the preset chose
 
     @model_validator(mode="after")
     def _best_is_there(self) -> Run:
         if self.best_round is not None and not 0 <= self.best_round < len(self.rounds):
-            raise ValueError(
-                f"best_round is {self.best_round}, and there are {len(self.rounds)} rounds, counted from 0"
-            )
+            raise ValueError(f"best_round is {self.best_round} of {len(self.rounds)} rounds, counted from 0")
         return self
 
     @property
@@ -122,10 +113,8 @@ class Run(Value):
         """
         path = Path(folder) / "run.json"
         if not os.path.isfile(path):  # unlike a Path, no error where a name is too long for a file
-            raise BadInput(
-                "run",
-                f"{folder} holds no run.json; give the folder of a run, such as outputs/20250101-120000-a-dog-1a2b",
-            )
+            cure = "give the folder of a run, such as outputs/20250101-120000-a-dog-1a2b"
+            raise BadInput("run", f"{folder} holds no run.json; {cure}")
         data = parse_json(read_bytes(path), str(path))
         if not isinstance(data, dict):
             raise BadInput("run", f"{path} holds no run")
@@ -133,23 +122,20 @@ class Run(Value):
 
     def summary(self) -> dict:
         """What ``--json`` prints: paths as strings, ``best_round`` from 0; ``usage`` where a chat model was asked."""
-        edit = (
-            {"edited_from": self.request.edited.run, "before_after": str(self.before_after)}
-            if self.request.edited
-            else {}
-        )
-        usage = {"usage": self.usage.model_dump()} if self.usage.requests else {}
-        review = {"review": self.review} if self.review else {}
+        files = ("layout", "image", "report")
+        summary: dict[str, object] = {}
+        if self.request.edited:
+            summary = {"edited_from": self.request.edited.run, "before_after": str(self.before_after)}
+        if self.usage.requests:
+            summary["usage"] = self.usage.model_dump()
+        if self.review:
+            summary["review"] = self.review
         return {
-            **edit,
-            **usage,
-            **review,
+            **summary,
             "run": str(self.folder),
             "image": str(self.image),
             "best_round": self.best_round,
-            "rounds": [
-                {key: str(self.folder / getattr(r, key)) for key in ("layout", "image", "report")} for r in self.rounds
-            ],
+            "rounds": [{key: str(self.folder / getattr(done, key)) for key in files} for done in self.rounds],
             "verified": self.verified,
             "planner": self.planner,
             "engine": self.request.engine,
@@ -199,8 +185,8 @@ def read_scene(path: Path) -> dict:
     """
     if not path.exists():
         return {}
-    data = parse_json(read_bytes(path), str(path))
-    if not isinstance(data, dict) or not isinstance(data.get("ids"), list):
+    data = read_json(path)
+    if not isinstance(data.get("ids"), list):
         raise BadInput(str(path), "holds no scene")
     return {"scene": Scene.parse(data.get("scene"), str(path)), "ids": tuple(map(str, data["ids"]))}
 

@@ -15,7 +15,7 @@ from typing import TypedDict
 from PIL import Image
 from pydantic import ConfigDict, Field
 
-from agent import rounds
+from agent import rounds, runs
 from agent.critic.critic import criticise, criticise_and_replan
 from agent.critic.findings import Finding
 from agent.edit.runs import before_after
@@ -23,20 +23,7 @@ from agent.events import Criticised, Event, Judged, PlanReady, PreviewReady, Ste
 from agent.planners import Planner
 from agent.planners.plan import Plan
 from agent.request import MAX_ROUNDS, Request
-from agent.runs import (
-    BEFORE,
-    GIVEN,
-    GIVEN_SCENE,
-    Answer,
-    Inside,
-    Round,
-    Run,
-    copy_whole,
-    read_report,
-    read_scene,
-    write_json,
-    write_scene,
-)
+from agent.runs import Answer, Inside, Round, Run, read_report
 from evaluators.detectors import Detector
 from evaluators.report import Report
 from instdiff import formats
@@ -142,8 +129,9 @@ class Steps:
         with self._clock(state, "plan") as seconds:
             if self.planner is None:
                 notes = self.request.edited.notes if self.request.edited else ("the layout was given",)
-                layout = formats.load_layout(self.run.folder / GIVEN, boxes="xywh")
-                plan = Plan(layout=layout, planner="none", notes=notes, **read_scene(self.run.folder / GIVEN_SCENE))
+                layout = formats.load_layout(self.run.folder / runs.GIVEN, boxes="xywh")
+                scene = runs.read_scene(self.run.folder / runs.GIVEN_SCENE)
+                plan = Plan(layout=layout, planner="none", notes=notes, **scene)
             else:
                 plan = self.planner.plan(self.request.prompt, self.size, self._planning_seed(state))
         self.on_event(PlanReady(round=0, plan=plan))
@@ -196,7 +184,7 @@ class Steps:
         folder = self.run.folder / f"round-{index}"
         with self._clock(state, "render") as seconds:
             layout = self._write_layout(folder / "layout.json", plan.layout)
-            write_scene(folder / "scene.json", plan)
+            runs.write_scene(folder / "scene.json", plan)
             seed = self._round_seed(index) if plan.seed is None else plan.seed
             names = []
             for image in range(self.request.settings.num_images):
@@ -228,16 +216,11 @@ class Steps:
             best = rounds.best_index([report.score for report in reports])
             result = self._write_round(now, now.painted, best, images[best], layout, reports[best])
         self.on_event(Judged(round=index, layout=layout, report=reports[best], result=result))
-        done = [*now.rounds, result]
-        self._save(
-            done,
-            seconds,
-            planner=now.current.planner,
-            model_hash=now.painted.model_hash,
-            versions=now.painted.versions,
-            painted_with=now.painted.settings,
-        )
-        return {"rounds": [result.model_dump(mode="json") for result in done], "seconds": seconds}
+        model = {"model_hash": now.painted.model_hash, "versions": now.painted.versions}
+        about = {"planner": now.current.planner, "painted_with": now.painted.settings, **model}
+        self.run = self.run.model_copy(update=about)
+        self._save([*now.rounds, result], seconds)
+        return {"rounds": [done.model_dump(mode="json") for done in self.run.rounds], "seconds": seconds}
 
     def revise(self, state: State) -> State:
         """The plan of the next round: what failed goes back to the planner. A given layout keeps its places."""
@@ -270,7 +253,7 @@ class Steps:
         """Mark the run as done, with the picture before and after if it is an edit."""
         now = CheckedState.read(state)
         if self.run.before_after and self.run.best:
-            before_after(self.run.folder / BEFORE, self.run.image, self.run.before_after)
+            before_after(self.run.folder / runs.BEFORE, self.run.image, self.run.before_after)
         self._save(list(now.rounds), now.seconds, done=True)
         return self.run
 
@@ -333,15 +316,10 @@ class Steps:
             verified=report.verified and self.detector is not None,
             score=report.score,
         )
-        about = {
-            "image": painted.images[best],
-            "verified": result.verified,
-            "found": report.found,
-            "checked": report.checked,
-            "mean_iou": report.mean_iou,
-            **result.model_dump(mode="json", include={"notes", "findings"}),
-        }
-        write_json(folder / "report.json", {**about, **report.model_dump(mode="json")})
+        figures = {"found": report.found, "checked": report.checked, "mean_iou": report.mean_iou}
+        from_round = result.model_dump(mode="json", include={"verified", "notes", "findings"})
+        about = {"image": painted.images[best], **figures, **from_round}
+        runs.write_json(folder / "report.json", {**about, **report.model_dump(mode="json")})
         return result
 
     def _write_layout(self, path: Path, layout: Layout) -> Layout:
@@ -355,7 +333,7 @@ class Steps:
         seconds = {name: round(value, 2) for name, value in {**seconds, "total": total}.items()}
         self.run = self.run.with_rounds(results, seconds=seconds, usage=self._usage, **changes)
         if self.run.best:
-            copy_whole(self.run.folder / self.run.best.image, self.run.image)
+            runs.copy_whole(self.run.folder / self.run.best.image, self.run.image)
         self.run.save()
 
     @contextmanager

@@ -125,10 +125,9 @@ def add_options(
         text = option.field.description
         if option.type is bool:
             place.add_argument(flag, action="store_true", help=text)
-        elif option.choices:
-            place.add_argument(flag, choices=option.choices, help=text)
         else:
-            place.add_argument(flag, type=option.flag.read or option.type, metavar=option.flag.metavar, help=text)
+            read = option.flag.read or option.type
+            place.add_argument(flag, type=read, choices=option.choices or None, metavar=option.flag.metavar, help=text)
     return groups
 
 
@@ -182,10 +181,9 @@ def input_path(text: str) -> Path:
 
 def input_file(text: str) -> Path:
     """The type of a flag that names a file to read."""
-    path = input_path(text)
-    if path.is_dir():
+    if Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a folder; give a file")
-    return path
+    return input_path(text)
 
 
 def input_folder(text: str) -> Path:

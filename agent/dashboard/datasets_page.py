@@ -73,10 +73,10 @@ def _layouts(folder: Path, manifest: Manifest) -> dict[str, Layout]:
     """The layout of each picture: its annotations where the folder has them, else what it was painted from."""
     path = folder / ANNOTATIONS
     annotated = _annotated(path, path.stat().st_mtime_ns) if path.exists() else {}
-    layouts = {}
-    for picture in manifest.pictures:
-        layouts[picture.key] = annotated.get(picture.file) or _painted_from(folder / picture.file, picture.sha256)
-    return layouts
+    return {
+        picture.key: annotated.get(picture.file) or _painted_from(folder / picture.file, picture.sha256)
+        for picture in manifest.pictures
+    }
 
 
 @lru_cache(maxsize=4)
@@ -101,18 +101,12 @@ def _figures(manifest: Manifest, layouts: dict[str, Layout], decided: dict[str, 
         table, plot = st.columns(2)
         measured = statistics(list(layouts.values()))
         fields = Statistics.model_fields.items()
-        table.dataframe(
-            [{"figure": field.description or key, "value": f"{getattr(measured, key):.3g}"} for key, field in fields]
-        )
+        values = [(field.description or key, getattr(measured, key)) for key, field in fields]
+        table.dataframe([{"figure": name, "value": f"{value:.3g}"} for name, value in values])
         table.dataframe([{"painted with": key, "value": str(value)} for key, value in manifest.painted_with.items()])
         names = Counter(instance.name for layout in layouts.values() for instance in layout.instances)
-        plot.bar_chart(
-            [{"category": name, "boxes": count} for name, count in names.most_common(25)],
-            x="category",
-            y="boxes",
-            horizontal=True,
-            sort="-boxes",
-        )
+        bars = [{"category": name, "boxes": count} for name, count in names.most_common(25)]
+        plot.bar_chart(bars, x="category", y="boxes", horizontal=True, sort="-boxes")
 
 
 def _items(folder: Path, manifest: Manifest, layouts: dict[str, Layout]) -> None:
@@ -122,12 +116,11 @@ def _items(folder: Path, manifest: Manifest, layouts: dict[str, Layout]) -> None
     word = bar.text_input("With", placeholder="a category", width=240)
     boxes = bar.toggle("Boxes", value=True)
     decided = decisions(folder)
-    matching = [
-        picture for picture in manifest.pictures if _asked_for(picture, layouts[picture.key], decided, which, word)
-    ]
+    every = manifest.pictures
+    matching = [picture for picture in every if _asked_for(picture, layouts[picture.key], decided, which, word)]
     pages = max(-(-len(matching) // PER_PAGE), 1)
     number = bar.number_input(f"Page, of {pages}", 1, pages, 1, width=160) if pages > 1 else 1
-    st.text(f"{len(matching)} of {len(manifest.pictures)} pictures")
+    st.text(f"{len(matching)} of {len(every)} pictures")
     shown = matching[(number - 1) * PER_PAGE : number * PER_PAGE]
     for first in range(0, len(shown), PER_ROW):
         for picture, column in zip(shown[first : first + PER_ROW], st.columns(PER_ROW), strict=False):
@@ -136,7 +129,7 @@ def _items(folder: Path, manifest: Manifest, layouts: dict[str, Layout]) -> None
 
 
 def _asked_for(picture: Picture, layout: Layout, decided: dict[str, str], which: str, word: str) -> bool:
-    is_shown = which == "all" or decided.get(picture.key, "undecided") == which
+    is_shown = which in ("all", decided.get(picture.key, "undecided"))
     return is_shown and (not word or any(word.lower() in instance.name.lower() for instance in layout.instances))
 
 
@@ -147,9 +140,8 @@ def _item(folder: Path, picture: Picture, layout: Layout, decision: str | None, 
     st.caption(plain(f"{picture.key}: {shortened(layout.caption, 80)}"))
     st.session_state[state] = decision  # the folder holds the truth, which another tab may have changed
 
-    def keep():
-        return decide(folder, picture.key, st.session_state[state])
+    def keep() -> None:
+        decide(folder, picture.key, st.session_state[state])
 
-    st.segmented_control(
-        f"Decision on {picture.key}", DECISIONS, key=state, on_change=keep, label_visibility="collapsed"
-    )
+    label = f"Decision on {picture.key}"
+    st.segmented_control(label, DECISIONS, key=state, on_change=keep, label_visibility="collapsed")

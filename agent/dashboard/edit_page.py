@@ -50,9 +50,8 @@ def show() -> None:
 
 def _choose() -> str | None:
     """The run that the address names, else the newest; another choice changes the address."""
-    titles = {
-        run.name: f"{shortened(run.prompt, 60)} ({run.name})" for run in summaries()[:LISTED] if run.score is not None
-    }
+    runs = [run for run in summaries()[:LISTED] if run.score is not None]
+    titles = {run.name: f"{shortened(run.prompt, 60)} ({run.name})" for run in runs}
     asked = st.query_params.get("run")
     if asked and asked not in titles:
         run_folder(asked)

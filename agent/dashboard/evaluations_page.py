@@ -28,9 +28,8 @@ def show() -> None:
         st.text(f"There are no results in {root}; make some with: python -m evaluators --help")
         return
     names = st.multiselect("Results", list(folders), default=list(folders)[:2])
-    results = {
-        name: _result(folders[name] / JSON_FILE, (folders[name] / JSON_FILE).stat().st_mtime_ns) for name in names
-    }
+    files = {name: folders[name] / JSON_FILE for name in names}
+    results = {name: _result(file, file.stat().st_mtime_ns) for name, file in files.items()}
     if not results:
         return
     for (name, result), column in zip(results.items(), st.columns(len(results)), strict=True):
@@ -67,16 +66,11 @@ def _plot(results: dict[str, dict]) -> None:
         st.text("These results have no figure in common." if several else "This result has no figures to plot.")
         return
     st.subheader("Figures beside each other")
-    word = st.text_input(
-        "Figures", placeholder="words of their names, such as ap50", help=f"The first {PLOTTED} are shown."
-    )
+    limit = f"The first {PLOTTED} are shown."
+    word = st.text_input("Figures", placeholder="words of their names, such as ap50", help=limit)
     chosen = [key for key in shared if all(part in key.lower() for part in word.lower().split())][:PLOTTED]
-    bars = [
-        {"figure": key, "result": name, "value": values[key]}
-        for key in chosen
-        if all(isinstance(values[key], float) for values in by_result.values())
-        for name, values in by_result.items()
-    ]
+    plotted = [key for key in chosen if all(isinstance(values[key], float) for values in by_result.values())]
+    bars = [{"figure": key, "result": name, "value": by_result[name][key]} for key in plotted for name in by_result]
     if bars:
         st.altair_chart(_bars(bars))
     if chosen:
@@ -88,15 +82,11 @@ def _bars(rows: list[dict]):
     """A group of bars for each figure, one for each result."""
     import altair
 
-    return (
-        altair.Chart(altair.Data(values=rows), height=max(200, 26 * len(rows)))
-        .mark_bar()
-        .encode(
-            x=altair.X("value:Q", title=None),
-            y=altair.Y("figure:N", title=None, sort=None, axis=altair.Axis(labelLimit=400)),
-            yOffset=altair.YOffset("result:N", sort=None),
-            color=altair.Color("result:N", sort=None, legend=altair.Legend(orient="top", labelLimit=400)),
-        )
+    return altair.Chart(altair.Data(values=rows), height=max(200, 26 * len(rows)), mark="bar").encode(
+        x=altair.X("value:Q", title=None),
+        y=altair.Y("figure:N", title=None, sort=None, axis=altair.Axis(labelLimit=400)),
+        yOffset=altair.YOffset("result:N", sort=None),
+        color=altair.Color("result:N", sort=None, legend=altair.Legend(orient="top", labelLimit=400)),
     )
 
 

@@ -8,36 +8,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from agent import job
+from agent import events, job
 from agent.console import PLAN_COLUMNS, plan_rows
 from agent.dashboard.pictures import boxed
 from agent.dashboard.run_index import run_folder
-from agent.events import (
-    Criticised,
-    Done,
-    Event,
-    Failed,
-    Judged,
-    Loading,
-    PlanReady,
-    PreviewReady,
-    Started,
-    Starting,
-    Step,
-    Stopped,
-    Waiting,
-)
 from instdiff.formats import load_layout
 from instdiff.layout import Layout
 
-WORDS = {
-    Starting: "starting",
-    Started: "starting",
-    Waiting: "waiting for your answer",
-    Stopped: "stopped",
-    Done: "done",
-    Failed: "failed",
-}
+WORDS = {"started": "starting", "waiting": "waiting for your answer"}  # for kinds of events that do not say it alone
 
 
 @dataclass
@@ -49,40 +27,38 @@ class Progress:
     round: int = 0
     layout: Layout | None = None
     notes: list[str] = field(default_factory=list)
-    judged: list[Judged] = field(default_factory=list)  # the rounds that are looked at
+    judged: list[events.Judged] = field(default_factory=list)  # the rounds that are looked at
     preview: bool = False  # the picture of this round can be seen
-    failure: str = ""
 
 
-def progress(events: list[Event]) -> Progress:
+def progress(happened: list[events.Event]) -> Progress:
     """Read the events from the oldest to the newest."""
     now = Progress()
-    for event in events:
+    for event in happened:
         match event:
-            case Loading():
+            case events.Loading():
                 now.status = f"loading the {event.part} {event.name}"
-            case PlanReady():
+            case events.PlanReady():
                 _plan(now, event, [*event.plan.notes])
-            case Criticised():
+            case events.Criticised():
                 _plan(now, event, [*now.notes, *(finding.sentence for finding in event.findings)])
-            case Step():
+            case events.Step():
                 now.share = min(event.step / event.steps, 1.0)
                 number = f", picture {event.image + 1} of {event.images}" if event.images > 1 else ""
                 now.status = f"painting round {event.round}{number}: step {event.step} of {event.steps}"
-            case PreviewReady():
+            case events.PreviewReady():
                 now.preview = True
-            case Judged():
+            case events.Judged():
                 now.judged = [done for done in now.judged if done.round != event.round] + [event]
                 report = event.report
                 now.status = f"round {event.round}: {report.found} of {len(report.verdicts)} found"
             case _:
-                now.status = WORDS[type(event)]
+                now.status = WORDS.get(event.kind, event.kind)
                 now.share = 0.0
-                now.failure = event.reason if isinstance(event, Failed) else ""
     return now
 
 
-def _plan(now: Progress, event: PlanReady | Criticised, notes: list[str]) -> None:
+def _plan(now: Progress, event: events.PlanReady | events.Criticised, notes: list[str]) -> None:
     """Show the plan of a round."""
     now.round = event.round
     now.layout = event.plan.layout
@@ -100,14 +76,14 @@ def watch(name: str) -> None:
     folder = run_folder(name)
     if not job.is_running(folder):
         st.rerun()
-    events = job.events(folder)
-    now = progress(events)
+    happened = job.events(folder)
+    now = progress(happened)
     left, right = st.columns([3, 2])
     layout = now.layout or _first_plan(folder)
     with left:
         _picture(folder, now, layout)
     with right:
-        begun = [event.time for event in events if isinstance(event, Starting)]
+        begun = [event.time for event in happened if isinstance(event, events.Starting)]
         seconds = time.time() - begun[-1] if begun else 0.0
         st.text(f"{now.status} ({seconds:.0f} s)")
         st.progress(now.share, text="denoised")
@@ -133,12 +109,8 @@ def _picture(folder: Path, now: Progress, layout: Layout | None) -> None:
     """The newest that there is to see: the preview, the best round so far, or the plan."""
     preview = job.job_folder(folder) / job.PREVIEW
     if now.preview and preview.exists():
-        st.image(
-            preview.read_bytes(),
-            caption=f"round {now.round}, as far as it is",
-            width=512,
-            alt="the picture as far as it is denoised",
-        )
+        caption = f"round {now.round}, as far as it is"
+        st.image(preview.read_bytes(), caption=caption, width=512, alt="the picture as far as it is denoised")
     elif layout:
         st.image(boxed(None, layout), caption=f"the plan of round {now.round}", width=512, alt="the plan")
     else:

@@ -37,9 +37,8 @@ def show() -> None:
 def _form() -> dict[str, Any] | None:
     """What was asked for with this press of the button: the prompt, and values by the keys of their options."""
     with st.form("make", border=False):
-        prompt = st.text_area(
-            "The scene in words", max_chars=MAX_PROMPT, placeholder="a cozy living room with two cats", height=80
-        )
+        example = "a cozy living room with two cats"
+        prompt = st.text_area("The scene in words", max_chars=MAX_PROMPT, placeholder=example, height=80)
         values = {"prompt": prompt, **_fields(WORKERS), **_fields(OUTCOME)}
         with st.expander("More settings"):
             values |= _fields(PAINTING)
@@ -120,11 +119,8 @@ def _made(name: str) -> None:
 
 def _others(name: str | None) -> None:
     """Links to what else is being worked on."""
-    running = [
-        run
-        for run in summaries()
-        if run.state == "unfinished" and run.name != name and job.is_running(run_folder(run.name))
-    ]
+    unfinished = [run for run in summaries() if run.state == "unfinished" and run.name != name]
+    running = [run for run in unfinished if job.is_running(run_folder(run.name))]
     if running:
         st.subheader("Being worked on")
     for run in running:

@@ -50,17 +50,15 @@ def boxed(
     picture: Path | None, layout: Layout, report: Report | None = None, planned: bool = True, detected: bool = True
 ) -> bytes:
     """A picture as PNG with its plan and what was found on it; without a picture the plan alone."""
-    changed = picture.stat().st_mtime_ns if picture else 0
-    return _boxed(picture, changed, layout, report or unchecked_report(layout), planned, detected)
+    changed_ns = picture.stat().st_mtime_ns if picture else 0
+    return _boxed(picture, changed_ns, layout, report or unchecked_report(layout), planned, detected)
 
 
 @lru_cache(maxsize=64)
-def _boxed(
-    picture: Path | None, changed_ns: int, layout: Layout, report: Report, planned: bool, detected: bool
-) -> bytes:
+def _boxed(picture: Path | None, changed_ns: int, layout: Layout, report: Report, *marks: bool) -> bytes:
     image = Image.open(picture) if picture else Image.new("RGB", layout.size, EMPTY)
     buffer = io.BytesIO()
-    draw_report(image, layout, report, planned, detected).save(buffer, format="PNG")
+    draw_report(image, layout, report, *marks).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

@@ -87,13 +87,10 @@ class Filter(NamedTuple):
 
     def passes(self, run: Summary) -> bool:
         text = f"{run.prompt} {run.name}".lower()
-        return (
-            all(word in text for word in self.words.lower().split())
-            and (not self.states or run.state in self.states)
-            and self.planner in (None, run.planner)
-            and self.engine in (None, run.engine)
-            and (run.score or 0.0) >= self.min_score
-        )
+        in_words = all(word in text for word in self.words.lower().split())
+        in_state = not self.states or run.state in self.states
+        by_planner = self.planner in (None, run.planner) and self.engine in (None, run.engine)
+        return in_words and in_state and by_planner and (run.score or 0.0) >= self.min_score
 
 
 def run_folder(name: str) -> Path:

@@ -10,14 +10,14 @@ from pathlib import Path
 import streamlit as st
 
 from agent import job
-from agent.console import place
+from agent.console import corners, place
 from agent.dashboard import live_view, navigation, pictures
 from agent.dashboard.editor import edit_layout, forget_drawing
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import Rating, inside, rate, rating_of, run_folder, state_of
 from agent.events import Failed
 from agent.request import PROGRAM, Edited
-from agent.runs import BEFORE, GIVEN, Answer, Round, Run, read_report
+from agent.runs import BEFORE, GIVEN, Answer, Run, read_report
 from evaluators.report import Report
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_to_coco, load_layout
@@ -49,6 +49,7 @@ def changes(before: Layout, after: Layout) -> list[str]:
 
 
 ROW = 3  # rounds beside each other
+COLUMNS = ("#", "what", "verdict", "IoU", "described as", "planned at", "found at")
 
 
 def show() -> None:
@@ -67,16 +68,8 @@ def show_result(name: str) -> None:
     """All of a run but its title."""
     folder = run_folder(name)
     run = Run.load(folder)
-    st.text(
-        " · ".join(
-            [
-                name,
-                state_of(run),
-                f"planned by {run.planner or run.request.planner}",
-                f"painted by {run.request.engine}",
-            ]
-        )
-    )
+    planner = run.planner or run.request.planner
+    st.text(f"{name} · {state_of(run)} · planned by {planner} · painted by {run.request.engine}")
     if run.request.edited:
         _origin(run.request.edited)
     if job.is_running(folder):
@@ -105,9 +98,8 @@ def _unfinished(run: Run) -> None:
     """Why the run is not over, and a way to go on."""
     events = job.events(run.folder)
     reason = events[-1].reason if events and isinstance(events[-1], Failed) else ""
-    st.warning(
-        plain(f"Not finished. {reason}" if reason else "Not finished: its process is gone, or is not one of this page.")
-    )
+    gone = "Not finished: its process is gone, or is not one of this page."
+    st.warning(plain(f"Not finished. {reason}" if reason else gone))
     if st.button("Go on", icon=":material/play_arrow:", key=f"go-{run.folder.name}"):
         _go_on(run)
 
@@ -120,8 +112,8 @@ def _ask(run: Run) -> None:
     drawn = edit_layout(None, layout, key=f"plan-{name}")
     st.text("What is painted is the plan as it is drawn.")
     buttons = st.container(horizontal=True)
-    look = {"type": "primary", "icon": ":material/check:", "disabled": not drawn}
-    if buttons.button("Paint it", **look, key=f"approve-{name}") and drawn:
+    key = f"approve-{name}"
+    if buttons.button("Paint it", key, type="primary", icon=":material/check:", disabled=not drawn) and drawn:
         _go_on(run, Answer(decision="approve", layout=drawn if drawn != layout else None))
     if buttons.button("Plan again", icon=":material/refresh:", key=f"replan-{name}"):
         forget_drawing(f"plan-{name}")
@@ -139,7 +131,9 @@ def _go_on(run: Run, answer: Answer | None = None) -> None:
 def _rounds(run: Run) -> None:
     """The pictures, then everything about one of the rounds."""
     name = run.folder.name
-    rounds = [(_layout(run, done), read_report(inside(run.folder, done.report))) for done in run.rounds]
+    layouts = [load_layout(inside(run.folder, done.layout), boxes="xywh") for done in run.rounds]
+    reports = [read_report(inside(run.folder, done.report)) for done in run.rounds]
+    rounds = list(zip(layouts, reports, strict=True))
     toggles = st.container(horizontal=True)
     planned = toggles.toggle("Planned boxes", value=True, key=f"planned-{name}")
     detected = toggles.toggle("Found boxes", value=True, key=f"found-{name}")
@@ -150,9 +144,8 @@ def _rounds(run: Run) -> None:
                 _round(run, index, rounds, planned, detected)
     index = 0
     if len(rounds) > 1:
-        index = st.segmented_control(
-            "Round", range(len(rounds)), default=run.best_round, required=True, key=f"round-{name}"
-        )
+        numbers = range(len(rounds))
+        index = st.segmented_control("Round", numbers, default=run.best_round, required=True, key=f"round-{name}")
     layout, report = rounds[index]
     table, tools = st.columns([3, 2])
     with table:
@@ -174,40 +167,29 @@ def _round(run: Run, index: int, rounds: list[tuple[Layout, Report]], planned: b
     shown = pictures.boxed(picture, layout, report, planned, detected) if planned or detected else picture.read_bytes()
     best = ", the best" if index == run.best_round and len(rounds) > 1 else ""
     st.image(shown, width="stretch", alt=f"the picture of round {index}")
-    st.text(
-        f"round {index}{best}: {report.found} of {len(layout.instances)} found, mean IoU {report.mean_iou:.2f}, seed"
-        f" {done.seed}"
-    )
+    found = f"{report.found} of {len(layout.instances)} found"
+    st.text(f"round {index}{best}: {found}, mean IoU {report.mean_iou:.2f}, seed {done.seed}")
     with st.expander("Why it is so", expanded=len(rounds) > 1):
         for note in done.notes:
             st.text(note)
         for finding in done.findings:
             st.text(f"{'repaired' if finding.repaired else finding.kind}: {finding.sentence}")
-        for change in changes(rounds[index - 1][0], layout) if index else ():
-            st.text(change)
+        if index:
+            for change in changes(rounds[index - 1][0], layout):
+                st.text(change)
 
 
 def _rows(layout: Layout, report: Report) -> list[dict]:
     """The table of instances, with what else was seen at its end."""
-    rows = []
+    rows: list[tuple] = []
     for verdict in report.verdicts:
         instance = layout.instances[verdict.instance]
-        detection = verdict.detection
-        rows.append(
-            {
-                "#": verdict.instance + 1,
-                "what": verdict.name,
-                "verdict": verdict.kind.value,
-                "IoU": round(verdict.iou, 2) if detection else None,
-                "described as": instance.caption,
-                "planned at": place(instance, layout),
-                "found at": " ".join(f"{value:.0f}" for value in detection.box.to_corners(layout.size))
-                if detection
-                else "",
-            }
-        )
-    extras = [{"#": None, "what": extra.category, "verdict": "extra", "IoU": None} for extra in report.extras]
-    return rows + [{**extra, "described as": "", "planned at": "", "found at": ""} for extra in extras]
+        iou = round(verdict.iou, 2) if verdict.detection else None
+        found_at = corners(verdict.detection.box, layout) if verdict.detection else ""
+        judged = (verdict.instance + 1, verdict.name, verdict.kind.value, iou)
+        rows.append((*judged, instance.caption, place(instance, layout), found_at))
+    rows += [(None, extra.category, "extra", None, "", "", "") for extra in report.extras]
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
 def _compare(run: Run) -> None:
@@ -234,20 +216,13 @@ def _rate(run: Run) -> None:
         st.text(f"Kept: fit {before.fit}, quality {before.quality}, arrangement {before.arrangement}")
     with st.form(f"rate-{run.folder.name}", border=False):
         stars = {}
-        for field, label in (
-            ("fit", "Fits the words"),
-            ("quality", "Is painted well"),
-            ("arrangement", "Is arranged well"),
-        ):
+        labels = {"fit": "Fits the words", "quality": "Is painted well", "arrangement": "Is arranged well"}
+        for field, label in labels.items():
             default = getattr(before, field) if before else 3
             stars[field] = st.segmented_control(label, range(1, 6), default=default, required=True)
         if st.form_submit_button("Keep the rating"):
             rate(run.folder, Rating.parse(stars))
             st.rerun()
-
-
-def _layout(run: Run, done: Round) -> Layout:
-    return load_layout(inside(run.folder, done.layout), boxes="xywh")
 
 
 def take_away(run: Run, index: int, layout: Layout) -> None:

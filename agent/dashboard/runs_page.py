@@ -30,7 +30,11 @@ def show() -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     bar.text(f"{len(matching)} of {len(runs)} runs")
     number = bar.number_input(f"Page, of {pages}", 1, pages, 1, width=160) if pages > 1 else 1
-    bar.download_button("Ratings as CSV", lambda: _all_ratings(runs), "ratings.csv", "text/csv", on_click="ignore")
+
+    def ratings() -> str:
+        return ratings_csv(run_folder(run.name) for run in runs)
+
+    bar.download_button("Ratings as CSV", ratings, "ratings.csv", "text/csv", on_click="ignore")
     shown = matching[(number - 1) * PER_PAGE : number * PER_PAGE]
     for first in range(0, len(shown), PER_ROW):
         for run, column in zip(shown[first : first + PER_ROW], st.columns(PER_ROW), strict=False):
@@ -46,9 +50,8 @@ def _filter(runs: list[Summary]) -> Filter:
     planner = columns[2].selectbox("Planner", [ANY, *sorted({run.planner for run in runs})])
     engine = columns[3].selectbox("Engine", [ANY, *sorted({run.engine for run in runs})])
     score = columns[4].slider("Found at least, %", 0, 100, 0, step=5)
-    return Filter(
-        words, tuple(states), None if planner == ANY else planner, None if engine == ANY else engine, score / 100
-    )
+    wanted_planner = None if planner == ANY else planner
+    return Filter(words, tuple(states), wanted_planner, None if engine == ANY else engine, score / 100)
 
 
 def _card(run: Summary) -> None:
@@ -61,10 +64,5 @@ def _card(run: Summary) -> None:
         st.text("no picture yet")
     navigation.link("run", plain(shortened(("Edit: " if run.edited else "") + run.prompt, 22)), run=run.name)
     share = f", {run.score:.0%} found" if run.score is not None else ""
-    st.caption(
-        plain(f"{datetime.strptime(run.started, '%Y%m%d-%H%M%S'):%d %b %H:%M} {run.state}{share}, {run.planner}")
-    )
-
-
-def _all_ratings(runs: list[Summary]) -> str:
-    return ratings_csv(run_folder(run.name) for run in runs)
+    started = datetime.strptime(run.started, "%Y%m%d-%H%M%S")
+    st.caption(plain(f"{started:%d %b %H:%M} {run.state}{share}, {run.planner}"))

@@ -35,8 +35,6 @@ from instdiff.settings import environment
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-    from agent.loop import Agent
-
 ROOT = Path(__file__).parents[2]
 PROMPTS = ("a cozy living room", "two dogs to the left of a red car", "a kitchen", "a harbour with three boats")
 DATASET = ("a dog on a beach", "a cat on a couch", "a red car and a tree", "two chairs at a table")
@@ -56,27 +54,15 @@ READY = {  # each page, and a text that stands on it once all is drawn
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and take pictures; returns the exit code."""
-    parser = Parser(
-        prog="python -m agent.dashboard.shots",
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    shown = argparse.ArgumentDefaultsHelpFormatter
+    parser = Parser(prog="python -m agent.dashboard.shots", description=__doc__, formatter_class=shown)
     parser.add_argument("--runs", type=int, default=200, metavar="N", help="runs in the store, most of them copies")
-    parser.add_argument(
-        "--times", type=int, default=5, metavar="N", help="how often each page is opened; the median is printed"
-    )
-    parser.add_argument(
-        "--shots",
-        type=output_folder,
-        metavar="FOLDER",
-        help="take pictures of the pages into this folder, such as docs",
-    )
-    parser.add_argument(
-        "--store",
-        type=output_folder,
-        metavar="FOLDER",
-        help="keep the outputs folder here, and take what is there already",
-    )
+    times = "how often each page is opened; the median is printed"
+    parser.add_argument("--times", type=int, default=5, metavar="N", help=times)
+    shots = "take pictures of the pages into this folder, such as docs"
+    parser.add_argument("--shots", type=output_folder, metavar="FOLDER", help=shots)
+    store = "keep the outputs folder here, and take what is there already"
+    parser.add_argument("--store", type=output_folder, metavar="FOLDER", help=store)
     return exit_code(lambda: run(parser.parse_args(argv)))
 
 
@@ -132,13 +118,9 @@ def serve(store: Path, patience_s: float = 300) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
-        cwd=ROOT,
-        env=environment(INSTDIFF_OUTPUTS=str(store.resolve())),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    variables = environment(INSTDIFF_OUTPUTS=str(store.resolve()))
+    server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + patience_s
         while not _answers(f"http://127.0.0.1:{port}/_stcore/health"):
@@ -189,10 +171,8 @@ def measure(browser: Browser, address: str, store: Path, times: int) -> dict[str
     from a click in a dashboard that is open.
     """
     name = _newest(store)
-    figures: dict[str, float] = {
-        "runs": len(list(store.glob("*/run.json"))),
-        "first_visit_s": round(_visit(browser, address, "make", name), 2),
-    }
+    figures: dict[str, float] = {"runs": len(list(store.glob("*/run.json")))}
+    figures["first_visit_s"] = round(_visit(browser, address, "make", name), 2)
     for page in READY:
         _visit(browser, address, page, name)  # what is imported or read once is not what is measured
         figures[f"{page}_s"] = round(median(_visit(browser, address, page, name) for _ in range(times)), 2)
@@ -202,8 +182,7 @@ def measure(browser: Browser, address: str, store: Path, times: int) -> dict[str
 
 def _click(browser: Browser, address: str, run: str) -> tuple[float, float]:
     """Seconds from the menu to the list of runs, and from this run there to its page."""
-    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-    tab = context.new_page()
+    tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
     tab.goto(address)
     tab.get_by_text(READY["make"][1]).first.wait_for(timeout=120_000)
     seconds = []
@@ -215,7 +194,7 @@ def _click(browser: Browser, address: str, run: str) -> tuple[float, float]:
         tab.get_by_text(READY[page][1]).first.wait_for(timeout=120_000)
         seconds.append(time.monotonic() - started)
         tab.wait_for_timeout(1000)  # until all of it stands still, as it does when a person reads
-    context.close()
+    tab.close()
     return seconds[0], seconds[1]
 
 
@@ -227,13 +206,12 @@ def _newest(store: Path) -> str:
 
 def _visit(browser: Browser, address: str, page: str, run: str) -> float:
     path, text = READY[page]
-    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-    tab = context.new_page()
+    tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
     started = time.monotonic()
     tab.goto(address + path.format(name=run))
     tab.get_by_text(text).first.wait_for(timeout=120_000)
     seconds = time.monotonic() - started
-    context.close()
+    tab.close()
     return seconds
 
 
@@ -242,18 +220,16 @@ def picture_all(browser: Browser, address: str, store: Path, folder: Path) -> No
     folder.mkdir(parents=True, exist_ok=True)
     run = _newest(store)
     for page, (path, text) in reversed(READY.items()):  # Make is the last, as its job slows down what comes after it
-        context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-        tab = context.new_page()
+        tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         tab.goto(address + path.format(name=run))
         tab.get_by_text(text).first.wait_for(timeout=120_000)
         if page == "make":
             _paint(tab)
-        tab.wait_for_function(
-            "() => !document.querySelector('[data-testid=stSkeleton]')", timeout=120_000
-        )  # tables come later than text
-        tab.wait_for_timeout(2000)  # and pictures last
+        # tables come later than text, and pictures last
+        tab.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=120_000)
+        tab.wait_for_timeout(2000)
         _save(tab.screenshot(), folder / f"dashboard-{page}.png")
-        context.close()
+        tab.close()
 
 
 def _paint(tab: Page) -> None:

@@ -8,32 +8,20 @@ import re
 import sys
 from pathlib import Path
 
-from agent.dataset import making, on_ray, on_slurm
+from agent.dataset import making
 from agent.dataset.folder import ITEMS, Folder
 from agent.dataset.making import Order
 from agent.dataset.recipe import BUNDLED, Recipe
 from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template
 from agent.request import AUTO
 from evaluators.detectors import default_verifier
-from instdiff.cli import (
-    BAD_INPUT,
-    DONE,
-    FAILED_PARTLY,
-    NOT_VERIFIED,
-    Parser,
-    add_options,
-    exit_code,
-    given_values,
-    input_folder,
-    output_folder,
-    parse_values,
-)
+from instdiff import cli
+from instdiff.cli import DONE, Parser, add_options, given_values, input_folder, output_folder, parse_values
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput
 from instdiff.world import knowledge
 
 COUNT = 100
-MANY_TRIES = 4.0
 FORMATS = ("coco", "yolo", "webdataset", "parquet")
 PROVE_HELP = """Train the small detector from nothing on N pictures of the dataset, and once more on N composites of the
 same categories, for the same time; score both on composites that neither has seen. The ratio goes into the dataset
@@ -47,49 +35,25 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--prompts", type=Path, metavar="FILE", help="one a line")
     source.add_argument("--layouts", type=Path, metavar="PATH", help="a folder, JSON lines, or COCO annotations")
     source.add_argument("--template", metavar="TEXT", help="a prompt with gaps")
-    source.add_argument(
-        "--scenes",
-        type=names,
-        default=(),
-        metavar="A,B",
-        help="kinds of scenes; with --template, what {setting} may be",
-    )
-    source.add_argument(
-        "--per-picture", default="2-5", metavar="N-M", help="so many things a picture, with --scenes (2-5)"
-    )
-    source.add_argument(
-        "--things",
-        type=names,
-        default=(),
-        metavar="A,B",
-        help="only these things (default: those that the verifier knows)",
-    )
+    kinds = "kinds of scenes; with --template, what {setting} may be"
+    source.add_argument("--scenes", type=names, default=(), metavar="A,B", help=kinds)
+    source.add_argument("--per-picture", default="2-5", metavar="N-M", help="things in a picture, with --scenes (2-5)")
+    things = "only these things (default: those that the verifier knows)"
+    source.add_argument("--things", type=names, default=(), metavar="A,B", help=things)
     source.add_argument("--colours", type=names, default=(), metavar="A,B", help="a colour of these for each thing")
     default_count = f"one for each prompt or layout, else {COUNT}; as many as before, if that is more"
     source.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: {default_count})")
-    source.add_argument(
-        "--tries", type=float, default=MANY_TRIES, metavar="X", help="candidates for each of them, at most (4)"
-    )
+    source.add_argument("--tries", type=float, default=4.0, metavar="X", help="candidates for each, at most (4)")
     add_options(parser, Recipe)
     place = parser.add_argument_group("where it runs (default: in this process)")
     place.add_argument("--ray", type=int, metavar="N", help='on Ray, with N workers: pip install -e ".[ray]"')
-    place.add_argument(
-        "--address", metavar="A", help="of a Ray cluster, such as auto; without it Ray is started on this machine"
-    )
+    place.add_argument("--address", metavar="A", help="of a Ray cluster, such as auto; else Ray is started here")
     place.add_argument("--slurm", type=int, metavar="N", help='in N SLURM jobs: pip install -e ".[slurm]"')
-    place.add_argument(
-        "--slurm-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="such as partition=gpu, timeout_min=60",
-    )
-    place.add_argument(
-        "--slurm-cluster", choices=("slurm", "local", "debug"), help="local: the jobs are processes on this machine"
-    )
-    place.add_argument(
-        "--retries", type=int, default=2, metavar="N", help="new tries where a service fails or a worker dies (2)"
-    )
+    option = "such as partition=gpu, timeout_min=60"
+    place.add_argument("--slurm-option", action="append", default=[], metavar="NAME=VALUE", help=option)
+    clusters = ("slurm", "local", "debug")
+    place.add_argument("--slurm-cluster", choices=clusters, help="local: the jobs are processes on this machine")
+    place.add_argument("--retries", type=int, default=2, metavar="N", help="after a service fails or a worker dies (2)")
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -121,8 +85,10 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
         manifest = folder.finish(count)
     decided = folder.decided()
     failures = folder.failures()
-    code = FAILED_PARTLY if failures else NOT_VERIFIED if len(manifest.pictures) < count else DONE
     kept = len(manifest.pictures)
+    code = cli.NOT_VERIFIED if kept < count else DONE
+    if failures:
+        code = cli.FAILED_PARTLY
     result = {"folder": str(args.folder), "kept": kept, "asked": count, "candidates": len(decided)}
     result["failed"] = len(failures)
     if kept > count:
@@ -136,8 +102,12 @@ def _make_all(order: Order, args: argparse.Namespace) -> None:
         return
     with making.show_progress(order.folder, order.count) as on_usage:
         if args.ray:
+            from agent.dataset import on_ray
+
             on_ray.make_on_ray(order, on_usage, args.ray, args.address)
         elif args.slurm:
+            from agent.dataset import on_slurm
+
             options = on_slurm.parse_options(args.slurm_option)
             on_slurm.make_on_slurm(order, on_usage, args.slurm, options, args.slurm_cluster)
         else:
@@ -166,9 +136,8 @@ def source_of(args: argparse.Namespace, verifier: str) -> Source:
     if kinds == ["template", "scenes"]:
         kinds.remove("scenes")  # there they are what {setting} may be
     if len(kinds) != 1:
-        raise BadInput(
-            "source", f"give one of --prompts, --layouts, --template and --scenes, not {', '.join(kinds) or 'none'}"
-        )
+        given = ", ".join(kinds) or "none"
+        raise BadInput("source", f"give one of --prompts, --layouts, --template and --scenes, not {given}")
     if kinds == ["prompts"]:
         return Prompts.read(args.prompts)
     if kinds == ["layouts"]:
@@ -193,9 +162,8 @@ def known_things(verifier: str) -> tuple[str, ...]:
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of `export`."""
     parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
-    parser.add_argument(
-        "--format", type=names, default=FORMATS, metavar="A,B", help=f"of {', '.join(FORMATS)} (default: all)"
-    )
+    formats = f"of {', '.join(FORMATS)} (default: all)"
+    parser.add_argument("--format", type=names, default=FORMATS, metavar="A,B", help=formats)
     parser.add_argument("--out", type=output_folder, metavar="FOLDER", help="where it goes (default: FOLDER/export)")
 
 
@@ -214,16 +182,11 @@ def add_prove(parser: argparse.ArgumentParser) -> None:
     """The options of `prove`."""
     parser.description = PROVE_HELP
     parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
-    parser.add_argument(
-        "--sprites", type=input_folder, required=True, metavar="FOLDER", help="the drawings that composites are made of"
-    )
-    parser.add_argument(
-        "--count", type=int, metavar="N", help="pictures of each kind (default: all of the dataset's training split)"
-    )
+    drawings = "the drawings that composites are made of"
+    parser.add_argument("--sprites", type=input_folder, required=True, metavar="FOLDER", help=drawings)
+    parser.add_argument("--count", type=int, metavar="N", help="pictures of each kind (default: all for training)")
     parser.add_argument("--minutes", type=float, default=10.0, metavar="X", help="of training, each (10)")
-    parser.add_argument(
-        "--held-out", type=int, default=240, metavar="N", help="composites that both are scored on (240)"
-    )
+    parser.add_argument("--held-out", type=int, default=240, metavar="N", help="composites to score both on (240)")
     parser.add_argument("--batch", type=int, default=16, metavar="N", help="pictures a step (16)")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
 
@@ -243,7 +206,7 @@ def check(args: argparse.Namespace) -> tuple[dict, int]:
     folder = Folder(args.folder)
     wrong = folder.check()
     kept = list(folder.decided().values()).count(ITEMS)
-    return {"folder": str(args.folder), "items": kept, "wrong": wrong}, BAD_INPUT if wrong else DONE
+    return {"folder": str(args.folder), "items": kept, "wrong": wrong}, cli.BAD_INPUT if wrong else DONE
 
 
 def in_words(result: dict) -> str:
@@ -288,17 +251,12 @@ passed, 4 a service that is needed failed"""
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line: one sub-command for each thing to do with a dataset."""
-
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="python -m agent.dataset", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    make = commands.add_parser(
-        "make",
-        help="make a dataset, or go on with one",
-        description=MAKE_HELP,
-        epilog=MAKE_EXAMPLES,
-        formatter_class=raw,
-    )
+    make = commands.add_parser("make", help="make a dataset, or go on with one", formatter_class=raw)
+    make.description = MAKE_HELP
+    make.epilog = MAKE_EXAMPLES
     add_make(make)
     add_export(commands.add_parser("export", help="write it as others read it", formatter_class=raw))
     add_prove(commands.add_parser("prove", help="train a detector on it, and one on composites", formatter_class=raw))
@@ -319,7 +277,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(result) if args.json else in_words(result))
         return code
 
-    return exit_code(work)
+    return cli.exit_code(work)
 
 
 if __name__ == "__main__":

@@ -42,14 +42,11 @@ if TYPE_CHECKING:
 ITEMS = "items"
 REJECTED = "rejected"
 FAILED = "failed"
-PLANS = "plans"
-LOCK = ".lock"
 ASKED = "asked.json"
 
 
 class Item(Value):
-    """One candidate that was decided: ``annotated`` are the instances (indices) that are annotations, none if it did
-    not pass.
+    """One candidate that was decided: ``annotated`` are the indices of the instances to annotate, none if it failed.
 
     ``score`` is the mean IoU of what was checked; ``usage`` is what the planner took for it, its first plan included.
     """
@@ -105,7 +102,7 @@ class Folder:
         self.items = self.path / ITEMS
         self.rejected = self.path / REJECTED
         self.failed = self.path / FAILED
-        self.plans = self.path / PLANS
+        self.plans = self.path / "plans"
 
     def open(self, made_with: dict[str, str | int | float]) -> None:
         """Make the folder, or go on with it; what a killed process was writing is removed, what failed is forgotten.
@@ -127,13 +124,12 @@ class Folder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others from starting on the same folder. The lock is the operating system's: it goes as a killed process
-        does.
+        """Keep others from starting on the same folder, with a lock of the operating system: it goes with its process.
 
         Raises:
             BadInput: another process is working on the folder.
         """
-        lock = FileLock(self.path / LOCK, timeout=0)
+        lock = FileLock(self.path / ".lock", timeout=0)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -194,10 +190,8 @@ class Folder:
             yield Item.parse(parse_json(read_bytes(path), str(path)), str(path))
 
     def failures(self) -> list[FailedCandidate]:
-        return [
-            FailedCandidate.parse(parse_json(read_bytes(path), str(path)))
-            for path in sorted(self.failed.glob("*.json"))
-        ]
+        paths = sorted(self.failed.glob("*.json"))
+        return [FailedCandidate.parse(parse_json(read_bytes(path), str(path))) for path in paths]
 
     def finish(self, count: int, stopped: bool = False) -> Manifest:
         """Write ``failed.jsonl`` and the manifest. What stands in the manifest once is never removed.
@@ -234,9 +228,7 @@ class Folder:
         return manifest
 
     def check(self) -> list[str]:
-        """What is wrong with the folder, one sentence each: torn or missing files, or pictures that are not those of
-        their items.
-        """
+        """What is wrong with the folder, one sentence each: torn or missing files, or pictures of other items."""
         problems = []
         listed = {picture.key: picture for picture in manifests.read_manifest(self.items).pictures}
         for item in self.read():

@@ -46,9 +46,6 @@ class Order:
     def planning(self) -> Planning:
         return Planning(self.folder, self.recipe, self.source, self.retries)
 
-    def worker(self) -> Worker:
-        return Worker(self.folder, self.recipe, self.retries)
-
     def needs(self, number: int) -> bool:
         """False if the dataset is there, or the items before a batch make it up, whatever else is still being made."""
         first = number * self.recipe.batch
@@ -77,7 +74,7 @@ def make(order: Order, on_usage: UsageCallback = lambda usage: None, first: int 
     Raises:
         ServiceError: the planner failed for several candidates in a row, or a model cannot be loaded.
     """
-    worker = order.worker()
+    worker = Worker(order.folder, order.recipe, order.retries)
     planning = order.planning()
     for number, batch in planning.ahead(order.to_do(first, step)):
         if not order.needs(number):
@@ -87,9 +84,7 @@ def make(order: Order, on_usage: UsageCallback = lambda usage: None, first: int 
 
 
 class MakingProgress:
-    """How far the work is since it was started here: kept, the share that passes, items a second, what the planner
-    costs, and the time left.
-    """
+    """How far the work is since its start: kept, share that passes, items a second, planner's cost, time left."""
 
     def __init__(self, folder: Folder, count: int):
         self.folder = folder

@@ -1,6 +1,4 @@
-"""Batches on SLURM: jobs by submitit, each of which makes every n-th batch. A job that ends early goes on with its
-part.
-"""
+"""Batches on SLURM: submitit jobs that make every n-th batch each. A job that ends early goes on with its part."""
 
 from __future__ import annotations
 
@@ -12,14 +10,6 @@ from instdiff.errors import BadInput, ServiceError
 from prompts.usage import Usage
 
 POLL_S = 1.0
-
-
-def check_package() -> None:
-    """Raise ServiceError if submitit is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec("submitit") is None:
-        raise ServiceError('submitit is not installed; run pip install -e ".[slurm]"')
 
 
 @dataclass(frozen=True)
@@ -51,9 +41,8 @@ def parse_options(texts: list[str]) -> dict[str, str | int]:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
             raise BadInput("slurm_option", f'"{text[:80]}" is not NAME=VALUE, such as partition=gpu or timeout_min=60')
-        options[name if name in ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb") else f"slurm_{name}"] = (
-            int(value) if value.isdigit() else value
-        )
+        general = name in ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb")
+        options[name if general else f"slurm_{name}"] = int(value) if value.isdigit() else value
     return options
 
 
@@ -72,9 +61,10 @@ def make_on_slurm(
         ServiceError: submitit is missing, or jobs fail again and again.
         BadInput: an option is not known.
     """
-    check_package()
-    import submitit
-
+    try:
+        import submitit
+    except ImportError as error:
+        raise ServiceError('submitit is not installed; run pip install -e ".[slurm]"') from error
     executor = submitit.AutoExecutor(folder=order.folder.path / "jobs", cluster=cluster)
     try:
         executor.update_parameters(name="dataset", **{"timeout_min": 24 * 60, **options})

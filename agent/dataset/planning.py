@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from agent.critic.critic import criticise_and_replan
 from agent.dataset.folder import Folder, key_of
 from agent.dataset.recipe import Recipe
-from agent.dataset.sources import Source
 from agent.planners import load_planner
 from agent.planners.plan import Plan, Planner
 from agent.runs import write_json
@@ -22,13 +22,14 @@ from instdiff.layout import Layout
 from instdiff.values import Value
 from prompts.usage import Usage
 
+if TYPE_CHECKING:
+    from agent.dataset.sources import Source
+
 WAIT_S = 0.5  # before the first new try, twice as long before each next one
 
 
 class PlannedCandidate(Value):
-    """A candidate with its plan, or with the reason why there is none. ``given``: the layout is kept as it is in all
-    rounds.
-    """
+    """A candidate with its plan, or with the reason why there is none; a ``given`` layout is kept in all rounds."""
 
     index: int
     prompt: str
@@ -40,12 +41,9 @@ class PlannedCandidate(Value):
 
 def service_retries(retries: int) -> Retrying:
     """Calls a function again, ``retries`` times at most, where a service fails; the last error is raised."""
-    return Retrying(
-        retry=retry_if_exception_type(ServiceError),
-        stop=stop_after_attempt(retries + 1),
-        wait=wait_exponential(WAIT_S),
-        reraise=True,
-    )
+    failed = retry_if_exception_type(ServiceError)
+    wait = wait_exponential(WAIT_S)
+    return Retrying(retry=failed, stop=stop_after_attempt(retries + 1), wait=wait, reraise=True)
 
 
 def planner_of(recipe: Recipe) -> Planner:
@@ -75,10 +73,9 @@ class Planning:
 
     def take_usage(self) -> Usage:
         """What the planner was asked for since the last call."""
-        used = self._used
-        taken = used - self._taken
-        self._taken = used
-        return taken
+        before = self._taken
+        self._taken = self._used
+        return self._taken - before
 
     def batch(self, number: int) -> list[PlannedCandidate]:
         """All candidates of a batch.

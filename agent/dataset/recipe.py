@@ -37,20 +37,13 @@ class Recipe(Options):
     rounds: Rounds = Field(default=2, description="paint at most so often; only what failed goes on (default: 2)")
     accept: Annotated[Literal["picture", "instance", "all"], Flag(group=KEPT)] = Field(
         default="picture",
-        description=(
-            "pictures on which everything was found; pictures with what was found; or everything as planned (default:"
-            " picture)"
-        ),
+        description="pictures with everything found; with anything found; or all as planned (default: picture)",
     )
     min_iou: Annotated[Fraction, Flag("X", group=KEPT)] = Field(
         default=0.5, description="from this IoU with its place on a thing is found (default: 0.5)"
     )
-    val: Annotated[Fraction, Flag("X", group=KEPT)] = Field(
-        default=0.1, description="share of prompts that is for validation (default: 0.1)"
-    )
-    seed: Annotated[int, Flag("N", group=PAINTING)] = Field(
-        default=0, ge=0, lt=2**31, description="of everything (default: 0)"
-    )
+    val: Annotated[Fraction, Flag("X", group=KEPT)] = Field(0.1, description="share of prompts for validation (0.1)")
+    seed: Annotated[int, Flag("N", group=PAINTING)] = Field(0, ge=0, lt=2**31, description="of everything (default: 0)")
     batch: Annotated[int, Flag("N", group=PAINTING)] = Field(
         default=8, ge=1, le=256, description="pictures painted at once (default: 8)"
     )
@@ -66,9 +59,8 @@ class Recipe(Options):
         if self.verifier != "none":
             check_detector(self.verifier, self.verifier_url, self.verifier_dialect)
         elif self.accept != "all":
-            raise BadInput(
-                "accept", f"without a verifier nothing can pass {self.accept}; give --accept all, or a --verifier"
-            )
+            cure = "give --accept all, or a --verifier"
+            raise BadInput("accept", f"without a verifier nothing can pass {self.accept}; {cure}")
 
     @property
     def resolved_settings(self) -> RenderSettings:
@@ -76,26 +68,17 @@ class Recipe(Options):
         return resolve_settings(self.settings, engine_info(self.engine).defaults)
 
     def fingerprint(self) -> dict[str, str | int | float]:
-        """Everything that changes the results, by name: this recipe, the weights, and the version of the library that
-        paints.
-        """
+        """Everything that changes the results, by name: this recipe, the weights, and the version of torch."""
         info = engine_info(self.engine)
         fields = self.model_dump(mode="json", exclude={"settings", "size"})
         painting = self.resolved_settings.model_dump(exclude={"seed", "num_images"})
         weights = {"model_hash": hash_weights(info.folder), "torch": version("torch")}
         if folder := BUNDLED.get(self.verifier):
             weights["verifier_hash"] = hash_weights(engine_info("draft").folder / folder)
-        free = {f"{name}_given": getattr(self.settings, name) is not None for name in ("mis", "alpha")}
-        every = {
-            **fields,
-            **painting,
-            **weights,
-            **free,
-            "size": "{} x {}".format(*self.size) if self.size else "as given",
-        }
-        return {
-            key: int(value) if isinstance(value, bool) else value for key, value in every.items() if value is not None
-        }
+        free = {f"{name}_given": int(getattr(self.settings, name) is not None) for name in ("mis", "alpha")}
+        size = "{} x {}".format(*self.size) if self.size else "as given"
+        every = {**fields, **painting, **weights, **free, "size": size}
+        return {key: value for key, value in every.items() if value is not None}
 
     def seed_of(self, index: int) -> int:
         """The seed of a candidate, which depends on its number alone."""

@@ -63,10 +63,10 @@ class Worker:
         for number in range(self.recipe.rounds):
             self._paint(going)
             failed = [(candidate, report) for candidate in going if (report := self._judge(candidate, number))]
-            revisions = [
-                (candidate, partial(self._revise, candidate, report, number + 1)) for candidate, report in failed
-            ]
-            going = [candidate for candidate, revise in revisions if self._attempt(candidate.planned, revise)]
+            going = []
+            for candidate, report in failed:
+                if self._attempt(candidate.planned, partial(self._revise, candidate, report, number + 1)):
+                    going.append(candidate)
         return self._used - before
 
     @property

@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 MAX_PICTURE_SIDE = 1024  # pixels sent to the browser
 MAX_MASK_TEXT = 2_000_000  # characters of run lengths in one edit, all masks together
-SCRIPTS = (
-    "rle.js",
-    "geometry.js",
-    "gestures.js",
-    "view.js",
-    "editor.js",
-)  # one module: each uses what stands before it
+SCRIPTS = ("rle.js", "geometry.js", "gestures.js", "view.js", "editor.js")  # one module: each uses those before it
 
 
 def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None:
@@ -52,7 +46,7 @@ def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None
     import streamlit as st
 
     name = f"{key}-{sha256(layout.model_dump_json().encode()).hexdigest()[:16]}"  # another layout is another component
-    drawings = st.session_state.setdefault(_drawings(key), {})
+    drawings = st.session_state.setdefault(f"drawn-{key}", {})  # what was drawn in this editor
     if name not in st.session_state:  # it was not on the page before: the browser starts from what was drawn last
         drawings["start"] = drawings.get(name)
     data = {
@@ -63,9 +57,8 @@ def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None
         "drawn": drawings.get("start"),
         "maxInstances": MAX_INSTANCES,
     }
-    edit = _component()(key=name, data=data, on_drawn_change=lambda: None).drawn
-    if edit is None:
-        edit = drawings.get("start")
+    drawn = _component()(key=name, data=data, on_drawn_change=lambda: None).drawn
+    edit = drawings.get("start") if drawn is None else drawn
     drawings[name] = edit
     try:
         return layout if edit is None else read_edit(edit, layout)
@@ -78,7 +71,7 @@ def forget_drawing(key: str) -> None:
     """Let the editor of this name start afresh when it is shown again."""
     import streamlit as st
 
-    st.session_state.pop(_drawings(key), None)
+    st.session_state.pop(f"drawn-{key}", None)
 
 
 def read_edit(edit: object, layout: Layout) -> Layout:
@@ -120,11 +113,6 @@ def _component() -> ComponentRenderer:
     return st.components.v2.component(
         "layout_editor", html=_asset("editor.html"), css=_asset("editor.css"), js="\n".join(map(_asset, SCRIPTS))
     )
-
-
-def _drawings(key: str) -> str:
-    """Where the session keeps what was drawn in an editor."""
-    return f"drawn-{key}"
 
 
 def _asset(name: str) -> str:

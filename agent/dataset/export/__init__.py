@@ -39,11 +39,8 @@ def export_all(folder: Folder, out: Path, formats: Sequence[str]) -> dict[str, i
         WRITERS[name](records, out / name)
     write_card(folder, records, out, formats)
     in_split = {split: sum(record.split == split for record in records) for split in SPLITS}
-    return {
-        "pictures": len(records),
-        "annotations": sum(len(record.layout.instances) for record in records),
-        **in_split,
-    }
+    annotations = sum(len(record.layout.instances) for record in records)
+    return {"pictures": len(records), "annotations": annotations, **in_split}
 
 
 def _clear(out: Path, formats: Sequence[str]) -> None:

@@ -58,15 +58,8 @@ def write_card(folder: Folder, records: Sequence[AnnotatedPicture], out: Path, f
 
 def _head(formats: Sequence[str], records: Sequence[AnnotatedPicture]) -> str:
     """What the hub reads, and the title."""
-    lines = [
-        "---",
-        "task_categories:",
-        "- object-detection",
-        "- text-to-image",
-        "tags:",
-        "- synthetic",
-        "- instancediffusion",
-    ]
+    lines = ["---", "task_categories:", "- object-detection", "- text-to-image"]
+    lines += ["tags:", "- synthetic", "- instancediffusion"]
     if "parquet" in formats:
         lines += ["configs:", "- config_name: default", "  data_files:"]
         for split, name in HUB_SPLITS.items():
@@ -121,11 +114,8 @@ def _settings(made_with: dict, records: Sequence[AnnotatedPicture]) -> str:
         cost = "price not known" if usage.usd is None else f"${usage.usd:.4f}"
         rows["planner usage of what is kept"] = f"{usage.requests} requests, {usage.tokens} tokens, {cost}"
     models = [made_with["engine"], str(made_with["verifier"]).partition(":")[0]]
-    licences = [
-        f"- {name}: {LICENCES.get(name, 'see the licence of this model')}"
-        for name in dict.fromkeys(models)
-        if name != "none"
-    ]
+    unknown = "see the licence of this model"
+    licences = [f"- {name}: {LICENCES.get(name, unknown)}" for name in dict.fromkeys(models) if name != "none"]
     return "\n\n".join(["## Made with", _table(["setting", "value"], rows.items()), "## Licences", "\n".join(licences)])
 
 
@@ -134,23 +124,16 @@ def _proof(folder: Folder) -> str:
     path = folder.path / PROOF
     if not path.exists():
         return ""
-    figures = {
-        name: json.dumps(value) if isinstance(value, dict | list) else value for name, value in read_json(path).items()
-    }
-    about = (
-        "A small detector trained on this dataset, against one trained for as many steps on as many composites; both"
-        " scored on others."
-    )
+    proof = read_json(path)
+    figures = {name: json.dumps(found) if isinstance(found, dict | list) else found for name, found in proof.items()}
+    about = "A small detector, against one trained for as many steps on as many composites; both scored on others."
     return f"## What a detector learns from it\n\n{about}\n\n" + _table(["figure", "value"], figures.items())
 
 
 def _limits(made_with: dict) -> str:
     annotated = {
         "picture": "Every instance of a picture was found in its place by the verifier.",
-        "instance": (
-            "Annotated are the instances that the verifier found in their places; others may be on the picture without"
-            " annotation."
-        ),
+        "instance": "Annotated is what the verifier found in its place; the picture may show more without annotation.",
         "all": "All planned instances are annotated, whether they were found or not.",
     }[made_with["accept"]]
     shapes = "Boxes are those of the plan; where no mask was planned, it is the shape that the verifier saw."
@@ -176,9 +159,4 @@ def _bar(count: int, counts: np.ndarray) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    lines = [
-        f"| {' | '.join(head)} |",
-        f"| {' | '.join('---' for _ in head)} |",
-        *(f"| {' | '.join(row)} |" for row in cells),
-    ]
-    return "\n".join(lines)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *cells])

@@ -64,33 +64,21 @@ def categories(records: Sequence[AnnotatedPicture]) -> list[str]:
 
 
 def objects_of(record: AnnotatedPicture) -> list[dict]:
-    """The annotations of a picture; boxes are ``[x, y, width, height]`` in pixels, as in COCO, ``score`` is the
-    verifier's.
-    """
-    return [
-        {
-            "bbox": pixels(box.to_coco(record.size)),
-            "category": instance.name,
-            "caption": instance.caption,
-            "iou": verdict.iou,
-            "score": verdict.detection.score if verdict.detection else None,
-        }
-        for instance, box, verdict in zip(record.layout.instances, record.boxes, record.verdicts, strict=True)
-    ]
+    """Annotations of a picture; boxes are ``[x, y, width, height]`` in pixels, as in COCO, ``score`` the verifier's."""
+    objects = []
+    for instance, box, verdict in zip(record.layout.instances, record.boxes, record.verdicts, strict=True):
+        named = {"category": instance.name, "caption": instance.caption}
+        found = {"iou": verdict.iou, "score": verdict.detection.score if verdict.detection else None}
+        objects.append({"bbox": pixels(box.to_coco(record.size)), **named, **found})
+    return objects
 
 
 def describe(record: AnnotatedPicture) -> dict:
     """A picture and its annotations as plain data, for one line or row."""
-    return {
-        "key": record.key,
-        "prompt": record.item.prompt,
-        "caption": record.layout.caption,
-        "seed": record.item.seed,
-        "width": record.size[0],
-        "height": record.size[1],
-        "score": record.item.score,
-        "objects": objects_of(record),
-    }
+    item = record.item
+    painted = {"key": item.key, "prompt": item.prompt, "caption": record.layout.caption, "seed": item.seed}
+    size = {"width": record.layout.width, "height": record.layout.height}
+    return {**painted, **size, "score": item.score, "objects": objects_of(record)}
 
 
 def copy_picture(record: AnnotatedPicture, path: Path) -> None:
@@ -104,9 +92,8 @@ def _record(folder: Folder, item: Item) -> AnnotatedPicture:
     path = folder.items / f"{item.key}.png"
     plan = item.plan()
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != item.sha256:
-        raise BadInput(
-            str(path), "is missing, or is not the picture that was painted; python -m agent.dataset check says more"
-        )
+        cure = "python -m agent.dataset check says more"
+        raise BadInput(str(path), f"is missing, or is not the picture that was painted; {cure}")
     instances = []
     boxes = []
     verdicts = []

@@ -35,12 +35,8 @@ def _instances(records: Sequence[AnnotatedPicture], numbers: dict[str, int]) -> 
     data = layouts_to_coco([record.layout for record in records])
     names = {category["id"]: category["name"] for category in data["categories"]}
     for image, record in zip(data["images"], records, strict=True):
-        image |= {
-            "id": record.item.index,
-            "file_name": record.path.name,
-            "seed": record.item.seed,
-            "score": record.item.score,
-        }
+        image |= {"id": record.item.index, "file_name": record.path.name}
+        image |= {"seed": record.item.seed, "score": record.item.score}
     verdicts = [(record, verdict) for record in records for verdict in record.verdicts]
     for annotation, (record, verdict) in zip(data["annotations"], verdicts, strict=True):
         annotation |= {"image_id": record.item.index, "category_id": numbers[names[annotation["category_id"]]]}
@@ -104,12 +100,8 @@ def _shards(records: Sequence[AnnotatedPicture], split: str) -> list[list[Annota
 
 
 def _add(tar: tarfile.TarFile, record: AnnotatedPicture) -> None:
-    files = {
-        "png": record.path.read_bytes(),
-        "json": json.dumps(describe(record)).encode(),
-        "txt": record.layout.caption.encode(),
-    }
-    for ending, content in files.items():
+    files = {"png": record.path.read_bytes(), "json": json.dumps(describe(record)).encode()}
+    for ending, content in {**files, "txt": record.layout.caption.encode()}.items():
         member = tarfile.TarInfo(f"{record.key}.{ending}")
         member.size = len(content)
         tar.addfile(member, io.BytesIO(content))
@@ -138,13 +130,8 @@ def write_parquet(records: Sequence[AnnotatedPicture], out: Path) -> None:
 def _features(names: list[str]):
     from datasets import ClassLabel, Features, Image, List, Value
 
-    objects = {
-        "bbox": List(Value("float32"), length=4),
-        "category": ClassLabel(names=names),
-        "caption": Value("string"),
-        "iou": Value("float32"),
-        "score": Value("float32"),
-    }
+    objects = {"bbox": List(Value("float32"), length=4), "category": ClassLabel(names=names)}
+    objects |= {"caption": Value("string"), "iou": Value("float32"), "score": Value("float32")}
     plain = {"key": "string", "prompt": "string", "caption": "string", "width": "int32", "height": "int32"}
     plain |= {"seed": "int64", "score": "float32"}
     columns = {name: Value(kind) for name, kind in plain.items()}
