@@ -121,9 +121,8 @@ def dataset_examples(records: Sequence[AnnotatedPicture], count: int | None) -> 
 
     usable = [record for record in records if record.split == "train" and any(map(_category, record.layout.instances))]
     if len(usable) < max(count or 1, 1):
-        raise BadInput(
-            "count", f"the training split has {len(usable)} pictures of things that composites show, not {count or 1}"
-        )
+        pictures = f"{len(usable)} pictures of things that composites show"
+        raise BadInput("count", f"the training split has {pictures}, not {count or 1}")
     examples = []
     names = set()
     for record in usable[:count]:

@@ -19,13 +19,7 @@ from instdiff.training.draft.painter import noise_scheduler
 DETECTORS = ("detector", "judge")
 # How the draft models paint best; of full noise a short training makes a mosaic.
 DEFAULTS = ModelDefaults(
-    num_inference_steps=16,
-    guidance_scale=1.7,
-    alpha=1.0,
-    mis=0.0,
-    noise_scale=0.6,
-    native_size=(256, 256),
-    max_side=256,
+    num_inference_steps=16, guidance_scale=1.7, alpha=1, mis=0, noise_scale=0.6, native_size=(256, 256), max_side=256
 )
 
 

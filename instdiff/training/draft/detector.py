@@ -16,14 +16,7 @@ from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.detector import STRIDES, DenseDetector, Predictions, box_overlaps, cells, inside
 from instdiff.training.draft.composer import FAVOUR, Composer
 from instdiff.training.draft.degrade import degrade, repaint
-from instdiff.training.draft.held_out import (
-    COLOUR_NAMES,
-    NAMES,
-    TEXTURE_NAMES,
-    HeldOutPictures,
-    Truth,
-    choose_threshold,
-)
+from instdiff.training.draft.held_out import COLOUR_NAMES, NAMES, TEXTURE_NAMES, HeldOutPictures, Truth
 from instdiff.training.draft.scenes import to_tensor
 from instdiff.training.draft.sheets import detector_sheet
 from instdiff.training.draft.sprites import load_sprites
@@ -45,6 +38,7 @@ JUDGE_CHANNELS = (16, 48, 96, 128, 128)
 JUDGE_HEAD_CHANNELS = 80
 
 Examples = list[tuple[torch.Tensor, Truth]]  # pictures (3, S, S) uint8
+Indices = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # (n,) of picture, cell, and the thing that it answers for
 DetectorBatch = tuple[torch.Tensor, list[Truth]]  # pictures (B, 3, S, S) in -1..1, and what is on them
 
 
@@ -118,13 +112,9 @@ def assign(boxes: torch.Tensor, image_size: int) -> torch.Tensor:
     return owner.masked_fill(smallest == torch.inf, -1)
 
 
-def detection_loss(
-    predicted: Predictions, truths: list[Truth], image_size: int, generator: torch.Generator
-) -> torch.Tensor:
-    """Quality focal loss of the scores, whose target is the better the better the box fits, GIoU loss of the boxes, and
-    cross-entropies of colours, textures and masks.
-    """
-    owners = torch.stack([assign(truth.boxes, image_size) for truth in truths])  # (B, N)
+def detection_loss(predicted: Predictions, truths: list[Truth], size: int, generator: torch.Generator) -> torch.Tensor:
+    """Quality focal loss of scores (their target: how well the box fits), GIoU loss, cross-entropies of the rest."""
+    owners = torch.stack([assign(truth.boxes, size) for truth in truths])  # (B, N)
     picture, cell = (owners >= 0).nonzero(as_tuple=True)
     counts = [0, *(len(truth.boxes) for truth in truths)]
     firsts = torch.tensor(counts, device=owners.device).cumsum(0)[picture]
@@ -139,22 +129,12 @@ def detection_loss(
     coloured = F.cross_entropy(predicted.colours[picture, cell], truth.colours[owner], ignore_index=-1, reduction="sum")
     textured = F.cross_entropy(predicted.textures[picture, cell], truth.textures[owner], reduction="sum")
     looks = 0.5 * (coloured + textured) / answering
-    return (
-        (focal + (1 - giou).sum()) / answering + looks + mask_loss(predicted, truth, (picture, cell, owner), generator)
-    )
+    masks = mask_loss(predicted, truth, (picture, cell, owner), generator)
+    return (focal + (1 - giou).sum()) / answering + looks + masks
 
 
-def mask_loss(
-    predicted: Predictions,
-    truth: Truth,
-    answering: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """Mean cross-entropy of the masks inside the true boxes, at some of the cells that answer for things.
-
-    Args:
-        answering: (n,) indices of picture, cell, and the thing that it answers for.
-    """
+def mask_loss(predicted: Predictions, truth: Truth, answering: Indices, generator: torch.Generator) -> torch.Tensor:
+    """Mean cross-entropy of the masks inside the true boxes, at some of the cells that answer for things."""
     chosen = torch.randperm(len(answering[0]), generator=generator)[:MASKED_CELLS]
     picture, cell, owner = (indices[chosen.to(indices.device)] for indices in answering)
     masks = truth.masks[owner].float()
@@ -202,7 +182,7 @@ class DetectorTask(Task[DetectorBatch]):
         return {"loss": detection_loss(model(images), truths, images.shape[-1], generator)}
 
     def finish(self) -> dict[str, float]:
-        threshold = choose_threshold(self.model, self.held_out)
+        threshold = self.held_out.choose_threshold(self.model)
         self.model.register_to_config(score_threshold=threshold)
         return {"score_threshold": threshold, **self.held_out.check(self.model)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -140,13 +141,20 @@ class HeldOutPictures:
                 textures.append(bool(picture.textures[index] == truth.textures[best]))
                 if truth.colours[best] >= 0:
                     colours.append(bool(picture.colours[index] == truth.colours[best]))
-        looks = {
-            name: float(np.mean(values)) if values else 0.0
-            for name, values in (("mask_iou", mask_ious), ("colour", colours), ("texture", textures))
-        }
+        described: dict[str, Sequence[float]] = {"mask_iou": mask_ious, "colour": colours, "texture": textures}
+        looks = {name: float(np.mean(values)) if values else 0.0 for name, values in described.items()}
         scores = torch.cat([picture.scores for picture in detections])
         labels = torch.cat([picture.labels for picture in detections])
         return MatchedDetections(scores, labels, torch.tensor(hits, dtype=torch.bool), looks)
+
+    def choose_threshold(self, model: DenseDetector) -> float:
+        """The score threshold with the best F1 on clean and spoiled pictures together."""
+        matched = self.match(model).values()
+        f1: dict[float, float] = {}
+        for threshold in np.arange(0.2, 0.75, 0.025).round(3).tolist():
+            rates = [self.rates(kind, threshold) for kind in matched]
+            f1[threshold] = sum(2 * recall * precision / max(recall + precision, 1e-9) for recall, precision in rates)
+        return max(f1, key=lambda threshold: f1[threshold])
 
 
 def mask_iou(mask: torch.Tensor, other_mask: torch.Tensor) -> float:
@@ -166,13 +174,3 @@ def average_precision(hits: torch.Tensor, total: int) -> float:
     precision = hits.cumsum(0) / torch.arange(1, len(hits) + 1)
     highest = precision.flip(0).cummax(0).values.flip(0)  # at this recall or more
     return float((highest * hits).sum() / total)
-
-
-def choose_threshold(model: DenseDetector, held_out: HeldOutPictures) -> float:
-    """The score threshold with the best F1 on clean and spoiled pictures together."""
-    matched = held_out.match(model).values()
-    f1: dict[float, float] = {}
-    for threshold in np.arange(0.2, 0.75, 0.025).round(3).tolist():
-        rates = [held_out.rates(kind, threshold) for kind in matched]
-        f1[threshold] = sum(2 * recall * precision / max(recall + precision, 1e-9) for recall, precision in rates)
-    return max(f1, key=lambda threshold: f1[threshold])

@@ -38,30 +38,28 @@ LIKENESS_NEEDS: tuple[Need, ...] = (("detector/detector", "detector"), ("autoenc
 LIKENESS_STAGES = ("painter", "decoder")
 
 
+Number = Annotated[float, Flag("N")]
+Switch = Annotated[bool, Flag()]
+
+
 class DraftOptions(Value):
     """One stage, and one slice of its training."""
 
     stage: Annotated[Stage, Flag()] = Field(description="what to do; see below")
     out: Annotated[Path, Flag("PATH", read=output_folder)] = Field(description="working folder")
-    minutes: Annotated[float, Flag("N")] = Field(default=10.0, ge=0, description="how long this slice trains (10)")
-    cooldown: Annotated[float, Flag("N")] = Field(
-        default=0.0, ge=0, description="minutes at the end with a falling learning rate (0)"
-    )
-    likeness: Annotated[bool, Flag()] = Field(
-        default=False, description="painter and decoder: look at pictures with the trained detector too"
-    )
-    resume: Annotated[bool, Flag()] = Field(default=False, description="go on from the last checkpoint")
+    minutes: Number = Field(default=10.0, ge=0, description="how long this slice trains (10)")
+    cooldown: Number = Field(default=0.0, ge=0, description="minutes at the end with a falling learning rate (0)")
+    likeness: Switch = Field(default=False, description="painter and decoder: look at pictures with the detector too")
+    resume: Switch = Field(default=False, description="go on from the last checkpoint")
     batch: Annotated[int | None, Flag("N")] = Field(
         default=None, ge=1, description="pictures a step (places and painter 24, autoencoder 8, detectors 16)"
     )
     rate: Annotated[float | None, Flag("N")] = Field(
         default=None, gt=0, description="learning rate (places 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)"
     )
-    device: Annotated[Literal["auto", "cpu"], Flag()] = Field(
-        default="auto", description="auto: the graphics card where there is one (auto)"
-    )
+    device: Annotated[Literal["auto", "cpu"], Flag()] = Field(default="auto", description="where to compute (auto)")
     precision: Annotated[Literal["no", "bf16", "fp16"], Flag()] = Field(
-        default="bf16", description="mixed precision (bf16)"
+        default="bf16", description="mixed numbers (bf16)"
     )
     shards: Annotated[int, Flag("N")] = Field(default=60, ge=1, description="how many files of 1000 scenes (60)")
     target: Annotated[Path, Flag("PATH", read=output_folder)] = Field(
@@ -79,7 +77,5 @@ class DraftOptions(Value):
             raise BadInput("likeness", reason)
         for part, stage in NEEDS.get(self.stage, ()) + (LIKENESS_NEEDS if self.likeness else ()):
             if not (self.out / part).exists():
-                reason = (
-                    f"{self.out} has no {part} yet, which the stage {self.stage} reads; run the stage {stage} first"
-                )
-                raise BadInput("out", reason)
+                missing = f"{self.out} has no {part} yet, which the stage {self.stage} reads"
+                raise BadInput("out", f"{missing}; run the stage {stage} first")

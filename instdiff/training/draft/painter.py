@@ -75,9 +75,7 @@ class Painter(nn.Module):
     def forward(
         self, batch: SceneBatch, noisy: torch.Tensor | None = None, timesteps: torch.Tensor | None = None
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """Clean latents (B, C, h, w) in float32 as they are predicted from noisy ones, None without any; and from the
-        place map alone.
-        """
+        """Clean latents (B, C, h, w) float32, predicted from noisy ones (None without any) and from the place map."""
         text, scene = self.features(batch.captions, full=noisy is not None)
         place_map = self.place_map(batch, scene)
         preview = self.preview(place_map).float()
@@ -147,12 +145,6 @@ def fit_preview(
     painter.preview.bias.copy_(solved[:, -1])
 
 
-def inside_mean(error: torch.Tensor, grounding: Grounding) -> torch.Tensor:
-    """Mean of (B, h, w) over the cells that touch a place."""
-    inside = covered_cells(grounding, error.shape[-2:])
-    return (error * inside).sum() / inside.sum().clamp(min=1)
-
-
 def noise_weights(scheduler: DDPMScheduler, timesteps: torch.Tensor, most: float = 5.0) -> torch.Tensor:
     """(B, 1, 1) weights 1 + min(SNR, most): those of a velocity loss, but bounded where there is hardly any noise."""
     signal = scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
@@ -188,7 +180,8 @@ def held_out_errors(painter: Painter, scheduler: DDPMScheduler, held_out: Stored
             noise = torch.randn(batch.latents.shape, generator=generator).to(painter.device)
             timesteps = torch.full((32,), CHECKED_AT, device=painter.device)
             painted, _ = painter(batch, scheduler.add_noise(batch.latents, noise, timesteps), timesteps)
-            errors.append(inside_mean(squared_errors(painted, batch.latents), grounding))
+            inside = covered_cells(grounding, painted.shape[-2:])
+            errors.append((squared_errors(painted, batch.latents) * inside).sum() / inside.sum().clamp(min=1))
         results[name] = round(float(torch.stack(errors).mean()), 4)
     return results
 
@@ -252,8 +245,7 @@ class PainterTask(Task[SceneBatch]):
 
     def losses(self, model: nn.Module, batch: SceneBatch, generator: torch.Generator) -> dict[str, torch.Tensor]:
         if self.places_only:
-            _, preview = model(batch)
-            return {"preview": preview_loss(preview, batch)}
+            return {"preview": preview_loss(model(batch)[1], batch)}
         latents = batch.latents
         low = 600.0 * (torch.rand(len(latents), generator=generator) < HEAVY_NOISE)
         timesteps = (low + torch.rand(len(latents), generator=generator) * (1000 - low)).long().to(latents.device)

@@ -38,14 +38,12 @@ class Likeness(nn.Module):
             features.append(F.normalize(x.float(), dim=1, eps=1e-3))
         return features
 
-    def forward(
-        self, pictures: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Mean distance, from 0 up, of pictures (B, 3, H, W) in -1..1; ``weights`` (B, h, w): how much parts count."""
+    def forward(self, images: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Mean distance, from 0 up, of images (B, 3, H, W) in -1..1; ``weights`` (B, h, w): how much parts count."""
         with torch.no_grad():
             targets = self.features(wanted)
         distances = []
-        for feature, target in zip(self.features(pictures), targets, strict=True):
+        for feature, target in zip(self.features(images), targets, strict=True):
             distance = (feature - target).square().sum(dim=1)
             if weights is not None:
                 distance = distance * F.adaptive_avg_pool2d(weights[:, None], distance.shape[-2:])[:, 0]

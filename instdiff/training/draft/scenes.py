@@ -78,7 +78,8 @@ def write_shards(folder: Path, composer: Composer, autoencoder: PatchAutoencoder
                 encoded = autoencoder.encode(to_tensor([c.image for c in composites])).latent
             latents.append((encoded * autoencoder.config.scaling_factor).half().numpy())
             for composite in composites:
-                scenes.append(_scene_record(composite))
+                instances = [[i.category, i.caption, i.box.xyxy, i.colour, i.texture] for i in composite.instances]
+                scenes.append({"caption": composite.caption, "instances": instances})
                 masks += [shrink_mask(instance.mask) for instance in composite.instances]
         temporary = path.with_suffix(".tmp.npz")
         packed = np.packbits(np.array(masks).reshape(len(masks), -1), axis=1)
@@ -97,20 +98,11 @@ def read_shard(path: Path) -> tuple[np.ndarray, list[StoredScene]]:
     scenes = []
     for record in records:
         instances = [
-            StoredInstance(category, caption, _box(xyxy), next(masks), *look)
+            StoredInstance(category, caption, Box.from_corners(xyxy, (1, 1)), next(masks), *look)
             for category, caption, xyxy, *look in record["instances"]
         ]
         scenes.append(StoredScene(record["caption"], instances))
     return latents, scenes
-
-
-def _scene_record(composite: Composite) -> dict:
-    instances = [[i.category, i.caption, i.box.xyxy, i.colour, i.texture] for i in composite.instances]
-    return {"caption": composite.caption, "instances": instances}
-
-
-def _box(xyxy: list[float]) -> Box:
-    return Box(x0=xyxy[0], y0=xyxy[1], x1=xyxy[2], y1=xyxy[3])
 
 
 def shrink_mask(mask: np.ndarray) -> np.ndarray:
@@ -130,6 +122,12 @@ DROP_CAPTION = 0.10
 DROP_GROUNDING = 0.07
 DROP_BOTH = 0.05
 ONE_INSTANCE = 0.08
+
+
+def layout_of(scene: Composite | StoredScene, side: int = 256) -> Layout:
+    """The layout of a scene, with the boxes of its first instances."""
+    instances = [Instance(caption=i.caption, category=i.category, box=i.box) for i in scene.instances[:SLOTS]]
+    return Layout(width=side, height=side, caption=scene.caption, instances=tuple(instances))
 
 
 class SceneBatch(NamedTuple):
@@ -186,15 +184,10 @@ class StoredScenes:
             stored = []
             caption = ""
         kinds = rng.choice(PLACE_KINDS, p=PLACE_SHARES)
-        order = rng.permutation(len(stored))
-        instances = tuple(
-            Instance(
-                caption=stored[i].caption,
-                **stored[i].places(rng.choice(PLACE_KINDS[:-1]) if kinds == "?" else kinds, rng),
-            )
-            for i in order
-        )
-        grounding = place_grounding(
-            Layout(caption=caption, instances=instances), int(rng.integers(2**31)), SEG_SIZE, SLOTS
-        )
+        instances = []
+        for i in rng.permutation(len(stored)):
+            places = stored[i].places(rng.choice(PLACE_KINDS[:-1]) if kinds == "?" else kinds, rng)
+            instances.append(Instance(caption=stored[i].caption, **places))
+        layout = Layout(caption=caption, instances=tuple(instances))
+        grounding = place_grounding(layout, int(rng.integers(2**31)), SEG_SIZE, SLOTS)
         return caption, grounding, [instance.caption for instance in instances]

@@ -6,46 +6,26 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from instdiff.formats.files import write_bytes
-from instdiff.layout import Box, Instance, Layout
+from instdiff.layout import Box, Instance
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.detector import DenseDetector
 from instdiff.training.draft.bundle import assemble
 from instdiff.training.draft.painter import Painter
-from instdiff.training.draft.scenes import SLOTS, StoredScenes
+from instdiff.training.draft.scenes import StoredScenes, layout_of
+
+if TYPE_CHECKING:
+    from instdiff.training.draft.composer import Composite
 
 COUNT = 8
 STRIP = 44  # pixels below a picture
 LINE = 48  # letters of a line there
 QUALITY = 88  # of JPEG
-
-
-class Captioned(Protocol):
-    """A box with words."""
-
-    @property
-    def box(self) -> Box | None: ...
-
-    @property
-    def caption(self) -> str: ...
-
-
-class Previewable(Protocol):
-    """A picture (S, S, 3) uint8 with words, and boxes with words on it; a composed one is such."""
-
-    @property
-    def image(self) -> np.ndarray: ...
-
-    @property
-    def caption(self) -> str: ...
-
-    @property
-    def instances(self) -> Sequence[Captioned]: ...
 
 
 @dataclass(frozen=True)
@@ -60,18 +40,7 @@ class Preview:
 def painter_sheet(vae: Path, painter: Painter, held_out: StoredScenes, path: Path) -> None:
     """Held-out scenes, each as it was composed and as it is painted from its layout."""
     autoencoder = PatchAutoencoder.from_pretrained(vae).float().to(painter.device)
-    layouts = [
-        Layout(
-            width=256,
-            height=256,
-            caption=scene.caption,
-            instances=tuple(
-                Instance(caption=stored.caption, category=stored.category, box=stored.box)
-                for stored in scene.instances[:SLOTS]
-            ),
-        )
-        for scene in held_out.scenes[:COUNT]
-    ]
+    layouts = [layout_of(scene) for scene in held_out.scenes[:COUNT]]
     pipeline = assemble(autoencoder, painter.text_encoder, painter.tokenizer, painter.unet, painter.unifusion)
     pipeline.set_progress_bar_config(disable=True)
     painted = pipeline(layouts, generator=torch.Generator().manual_seed(0), output_type="np").images
@@ -103,17 +72,14 @@ def detector_sheet(model: DenseDetector, pictures: torch.Tensor, path: Path) -> 
     detected = model.eval().detect(pictures, model.config.score_threshold)
     for image, detections in zip(_to_images(pictures), detected, strict=True):
         instances = []
-        for corners, label, score in zip(
-            detections.boxes.clamp(0, 1).tolist(), detections.labels, detections.scores, strict=True
-        ):
-            x0, y0, x1, y1 = corners
+        for corners, label, score in zip(detections.boxes.tolist(), detections.labels, detections.scores, strict=True):
             caption = f"{model.config.categories[label]} {score:.2f}"
-            instances.append(Instance(caption=caption, box=Box(x0=x0, y0=y0, x1=x1, y1=y1)))
+            instances.append(Instance(caption=caption, box=Box.from_corners(corners, (1, 1))))
         previews.append(Preview(image, f"{len(instances)} found", instances))
     save_sheet(previews, path)
 
 
-def save_sheet(pictures: Sequence[Previewable], path: Path) -> None:
+def save_sheet(pictures: Sequence[Preview | Composite], path: Path) -> None:
     """Write the contact sheet of the pictures as PNG or, much smaller, as JPEG, as the name says."""
     import cv2
 
@@ -121,7 +87,7 @@ def save_sheet(pictures: Sequence[Previewable], path: Path) -> None:
     write_bytes(path, encoded.tobytes())
 
 
-def contact_sheet(pictures: Sequence[Previewable], columns: int = 4) -> np.ndarray:
+def contact_sheet(pictures: Sequence[Preview | Composite], columns: int = 4) -> np.ndarray:
     """(H, W, 3) uint8: every picture with its boxes, its caption below it."""
     import cv2
 

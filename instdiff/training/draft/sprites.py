@@ -211,10 +211,8 @@ def fetch_sprites(folder: Path) -> None:
         archive = _download(package)
         digest = hashlib.sha512(archive).hexdigest()
         if digest != package.sha512:
-            raise ServiceError(
-                f"{package.name} {package.version} has SHA-512 {digest[:16]}…, expected {package.sha512[:16]}…; not"
-                " unpacked"
-            )
+            digests = f"{digest[:16]}…, expected {package.sha512[:16]}…"
+            raise ServiceError(f"{package.name} {package.version} has SHA-512 {digests}; not unpacked")
         unpack(archive, folder, package.keep)
     notice.write_text(NOTICE, encoding="utf-8")
 

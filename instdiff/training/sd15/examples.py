@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -36,19 +36,15 @@ def draw_modes(instances: list[Instance], rng: np.random.Generator) -> Modes:
     point = point or box or mask
     box = box or mask
     if points_alone:
-        box = False
-        point = True
-        scribble = False
-        mask = False
-    elif masks_alone and mask:
+        return Modes(box=False, point=True, scribble=False, mask=False)
+    if masks_alone and mask:
         scribble = False
     has_mask = any(instance.mask for instance in instances)
     box = box and any(instance.box or instance.mask for instance in instances)
     scribble = scribble and (has_mask or any(instance.scribble for instance in instances))
     mask = mask and has_mask
-    return Modes(
-        box=bool(box), point=bool(point or not (box or scribble or mask)), scribble=bool(scribble), mask=bool(mask)
-    )
+    point = point or not (box or scribble or mask)
+    return Modes(box=bool(box), point=bool(point), scribble=bool(scribble), mask=bool(mask))
 
 
 def keep_places(instance: Instance, modes: Modes, rng: np.random.Generator) -> Instance:
@@ -173,14 +169,9 @@ class Batch:
     grounding: Grounding
 
     def to(self, device) -> Batch:
-        return replace(
-            self,
-            pixels=self.pixels.to(device),
-            noise=self.noise.to(device),
-            spread=self.spread.to(device),
-            timesteps=self.timesteps.to(device),
-            grounding=self.grounding.to(device),
-        )
+        numbers = (self.pixels, self.noise, self.spread, self.timesteps)
+        pixels, noise, spread, timesteps = (tensor.to(device) for tensor in numbers)
+        return Batch(pixels, noise, spread, timesteps, self.captions, self.phrases, self.grounding.to(device))
 
 
 class UnusablePicture(NamedTuple):
@@ -206,9 +197,8 @@ class Examples(Dataset):
             raise BadInput(str(recipe.annotations), "holds no images")
         missing = [path for record, _ in self.records if not (path := self._path(record)).is_file()]
         if missing:
-            raise BadInput(
-                "images", f"{len(missing)} of {len(self.records)} pictures are not there, such as {missing[0]}"
-            )
+            count = f"{len(missing)} of {len(self.records)}"
+            raise BadInput("images", f"{count} pictures are not there, such as {missing[0]}")
         self._epoch = -1
         self._order = np.zeros(0, int)
 
@@ -227,9 +217,8 @@ class Examples(Dataset):
         flip = flip and not {"left", "right"} & set(caption.lower().split())  # what the words say would be wrong
         crop = Crop(image_size(record), flip)
         pixels = np.asarray(crop.image(self._open(record), self.shapes.side), np.float32)
-        instances = crop.instances(
-            instances_from_coco(record, largest([anno for anno in annos if not anno.get("iscrowd")]))
-        )
+        single = [anno for anno in annos if not anno.get("iscrowd")]
+        instances = crop.instances(instances_from_coco(record, largest(single)))
         phrases, grounding = self._places(instances, rng)
         return Batch(
             pixels=torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1)[None],
@@ -268,9 +257,8 @@ class Examples(Dataset):
         except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on damaged files
             raise BadInput(str(path), f"cannot be read: {error}") from error
         if image.size != size:
-            raise BadInput(
-                str(path), f"is {image.size[0]} x {image.size[1]}, but the annotations say {size[0]} x {size[1]}"
-            )
+            sizes = f"is {image.size[0]} x {image.size[1]}, but the annotations say {size[0]} x {size[1]}"
+            raise BadInput(str(path), sizes)
         return image
 
     def _index(self, position: int) -> int:

@@ -110,9 +110,8 @@ def job_script(recipe: TrainingRecipe, order: SlurmOrder) -> str:
             return 1
 
         def text(self, parameters: dict) -> str:
-            self.update_parameters(
-                **self._convert_parameters({name.removeprefix("slurm_"): value for name, value in parameters.items()})
-            )
+            names = {name.removeprefix("slurm_"): value for name, value in parameters.items()}
+            self.update_parameters(**self._convert_parameters(names))
             return self._make_submission_file_text(self._submitit_command_str, uid="")
 
     return ScriptWriter(folder=_absolute(recipe).out / "jobs").text(_set_parameters(order))
@@ -125,9 +124,8 @@ def _set_parameters(order: SlurmOrder) -> dict:
 
 def _absolute(recipe: TrainingRecipe) -> TrainingRecipe:
     """Jobs begin in another folder."""
-    return TrainingRecipe.parse(
-        {name: value.absolute() if isinstance(value, Path) else value for name, value in recipe}
-    )
+    values = {name: value.absolute() if isinstance(value, Path) else value for name, value in recipe}
+    return TrainingRecipe.parse(values)
 
 
 def _submitit():

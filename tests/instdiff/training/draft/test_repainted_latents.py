@@ -5,7 +5,6 @@ import torch
 from instdiff.layout import Box, Instance, Layout
 from instdiff.model.grounding import Grounding, place_grounding
 from instdiff.training.draft.autoencoder import GUIDANCE, STEPS, paint
-from instdiff.training.draft.painter import noise_scheduler
 
 CLEAN = torch.linspace(-1, 1, 2 * 4 * 16 * 16).view(2, 4, 16, 16)
 DOG = Instance(caption="a dog", box=Box(x0=0.1, y0=0.1, x1=0.6, y1=0.6))
@@ -29,7 +28,7 @@ class PainterDouble:
 def painted(painter):
     grounding = Grounding.cat([place_grounding(layout, 0, 128, 12) for layout in LAYOUTS])
     noise = torch.randn(CLEAN.shape, generator=torch.Generator().manual_seed(0))
-    return paint(painter, noise_scheduler(), CLEAN, LAYOUTS, grounding, 600, noise)
+    return paint(painter, CLEAN, LAYOUTS, grounding, 600, noise)
 
 
 def test_a_perfect_painter_gives_the_picture_back():
