@@ -48,15 +48,9 @@ Extractor = Callable[[list["Image"]], np.ndarray]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators fid``."""
     parser.add_argument("pictures", type=Path, metavar="FOLDER", help="painted pictures, with a manifest")
-    parser.add_argument(
-        "--real", type=input_folder, required=True, metavar="FOLDER", help="real pictures, also in folders below"
-    )
-    parser.add_argument(
-        "--features", choices=tuple(NAMES), default="inception", help="what compares (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--weights", metavar="FILE", help="Inception's weights (default: looked for in INSTDIFF_MODELS)"
-    )
+    parser.add_argument("--real", type=input_folder, required=True, metavar="FOLDER", help="a folder of real pictures")
+    parser.add_argument("--features", choices=tuple(NAMES), default="inception", help="what compares (%(default)s)")
+    parser.add_argument("--weights", metavar="FILE", help="Inception's weights (default: found in INSTDIFF_MODELS)")
     parser.add_argument("--real-count", type=int, metavar="N", help="only the first N of the real pictures, by name")
     add_output_arguments(parser, OUT)
 
@@ -74,27 +68,18 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         task = progress.add_task("painted", total=len(gallery.keys))
         painted = features_of(gallery.images(), extract, lambda count: progress.advance(task, count))
         real_task = progress.add_task("real", total=len(real_files))
-        real = kept_features(
-            real_files, extract, args.folder / f"real-{kind}", lambda count: progress.advance(real_task, count)
-        )
+        folder = args.folder / f"real-{kind}"
+        real = kept_features(real_files, extract, folder, lambda count: progress.advance(real_task, count))
     distance = frechet_distance(painted, real)
     name = NAMES[args.features]
     notes = [f"{len(painted)} painted against {len(real)} real pictures"]
     if min(len(painted), len(real)) < FEW:
-        notes.append(
-            f"so few pictures bias the distance upwards: compare only figures of the same numbers, and take {FEW} or"
-            " more"
-        )
+        cure = f"compare only figures of the same numbers, and take {FEW} or more"
+        notes.append(f"so few pictures bias the distance upwards: {cure}")
     if args.features == "judge":
         notes.append("not FID: features of the bundled judge, comparable with themselves alone")
-    figures = {
-        "name": name,
-        "distance": distance,
-        "painted": len(painted),
-        "real": len(real),
-        "features": kind,
-        "painted_with": gallery.painted_with,
-    }
+    figures = {"name": name, "distance": distance, "painted": len(painted), "real": len(real)}
+    figures |= {"features": kind, "painted_with": gallery.painted_with}
     table = Table(name, ["figure", "value"], [[name, f"{distance:.3f}"]])
     result = EvaluationResult("fid", figures, (table,), notes)
     result.write(args.folder)
@@ -109,10 +94,8 @@ def frechet_distance(painted: np.ndarray, real: np.ndarray) -> float:
     """
     for features in (painted, real):
         if len(features) < 2:
-            raise BadInput(
-                "pictures",
-                f"a distance of distributions needs at least 2 pictures on each side; here are {len(features)}",
-            )
+            needed = "a distance of distributions needs at least 2 pictures on each side"
+            raise BadInput("pictures", f"{needed}; here are {len(features)}")
         if not np.isfinite(features).all():
             raise BadInput("features", "hold what is no number; are these the right weights?")
     moments = [(features.mean(axis=0), np.cov(features, rowvar=False)) for features in map(np.float64, (painted, real))]
@@ -129,9 +112,8 @@ def gaussian_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray,
     root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
     shared = np.linalg.eigvalsh(root @ np.atleast_2d(cov_b) @ root).clip(min=0)
     away = mean_a - mean_b
-    return float(
-        away @ away + np.trace(np.atleast_2d(cov_a)) + np.trace(np.atleast_2d(cov_b)) - 2 * np.sqrt(shared).sum()
-    )
+    apart = away @ away + np.trace(np.atleast_2d(cov_a)) + np.trace(np.atleast_2d(cov_b))
+    return float(apart - 2 * np.sqrt(shared).sum())
 
 
 def real_pictures(folder: Path) -> list[Path]:

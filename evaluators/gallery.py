@@ -1,6 +1,4 @@
-"""Painted pictures in front of a detector that scores them: read through a manifest, never by what steered the
-painting.
-"""
+"""Painted pictures before a detector that scores them: read through a manifest, never by what steered them."""
 
 from __future__ import annotations
 
@@ -44,8 +42,7 @@ class Detections:
 
 
 def default_scorer(engine: str) -> str:
-    """The detector that scores an engine's pictures where none is named: the judge for draft pictures, else what is
-    here.
+    """The detector that scores an engine's pictures by default: the judge for draft pictures, else what is here.
 
     Raises:
         BadInput: the pictures are meant to look like photographs, and no detector for those is on this machine.
@@ -58,13 +55,9 @@ def default_scorer(engine: str) -> str:
         except (BadInput, ServiceError):
             continue
         return name
-    cure = (
-        "run `hf download google/owlv2-base-patch16-ensemble`, or install the extra yolo and put yolo11m-seg.pt under"
-        " INSTDIFF_MODELS"
-    )
-    raise BadInput(
-        "detector", f"no detector for the pictures of {engine} is on this machine; {cure}, or name one with --detector"
-    )
+    missing = f"no detector for the pictures of {engine} is on this machine"
+    cure = "run `hf download google/owlv2-base-patch16-ensemble`, or install the extra yolo and put yolo11m-seg.pt"
+    raise BadInput("detector", f"{missing}; {cure} under INSTDIFF_MODELS, or name one with --detector")
 
 
 def look(
@@ -137,11 +130,8 @@ class Gallery:
             missing -= set(own_keys)
             parts.append(Part(place, manifest, own_keys))
         if missing and keys:
-            raise BadInput(
-                str(folder),
-                f"{len(missing)} of {len(keys)} pictures are not painted yet ({min(missing)} is the first); paint them,"
-                " then score",
-            )
+            reason = f"{len(missing)} of {len(keys)} pictures are not painted yet ({min(missing)} is the first)"
+            raise BadInput(str(folder), f"{reason}; paint them, then score")
         if not any(part.keys for part in parts):
             raise BadInput(str(folder), "its manifest names no pictures")
         return cls(folder, parts)
@@ -209,35 +199,23 @@ def open_picture(path: Path, content: bytes) -> Image:
 
 def add_detector_arguments(parser: argparse._ActionsContainer, default: str = "judge") -> None:
     """The options that name the detector which scores."""
-    parser.add_argument(
-        "--detector", default=default, metavar="NAME", help="what looks at the pictures (default: %(default)s)"
-    )
+    parser.add_argument("--detector", default=default, metavar="NAME", help="what looks at the pictures (%(default)s)")
     parser.add_argument("--detector-url", metavar="URL", help="the service of the detector vlm:MODEL")
-    parser.add_argument(
-        "--detector-dialect", metavar="NAME", help="how that model writes boxes, if its name does not tell"
-    )
+    parser.add_argument("--detector-dialect", metavar="NAME", help="how it writes boxes, if its name does not tell")
 
 
 def check_scorer(detector: str, gallery: Gallery) -> None:
-    """What scores must not be what steered.
-
-    Raises:
-        BadInput: the pictures were chosen by this very detector.
-    """
+    """Raise BadInput if the pictures were chosen by this very detector: what scores must not be what steered."""
     check_apart(detector, str(gallery.painted_with.get("verifier", "none")))
 
 
 def check_apart(detector: str, verifier: str) -> None:
-    """Raise BadInput if the detector that scores is the one in the loop. A kind without a model might be any model of
-    it.
-    """
+    """Raise BadInput if the detector that scores is the one in the loop; a kind without a model matches any model."""
     kind, _, model = detector.partition(":")
     steering, _, its_model = verifier.partition(":")
     if kind == steering and (not model or not its_model or model == its_model):
-        raise BadInput(
-            "detector",
-            f"{detector} must not score: {verifier} is the verifier of the loop, and what steers must not score",
-        )
+        reason = f"{verifier} is the verifier of the loop, and what steers must not score"
+        raise BadInput("detector", f"{detector} must not score: {reason}")
 
 
 def load_scorer(args: argparse.Namespace) -> Detector:

@@ -97,12 +97,8 @@ def _long(width: int) -> Branches:
 
 def _wide(inputs: int, maximum: bool) -> Branches:
     once: Chain = [("branch3x3_1", 384, 1), ("branch3x3_2a", 384, (1, 3)), ("branch3x3_2b", 384, (3, 1))]
-    twice: Chain = [
-        ("branch3x3dbl_1", 448, 1),
-        ("branch3x3dbl_2", 384, 3),
-        ("branch3x3dbl_3a", 384, (1, 3)),
-        ("branch3x3dbl_3b", 384, (3, 1)),
-    ]
+    ends: Chain = [("branch3x3dbl_3a", 384, (1, 3)), ("branch3x3dbl_3b", 384, (3, 1))]
+    twice: Chain = [("branch3x3dbl_1", 448, 1), ("branch3x3dbl_2", 384, 3), *ends]
     return Branches(inputs, [[("branch1x1", 320, 1)], once, twice], 192, maximum)
 
 
@@ -125,12 +121,8 @@ class Inception(nn.Module):
         self.Mixed_6c = _long(160)
         self.Mixed_6d = _long(160)
         self.Mixed_6e = _long(192)
-        long: Chain = [
-            ("branch7x7x3_1", 192, 1),
-            ("branch7x7x3_2", 192, (1, 7)),
-            ("branch7x7x3_3", 192, (7, 1)),
-            ("branch7x7x3_4", 192, 3),
-        ]
+        lines: Chain = [("branch7x7x3_2", 192, (1, 7)), ("branch7x7x3_3", 192, (7, 1))]
+        long: Chain = [("branch7x7x3_1", 192, 1), *lines, ("branch7x7x3_4", 192, 3)]
         self.Mixed_7a = Branches(768, [[("branch3x3_1", 192, 1), ("branch3x3_2", 320, 3)], long])
         self.Mixed_7b = _wide(1280, maximum=False)
         self.Mixed_7c = _wide(2048, maximum=True)

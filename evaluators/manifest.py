@@ -1,5 +1,4 @@
-"""Generated pictures in a folder, and the manifest that says what they are. What is scored is read through a manifest
-alone.
+"""Generated pictures in a folder, and the manifest that says what they are and through which they are read.
 
 A folder of pictures might as well hold the photographs that the layouts were taken from; a manifest cannot: it names
 each picture with its SHA-256, and all that they were painted with. A folder that holds pictures of other settings is
@@ -74,17 +73,11 @@ def prompt_key(prompt: str) -> str:
 
 
 def painted_with(engine: Engine, settings: RenderSettings, **more: str | int | float) -> dict[str, str | int | float]:
-    """All that changes pictures, by name: the engine, its weights, the settings (none of them None), and what the
-    caller adds.
-    """
+    """All that changes pictures, by name: engine, weights, settings (none of them None), and what the caller adds."""
     names = ["num_inference_steps", "guidance_scale", "alpha", "mis"]
     names += ["preset", "scheduler", "guidance_every", "inner_every"] if settings.preset != "exact" else []
-    return {
-        **more,
-        "engine": engine.name,
-        "model_hash": engine.model_hash,
-        **{name: getattr(settings, name) for name in names},
-    }
+    chosen = {name: getattr(settings, name) for name in names}
+    return {**more, "engine": engine.name, "model_hash": engine.model_hash, **chosen}
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -95,10 +88,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / FILE
     if not path.exists():
-        raise BadInput(
-            str(folder),
-            f"has no {FILE}; only pictures with a manifest are scored, so that no photographs are by mistake",
-        )
+        reason = "only pictures with a manifest are scored, so that no photographs are by mistake"
+        raise BadInput(str(folder), f"has no {FILE}; {reason}")
     return Manifest.parse(parse_json(read_bytes(path), str(path)), str(path))
 
 
@@ -115,10 +106,8 @@ def open_manifest(folder: Path, expected: dict[str, str | int | float]) -> Manif
     different = [key for key in expected | stored if expected.get(key) != stored.get(key)]
     if different:
         changes = ", ".join(f"{key} {stored.get(key)} (now {expected.get(key)})" for key in different)
-        raise BadInput(
-            str(folder),
-            f"its pictures were painted with other settings: {changes}; give the same ones, or another --out",
-        )
+        reason = f"its pictures were painted with other settings: {changes}"
+        raise BadInput(str(folder), f"{reason}; give the same ones, or another --out")
     return manifest
 
 
@@ -145,8 +134,7 @@ def paint(
     batch: int,
     painted: Callable[[int], object] = lambda count: None,
 ) -> Manifest:
-    """Paint the jobs that the manifest does not hold yet; it is written after every batch, so that painting can be
-    stopped.
+    """Paint the jobs that the manifest does not hold yet; it is written after every batch, so painting can stop.
 
     Args:
         jobs: layouts of one size, which the engine can paint as they are.
@@ -180,9 +168,8 @@ def _images(engine: PipelineEngine, jobs: Sequence[Job], settings: RenderSetting
 def with_pictures(manifest: Manifest, folder: Path, jobs: Sequence[Job]) -> Manifest:
     """The manifest with more pictures, whose files are in the folder; it is written there too."""
     new = [Picture(key=job.key, seed=job.seed, sha256=_sha256(read_bytes(folder / f"{job.key}.png"))) for job in jobs]
-    manifest = manifest.model_copy(
-        update={"pictures": tuple(sorted((*manifest.pictures, *new), key=lambda picture: picture.key))}
-    )
+    pictures = tuple(sorted((*manifest.pictures, *new), key=lambda picture: picture.key))
+    manifest = manifest.model_copy(update={"pictures": pictures})
     write_bytes(folder / FILE, json.dumps(manifest.model_dump(), indent=1).encode() + b"\n")
     return manifest
 

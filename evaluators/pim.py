@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 KINDS = ("point", "scribble")
 PROTOCOLS = ("conditioned", "paper")
+Masks = Sequence[np.ndarray]  # (H, W) bool each
 HELP = """Scores pictures that were painted from points or scribbles: FOLDER has a manifest, or holds the parts that
 `python -m evaluators coco --places point` (or scribble) painted.
 
@@ -125,20 +126,14 @@ def _mask(owner: Instance | Detection, layout: Layout) -> np.ndarray:
     return fitted_mask(owner.mask, layout.size).array
 
 
-def mean_pim(
-    pictures: Iterable[tuple[Sequence[np.ndarray], Sequence[np.ndarray]]], kind: str, seed: int = 0
-) -> float | None:
-    """The mean of `image_pim` over the pictures that count, each given as its true and its found masks; None if there
-    are none.
-    """
+def mean_pim(pictures: Iterable[tuple[Masks, Masks]], kind: str, seed: int = 0) -> float | None:
+    """The mean of `image_pim` over the pictures that count, each with its true and found masks; None without any."""
     values = [image_pim(truths, masks, kind, np.random.RandomState(seed)) for truths, masks in pictures]
     counted = [value for value in values if value is not None]
     return float(np.mean(counted)) if counted else None
 
 
-def image_pim(
-    truths: Sequence[np.ndarray], masks: Sequence[np.ndarray], kind: str, rng: np.random.RandomState
-) -> float | None:
+def image_pim(truths: Masks, masks: Masks, kind: str, rng: np.random.RandomState) -> float | None:
     """One picture's value by the published protocol, None where the picture does not count.
 
     Every true mask in turn takes the free found mask of highest IoU, even one that it does not touch. A pair scores the
@@ -181,23 +176,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the painted pictures")
     parser.add_argument("--kind", choices=KINDS, required=True, help="what the pictures were painted from")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="conditioned", help="see above (default: %(default)s)")
-    parser.add_argument(
-        "--annotations", type=Path, metavar="FILE", help="the COCO annotations that the pictures were painted from"
-    )
-    parser.add_argument(
-        "--captions", type=Path, metavar="FILE", help="the captions, if they were painted with --captions"
-    )
-    parser.add_argument(
-        "--images", type=Path, metavar="FOLDER", help="the photographs, for the upper bound; with --annotations"
-    )
+    parser.add_argument("--annotations", type=Path, metavar="FILE", help="the COCO annotations they were painted from")
+    parser.add_argument("--captions", type=Path, metavar="FILE", help="the captions, if painted with --captions")
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="the photographs; needs --annotations")
     add_detector_arguments(parser, scoring.AUTO)
-    parser.add_argument(
-        "--out",
-        type=output_folder,
-        dest="results",
-        metavar="FOLDER",
-        help="where the results go (default: FOLDER/pim-PROTOCOL)",
-    )
+    parser.add_argument("--out", type=output_folder, dest="results", help="where results go (FOLDER/pim-PROTOCOL)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
 
@@ -209,15 +192,13 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         ServiceError: the detector is not there.
     """
     if not args.annotations and (args.images or args.protocol == "paper"):
-        raise BadInput(
-            "annotations", "are needed for the photographs and for the protocol of the paper; give --annotations FILE"
-        )
+        reason = "are needed for the photographs and for the protocol of the paper"
+        raise BadInput("annotations", f"{reason}; give --annotations FILE")
     gallery = Gallery.open(args.folder)
     layouts = gallery.layouts()
     if not any(getattr(instance, args.kind) for layout in layouts for instance in layout.instances):
-        raise BadInput(
-            "kind", f"no picture in {args.folder} was painted from a {args.kind}; paint with coco --places {args.kind}"
-        )
+        reason = f"no picture in {args.folder} was painted from a {args.kind}"
+        raise BadInput("kind", f"{reason}; paint with coco --places {args.kind}")
     dataset = read_dataset(args.annotations, args.captions) if args.annotations else None
     samples = scoring.samples_of(dataset, gallery) if dataset else []
     scoring.check_images(args.images, samples)
@@ -240,12 +221,9 @@ def run(args: argparse.Namespace) -> EvaluationResult:
 
 def rename(layout: Layout, detector: Detector) -> Layout:
     """The layout with the detector's own words for its categories, where it has some."""
-    return layout.with_instances(
-        [
-            instance.model_copy(update={"category": detector.canonical(instance.name) or instance.name})
-            for instance in layout.instances
-        ]
-    )
+    names = [detector.canonical(instance.name) or instance.name for instance in layout.instances]
+    pairs = zip(layout.instances, names, strict=True)
+    return layout.with_instances([instance.model_copy(update={"category": name}) for instance, name in pairs])
 
 
 def _masks(samples: Sequence[Sample], detections: Detections) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
@@ -266,25 +244,13 @@ def _result(
     notes = scoring.category_notes(detector, vocabulary)
     if args.protocol != "paper":
         source += "; it was counted by --protocol paper"
-    bound = (
-        "the points and the detector are the same: the upper bound"
-        if args.images
-        else "left out; give --annotations and --images"
-    )
+    same = "the points and the detector are the same: the upper bound"
+    bound = same if args.images else "left out; give --annotations and --images"
     notes += [f"{scoring.REAL}: {bound}", source]
-    title = (
-        f"{args.kind}s in mask, {args.protocol}, {len(gallery.keys)} pictures by {gallery.engine}; looked at by"
-        f" {detector.name}"
-    )
-    figures = {
-        "kind": args.kind,
-        "protocol": args.protocol,
-        "pictures": len(gallery.keys),
-        "detector": args.detector,
-        "painted_with": gallery.painted_with,
-        "rows": rows,
-        "published": theirs,
-    }
+    pictures = f"{len(gallery.keys)} pictures by {gallery.engine}"
+    title = f"{args.kind}s in mask, {args.protocol}, {pictures}; looked at by {detector.name}"
+    figures = {"kind": args.kind, "protocol": args.protocol, "pictures": len(gallery.keys), "detector": args.detector}
+    figures |= {"painted_with": gallery.painted_with, "rows": rows, "published": theirs}
     table = scoring.make_table(title, {"points in mask": "pim"}, rows, theirs)
     result = EvaluationResult("pim", figures, (table,), notes)
     result.write(args.results or args.folder / f"pim-{args.protocol}")

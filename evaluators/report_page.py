@@ -1,6 +1,4 @@
-"""One page of all results: the tables of every evaluation under a folder, as HTML with bars and pictures in it, and as
-Markdown.
-"""
+"""One page of all results: the tables of every evaluation under a folder, as HTML with bars, and as Markdown."""
 
 from __future__ import annotations
 
@@ -54,12 +52,8 @@ class WrittenResult:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators report``."""
-    parser.add_argument(
-        "place", type=Path, nargs="?", default=PLACE, metavar="FOLDER", help="where results lie (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--out", type=output_folder, dest="folder", metavar="FOLDER", help="where the page goes (default: FOLDER)"
-    )
+    parser.add_argument("place", type=Path, nargs="?", default=PLACE, metavar="FOLDER", help="results (%(default)s)")
+    parser.add_argument("--out", type=output_folder, dest="folder", metavar="FOLDER", help="where it goes (FOLDER)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
 
@@ -106,10 +100,8 @@ def read_results(folder: Path) -> list[WrittenResult]:
 def page(folder: Path, results: Sequence[WrittenResult]) -> str:
     """The HTML page; every word that comes from a file is escaped."""
     sections = "\n".join(_section(folder, result) for result in results)
-    head = (
-        '<meta charset="utf-8"><meta name="viewport"'
-        f' content="width=device-width"><title>Evaluations</title><style>{STYLE}</style>'
-    )
+    meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head = f"{meta}<title>Evaluations</title><style>{STYLE}</style>"
     return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>Evaluations</h1>\n{sections}\n</body></html>\n'
 
 

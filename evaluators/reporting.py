@@ -104,38 +104,17 @@ class EvaluationResult:
 
 def progress_bar() -> Progress:
     """Bars with the time left, on stderr."""
+    from rich import progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), speed_estimate_period=600)
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn())
+    times = (progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
+    return progress.Progress(*columns, *times, console=Console(stderr=True), speed_estimate_period=600)
 
 
 def add_output_arguments(parser: argparse.ArgumentParser, folder: Path) -> None:
-    """The options that say where the figures go, by default into ``folder``; they are ``args.folder`` and
-    ``args.json``.
-    """
-    parser.add_argument(
-        "--out",
-        type=output_folder,
-        default=folder,
-        dest="folder",
-        metavar="FOLDER",
-        help="where all goes (default: %(default)s)",
-    )
+    """The options that say where figures go, by default into ``folder``: ``args.folder`` and ``args.json``."""
+    parser.add_argument("--out", type=output_folder, default=folder, dest="folder", help="where all goes (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
 

@@ -1,6 +1,4 @@
-"""The benchmark of the bundled draft stack: 500 held-out layouts painted, seen by the judge and scored beside the real
-pictures.
-"""
+"""The benchmark of the bundled draft stack: 500 held-out layouts painted, and scored beside the real pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ import argparse
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,39 +65,19 @@ class Options:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators draft``."""
     parser.add_argument(
-        "--places",
-        default="box,mask,point,scribble",
-        metavar="LIST",
-        help="kinds of place to tell (default: %(default)s)",
+        "--places", default="box,mask,point,scribble", metavar="LIST", help="kinds of place (%(default)s)"
     )
     parser.add_argument("--count", type=int, default=draft_layouts.COUNT, metavar="N", help="only the first N layouts")
     parser.add_argument(
-        "--ablations",
-        action="store_true",
-        help="also without MIS, ScaleU and instance captions, under the first of --places",
+        "--ablations", action="store_true", help="the first of --places also without MIS, ScaleU, captions"
     )
-    parser.add_argument(
-        "--presets",
-        action="store_true",
-        help="also with the other presets, under the first of --places, and what they gain",
-    )
+    parser.add_argument("--presets", action="store_true", help="the first of --places also with the other presets")
     parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints: draft, or a model folder")
     add_options(parser, RenderSettings, SETTINGS)
-    parser.add_argument(
-        "--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--sprites", type=Path, metavar="FOLDER", help="the emoji sets (default: fetched into the cache)"
-    )
-    parser.add_argument(
-        "--write-layouts", action="store_true", help="compose the layouts anew, into the package, and stop"
-    )
-    parser.add_argument(
-        "--export-coco",
-        type=output_folder,
-        metavar="FOLDER",
-        help="write layouts and composed pictures as a COCO data set, and stop",
-    )
+    parser.add_argument("--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (%(default)s)")
+    parser.add_argument("--sprites", type=Path, metavar="FOLDER", help="the emoji sets (fetched into the cache)")
+    parser.add_argument("--write-layouts", action="store_true", help="compose the layouts anew into the package; stop")
+    parser.add_argument("--export-coco", type=output_folder, metavar="FOLDER", help="write a COCO data set, and stop")
     add_output_arguments(parser, OUT)
 
 
@@ -148,16 +127,7 @@ def read_options(args: argparse.Namespace) -> Options:
         raise BadInput("presets", f"compares with exact pictures, not with --preset {args.preset}; drop one of them")
     if not 1 <= args.batch <= 64:
         raise BadInput("batch", f"{args.batch} is outside 1..64")
-    return Options(
-        places=places,
-        count=args.count,
-        ablations=args.ablations,
-        presets=args.presets,
-        settings=settings,
-        batch=args.batch,
-        sprites=args.sprites,
-        out=args.folder,
-    )
+    return Options(places, args.count, args.ablations, args.presets, settings, args.batch, args.sprites, args.folder)
 
 
 def benchmark(options: Options, engine: PipelineEngine, judge: Detector) -> EvaluationResult:
@@ -173,9 +143,8 @@ def benchmark(options: Options, engine: PipelineEngine, judge: Detector) -> Eval
     first = held_out[: options.count]
     vocabulary = sorted({stored.category for layout in held_out for stored in layout.scene.instances})
     if unknown := [name for name in vocabulary if not judge.knows(name)]:
-        notes.append(
-            f"the judge does not know {len(unknown)} of {len(vocabulary)} categories, which count as not found"
-        )
+        share = f"{len(unknown)} of {len(vocabulary)} categories"
+        notes.append(f"the judge does not know {share}, which count as not found")
 
     figures: dict[str, dict] = {}
     with progress_bar() as progress:
@@ -194,11 +163,8 @@ def benchmark(options: Options, engine: PipelineEngine, judge: Detector) -> Eval
     result = _result(options, engine, settings, figures, notes)
     if options.presets:
         place = options.places[0]
-        judged = {
-            row.preset or settings.preset: (settings_of[row], figures[row.name])
-            for row in rows
-            if row.place == place and not row.without
-        }
+        compared = [row for row in rows if row.place == place and not row.without]
+        judged = {row.preset or settings.preset: (settings_of[row], figures[row.name]) for row in compared}
         presets, table = draft_scores.compare_presets(engine, judged, first, place)
         result = replace(result, figures={**result.figures, "presets": presets}, tables=(*result.tables, table))
     result.write(options.out)
@@ -213,9 +179,7 @@ def _rows(options: Options, settings: RenderSettings) -> tuple[list[Row], list[s
         notes.append("no captions: the instances are told by their places alone; the caption of the whole stays")
         for part, name in draft_paint.ABLATIONS.items():
             if part == "mis" and (settings.mis or 0) * (settings.num_inference_steps or 0) < 1:
-                notes.append(
-                    f'"{name}" is left out: all rows are painted without it (mis {settings.mis:g}); give --mis'
-                )
+                notes.append(f'"{name}" is left out: all rows are painted without (mis {settings.mis:g}); give --mis')
             else:
                 rows.append(Row(options.places[0], part))
     if options.presets:
@@ -231,26 +195,18 @@ def _paint_all(
     settings_of: dict[Row, RenderSettings],
     progress: Progress,
 ) -> list[str]:
-    """Paint what is missing in every row, and put the new manifests in place of the old; returns notes on how long it
-    took.
-    """
+    """Paint what is missing in every row, and replace the old manifests; returns notes on how long it took."""
     keys = set(draft_paint.keys(len(held_out)))
     total = sum(len(keys - manifest.keys) for manifest in manifests.values())
     if not total:
         return []
     task = progress.add_task("painting", total=total)
+    advance = partial(progress.advance, task)
     start = time.monotonic()
     for row, manifest in manifests.items():
         progress.update(task, description=f"painting {row.name}")
         manifests[row] = draft_paint.paint(
-            row,
-            manifest,
-            options.out / row.folder,
-            engine,
-            held_out,
-            settings_of[row],
-            options.batch,
-            lambda count: progress.advance(task, count),
+            row, manifest, options.out / row.folder, engine, held_out, settings_of[row], options.batch, advance
         )
     seconds = time.monotonic() - start
     return [f"{total} pictures painted in {seconds:.0f} s, {seconds / total:.2f} s each, in batches of {options.batch}"]
@@ -294,19 +250,9 @@ def _result(
     """All figures of the rows, with their table."""
     if draft_scores.UPPER_BOUND in figures:
         notes = [f"{draft_scores.UPPER_BOUND}: the pictures that the layouts were taken from, the upper bound", *notes]
-    chosen = {
-        "steps": settings.num_inference_steps,
-        "guidance": settings.guidance_scale,
-        "mis": settings.mis,
-        "alpha": settings.alpha,
-        "preset": settings.preset,
-    }
-    measured = {
-        "layouts": options.count,
-        "engine": engine.name,
-        "model_hash": engine.model_hash,
-        "settings": chosen,
-        "rows": figures,
-    }
+    chosen: dict = {"steps": settings.num_inference_steps, "guidance": settings.guidance_scale, "mis": settings.mis}
+    chosen |= {"alpha": settings.alpha, "preset": settings.preset}
+    measured = {"layouts": options.count, "engine": engine.name, "model_hash": engine.model_hash}
+    measured |= {"settings": chosen, "rows": figures}
     table = draft_scores.make_table(f"Draft benchmark, {options.count} held-out layouts", figures)
     return EvaluationResult("draft", measured, (table,), notes)

@@ -18,7 +18,7 @@ from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.layout import Box, Instance, Layout, Mask
 
 if TYPE_CHECKING:
-    from instdiff.training.draft.composer import Composer, Composite
+    from instdiff.training.draft.composer import ComposedInstance, Composer, Composite
     from instdiff.training.draft.scenes import StoredInstance, StoredScene
 
 FILE = Path(__file__).with_name("layouts.jsonl")
@@ -69,7 +69,7 @@ class HeldOutLayout:
         return Layout(width=size[0], height=size[1], caption=self.scene.caption, instances=tuple(instances))
 
 
-def _instance(stored: StoredInstance, places: dict) -> Instance:
+def _instance(stored: StoredInstance | ComposedInstance, places: dict) -> Instance:
     return Instance.model_validate({"caption": stored.caption, "category": stored.category, **places})
 
 
@@ -103,17 +103,11 @@ def write_layouts(sprites: Path, path: Path = FILE, count: int = COUNT, first_se
     while len(lines) < count:
         composite = _compose(composer, seed)
         if composite.instances:
-            instances = [
-                [
-                    instance.category,
-                    instance.caption,
-                    instance.box.xyxy,
-                    Mask.from_array(shrink_mask(instance.mask)).counts,
-                    instance.colour,
-                    instance.texture,
-                ]
-                for instance in composite.instances
-            ]
+            instances = []
+            for instance in composite.instances:
+                counts = Mask.from_array(shrink_mask(instance.mask)).counts
+                named_shape = [instance.category, instance.caption, instance.box.xyxy, counts]
+                instances.append([*named_shape, instance.colour, instance.texture])
             record = {"seed": seed, "caption": composite.caption, "instances": instances}
             lines.append(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
         seed += 1
@@ -141,12 +135,9 @@ def recompose(layouts: Sequence[HeldOutLayout], composer: Composer) -> Iterator[
         stored = [(instance.category, instance.box) for instance in held_out.scene.instances]
         composed = [(instance.category, instance.box) for instance in composite.instances]
         if stored != composed:
-            raise BadInput(
-                "sprites",
-                f"layout {number} (seed {held_out.seed}) is composed with other boxes than are stored"
-                f" ({_words(composed)}; stored: {_words(stored)}): the drawings or the composer have changed; write the"
-                " layouts anew with --write-layouts",
-            )
+            reason = f"layout {number} (seed {held_out.seed}) is composed with other boxes than are stored"
+            cure = "the drawings or the composer have changed; write the layouts anew with --write-layouts"
+            raise BadInput("sprites", f"{reason} ({_words(composed)}; stored: {_words(stored)}): {cure}")
         yield composite
 
 
@@ -203,17 +194,10 @@ def _layout(held_out: HeldOutLayout, composite: Composite) -> Layout:
     height, width = composite.image.shape[:2]
     points = held_out.conditioned("point", (width, height)).instances
     scribbles = held_out.conditioned("scribble", (width, height)).instances
-    instances = [
-        Instance(
-            caption=instance.caption,
-            category=instance.category,
-            box=instance.box,
-            mask=Mask.from_array(instance.mask),
-            point=point.point,
-            scribble=scribble.scribble,
-        )
-        for instance, point, scribble in zip(composite.instances, points, scribbles, strict=True)
-    ]
+    instances = []
+    for instance, point, scribble in zip(composite.instances, points, scribbles, strict=True):
+        places = {"box": instance.box, "mask": Mask.from_array(instance.mask)}
+        instances.append(_instance(instance, {**places, "point": point.point, "scribble": scribble.scribble}))
     return Layout(width=width, height=height, caption=composite.caption, instances=tuple(instances))
 
 

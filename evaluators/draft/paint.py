@@ -29,9 +29,7 @@ ABLATIONS = {"mis": "no MIS", "scaleu": "no ScaleU", "captions": "no captions"} 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: the kind of place that is told, which part of the model (of `ABLATIONS`) is left out, or a
-    preset.
-    """
+    """One row of the table: the kind of place that is told, and the part of `ABLATIONS` left out, or a preset."""
 
     place: str
     without: str = ""

@@ -51,14 +51,10 @@ def build_parser() -> argparse.ArgumentParser:
     tags = parser.add_mutually_exclusive_group(required=True)
     tags.add_argument("--tagger", metavar="MODEL", help="says what to look for on each picture")
     tags.add_argument("--tags", metavar="FILE", type=input_file, help="look for these on every picture: one a line")
-    parser.add_argument(
-        "--detector", metavar="NAME", default="owlv2", help="finds boxes: any verifier of run_agent.py (owlv2)"
-    )
+    parser.add_argument("--detector", metavar="NAME", default="owlv2", help="finds boxes, as a verifier does (owlv2)")
     parser.add_argument("--segmenter", metavar="MODEL", help="SAM; without it there are no masks")
     parser.add_argument("--captioner", metavar="MODEL", help="describes pictures; without it there are no captions")
-    parser.add_argument(
-        "--threshold", metavar="X", type=float, help="leave out what the detector is less sure of (its own)"
-    )
+    parser.add_argument("--threshold", metavar="X", type=float, help="leave out what the detector is less sure of")
     parser.add_argument("--part", metavar="K/N", default="1/1", help="label every N-th picture, from the K-th on (1/1)")
     return parser
 
@@ -79,20 +75,16 @@ def run(args: argparse.Namespace) -> int:
     settings = {name: getattr(args, name) for name in MADE_WITH}
     settings["tags"] = str(args.tags) if args.tags else None
     labelling.check_settings(args.out, settings)
-    own_names = names[first::step]
+    part = names[first::step]
     with progress_bar() as bar:
-        task = bar.add_task("labelling", total=len(own_names))
-        broken = labelling.label_all(
-            lambda: _load_models(args), args.images, args.out, own_names, lambda: bar.advance(task)
-        )
+        task = bar.add_task("labelling", total=len(part))
+        broken = labelling.label_all(lambda: _load_models(args), args.images, args.out, part, lambda: bar.advance(task))
     for name in broken:
         print(f"left out, cannot be read: {name}", file=sys.stderr)
     missing = [name for name in names if name not in broken and not labelling.label_path(args.out, name).exists()]
     if missing:
-        print(
-            f"{args.out}: {len(missing)} of {len(names)} pictures have no labels yet; run the other parts, in the end"
-            " all without --part"
-        )
+        cure = "run the other parts, in the end all without --part"
+        print(f"{args.out}: {len(missing)} of {len(names)} pictures have no labels yet; {cure}")
         return DONE
     counts = labelling.write_coco(args.out, names)
     print(f"{args.out / labelling.COCO}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")

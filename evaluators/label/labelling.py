@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,9 +62,8 @@ def check_settings(out: Path, settings: dict) -> None:
         before = mapping(parse_json(read_bytes(path), str(path)), str(path))
         for name, value in settings.items():
             if before.get(name) != value:
-                raise BadInput(
-                    name, f"{out} was labelled with {before.get(name)}, not {value}; name another folder with --out"
-                )
+                reason = f"{out} was labelled with {before.get(name)}, not {value}"
+                raise BadInput(name, f"{reason}; name another folder with --out")
     else:
         out.mkdir(parents=True, exist_ok=True)
         write_bytes(path, (json.dumps(settings, indent=1) + "\n").encode())
@@ -107,13 +106,9 @@ def label(models: Models, image: Image, name: str) -> dict:
         caption, *captions = _captions(models.captioner, image, detections)
     annotations = []
     for detection, mask, words in zip(detections, masks, captions, strict=True):
-        x, y, width, height = detection.box.to_coco(image.size)
-        record = {
-            "category": detection.category,
-            "score": round(detection.score, 4),
-            "bbox": [x, y, width, height],
-            "area": width * height,
-        }
+        bbox = detection.box.to_coco(image.size)
+        record: dict = {"category": detection.category, "score": round(detection.score, 4)}
+        record |= {"bbox": bbox, "area": bbox[2] * bbox[3]}
         if mask:
             record |= {"area": int(mask.array.sum()), "segmentation": {"size": list(mask.size), "counts": mask.counts}}
         annotations.append(record | ({"caption": words} if words else {}))
@@ -123,7 +118,7 @@ def label(models: Models, image: Image, name: str) -> dict:
 
 def _captions(captioner: Captioner, image: Image, detections: list[Detection]) -> list[str]:
     """The caption of the picture, then of each detection, with its category; empty where it is too small."""
-    large = [detection for detection in detections if _pixels(detection.box, image) >= SMALLEST_PX]
+    large = [detection for detection in detections if detection.box.area * image.width * image.height >= SMALLEST_PX]
     picture_caption, *cut_captions = captioner.captions([image, *(_cut(image, detection.box) for detection in large)])
     captions = {
         id(detection): _with_category(words, detection.category)
@@ -139,10 +134,6 @@ def _with_category(words: str, category: str) -> str:
 def _cut(image: Image, box: Box) -> Image:
     x0, y0, x1, y1 = (round(side) for side in box.to_corners(image.size))
     return image.crop((x0, y0, x1, y1))
-
-
-def _pixels(box: Box, image: Image) -> float:
-    return box.area * image.width * image.height
 
 
 def _open(path: Path) -> Image | None:
@@ -163,7 +154,8 @@ def label_path(out: Path, name: str) -> Path:
 
 def write_coco(out: Path, names: list[str]) -> dict:
     """All labels as one COCO file, which `instdiff.formats` and the training read; returns what it holds, counted."""
-    labels = list(_labels(out, names))
+    paths = filter(Path.exists, (label_path(out, name) for name in names))
+    labels = [mapping(parse_json(read_bytes(path), str(path)), str(path)) for path in paths]
     categories = sorted({anno["category"] for record in labels for anno in record["annotations"]})
     category_ids = {name: number for number, name in enumerate(categories, start=1)}
     images = []
@@ -171,23 +163,10 @@ def write_coco(out: Path, names: list[str]) -> dict:
     for number, record in enumerate(labels, start=1):
         images.append({"id": number, **{key: record[key] for key in ("file_name", "width", "height", "caption")}})
         for anno in record["annotations"]:
-            ids = {
-                "id": len(annotations) + 1,
-                "image_id": number,
-                "category_id": category_ids[anno["category"]],
-                "iscrowd": 0,
-            }
+            category_id = category_ids[anno["category"]]
+            ids = {"id": len(annotations) + 1, "image_id": number, "category_id": category_id, "iscrowd": 0}
             annotations.append(ids | {key: value for key, value in anno.items() if key != "category"})
-    content = {
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": number, "name": name} for name, number in category_ids.items()],
-    }
+    numbered = [{"id": number, "name": name} for name, number in category_ids.items()]
+    content = {"images": images, "annotations": annotations, "categories": numbered}
     write_bytes(out / COCO, json.dumps(content, ensure_ascii=False).encode())
     return {"pictures": len(images), "instances": len(annotations), "categories": len(category_ids)}
-
-
-def _labels(out: Path, names: list[str]) -> Iterator[dict]:
-    for name in names:
-        if (path := label_path(out, name)).exists():
-            yield mapping(parse_json(read_bytes(path), str(path)), str(path))

@@ -61,11 +61,7 @@ class Classifier:
         several = self.model.config.problem_type == "multi_label_classification"
         chances = logits.sigmoid() if several else logits.softmax(dim=0)
         best = chances.topk(min(MAX_TAGS, len(chances)))
-        likely = [
-            index
-            for index, chance in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-            if chance >= MIN_PROBABILITY
-        ]
+        likely = best.indices[best.values >= MIN_PROBABILITY].tolist()
         labels = [self.model.config.id2label[index] for index in likely or best.indices.tolist()[:1]]
         return list(dict.fromkeys(label.split(",")[0].strip() for label in labels))  # "tabby, tabby cat"
 
@@ -118,9 +114,8 @@ class Segmenter:
         if not boxes:
             return []
         corners = [[box.to_corners(image.size) for box in boxes]]
-        inputs = self.processor(images=image, input_boxes=corners, return_tensors="pt").to(
-            self.model.device, torch.float32
-        )
+        inputs = self.processor(images=image, input_boxes=corners, return_tensors="pt")
+        inputs = inputs.to(self.model.device, torch.float32)
         with torch.inference_mode():
             out = self.model(**{key: inputs[key] for key in ("pixel_values", "input_boxes")}, multimask_output=False)
         sizes = inputs["original_sizes"].cpu(), inputs["reshaped_input_sizes"].cpu()
