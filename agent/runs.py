@@ -215,11 +215,7 @@ def read_report(path: Path) -> Report:
 
 
 def check_links(folder: Path) -> None:
-    """Refuse a run in which a link leads elsewhere: what is written into its folder stays there.
-
-    Raises:
-        BadInput: there is such a link.
-    """
+    """Raise BadInput for a run in which a link leads elsewhere: what is written into its folder stays there."""
     for path in folder.rglob("*"):
         if path.is_symlink():
             raise BadInput("run", f"{path} is a link; a run that is gone on with holds none")

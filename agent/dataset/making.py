@@ -99,11 +99,8 @@ class MakingProgress:
         items = decided.count(ITEMS)
         seconds = time.monotonic() - self.started
         pace = max(items - self.kept_before, 0) / seconds
-        parts = [
-            f"{min(items, self.count)} of {self.count} kept",
-            f"{items / max(len(decided), 1):.0%} of {len(decided)} accepted",
-            f"{pace:.2f} kept a second",
-        ]
+        accepted = f"{items / max(len(decided), 1):.0%} of {len(decided)} accepted"
+        parts = [f"{min(items, self.count)} of {self.count} kept", accepted, f"{pace:.2f} kept a second"]
         if failed := decided.count(FAILED):
             parts.append(f"{failed} failed")
         if self.usage.requests:

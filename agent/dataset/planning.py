@@ -78,11 +78,7 @@ class Planning:
         return self._taken - before
 
     def batch(self, number: int) -> list[PlannedCandidate]:
-        """All candidates of a batch.
-
-        Raises:
-            ServiceError: the service failed for several candidates in a row.
-        """
+        """All candidates of a batch. Raises ServiceError where the service failed for several in a row."""
         first = number * self.recipe.batch
         return [self._candidate(index) for index in range(first, first + self.recipe.batch)]
 

@@ -90,9 +90,7 @@ class Worker:
         return load_detector(recipe.verifier, recipe.verifier_url, recipe.verifier_dialect)
 
     def _attempt(self, planned: PlannedCandidate, work: Callable[[], T], again: Retrying | None = None) -> T | None:
-        """What ``work`` gives, which is called again where a service fails (or as ``again`` says); None if it cannot be
-        done, which is written down.
-        """
+        """What ``work`` gives, called again where a service fails, or as ``again`` says; None if it fails for good."""
         try:
             return (again or service_retries(self.retries))(work)
         except Exception as error:  # of any kind: one candidate must not take the others with it
@@ -133,9 +131,7 @@ class Worker:
             candidate.image = image
 
     def _judge(self, candidate: _Candidate, number: int) -> Report | None:
-        """Look at a candidate's new picture; the report if it needs another round and there is one, else it is decided:
-        the best round is kept, or rejected.
-        """
+        """Look at the new picture; the report if another round is to come, else the best round is kept or rejected."""
         image = candidate.image
         report = image and self._attempt(candidate.planned, partial(self._look, candidate.plan, image))
         if not image or not report:
