@@ -61,29 +61,22 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--size", nargs="+", choices=["small", "draft", "sd15"], default=["small", "draft"], help="(small draft)"
-    )
-    parser.add_argument(
-        "--mode", nargs="+", choices=["engine", "reference"], default=["engine", "reference"], help="(both)"
-    )
+    sizes = ["small", "draft", "sd15"]
+    modes = ["engine", "reference"]
+    dtypes = ["float32", "bfloat16", "float16"]
+    parser.add_argument("--size", nargs="+", choices=sizes, default=["small", "draft"], help="(small draft)")
+    parser.add_argument("--mode", nargs="+", choices=modes, default=modes, help="(both)")
     parser.add_argument("--instances", nargs="+", type=_from(0, 13), metavar="N", help="(0 1 3 6 10; 6 with --each)")
     parser.add_argument("--mis", nargs="+", type=_from(0.0, 0.99), metavar="M", help="(0 0.2 0.36; 0.36 with --each)")
     parser.add_argument(
-        "--steps", type=_from(1, 1000), metavar="S", help="denoising steps (50; 25 for draft; 10 with --each)"
+        "--steps", type=_from(1, 1000), metavar="S", help="of denoising (50; 25 for draft; 10 with --each)"
     )
     parser.add_argument("--repeat", type=_from(1, 100), metavar="R", help="pictures per mode (3; 1 with --each)")
     parser.add_argument("--each", action="store_true", help="also the engine without each of its savings in turn")
-    parser.add_argument(
-        "--estimate", action="store_true", help="time --repeat calls of each shape instead of whole pictures"
-    )
+    parser.add_argument("--estimate", action="store_true", help="time --repeat calls of each shape, no whole pictures")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (cpu)")
-    parser.add_argument(
-        "--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of weights (float32)"
-    )
-    parser.add_argument(
-        "--autocast", action="store_true", help="also the engine under bfloat16 autocast, from weights of --dtype"
-    )
+    parser.add_argument("--dtype", choices=dtypes, default="float32", help="of weights (float32)")
+    parser.add_argument("--autocast", action="store_true", help="also the engine under bfloat16 autocast, from --dtype")
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     parser.add_argument("--rows", nargs="+", metavar="FILE", type=Path, help="measure nothing; read what --json wrote")
     parser.add_argument("--write", metavar="FILE", type=output_file, help="put the table into a Markdown file as well")
@@ -165,28 +158,15 @@ def read_presets(path: Path) -> str:
         lines = [table["columns"], ["---"] * len(table["columns"]), *table["rows"]]
         title = table["title"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(
-            "presets", f"{path} holds no table of presets; python -m evaluators draft --presets writes one"
-        ) from error
+        reason = f"{path} holds no table of presets; python -m evaluators draft --presets writes one"
+        raise BadInput("presets", reason) from error
     return PRESETS.format(title=title, model=model, table="\n".join(f"| {' | '.join(cells)} |" for cells in lines))
 
 
 COLUMNS = [
-    "size",
-    "mode",
-    "n",
-    "mis",
-    "steps",
-    "seconds",
-    "cpu s",
-    "calls",
-    "evaluations",
-    "GFLOP",
-    "of matmul",
-    "peak MB",
-    "faster",
-    "difference",
-]
+    "size", "mode", "n", "mis", "steps", "seconds", "cpu s", "calls", "evaluations", "GFLOP", "of matmul", "peak MB",
+    "faster", "difference",
+]  # fmt: skip
 HEAD = f"| {' | '.join(COLUMNS)} |"
 RULE = "|" + " --- |" * len(COLUMNS)
 

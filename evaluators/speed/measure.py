@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, PNDMScheduler
+from diffusers import DPMSolverMultistepScheduler
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from evaluators.speed.reference_schedule import without
+from instdiff.checkpoint.convert import scheduler as plms_scheduler
 from instdiff.engine import DRAFT_FOLDER
 from instdiff.layout import Box, Instance, Layout
 from instdiff.model.defaults import ModelDefaults, read_defaults
@@ -56,14 +57,7 @@ def load_models(size: str, device: torch.device, dtype: torch.dtype) -> Models:
         unifusion = UniFusion(**SMALL_UNIFUSION if small else {})
         for model in (unet, unifusion):
             fill(model)
-        scheduler = PNDMScheduler(  # the reference's PLMS
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            skip_prk_steps=True,
-            set_alpha_to_one=False,
-            steps_offset=1,
-        )
+        scheduler = plms_scheduler()
         side = 32 if small else 64
         defaults = ModelDefaults()
     unet, unifusion = (model.to(device, dtype).eval() for model in (unet, unifusion))
@@ -112,12 +106,11 @@ class Workload:
         self.masked = models.unet.config.instance_masked
         self.device = models.unet.device
         self.slots = MAX_INSTANCES if "one_null_token" in off else slots_for(instances, self.masked)
-        boxes = [
-            Box(x0=0.05 + 0.07 * i, y0=0.1 + 0.05 * i, x1=0.3 + 0.07 * i, y1=0.45 + 0.05 * i) for i in range(instances)
-        ]
-        self.layout = Layout(
-            caption="", instances=tuple(Instance(caption=f"thing {i}", box=box) for i, box in enumerate(boxes))
-        )
+        placed = []
+        for i in range(instances):
+            box = Box(x0=0.05 + 0.07 * i, y0=0.1 + 0.05 * i, x1=0.3 + 0.07 * i, y1=0.45 + 0.05 * i)
+            placed.append(Instance(caption=f"thing {i}", box=box))
+        self.layout = Layout(caption="", instances=tuple(placed))
         self.groundings: dict[Condition, Grounding] = {}
 
     def paint(self) -> torch.Tensor:
@@ -126,21 +119,20 @@ class Workload:
         with without(self.off, self.tokens_again), torch.no_grad():
             conditions, negative = self._conditions()
             side = self.models.latent_side
-            channels = self.models.unet.config.in_channels
-            noise = numbers("noise", (1, channels, side, side)).to(self.device)
             unet = self.models.unet
-            scheduler = self.models.scheduler
-            return sample(unet, scheduler, noise, [conditions], [negative], self.options)
+            noise = numbers("noise", (1, unet.config.in_channels, side, side)).to(self.device)
+            return sample(unet, self.models.scheduler, noise, [conditions], [negative], self.options)
 
     def _conditions(self) -> tuple[list[Condition], Condition]:
         text_dim = self.models.unifusion.config.text_dim
         seg_size = self.models.unifusion.config.seg_size
-        features = torch.stack(
-            [numbers(f"phrase {i}", (text_dim,)) for i in range(len(self.layout.instances))] or [torch.zeros(text_dim)]
-        )
+        count = len(self.layout.instances)
+        features = torch.stack([torch.zeros(text_dim), *(numbers(f"phrase {i}", (text_dim,)) for i in range(count))])[
+            1:
+        ]
         places = place_grounding(self.layout, seg_size=seg_size, slots=self.slots)
-        whole = with_text(places, features[: len(self.layout.instances)]).to(self.device)
-        alone = [whole.pick(0, i) for i in range(len(self.layout.instances))] if self.options.mis else []
+        whole = with_text(places, features).to(self.device)
+        alone = [whole.pick(0, i) for i in range(count)] if self.options.mis else []
         nothing = with_text(empty_grounding(self.slots, seg_size), features[:0]).to(self.device)
         *conditions, negative = (self._condition(f"caption {i}", g) for i, g in enumerate([whole, *alone, nothing]))
         return conditions, negative
@@ -228,17 +220,10 @@ class Calls:
         return sum(count * self.watches[key].cpu for key, count in self.counts.items())
 
     @property
-    def unet_calls(self) -> int:
-        return sum(count for (name, of_unet, *_), count in self.counts.items() if name == "forward" and of_unet)
-
-    @property
-    def evaluations(self) -> int:
-        """Rows that the UNet computed."""
-        return sum(
-            count * shape[0]
-            for (name, of_unet, shape, _), count in self.counts.items()
-            if name == "forward" and of_unet
-        )
+    def batches(self) -> list[int]:
+        """The rows of each call of the UNet."""
+        calls = self.counts.items()
+        return [shape[0] for (name, of_unet, shape, _), n in calls if name == "forward" and of_unet for _ in range(n)]
 
     def flops(self, case: Workload, precision: AbstractContextManager) -> int:
         """Floating-point operations of a picture: convolutions, linear layers, attention (two per multiply-add)."""

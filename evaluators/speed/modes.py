@@ -30,17 +30,10 @@ def rows(options: Namespace) -> Iterator[dict]:
         for instances in options.instances:
             for mis in options.mis if instances else [0.0]:  # without instances there is nothing to sample apart
                 for row in _compare(models, instances, mis, _modes(options), options):
-                    yield {
-                        "size": size,
-                        "instances": instances,
-                        "mis": mis,
-                        "dtype": options.dtype,
-                        "device": str(device),
-                        **row,
-                        "of_matmul": row["flops"] / _time(row, device) / speed,
-                        "matmul_flops_per_s": speed,
-                        "machine": _machine(device),
-                    }
+                    about = {"size": size, "instances": instances, "mis": mis, "dtype": options.dtype}
+                    share = row["flops"] / _time(row, device) / speed
+                    machine = {"matmul_flops_per_s": speed, "machine": _machine(device)}
+                    yield {**about, "device": str(device), **row, "of_matmul": share, **machine}
 
 
 def _modes(options: Namespace) -> dict[str, frozenset[str]]:
@@ -57,9 +50,8 @@ def _compare(models: Models, instances: int, mis: float, modes: dict, options: N
     watches = {name: Stopwatch(device) for name in workloads}
     calls = {}
     latents = {}
-    precision = {
-        name: torch.autocast(device.type, torch.bfloat16) if name == "autocast" else nullcontext() for name in workloads
-    }
+    half = torch.autocast(device.type, torch.bfloat16)
+    precision = {name: half if name == "autocast" else nullcontext() for name in workloads}
     for name, workload in workloads.items():
         with precision[name]:
             Workload(models, instances, mis, WARM_UP_STEPS, workload.off).paint()
@@ -78,8 +70,8 @@ def _compare(models: Models, instances: int, mis: float, modes: dict, options: N
             "steps": workload.options.num_inference_steps,
             "seconds": watch.wall,
             "cpu_seconds": watch.cpu,
-            "unet_calls": calls[name].unet_calls,
-            "evaluations": calls[name].evaluations,
+            "unet_calls": len(calls[name].batches),
+            "evaluations": sum(calls[name].batches),
             "flops": calls[name].flops(workload, precision[name]),
             "peak_bytes": watches[name].peak,
             "faster": None,
@@ -111,7 +103,5 @@ def _machine(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     half = "with" if torch.cpu._is_avx512_bf16_supported() else "without"
-    return (
-        f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {half} bfloat16, {torch.get_num_threads()}"
-        " thread(s)"
-    )
+    kind = f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {half} bfloat16"
+    return f"{kind}, {torch.get_num_threads()} thread(s)"

@@ -87,9 +87,8 @@ class ThriftlessDenoiser(Denoiser):
         for i in range(0, len(conditions), self.max_batch):
             if self.off & {"tokens_once", "kept_keys"}:
                 self._make_again(conditions[i : i + self.max_batch])
-            outputs.append(
-                super().__call__(latents[i : i + self.max_batch], conditions[i : i + self.max_batch], timestep, alpha)
-            )
+            part = slice(i, i + self.max_batch)
+            outputs.append(super().__call__(latents[part], conditions[part], timestep, alpha))
         return torch.cat(outputs)
 
     def _make_again(self, conditions: list[Condition]) -> None:
@@ -131,10 +130,8 @@ def without(off: frozenset[str], remake: Callable[[Condition], torch.Tensor]) ->
     if "equal_rows_once" in off:
         patches.append((sampler, "guide", _guide_row_by_row if "one_batch" in off else _guide_with_copies))
     if "visual_queries" in off:
-        patches += [
-            (GatedSelfAttention, "remember", _remember_with_queries),
-            (GatedSelfAttention, "forward", _forward_with_queries),
-        ]
+        patches.append((GatedSelfAttention, "remember", _remember_with_queries))
+        patches.append((GatedSelfAttention, "forward", _forward_with_queries))
     if "closed_gates_skipped" in off:
         patches.append((TransformerBlock, "forward", _forward_with_closed_gates))
     if "closed_form_scaleu" in off:

@@ -43,37 +43,27 @@ exit codes: 0 done, 2 bad input (one line says what and where)
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m instdiff.checkpoint",
-        description=(
-            "InstanceDiffusion and Stable Diffusion 1.x checkpoints become a model folder in diffusers layout, and"
-            " back."
-        ),
+        description="InstanceDiffusion and Stable Diffusion 1.x checkpoints become a model folder, and back.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     out = "the model folder (or, with --to-reference, the file) to write"
-    stock = (
-        "take only Stable Diffusion's first convolution from here; also SD_v1_5_input_conv_weight_bias.pth of the"
-        " reference"
-    )
+    stock = "take only Stable Diffusion's first convolution from here; also SD_v1_5_input_conv_weight_bias.pth"
     tokenizer = (
-        "CLIP's tokenizer: vocab.json and merges.txt; a config.json beside them tells the heads of an unusual text"
-        " encoder"
+        "CLIP's: vocab.json and merges.txt; a config.json beside them tells the heads of an unusual text encoder"
     )
+    backbone = "put the blocks on this Stable Diffusion 1.x: file or folder"
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="a file or folder, see below")
     parser.add_argument("--out", metavar="PATH", type=output_path, required=True, help=out)
-    parser.add_argument(
-        "--backbone", metavar="SD", type=input_path, help="put the blocks on this Stable Diffusion 1.x: file or folder"
-    )
+    parser.add_argument("--backbone", metavar="SD", type=input_path, help=backbone)
     parser.add_argument("--stock", metavar="SD", type=input_path, help=stock)
     parser.add_argument("--lora", metavar="FILE", type=input_file, help="merge a LoRA (diffusers, peft or kohya)")
     parser.add_argument("--lora-scale", metavar="X", type=float, default=1.0, help="strength of the LoRA (1.0)")
     parser.add_argument("--tokenizer", metavar="FOLDER", type=input_folder, help=tokenizer)
     averaged = "averaged weights, where there are some (yes)"
     parser.add_argument("--ema", action=argparse.BooleanOptionalAction, default=True, help=averaged)
-    parser.add_argument(
-        "--dtype", choices=("fp16", "fp32"), help="precision of the weights that are written (as they are)"
-    )
+    parser.add_argument("--dtype", choices=("fp16", "fp32"), help="of the weights that are written (as they are)")
     parser.add_argument("--to-reference", action="store_true", help="write a .pth with the reference's names")
     parser.add_argument("--force", action="store_true", help="replace a model folder or file that exists")
     return parser
@@ -126,9 +116,8 @@ def show(model: AssembledModel, console: Console) -> None:
 
     table = Table("source", "part", *("tensors read", "converted", "left out", "made new"))
     for row in model.rows:
-        table.add_row(
-            row.source, row.part, *(str(n) for n in (row.read, row.converted, row.read - row.converted, row.new))
-        )
+        numbers = (row.read, row.converted, row.read - row.converted, row.new)
+        table.add_row(row.source, row.part, *map(str, numbers))
     console.print(table)
     for line in [note for row in model.rows for note in row.notes] + model.notes:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

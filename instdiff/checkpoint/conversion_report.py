@@ -34,9 +34,8 @@ class PartAccount:
     @property
     def notes(self) -> list[str]:
         """What is left out and why, a line for each reason."""
-        return [
-            f"left out of {self.source}: {first_names(names, 3)}: {reason}" for reason, names in self.left_out.items()
-        ]
+        reasons = self.left_out.items()
+        return [f"left out of {self.source}: {first_names(names, 3)}: {reason}" for reason, names in reasons]
 
 
 @dataclass

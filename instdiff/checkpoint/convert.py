@@ -83,9 +83,7 @@ def assemble(
         sources.append(OpenedSource(lora, "LoRA", rows={"lora": PartAccount(lora.name, "LoRA", read=len(tensors))}))
         notes.append(f"{lora.name} is merged into {count} weights with scale {lora_scale:g}")
     target = DTYPES[dtype] if dtype else None
-    parts = {
-        part: {name: in_dtype(f"{part} {name}", t, target) for name, t in source.parts[part].items()} for part in PARTS
-    }
+    parts = {p: {name: in_dtype(f"{p} {name}", t, target) for name, t in source.parts[p].items()} for p in PARTS}
     rows = [row for opened in sources for row in opened.rows.values()] + list(new_rows.values())
     return AssembledModel(parts, empty, words, checkpoint if source.kind == OURS else None, rows, notes)
 
@@ -96,10 +94,8 @@ def _open_together(
     """The opened sources, all that is needed put into the first, and a note on each."""
     source = open_source(checkpoint, ema)
     if source.kind == FIRST_CONV:
-        raise BadInput(
-            str(checkpoint),
-            "is a first convolution alone; give it with --stock, beside an InstanceDiffusion checkpoint",
-        )
+        cure = "give it with --stock, beside an InstanceDiffusion checkpoint"
+        raise BadInput(str(checkpoint), f"is a first convolution alone; {cure}")
     sources = [source]
     notes = [f"{checkpoint.name} is: {source.kind}"]
     for path, put in ((backbone, _put_on_backbone), (stock, _put_stock_convolution)):
@@ -124,9 +120,8 @@ def write_folder(
             if part == "text_encoder":
                 config.architectures = ["CLIPTextModel"]
                 config.save_pretrained(folder / part)
-                weights = {
-                    f"text_model.{name}": tensor for name, tensor in model.parts[part].items()
-                }  # as everybody's folders have it
+                # As everybody's folders have it.
+                weights = {f"text_model.{name}": tensor for name, tensor in model.parts[part].items()}
                 write_safetensors(folder / part / "model.safetensors", weights, on_bytes)
             else:
                 model.empty[part].save_config(folder / part)
@@ -156,14 +151,9 @@ def scheduler() -> PNDMScheduler:
     schedulers that are made from this one and would cut latents to -1..1: DDIM, DDPM and their kin.
     """
     plms = PNDMScheduler(
-        num_train_timesteps=STEPS,
-        beta_start=BETAS[0],
-        beta_end=BETAS[1],
-        beta_schedule="scaled_linear",
-        skip_prk_steps=True,
-        set_alpha_to_one=False,
-        steps_offset=1,
-    )
+        num_train_timesteps=STEPS, beta_start=BETAS[0], beta_end=BETAS[1], beta_schedule="scaled_linear",
+        skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1,
+    )  # fmt: skip
     plms.register_to_config(clip_sample=False)
     return plms
 
@@ -177,16 +167,12 @@ def _leave_latents_whole(path: Path) -> None:
 def _put_on_backbone(source: OpenedSource, giver: OpenedSource) -> str:
     """Take everything that Stable Diffusion has from another one; what InstanceDiffusion trained stays."""
     if giver.kind not in (STABLE, DIFFUSERS) or not source.parts["unifusion"]:
-        raise BadInput(
-            "backbone",
-            f"{giver.path.name} ({giver.kind}) under {source.path.name} ({source.kind}) makes no sense; "
-            "give an InstanceDiffusion checkpoint, and --backbone with a Stable Diffusion 1.x",
-        )
+        pair = f"{giver.path.name} ({giver.kind}) under {source.path.name} ({source.kind})"
+        cure = "give an InstanceDiffusion checkpoint, and --backbone with a Stable Diffusion 1.x"
+        raise BadInput("backbone", f"{pair} makes no sense; {cure}")
     reason = f"those of {giver.path.name} are used"
     # The trained first convolution belongs to InstanceDiffusion; the backbone's own is for the steps without grounding.
-    base = {
-        f"stock_{key}" if key.startswith("conv_in.") else key: tensor for key, tensor in giver.parts["unet"].items()
-    }
+    base = {f"stock_{key}" if key.startswith("conv_in.") else key: t for key, t in giver.parts["unet"].items()}
     source.drop("unet", [key for key in source.parts["unet"] if key in base], reason)
     source.parts["unet"] |= base
     for part in ("vae", "text_encoder"):
@@ -202,9 +188,8 @@ def _put_stock_convolution(source: OpenedSource, giver: OpenedSource) -> str:
     """Take Stable Diffusion's own first convolution from another file, and nothing else."""
     conv = {f"stock_{key}": tensor for key, tensor in giver.parts["unet"].items() if key.startswith("conv_in.")}
     if giver.kind not in (STABLE, DIFFUSERS, FIRST_CONV) or not source.parts["unifusion"]:
-        raise BadInput(
-            "stock", f"{giver.path.name} ({giver.kind}) has no first convolution for {source.path.name} ({source.kind})"
-        )
+        taker = f"{source.path.name} ({source.kind})"
+        raise BadInput("stock", f"{giver.path.name} ({giver.kind}) has no first convolution for {taker}")
     source.drop("unet", [key for key in source.parts["unet"] if key in conv], f"that of {giver.path.name} is used")
     for part in PARTS:
         unused = [key for key in giver.parts[part] if not (part == "unet" and key.startswith("conv_in."))]
@@ -215,10 +200,8 @@ def _put_stock_convolution(source: OpenedSource, giver: OpenedSource) -> str:
 
 def _add_closed_blocks(source: OpenedSource, notes: list[str]) -> dict[str, PartAccount]:
     """Make room for InstanceDiffusion's blocks in a plain Stable Diffusion."""
-    notes.append(
-        "InstanceDiffusion's blocks are made new, with closed gates: it paints as before and ignores places, until it"
-        " is trained"
-    )
+    blocks = "InstanceDiffusion's blocks are made new, with closed gates"
+    notes.append(f"{blocks}: it paints as before and ignores places, until it is trained")
     source.parts["unet"] |= {f"stock_{key}": t for key, t in source.parts["unet"].items() if key.startswith("conv_in.")}
     return {"stock": PartAccount("made here", "unet: a copy of the first convolution", new=2)}
 
@@ -231,11 +214,8 @@ def _configs(source: OpenedSource, words: CLIPTokenizer, folder: Path | None) ->
         unet = own.get("unet") or models.unet_config(parts["unet"], source.heads)
         text = own.get("text_encoder") or models.text_config(parts["text_encoder"], words, folder)
         size = unet["cross_attention_dim"]
-        closed = {
-            "text_dim": parts["text_encoder"]["embeddings.token_embedding.weight"].shape[1],
-            "out_dim": size,
-            "mid_dim": 4 * size,
-        }
+        width = parts["text_encoder"]["embeddings.token_embedding.weight"].shape[1]
+        closed = {"text_dim": width, "out_dim": size, "mid_dim": 4 * size}
         places = own.get("unifusion") or (models.unifusion_config(parts["unifusion"]) if parts["unifusion"] else closed)
         return {
             "unet": unet | {"has_stock_conv_in": "stock_conv_in.weight" in parts["unet"]},
@@ -247,9 +227,7 @@ def _configs(source: OpenedSource, words: CLIPTokenizer, folder: Path | None) ->
         raise BadInput(str(source.path), f"tensors are missing: {error.args[0]}") from error
 
 
-def _fit(
-    source: OpenedSource, configs: dict[str, dict], new_rows: dict[str, PartAccount]
-) -> dict[str, models.EmptyModel]:
+def _fit(source: OpenedSource, configs: dict, new_rows: dict[str, PartAccount]) -> dict[str, models.EmptyModel]:
     """Each part's empty model with exactly the tensors of the source, and with new blocks (if ``new_rows``)."""
     empty = {}
     for part, config in configs.items():

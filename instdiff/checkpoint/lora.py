@@ -44,11 +44,8 @@ def read_lora(path: Path) -> tuple[dict[str, Lazy], dict[str, float]]:
     for note, value in notes.items():
         if value and note.rpartition(".")[2] in ("use_dora", "use_rslora", "alpha_pattern"):
             raise BadInput(str(path), f"is a LoRA with {note}, which is not merged here")
-    return tensors, {
-        note.rpartition(".")[0]: float(value)
-        for note, value in notes.items()
-        if note.rpartition(".")[2] == "lora_alpha"
-    }
+    parts = {note.rpartition(".")[::2]: value for note, value in notes.items()}
+    return tensors, {part: float(value) for (part, key), value in parts.items() if key == "lora_alpha"}
 
 
 def read_notes(path: Path) -> dict:
@@ -87,9 +84,8 @@ def merge_lora(
         if not {"down", "up"} <= pieces.keys():
             raise BadInput(field, f"{part} {weight} has only {', '.join(sorted(pieces))} of the two factors")
         alpha = float(pieces["alpha"].load()) if "alpha" in pieces else alphas.get(part, alphas.get(""))
-        parts[part][weight] = _merge(
-            parts[part][weight], pieces["down"], pieces["up"], alpha, scale, f"{field}: {part} {weight}"
-        )
+        about = f"{field}: {part} {weight}"
+        parts[part][weight] = _merge(parts[part][weight], pieces["down"], pieces["up"], alpha, scale, about)
     return len(factors)
 
 
@@ -101,12 +97,8 @@ def _layers(parts: dict[str, dict[str, Lazy]]) -> dict[str, tuple[str, str]]:
             if not weight.endswith(".weight") or weight.startswith("stock_conv_in."):
                 continue
             layer = weight.removesuffix(".weight")
-            names = (
-                [layer, parameter_names.reference_unet_key(weight).removesuffix(".weight")]
-                if part == "unet"
-                else [layer, f"text_model.{layer}"]
-            )
-            for name in names:
+            theirs = parameter_names.reference_unet_key(weight) if part == "unet" else f"text_model.{layer}"
+            for name in (layer, theirs.removesuffix(".weight")):
                 layers[f"{others[0]}.{name}"] = layers[f"{others[1]}_{name.replace('.', '_')}"] = part, weight
                 if part == "unet":
                     layers[name] = layers[f"base_model.model.{name}"] = part, weight
@@ -126,15 +118,10 @@ def _parse(name: str, field: str) -> tuple[str, str]:
 def _merge(weight: Lazy, down: Lazy, up: Lazy, alpha: float | None, scale: float, field: str) -> Lazy:
     """The weight with a low-rank change; where a file says no alpha, it is the rank."""
     rank = down.shape[0]
-    if (
-        up.shape[1:2] != (rank,)
-        or math.prod(up.shape[2:]) != 1
-        or up.shape[0] * math.prod(down.shape[1:]) != math.prod(weight.shape)
-    ):
-        raise BadInput(
-            field,
-            f"factors of shape {list(up.shape)} and {list(down.shape)} do not fit a weight of {list(weight.shape)}",
-        )
+    is_factor = up.shape[1:2] == (rank,) and math.prod(up.shape[2:]) == 1
+    if not is_factor or up.shape[0] * math.prod(down.shape[1:]) != math.prod(weight.shape):
+        shapes = f"{list(up.shape)} and {list(down.shape)} do not fit a weight of {list(weight.shape)}"
+        raise BadInput(field, f"factors of shape {shapes}")
     strength = scale if alpha is None else scale * alpha / rank
 
     def add(value: torch.Tensor) -> torch.Tensor:

@@ -88,15 +88,14 @@ def unifusion_config(tensors: Tensors) -> dict:
 
 def vae_config(tensors: Tensors, scaling_factor: float) -> dict:
     """The configuration of diffusers' `AutoencoderKL`."""
-    levels = _count(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    first = "encoder.down_blocks.{}.resnets.0.conv1.weight"
+    levels = _count(tensors, first)
     return {
         "in_channels": tensors["encoder.conv_in.weight"].shape[1],
         "out_channels": tensors["decoder.conv_out.weight"].shape[0],
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
-        "block_out_channels": [
-            tensors[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)
-        ],
+        "block_out_channels": [tensors[first.format(i)].shape[0] for i in range(levels)],
         "layers_per_block": _count(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
         "latent_channels": tensors["post_quant_conv.weight"].shape[0],
         "sample_size": 512,
@@ -116,11 +115,8 @@ def text_config(tensors: Tensors, tokenizer: CLIPTokenizer, tokenizer_folder: Pa
         own = json.loads((tokenizer_folder / "config.json").read_text())
         own = own.get("text_config", own)
     elif hidden != 768:
-        raise BadInput(
-            "tokenizer",
-            f"a text encoder of size {hidden} is not Stable Diffusion's; name a folder that has its config.json as"
-            " well",
-        )
+        cure = "name a folder that has its config.json as well"
+        raise BadInput("tokenizer", f"a text encoder of size {hidden} is not Stable Diffusion's; {cure}")
     return {
         "vocab_size": words,
         "hidden_size": hidden,
@@ -157,9 +153,8 @@ def empty_model(part: str, config: dict) -> EmptyModel:
 def expected_shapes(part: str, model: EmptyModel) -> dict[str, tuple[int, ...]]:
     """{name: shape} of what the part's model must be given."""
     state = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    return (
-        {name.removeprefix("text_model."): shape for name, shape in state.items()} if part == "text_encoder" else state
-    )
+    prefix = "text_model." if part == "text_encoder" else ""
+    return {name.removeprefix(prefix): shape for name, shape in state.items()}
 
 
 def check(part: str, tensors: Tensors, shapes: dict[str, tuple[int, ...]]) -> None:
@@ -173,11 +168,8 @@ def check(part: str, tensors: Tensors, shapes: dict[str, tuple[int, ...]]) -> No
             raise BadInput(part, f"{len(names)} tensors are {state}: {first_names(sorted(names))}")
     for name, shape in shapes.items():
         if tensors[name].shape != shape:
-            raise BadInput(
-                part,
-                f"{name} has shape {list(tensors[name].shape)} where the model has {list(shape)}; is it Stable"
-                " Diffusion 1.x?",
-            )
+            difference = f"{list(tensors[name].shape)} where the model has {list(shape)}"
+            raise BadInput(part, f"{name} has shape {difference}; is it Stable Diffusion 1.x?")
 
 
 def new_tensors(shapes: dict[str, tuple[int, ...]], names: Iterable[str]) -> Tensors:

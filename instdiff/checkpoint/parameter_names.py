@@ -27,10 +27,7 @@ _UNIFUSION = [
     (r"convnext_tiny_backbone\.downsample_layers\.0\.0\.", "convnext.embeddings.patch_embeddings."),
     (r"convnext_tiny_backbone\.downsample_layers\.0\.1\.", "convnext.embeddings.layernorm."),
     (r"convnext_tiny_backbone\.downsample_layers\.(\d)\.", r"convnext.encoder.stages.\1.downsampling_layer."),
-    (
-        r"convnext_tiny_backbone\.stages\.(\d)\.(\d)\.gamma",
-        r"convnext.encoder.stages.\1.layers.\2.layer_scale_parameter",
-    ),
+    (r"convnext_tiny_backbone\.(stages\.\d)\.(\d)\.gamma", r"convnext.encoder.\1.layers.\2.layer_scale_parameter"),
     (r"convnext_tiny_backbone\.stages\.(\d)\.(\d)\.norm\.", r"convnext.encoder.stages.\1.layers.\2.layernorm."),
     (r"convnext_tiny_backbone\.stages\.(\d)\.(\d)\.", r"convnext.encoder.stages.\1.layers.\2."),
 ]
@@ -44,13 +41,13 @@ _UNIFUSION_BACK = [
     (r"convnext\.embeddings\.patch_embeddings\.", "convnext_tiny_backbone.downsample_layers.0.0."),
     (r"convnext\.embeddings\.layernorm\.", "convnext_tiny_backbone.downsample_layers.0.1."),
     (r"convnext\.encoder\.stages\.(\d)\.downsampling_layer\.", r"convnext_tiny_backbone.downsample_layers.\1."),
-    (
-        r"convnext\.encoder\.stages\.(\d)\.layers\.(\d)\.layer_scale_parameter",
-        r"convnext_tiny_backbone.stages.\1.\2.gamma",
-    ),
+    (r"convnext\.encoder\.(stages\.\d)\.layers\.(\d)\.layer_scale_parameter", r"convnext_tiny_backbone.\1.\2.gamma"),
     (r"convnext\.encoder\.stages\.(\d)\.layers\.(\d)\.layernorm\.", r"convnext_tiny_backbone.stages.\1.\2.norm."),
     (r"convnext\.encoder\.stages\.(\d)\.layers\.(\d)\.", r"convnext_tiny_backbone.stages.\1.\2."),
 ]
+_UNET_ENDS = {
+    "conv_in": "input_blocks.0.0", "stock_conv_in": "sd_first_conv", "conv_norm_out": "out.0", "conv_out": "out.2",
+}  # fmt: skip
 _VAE_ENDS = {
     "norm_out": "conv_norm_out",
     "mid.block_1": "mid_block.resnets.0",
@@ -110,9 +107,7 @@ def unet_key(name: str, levels: int = 4, layers: int = 2) -> str:
         return f"conv_norm_out{tail[1:]}" if tail[0] == "0" else f"conv_out{tail[1:]}"
     if part == "middle_block":
         index, _, tail = tail.partition(".")
-        return (
-            f"mid_block.attentions.0.{tail}" if index == "1" else f"mid_block.resnets.{int(index) // 2}.{_resnet(tail)}"
-        )
+        return f"mid_block.{_layer_key(int(index) // 2, tail, index == '1')}"
 
     place = re.fullmatch(r"(\d+)\.(\d+)\.(.*)", tail)
     if not place:
@@ -137,32 +132,24 @@ def _layer_key(layer: int, tail: str, is_attention: bool) -> str:
     return f"attentions.{layer}.{tail}" if is_attention else f"resnets.{layer}.{_resnet(tail)}"
 
 
-def reference_unet_key(
-    name: str, attention_levels: tuple[bool, ...] = (True, True, True, False), layers: int = 2
-) -> str:
+def reference_unet_key(name: str, attends: tuple[bool, ...] = (True, True, True, False), layers: int = 2) -> str:
     """The reference's name of our `InstanceUNet` name.
 
     Args:
-        attention_levels: which levels of the encoder have transformers.
+        attends: which levels of the encoder have transformers.
         layers: residual blocks per encoder level.
     """
     part, _, tail = name.partition(".")
-    ends = {
-        "conv_in": "input_blocks.0.0",
-        "stock_conv_in": "sd_first_conv",
-        "conv_norm_out": "out.0",
-        "conv_out": "out.2",
-    }
-    if part in ends:
-        return f"{ends[part]}.{tail}"
+    if part in _UNET_ENDS:
+        return f"{_UNET_ENDS[part]}.{tail}"
     if part == "time_embedding":
         layer, _, tail = tail.partition(".")
         return f"time_embed.{0 if layer == 'linear_1' else 2}.{tail}"
     if part == "mid_block":
         kind, index, tail = tail.split(".", 2)
-        return (
-            f"middle_block.1.{tail}" if kind == "attentions" else f"middle_block.{2 * int(index)}.{_resnet_back(tail)}"
-        )
+        if kind == "attentions":
+            return f"middle_block.1.{tail}"
+        return f"middle_block.{2 * int(index)}.{_resnet_back(tail)}"
 
     level_text, kind, index, tail = tail.split(".", 3)
     level = int(level_text)
@@ -173,8 +160,7 @@ def reference_unet_key(
     if kind == "downsamplers":
         return f"{side}.{(level + 1) * (layers + 1)}.0.op.{tail.removeprefix('conv.')}"
     if kind == "upsamplers":
-        slot = 2 if attention_levels[-1 - level] else 1
-        return f"{side}.{block + layers}.{slot}.{tail}"
+        return f"{side}.{block + layers}.{1 + attends[-1 - level]}.{tail}"
     return f"{side}.{block}.1.{tail}" if kind == "attentions" else f"{side}.{block}.0.{_resnet_back(tail)}"
 
 

@@ -177,10 +177,8 @@ class _Reader(pickle.Unpickler):
             elif place in _RECORDS:
                 self.known[place] = type(name, (Record,), {})
             else:
-                raise BadInput(
-                    str(self.path),
-                    f"refused: it asks to run {module}.{name}, which no checkpoint needs; nothing was run",
-                )
+                reason = f"it asks to run {module}.{name}, which no checkpoint needs; nothing was run"
+                raise BadInput(str(self.path), f"refused: {reason}")
         return self.known[place]
 
     def persistent_load(self, pid: tuple) -> _Storage:

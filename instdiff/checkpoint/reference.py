@@ -24,16 +24,11 @@ def reference_content(model: AssembledModel, on_bytes: Callable[[int], None] = l
         BadInput: the model has parts that the reference has no names for.
     """
     unet, unifusion, vae = (model.empty[part].config for part in ("unet", "unifusion", "vae"))
-    if (
-        not isinstance(model.empty["vae"], AutoencoderKL)
-        or unifusion.place_map
-        or unet.instance_masked
-        or (len(unet.block_out_channels), unet.layers_per_block) != (4, 2)
-    ):
-        raise BadInput(
-            "to_reference",
-            "this model has parts that the reference has not; only models of Stable Diffusion 1.x can go back",
-        )
+    has_its_sizes = (len(unet.block_out_channels), unet.layers_per_block) == (4, 2)
+    has_its_vae = isinstance(model.empty["vae"], AutoencoderKL)
+    if not has_its_vae or not has_its_sizes or unifusion.place_map or unet.instance_masked:
+        cure = "only models of Stable Diffusion 1.x can go back"
+        raise BadInput("to_reference", f"this model has parts that the reference has not; {cure}")
 
     content: dict[str, dict] = {"model": {}, "text_encoder": {}, "autoencoder": {}, "sd_first_conv": {}}
     for part, tensors in model.parts.items():
@@ -45,11 +40,8 @@ def reference_content(model: AssembledModel, on_bytes: Callable[[int], None] = l
             content[group][theirs] = value[..., None, None] if is_linear else value
     positions = model.empty["text_encoder"].config.max_position_embeddings
     content["text_encoder"]["transformer.text_model.embeddings.position_ids"] = torch.arange(positions)[None]
-    content |= {
-        "ema": content["model"],
-        "diffusion": schedule_buffers(),
-        "config_dict": {"_content": _config(unet, unifusion, vae)},
-    }
+    content |= {"ema": content["model"], "diffusion": schedule_buffers()}
+    content["config_dict"] = {"_content": _config(unet, unifusion, vae)}
     if not content["sd_first_conv"]:
         del content["sd_first_conv"]
     return content
@@ -71,19 +63,12 @@ def _reference_place(part: str, name: str, unet: FrozenDict, vae: FrozenDict) ->
 def _config(unet: FrozenDict, unifusion: FrozenDict, vae: FrozenDict) -> dict:
     """What the reference builds its models from."""
     width = unet.block_out_channels[0]
-    tokenizer = {
-        "in_dim": unifusion.text_dim,
-        "out_dim": unifusion.out_dim,
-        "mid_dim": unifusion.mid_dim,
-        "use_seperate_tokenizer": True,
-    }
-    # Boxes and points are kept, as in the reference's default for tests.
+    tokenizer = {"in_dim": unifusion.text_dim, "out_dim": unifusion.out_dim, "mid_dim": unifusion.mid_dim}
+    tokenizer["use_seperate_tokenizer"] = True
     tokenizer |= {f"train_add_{kind}": True for kind in ("boxes", "points", "scribbles", "masks")}
+    # Boxes and points are kept, as in the reference's default for tests.
     tokenizer |= {
-        "test_drop_boxes": False,
-        "test_drop_points": False,
-        "test_drop_scribbles": True,
-        "test_drop_masks": True,
+        f"test_drop_{kind}": kind in ("scribbles", "masks") for kind in ("boxes", "points", "scribbles", "masks")
     }
     places = {"target": "ldm.modules.diffusionmodules.text_grounding_net.UniFusion", "params": tokenizer}
     model = {

@@ -59,10 +59,8 @@ def open_source(path: Path, ema: bool = True) -> OpenedSource:
     names = {name: tensor for name, tensor in names.items() if not name.startswith("state_dict.")}
     if any(name.startswith("model.diffusion_model.") for name in names):
         return _stable(path, names, ema)
-    raise BadInput(
-        str(path),
-        f"is neither an InstanceDiffusion nor a Stable Diffusion 1.x checkpoint; it holds {first_names(names or data)}",
-    )
+    reason = "is neither an InstanceDiffusion nor a Stable Diffusion 1.x checkpoint"
+    raise BadInput(str(path), f"{reason}; it holds {first_names(names or data)}")
 
 
 def _reference(path: Path, data: dict, ema: bool) -> OpenedSource:
@@ -107,9 +105,8 @@ def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> OpenedSource:
     source = OpenedSource(path, STABLE)
     unexplained: list[str] = []
     prefix = "model.diffusion_model."
-    averaged = {
-        f"model_ema.{name.removeprefix('model.').replace('.', '')}": name for name in names if name.startswith(prefix)
-    }
+    last = [name for name in names if name.startswith(prefix)]
+    averaged = {f"model_ema.{name.removeprefix('model.').replace('.', '')}": name for name in last}
     use_averages = ema and any(name in averaged for name in names)
     for full, tensor in names.items():
         if full.startswith(prefix) and use_averages:
@@ -117,9 +114,8 @@ def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> OpenedSource:
         elif full.startswith(prefix):
             _convert(source, "unet", full, full.removeprefix(prefix), parameter_names.unet_key, tensor, unexplained)
         elif full in averaged and use_averages:
-            _convert(
-                source, "unet", full, averaged[full].removeprefix(prefix), parameter_names.unet_key, tensor, unexplained
-            )
+            name = averaged[full].removeprefix(prefix)
+            _convert(source, "unet", full, name, parameter_names.unet_key, tensor, unexplained)
         elif full in averaged:
             source.leave("unet", [full], "averaged weights; the last ones are used")
         elif full.startswith("first_stage_model."):
@@ -166,10 +162,8 @@ def _check_kind(source: OpenedSource) -> None:
     target = read_json(scheduler).get("prediction_type", "epsilon") if scheduler.is_file() else "epsilon"
     if not isinstance(heads, int) or target != "epsilon":
         oddity = f"attention heads {heads}" if target == "epsilon" else f"prediction_type {target}"
-        raise BadInput(
-            str(source.path),
-            f"has {oddity}; Stable Diffusion 1.x has the same number of heads everywhere, and predicts epsilon",
-        )
+        cure = "Stable Diffusion 1.x has the same number of heads everywhere, and predicts epsilon"
+        raise BadInput(str(source.path), f"has {oddity}; {cure}")
     source.heads = heads
 
 
@@ -207,9 +201,8 @@ def _vae(
     if name.startswith("loss."):
         source.leave("vae", [full], TRAINING)
         return
-    if (
-        re.search(r"\.(to_[qkv]|to_out\.0)\.weight$", rename(name)) and len(tensor.shape) == 4
-    ):  # a 1 x 1 convolution is a linear layer
+    # A 1 x 1 convolution is a linear layer.
+    if re.search(r"\.(to_[qkv]|to_out\.0)\.weight$", rename(name)) and len(tensor.shape) == 4:
         shape = tensor.shape[:2]
         tensor = tensor.changed(shape, lambda weight: weight.reshape(shape))
     _convert(source, "vae", full, name, rename, tensor, unexplained)
@@ -244,10 +237,8 @@ def _schedule(source: OpenedSource, full: str, name: str, tensor: Lazy, unexplai
     if expected is None:
         unexplained.append(full)
     elif tensor.shape != expected.shape or not tensor.load().float().isclose(expected, rtol=2e-3, atol=1e-6).all():
-        raise BadInput(
-            str(source.path),
-            f"{full} is not the noise schedule of Stable Diffusion 1.x ({BETAS[0]} to {BETAS[1]}, scaled linear)",
-        )
+        wanted = f"Stable Diffusion 1.x ({BETAS[0]} to {BETAS[1]}, scaled linear)"
+        raise BadInput(str(source.path), f"{full} is not the noise schedule of {wanted}")
     else:
         source.leave("schedule", [full], SCHEDULE)
 
@@ -267,9 +258,8 @@ def flatten(node: object, path: Path) -> dict[str, Lazy]:
         name, value = waiting.pop()
         count += len(value) if isinstance(value, (dict, list, tuple)) else 1
         if count > MAX_NODES or len(name) > MAX_NAME:
-            raise BadInput(
-                str(path), f"is damaged: it holds more than {MAX_NODES} values, or lists in lists without end"
-            )
+            reason = f"it holds more than {MAX_NODES} values, or lists in lists without end"
+            raise BadInput(str(path), f"is damaged: {reason}")
         if isinstance(value, Lazy):
             tensors[name] = value
         elif isinstance(value, Record):

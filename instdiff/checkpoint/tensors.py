@@ -45,9 +45,7 @@ class Lazy:
 
 @dataclass(frozen=True)
 class Extent:
-    """Where a run of numbers lies in a file: ``start`` in bytes, ``count`` in numbers; ``crc`` of all its bytes, if
-    known.
-    """
+    """A run of numbers in a file: it begins at byte ``start``, and holds ``count``; ``crc`` of all its bytes, if known."""
 
     path: Path
     start: int
@@ -69,9 +67,8 @@ class Extent:
             file.seek(self.start + first * size)
             file.readinto(data)
         if self.crc is not None and count == self.count and zlib.crc32(data) != self.crc:
-            raise BadInput(
-                str(self.path), "is damaged: the bytes of a tensor do not fit their checksum; fetch the file again"
-            )
+            reason = "the bytes of a tensor do not fit their checksum; fetch the file again"
+            raise BadInput(str(self.path), f"is damaged: {reason}")
         return torch.frombuffer(data, dtype=self.dtype) if count else torch.empty(0, dtype=self.dtype)
 
 
@@ -172,12 +169,9 @@ def in_dtype(name: str, tensor: Lazy, dtype: torch.dtype | None) -> Lazy:
         value = tensor.load()
         cast = value.to(target)
         if not cast.isfinite().all():
-            cure = (
-                f"too large for {str(target)[6:]}; use --dtype fp32"
-                if value.isfinite().all()
-                else "not finite; the file is damaged"
-            )
-            raise BadInput(name, f"holds values that are {cure}")
+            if value.isfinite().all():
+                raise BadInput(name, f"holds values that are too large for {str(target)[6:]}; use --dtype fp32")
+            raise BadInput(name, "holds values that are not finite; the file is damaged")
         return cast
 
     return Lazy(tensor.shape, target, load)

@@ -57,7 +57,7 @@ def test_the_reference_does_the_published_number_of_evaluations(models):
         calls = Calls()
         with calls.recorded(case):
             case.paint()
-        found[mode] = calls.unet_calls, calls.evaluations, calls.flops(case, torch.no_grad())
+        found[mode] = len(calls.batches), sum(calls.batches), calls.flops(case, torch.no_grad())
     steps = 5
     apart = 2
     n = 2
@@ -77,7 +77,7 @@ def test_an_estimate_times_each_shape_and_counts_all_calls(models):
         with found[timed].recorded(case):
             case.paint()
     whole, estimate = found.values()
-    assert estimate.counts == whole.counts and estimate.evaluations == whole.evaluations
+    assert estimate.counts == whole.counts and estimate.batches == whole.batches
     assert {key: len(watch.seconds) for key, watch in estimate.watches.items()} == dict.fromkeys(whole.counts, 1)
     assert estimate.wall >= sum(watch.wall for watch in estimate.watches.values()) > 0 and estimate.cpu > 0
     assert not whole.watches
