@@ -45,7 +45,7 @@ class Lazy:
 
 @dataclass(frozen=True)
 class Extent:
-    """A run of numbers in a file: it begins at byte ``start``, and holds ``count``; ``crc`` of all its bytes, if known."""
+    """A run of ``count`` numbers in a file, from byte ``start`` on; ``crc`` is that of all its bytes, if known."""
 
     path: Path
     start: int
