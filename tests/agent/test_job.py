@@ -73,7 +73,7 @@ def test_why_a_job_failed_is_told(prepared):
     (folder / "run.json").write_text(json.dumps(data))
     job.start(folder)
     waits(lambda: not job.is_running(folder))
-    assert kinds(folder)[-1] == "failed" and "none such" in progress(job.events(folder)).failure
+    assert kinds(folder)[-1] == "failed" and "none such" in job.events(folder)[-1].reason
     assert (job.job_folder(folder) / job.LOG).read_text().startswith("error: engine: ")
 
 
