@@ -26,23 +26,8 @@ _LAZY = {
     "save_layout": "instdiff.formats",
 }
 
-__all__ = [
-    "BadInput",
-    "Box",
-    "InstDiffError",
-    "Instance",
-    "InstanceDiffusionPipeline",
-    "InstanceUNet",
-    "Layout",
-    "Mask",
-    "PatchAutoencoder",
-    "Point",
-    "Scribble",
-    "ServiceError",
-    "UniFusion",
-    "load_layout",
-    "save_layout",
-]
+__all__ = ["BadInput", "Box", "InstDiffError", "Instance", "Layout", "Mask", "Point", "Scribble", "ServiceError"]
+__all__ += ["InstanceDiffusionPipeline", "InstanceUNet", "PatchAutoencoder", "UniFusion", "load_layout", "save_layout"]
 
 
 def __getattr__(name: str) -> object:

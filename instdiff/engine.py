@@ -64,17 +64,13 @@ def engine_info(name: str) -> EngineInfo:
         BadInput: there is no such engine or folder.
     """
     if name == "draft":
-        return _read_info(name, DRAFT_FOLDER)
-    if name == "sd15":
-        return _read_info(name, _sd15_folder())
-    if os.path.exists(
-        os.path.join(name, "model_index.json")
-    ):  # unlike a Path, no error where a name is too long for a file
-        return _read_info(name, Path(name))
-    raise BadInput("engine", f'"{name}" is not known; choose draft, sd15, or a model folder with a model_index.json')
-
-
-def _read_info(name: str, folder: Path) -> EngineInfo:
+        folder = DRAFT_FOLDER
+    elif name == "sd15":
+        folder = _sd15_folder()
+    elif os.path.exists(os.path.join(name, "model_index.json")):  # a Path raises where a name is too long for a file
+        folder = Path(name)
+    else:
+        raise BadInput("engine", f'"{name}" is not known; choose draft, sd15, or a folder with a model_index.json')
     defaults = read_defaults(folder)
     return EngineInfo(name, folder, defaults.native_size, defaults.max_side, defaults.settings)
 
@@ -82,11 +78,10 @@ def _read_info(name: str, folder: Path) -> EngineInfo:
 def _sd15_folder() -> Path:
     """Where the converted published model lies: under ``INSTDIFF_MODELS``, or in the Hugging Face cache."""
     folder = stored_model(SD15)
-    own = models_folder()
     if folder is None:
-        raise BadInput(
-            "engine", SD15_MISSING.format(place=own or "models", set="" if own else " and set INSTDIFF_MODELS=models")
-        )
+        own = models_folder()
+        setting = "" if own else " and set INSTDIFF_MODELS=models"
+        raise BadInput("engine", SD15_MISSING.format(place=own or "models", set=setting))
     return folder
 
 
@@ -203,7 +198,7 @@ class PipelineEngine:
             return tensors
 
         seeds = [settings.seed + k for k in range(settings.num_images)]
-        images = self._paint_to_size([layout], settings, seeds, step_done)
+        images = self.render_many([layout], settings, seeds, step_done)
         versions = {package: version(package) for package in ("torch", "diffusers", "transformers")}
         refined: list[Image] = []
         if settings.cascade_strength:
@@ -238,17 +233,13 @@ class PipelineEngine:
             callback_on_step_end=step_done,
         ).images
 
-    def render_many(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int]) -> list[Image]:
-        """One picture of each layout of one size, in one batch, else as `paint`; any size that `render` takes.
+    def render_many(
+        self, layouts: list[Layout], settings: RenderSettings, seeds: list[int], step_done: Callable | None = None
+    ) -> list[Image]:
+        """Pictures of layouts of one size, in one batch, else as `paint`; any size that `render` takes.
 
         What else is in a batch can change a picture in its last bits: only the same batch gives the same to the bit.
         """
-        return self._paint_to_size(layouts, settings, seeds)
-
-    def _paint_to_size(
-        self, layouts: list[Layout], settings: RenderSettings, seeds: list[int], step_done: Callable | None = None
-    ) -> list[Image]:
-        """Pictures of the layouts' one size, painted at a size that the model can paint."""
         size = layouts[0].size
         canvas = self._canvas(size)
         images = self.paint([layout.with_size(*canvas) for layout in layouts], settings, seeds, step_done)

@@ -38,21 +38,16 @@ class Box(Value):
     @model_validator(mode="after")
     def _has_area(self) -> Box:
         if self.x0 >= self.x1 or self.y0 >= self.y1:
-            raise ValueError(
-                f"box {self.x0:g}, {self.y0:g}, {self.x1:g}, {self.y1:g} has no area; give x0 < x1 and y0 < y1"
-            )
+            sides = ", ".join(f"{side:g}" for side in self.xyxy)
+            raise ValueError(f"box {sides} has no area; give x0 < x1 and y0 < y1")
         return self
 
     @classmethod
     def from_corners(cls, corners: list[float], size: tuple[int, int]) -> Box:
         """``[x0, y0, x1, y1]`` in pixels of a (width, height) picture; what lies outside is cut off."""
-        width, height = size
-        x0, y0, x1, y1 = (float(value) for value in corners)
-
-        def clip(value: float) -> float:
-            return min(max(value, 0.0), 1.0)
-
-        return cls(x0=clip(x0 / width), y0=clip(y0 / height), x1=clip(x1 / width), y1=clip(y1 / height))
+        sides = zip(corners, size * 2, strict=True)
+        x0, y0, x1, y1 = (min(max(float(value) / side, 0.0), 1.0) for value, side in sides)
+        return cls(x0=x0, y0=y0, x1=x1, y1=y1)
 
     @classmethod
     def from_coco(cls, xywh: list[float], size: tuple[int, int]) -> Box:

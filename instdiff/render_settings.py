@@ -55,19 +55,15 @@ class RenderSettings(Value):
     guidance_every: int | None = Field(default=None, ge=1, le=1000)
     inner_every: int | None = Field(default=None, ge=1, le=1000)
     cascade_strength: Annotated[float, Flag("0..1", "refine", PAINTING)] = Field(
-        default=0.0,
-        ge=0.0,
-        le=1.0,
-        description="refine each picture with the SDXL refiner, so strongly (0.3 is usual)",
+        default=0.0, ge=0.0, le=1.0, description="refine each picture with the SDXL refiner, so strongly (0.3 is usual)"
     )
 
     @field_validator("cascade_strength")
     @classmethod
     def _does_something(cls, strength: float) -> float:
         if strength and int(strength * REFINER_STEPS) == 0:
-            raise ValueError(
-                f"less than one of the refiner's {REFINER_STEPS} steps; give {1 / REFINER_STEPS} or more, or 0 for none"
-            )
+            cure = f"give {1 / REFINER_STEPS} or more, or 0 for none"
+            raise ValueError(f"less than one of the refiner's {REFINER_STEPS} steps; {cure}")
         return strength
 
 
@@ -92,11 +88,8 @@ PRESETS = {
 def resolve_settings(settings: RenderSettings, defaults: RenderSettings) -> RenderSettings:
     """The settings with nothing None: what is not given is the preset's choice, else the engine's own."""
     preset = PRESETS[settings.preset]
-    chosen: dict[str, object] = {
-        "scheduler": preset.scheduler,
-        "guidance_every": preset.guidance_every,
-        "inner_every": preset.inner_every,
-    }
+    chosen: dict[str, object] = {"scheduler": preset.scheduler, "guidance_every": preset.guidance_every}
+    chosen["inner_every"] = preset.inner_every
     if defaults.num_inference_steps:
         chosen["num_inference_steps"] = max(1, round(preset.steps * defaults.num_inference_steps))
     asked = {name: value for name, value in settings if value is not None}
@@ -113,10 +106,6 @@ def scheduler_for(name: str, own: SchedulerMixin) -> SchedulerMixin:
         return own
     from diffusers import DPMSolverMultistepScheduler
 
-    options = {
-        "algorithm_type": "dpmsolver++",
-        "solver_order": 2,
-        "use_karras_sigmas": False,
-        "timestep_spacing": "trailing",
-    }
-    return DPMSolverMultistepScheduler.from_config(own.config, **options)
+    return DPMSolverMultistepScheduler.from_config(
+        own.config, algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=False, timestep_spacing="trailing"
+    )

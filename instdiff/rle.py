@@ -57,12 +57,11 @@ def counts_to_string(counts: list[int]) -> str:
 
 def check_counts(counts: list[int], height: int, width: int) -> None:
     """Refuse runs that are negative or do not add up to ``height * width``."""
-    if height < 1 or width < 1 or height * width > MAX_PIXELS:
+    pixels = height * width
+    if height < 1 or width < 1 or pixels > MAX_PIXELS:
         raise BadInput("mask.size", f"{height} x {width} is outside 1..{MAX_PIXELS} pixels")
-    if any(count < 0 for count in counts) or sum(counts) != height * width:
-        raise BadInput(
-            "mask.counts", f"the runs add up to {sum(counts)}, but size {height} x {width} has {height * width} pixels"
-        )
+    if any(count < 0 for count in counts) or sum(counts) != pixels:
+        raise BadInput("mask.counts", f"the runs add up to {sum(counts)}, but {height} x {width} has {pixels} pixels")
 
 
 def decode(counts: list[int], height: int, width: int) -> np.ndarray:

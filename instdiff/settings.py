@@ -13,16 +13,13 @@ def models_folder() -> Path | None:
 
 
 def stored_model(name: str) -> Path | None:
-    """A folder of this name in diffusers' layout, under ``INSTDIFF_MODELS`` or in the Hugging Face cache; None if there
-    is none.
-    """
+    """A model folder of this name under ``INSTDIFF_MODELS`` or in the Hugging Face cache; None if there is none."""
     from huggingface_hub import constants
 
     own = models_folder()
     cached = sorted(Path(constants.HF_HUB_CACHE).glob(f"models--*--{name}/snapshots/*"))
-    return next(
-        (folder for folder in ([own / name] if own else []) + cached if (folder / "model_index.json").exists()), None
-    )
+    folders = ([own / name] if own else []) + cached
+    return next((folder for folder in folders if (folder / "model_index.json").exists()), None)
 
 
 def openai_key() -> str | None:
@@ -41,9 +38,7 @@ def verifier_key() -> str | None:
 
 
 def verifier_url() -> str | None:
-    """The endpoint of the verifier ``vlm`` (``INSTDIFF_VERIFIER_URL``, else ``OPENAI_BASE_URL``), or None for the
-    official one.
-    """
+    """The verifier's endpoint (``INSTDIFF_VERIFIER_URL``, else ``OPENAI_BASE_URL``); None for the official one."""
     return os.environ.get("INSTDIFF_VERIFIER_URL") or openai_base_url()
 
 

@@ -87,11 +87,9 @@ def figures(reports: dict[str, Report]) -> dict[str, float | None]:
     """Shares 0..1 of pictures that are verified and of instances found (of those that can be judged); the mean IoU."""
     verdicts = [verdict for report in reports.values() for verdict in report.verdicts]
     checked = [verdict for verdict in verdicts if verdict.kind != VerdictKind.UNCHECKED]
-    sums = {
-        "found": sum(verdict.kind == VerdictKind.FOUND for verdict in checked),
-        "present": sum(verdict.detection is not None for verdict in checked),
-        "mean_iou": sum(verdict.iou for verdict in checked),
-    }
+    sums: dict[str, float] = {"found": sum(verdict.kind == VerdictKind.FOUND for verdict in checked)}
+    sums["present"] = sum(verdict.detection is not None for verdict in checked)
+    sums["mean_iou"] = sum(verdict.iou for verdict in checked)
     verified = sum(report.verified for report in reports.values()) / len(reports)
     return {"verified": verified, **{name: total / len(checked) if checked else None for name, total in sums.items()}}
 

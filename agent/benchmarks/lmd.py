@@ -229,11 +229,8 @@ def _paint_once(args: argparse.Namespace, chosen: Sequence[Case]) -> Gallery:
     manifest = open_manifest(folder, expected)
     missing = [case.prompt for case in chosen if prompt_key(case.prompt) not in manifest.keys]
     layouts = planned_layouts.layouts_for(args, missing)[1] if missing else {}
-    jobs = [
-        Job(prompt_key(case.prompt), layouts[case.prompt].with_size(*size), args.seed + number)
-        for number, case in enumerate(chosen)
-        if case.prompt in layouts
-    ]
+    planned = [(case.prompt, args.seed + number) for number, case in enumerate(chosen) if case.prompt in layouts]
+    jobs = [Job(prompt_key(prompt), layouts[prompt].with_size(*size), seed) for prompt, seed in planned]
     with progress_bar() as progress:
         task = progress.add_task("painting", total=len(jobs))
         paint(folder, manifest, jobs, engine, engine.defaults, BATCH, lambda count: progress.advance(task, count))

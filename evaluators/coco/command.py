@@ -126,11 +126,9 @@ def score(
     for row, looks in detections.items():
         rows[row] = {}
         for shape in SHAPES if dataset.has_masks and looks.have_masks else SHAPES[:1]:
-            results = [
-                result
-                for sample, picture in zip(samples, looks.everything, strict=True)
-                for result in to_results(sample.id, picture, numbers, SCORED_AT, shape)
-            ]
+            results = []
+            for sample, picture in zip(samples, looks.everything, strict=True):
+                results += to_results(sample.id, picture, numbers, SCORED_AT, shape)
             rows[row][shape] = figures(truth, results, shape)
     if all("mask" in row for row in rows.values()):
         return rows, []
@@ -140,12 +138,8 @@ def score(
 
 def _metrics(rows: dict[str, dict]) -> dict[str, str]:
     """The figures that a row has, as label -> path."""
-    return {
-        f"{shape} {label}": f"{shape}.{name}"
-        for shape in SHAPES
-        for label, name in FIGURES.items()
-        if any(shape in row for row in rows.values())
-    }
+    shapes = [shape for shape in SHAPES if any(shape in row for row in rows.values())]
+    return {f"{shape} {label}": f"{shape}.{name}" for shape in shapes for label, name in FIGURES.items()}
 
 
 def _note_on_photographs(images: Path | None) -> str:

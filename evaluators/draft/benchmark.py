@@ -64,14 +64,10 @@ class Options:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m evaluators draft``."""
-    parser.add_argument(
-        "--places", default="box,mask,point,scribble", metavar="LIST", help="kinds of place (%(default)s)"
-    )
+    parser.add_argument("--places", default="box,mask,point,scribble", metavar="LIST", help="places told (%(default)s)")
     parser.add_argument("--count", type=int, default=draft_layouts.COUNT, metavar="N", help="only the first N layouts")
-    parser.add_argument(
-        "--ablations", action="store_true", help="the first of --places also without MIS, ScaleU, captions"
-    )
-    parser.add_argument("--presets", action="store_true", help="the first of --places also with the other presets")
+    parser.add_argument("--ablations", action="store_true", help="the first place also without MIS, ScaleU, captions")
+    parser.add_argument("--presets", action="store_true", help="the first place also with the other presets")
     parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints: draft, or a model folder")
     add_options(parser, RenderSettings, SETTINGS)
     parser.add_argument("--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (%(default)s)")

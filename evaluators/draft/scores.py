@@ -85,11 +85,9 @@ def row_figures(
         canonical: the judge's own word for a category.
     """
     truths = [layout.truth(size) for layout in held_out]
-    outcomes = [
-        outcome
-        for layout, truth, sure in zip(held_out, truths, detections.sure, strict=True)
-        for outcome in _outcomes(layout, truth, sure, canonical)
-    ]
+    outcomes: list[_Outcome] = []
+    for layout, truth, sure in zip(held_out, truths, detections.sure, strict=True):
+        outcomes += _outcomes(layout, truth, sure, canonical)
     kinds = [kind for kind in KINDS if kind in places]
     conditioned = {kind: [layout.conditioned(kind, size) for layout in held_out] for kind in kinds}
     published = {kind: pim(truths, detections.everything, kind, "paper") for kind in kinds}

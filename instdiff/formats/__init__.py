@@ -17,21 +17,8 @@ from instdiff.formats.native import layout_from_json, layout_to_json
 from instdiff.formats.png import SIGNATURE, read_png, write_png
 from instdiff.layout import Layout
 
-__all__ = [
-    "BoxFormat",
-    "BoxFormatWarning",
-    "LayoutWarning",
-    "box_format",
-    "layout_from_json",
-    "layout_to_json",
-    "layouts_from_coco",
-    "layouts_to_coco",
-    "load_layout",
-    "read_png",
-    "save_layout",
-    "whole_file",
-    "write_png",
-]
+__all__ = ["BoxFormat", "BoxFormatWarning", "LayoutWarning", "box_format", "load_layout", "save_layout", "whole_file"]
+__all__ += ["layout_from_json", "layout_to_json", "layouts_from_coco", "layouts_to_coco", "read_png", "write_png"]
 
 
 def load_layout(path: str | Path, boxes: str = "auto") -> Layout:

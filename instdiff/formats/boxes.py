@@ -34,10 +34,7 @@ class BoxFormat(NamedTuple):
     evidence: str
 
 
-STATED = {
-    "xywh": BoxFormat("xywh", "stated by the caller"),
-    "corners": BoxFormat("corners", "stated by the caller"),
-}
+STATED = {"xywh": BoxFormat("xywh", "stated by the caller"), "corners": BoxFormat("corners", "stated by the caller")}
 
 
 class NamedBox(NamedTuple):
@@ -77,15 +74,12 @@ def box_format(annos: list[dict], size: tuple[int, int]) -> BoxFormat:
     boxes = list(read_boxes(annos).values())
     leaving = [box for box in boxes if _overflow(_as_corners(box.values, "xywh"), size)]
     no_corners = [box for box in boxes if _cannot_be_corners(box.values)]
-    count = (
-        f"{len(leaving)} of {len(boxes)} boxes leave the {size[0]} x {size[1]} canvas if read as [x, y, width, height]"
-    )
+    count = f"{len(leaving)} of {len(boxes)} boxes leave the {size[0]} x {size[1]} canvas as [x, y, width, height]"
     if not leaving:
         return BoxFormat("xywh", "every box fits the canvas as [x, y, width, height], which is what the format says")
     if not no_corners:
-        return BoxFormat(
-            "corners", f"{count}, the first being {leaving[0].label}; all have corners [x0, y0, x1, y1] in order"
-        )
+        proof = f"the first being {leaving[0].label}; all have corners [x0, y0, x1, y1] in order"
+        return BoxFormat("corners", f"{count}, {proof}")
     proof = f"{len(no_corners)} cannot be corners, as {no_corners[0].label} {_in_brackets(no_corners[0].values)} shows"
     if len(leaving) > len(no_corners):
         raise BadInput("annos", f"{count}, but {proof}; say --box-format xywh or corners, or mend the boxes")
@@ -122,6 +116,7 @@ def _place(box: NamedBox, meaning: BoxFormat, size: tuple[int, int], surely_xywh
     x0, y0, x1, y1 = corners = _as_corners(box.values, meaning.format)
     if x1 < x0 or y1 < y0 or (meaning.format == "corners" and (x1 == x0 or y1 == y0)):
         raise BadInput(box.label, _describe_disorder(box.values, meaning.format))
+    written = f"{box.label} {_in_brackets(box.values)}"
     over = _overflow(corners, size) or _underflow(corners)
     if over and not surely_xywh:
         raise BadInput(box.label, _describe_overhang(box.values, meaning.format, size))
@@ -129,16 +124,12 @@ def _place(box: NamedBox, meaning: BoxFormat, size: tuple[int, int], surely_xywh
         raise BadInput(box.label, f"{_in_brackets(box.values)} lies outside the {size[0]} x {size[1]} canvas")
     if over:
         cut = f"is cut at the border of the {size[0]} x {size[1]} canvas"
-        warnings.warn(
-            f"{box.label} {_in_brackets(box.values)} {cut} ({meaning.evidence})", BoxFormatWarning, stacklevel=5
-        )
+        warnings.warn(f"{written} {cut} ({meaning.evidence})", BoxFormatWarning, stacklevel=5)
     x0, x1 = (min(max(x / size[0], 0.0), 1.0) for x in (x0, x1))
     y0, y1 = (min(max(y / size[1], 0.0), 1.0) for y in (y0, y1))
     if x0 < x1 and y0 < y1:
         return Box(x0=x0, y0=y0, x1=x1, y1=y1)
-    warnings.warn(
-        f"{box.label} {_in_brackets(box.values)} has no area and is read as a point", LayoutWarning, stacklevel=5
-    )
+    warnings.warn(f"{written} has no area and is read as a point", LayoutWarning, stacklevel=5)
     return Point(x=(x0 + x1) / 2, y=(y0 + y1) / 2)
 
 

@@ -88,9 +88,8 @@ def _layout(record: dict, annos: list[dict]) -> Layout:
     width, height = image_size(record)
     layout = Layout.parse({"width": width, "height": height, "caption": text(record, "caption", where)}, where)
     if len(annos) > MAX_INSTANCES:
-        warnings.warn(
-            f"{where} has {len(annos)} annotations; the {MAX_INSTANCES} largest are kept", LayoutWarning, stacklevel=4
-        )
+        note = f"{where} has {len(annos)} annotations; the {MAX_INSTANCES} largest are kept"
+        warnings.warn(note, LayoutWarning, stacklevel=4)
     return layout.with_instances(instances_from_coco(record, largest(annos)))
 
 
@@ -115,8 +114,8 @@ def layouts_to_coco(layouts: list[Layout]) -> dict:
     Raises:
         BadInput: an instance is a bare point, for which COCO has no box.
     """
-    categories = sorted({instance.name for layout in layouts for instance in layout.instances})
-    numbers = {name: index for index, name in enumerate(categories, start=1)}
+    names = sorted({instance.name for layout in layouts for instance in layout.instances})
+    numbers = {name: index for index, name in enumerate(names, start=1)}
     images: list[dict] = []
     annotations: list[dict] = []
     for image_id, layout in enumerate(layouts, start=1):
@@ -125,11 +124,8 @@ def layouts_to_coco(layouts: list[Layout]) -> dict:
             record = _annotation(instance, layout.size, f"layout {image_id}, instances[{index}]")
             ids = {"id": len(annotations) + 1, "image_id": image_id, "category_id": numbers[instance.name]}
             annotations.append({**ids, **record})
-    return {
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": i, "name": name} for name, i in numbers.items()],
-    }
+    categories = [{"id": index, "name": name} for name, index in numbers.items()]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def _annotation(instance: Instance, size: tuple[int, int], where: str) -> dict:

@@ -72,13 +72,6 @@ def pair(value: object, field: str) -> tuple[float, float]:
 
 
 def _kind(value: object) -> str:
-    names = {
-        bool: "true or false",
-        type(None): "null",
-        dict: "an object",
-        list: "a list",
-        str: "text",
-        int: "a number",
-        float: "a number",
-    }
+    names = {bool: "true or false", type(None): "null", dict: "an object", list: "a list", str: "text"}
+    names |= {int: "a number", float: "a number"}
     return names.get(type(value), type(value).__name__)

@@ -15,9 +15,7 @@ from instdiff.layout import Layout
 def read_lines(path: str | Path) -> list[object]:
     """The values of a JSON-lines file; empty lines are skipped."""
     text = read_bytes(path).decode("utf-8-sig", errors="replace")
-    return [
-        parse_json(line, f"{path} line {number}") for number, line in enumerate(text.split("\n"), 1) if line.strip()
-    ]
+    return [parse_json(line, f"{path} line {index}") for index, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def layouts_by_prompt(path: str | Path) -> dict[str, Layout]:
@@ -43,10 +41,8 @@ def load_layouts(path: str | Path) -> list[Layout]:
             raise BadInput(str(path), "holds no .json files")
         layouts, with_corners = _load_all(files, "auto")
         if with_corners:
-            print(
-                f"note: {path}: boxes are read as corners; {with_corners} of {len(files)} files fit no other reading",
-                file=sys.stderr,
-            )
+            reason = f"{with_corners} of {len(files)} files fit no other reading"
+            print(f"note: {path}: boxes are read as corners; {reason}", file=sys.stderr)
             layouts, _ = _load_all(files, "corners")
         return layouts
     if path.suffix.lower() == ".jsonl":
@@ -62,7 +58,6 @@ def _load_all(files: list[Path], boxes: str) -> tuple[list[Layout], int]:
         with warnings.catch_warnings(record=True) as raised:
             warnings.simplefilter("always")
             layouts.append(load_layout(file, boxes))
-        with_corners += any(
-            warning.category is BoxFormatWarning and "read as corners" in str(warning.message) for warning in raised
-        )
+        messages = [str(warning.message) for warning in raised if warning.category is BoxFormatWarning]
+        with_corners += any("read as corners" in message for message in messages)
     return layouts, with_corners

@@ -112,20 +112,15 @@ def layout_from_json(data: object, boxes: str = "auto") -> Layout:
     """
     data = mapping(data, "layout")
     width, height = (whole(data.get(key), key) for key in ("width", "height"))
-    frame = {
-        "width": width,
-        "height": height,
-        "caption": text(data, "caption"),
-        "negative_caption": text(data, "negative_caption"),
-    }
+    captions = {key: text(data, key) for key in ("caption", "negative_caption")}
+    frame = {"width": width, "height": height, **captions}
     layout = Layout.parse(frame)  # the canvas is checked before anything is measured on it
     annos = [mapping(anno, f"annos[{index}]") for index, anno in enumerate(sequence(data.get("annos"), "annos"))]
     if len(annos) > MAX_INSTANCES:
         raise BadInput("annos", f"{len(annos)} annotations; the model has room for {MAX_INSTANCES}")
     places = resolve_boxes(annos, layout.size, boxes)
-    return layout.with_instances(
-        [read_instance(anno, places.get(i), layout.size, f"annos[{i}]") for i, anno in enumerate(annos)]
-    )
+    instances = [read_instance(anno, places.get(i), layout.size, f"annos[{i}]") for i, anno in enumerate(annos)]
+    return layout.with_instances(instances)
 
 
 def read_instance(anno: dict, place: Box | Point | None, size: tuple[int, int], field: str) -> Instance:
@@ -155,15 +150,10 @@ def layout_to_json(layout: Layout) -> dict:
 
 
 def _anno(instance: Instance, size: tuple[int, int]) -> dict:
-    mask = instance.mask
+    mask = {"size": list(instance.mask.size), "counts": instance.mask.counts} if instance.mask else []
     named = {"category_name": instance.category, "caption": instance.caption}
     box = {"bbox": pixels(instance.box.to_coco(size))} if instance.box else {}
-    return {
-        **box,
-        "mask": {"size": list(mask.size), "counts": mask.counts} if mask else [],
-        **named,
-        **drawn_places(instance, size),
-    }
+    return {**box, "mask": mask, **named, **drawn_places(instance, size)}
 
 
 def drawn_places(instance: Instance, size: tuple[int, int]) -> dict:

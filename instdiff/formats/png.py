@@ -82,9 +82,7 @@ def _texts(content: bytes, source: str) -> dict[str, bytes]:
             raise BadInput(source, "is a PNG that is cut short")
         if kind in (b"tEXt", b"iTXt"):
             if length > MAX_TEXT_BYTES + 100:
-                raise BadInput(
-                    source, f"has a text chunk of {length} bytes; at most {MAX_TEXT_BYTES // 2**20} MiB are read"
-                )
+                raise BadInput(source, f"has {length} bytes of text; at most {MAX_TEXT_BYTES // 2**20} MiB are read")
             if content[position + 8 + length : position + 12 + length] != zlib.crc32(kind + data).to_bytes(4, "big"):
                 raise BadInput(source, "has a damaged text chunk")
             keyword, _, value = data.partition(b"\0")

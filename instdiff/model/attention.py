@@ -30,7 +30,6 @@ class Memory(NamedTuple):
 
     def rows(self, index: torch.Tensor) -> Memory:
         """The memory of rows ``index`` (B',), which may repeat."""
-
         text = tuple(tensor[index] for tensor in self.text)
         tokens = None if self.tokens is None else tuple(tensor[index] for tensor in self.tokens)
         bias = self.bias if self.bias is None or len(self.bias) == 1 else self.bias[index]

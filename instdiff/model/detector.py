@@ -154,21 +154,16 @@ class DenseDetector(ModelMixin, ConfigMixin):
 
 
 def mean_of_mirrored(predictions: Predictions, of_mirrored: Predictions, size: int) -> Predictions:
-    """The mean of what the cells say of pictures of side ``size`` and of their mirror images, as of the former; shapes
-    are theirs alone.
-    """
+    """Predictions for pictures of side ``size``: the mean with those of their mirror images, but for the shapes."""
     centres, strides = cells(size, predictions.boxes.device)
     columns = (centres[:, 0] * size / strides).long()
     sides = (size / strides).long()  # a cell's column, of how many
     opposite = torch.arange(len(columns), device=columns.device) + sides - 1 - 2 * columns
     logits, boxes, colours, textures = (values[:, opposite] for values in of_mirrored[:4])
     boxes = torch.stack([1 - boxes[..., 2], boxes[..., 1], 1 - boxes[..., 0], boxes[..., 3]], dim=-1)
-    return predictions._replace(
-        logits=(predictions.logits + logits) / 2,
-        boxes=(predictions.boxes + boxes) / 2,
-        colours=(predictions.colours + colours) / 2,
-        textures=(predictions.textures + textures) / 2,
-    )
+    pairs = zip(predictions[:4], (logits, boxes, colours, textures), strict=True)
+    means = [(own + other) / 2 for own, other in pairs]
+    return Predictions._make([*means, predictions.shapes, predictions.prototypes])
 
 
 def mix_masks(shapes: torch.Tensor, prototypes: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:

@@ -91,12 +91,8 @@ class Modes:
         """The configuration that fits the places of a layout."""
         scribble = any(instance.scribble for instance in layout.instances)
         mask = any(instance.mask for instance in layout.instances)
-        return cls(
-            box=any(_box(instance) for instance in layout.instances),
-            point=True,
-            scribble=scribble,
-            mask=mask or scribble,
-        )
+        box = any(_box(instance) for instance in layout.instances)
+        return cls(box=box, point=True, scribble=scribble, mask=mask or scribble)
 
 
 def place_grounding(
@@ -275,12 +271,9 @@ def _around_points(points: tuple[Point, ...]) -> Box:
     """The box of a scribble's points, and a little more."""
     xs = [point.x for point in points]
     ys = [point.y for point in points]
-    return Box(
-        x0=max(min(xs) - AROUND_SCRIBBLE, 0.0),
-        y0=max(min(ys) - AROUND_SCRIBBLE, 0.0),
-        x1=min(max(xs) + AROUND_SCRIBBLE, 1.0),
-        y1=min(max(ys) + AROUND_SCRIBBLE, 1.0),
-    )
+    x0, y0 = (max(min(values) - AROUND_SCRIBBLE, 0.0) for values in (xs, ys))
+    x1, y1 = (min(max(values) + AROUND_SCRIBBLE, 1.0) for values in (xs, ys))
+    return Box(x0=x0, y0=y0, x1=x1, y1=y1)
 
 
 def _shape(category: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 import instdiff.model.autoencoder  # noqa: F401 (diffusers loads a component's class only from a module that is imported)
 from instdiff.errors import BadInput
-from instdiff.layout import Instance, Layout
+from instdiff.layout import Layout
 from instdiff.model.defaults import ModelDefaults, read_defaults
 from instdiff.model.grounding import Grounding, empty_grounding, place_grounding, with_reach, with_text
 from instdiff.model.sampler import Branch, Condition, SamplingOptions, sample
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion, slots_for, token_counts
 
+Generators: TypeAlias = torch.Generator | list[torch.Generator] | None  # one for all pictures, or one for each
 # Where older model folders say that our classes are.
 MOVED = {f"instdiff.{name}": f"instdiff.model.{name}" for name in ("autoencoder", "unet", "unifusion")}
 
@@ -89,15 +90,9 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         self.register_modules(
             vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, unifusion=unifusion, scheduler=scheduler
         )
-        arguments = {
-            "noise_scale": noise_scale,
-            "num_inference_steps": num_inference_steps,
-            "guidance_scale": guidance_scale,
-            "alpha": alpha,
-            "mis": mis,
-            "native_size": native_size,
-            "max_side": max_side,
-        }
+        arguments: dict[str, Any] = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
+        arguments |= {"alpha": alpha, "mis": mis, "noise_scale": noise_scale}
+        arguments |= {"native_size": native_size, "max_side": max_side}
         stated = (defaults or {}) | {name: value for name, value in arguments.items() if value is not None}
         # Only what is stated is kept: a file that an older version wrote beside the model may state the rest.
         self.register_to_config(**ModelDefaults.parse(stated, "defaults").stated)
@@ -115,9 +110,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
     @classmethod
     def load_config(cls, *args, **kwargs) -> dict[str, Any] | tuple:
-        """Read a model's index, as diffusers does; the modules that an older version names in it lie in
-        `instdiff.model` now.
-        """
+        """Read a model's index, as diffusers does; modules that an older version names lie in `instdiff.model` now."""
         read = super().load_config(*args, **kwargs)
         config = read[0] if isinstance(read, tuple) else read
         for component in config.values():
@@ -156,7 +149,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         alpha: float | None = None,
         mis: float | None = None,
         num_images_per_layout: int = 1,
-        generator: torch.Generator | list[torch.Generator] | None = None,
+        generator: Generators = None,
         latents: torch.Tensor | None = None,
         max_batch: int = 16,
         output_type: str = "pil",
@@ -218,9 +211,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         count = len(layouts) * num_images_per_layout
         generators = _generator_of_each(generator, count)
         for name in set(callback_on_step_end_tensor_inputs) - set(self._callback_tensor_inputs):
-            raise BadInput(
-                "callback_on_step_end_tensor_inputs", f'"{name}" is not there; give {self._callback_tensor_inputs}'
-            )
+            reason = f'"{name}" is not there; give {self._callback_tensor_inputs}'
+            raise BadInput("callback_on_step_end_tensor_inputs", reason)
 
         # 3. Encode captions and places, once for all pictures of a layout.
         conditions, negatives = self._conditions(layouts, size, apart=options.steps_apart > 0)
@@ -273,9 +265,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
     def _conditions(
         self, layouts: list[Layout], size: tuple[int, int], apart: bool
     ) -> tuple[list[list[Condition]], list[Condition]]:
-        """Per layout: the layout as a whole, then (if ``apart``) each instance alone; and the negative, shared where it
-        is the same.
-        """
+        """Per layout: the whole, then (if ``apart``) each instance alone; and the negative, shared where the same."""
         encoded = self._encode_all(layouts)
         no_text = next(iter(encoded.values())).pooled[:0]  # (0, D)
         masked = self.unet.config.instance_masked
@@ -296,7 +286,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
         conditions = []
         for layout in layouts:
-            phrases = [_phrase(instance) for instance in layout.instances]
+            phrases = [instance.caption or instance.category for instance in layout.instances]
             placed = with_reach(layout) if self.unifusion.place_mapper else layout
             places = place_grounding(placed, seg_size=seg_size, slots=slots).to(self._execution_device)
             whole = with_text(places, torch.cat([no_text, *(encoded[phrase].pooled for phrase in phrases)]))
@@ -310,7 +300,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         """Every caption of the layouts and of their instances, encoded once, in one batch."""
         captions: dict[str, None] = {}
         for layout in layouts:
-            phrases = (_phrase(instance) for instance in layout.instances)
+            phrases = [instance.caption or instance.category for instance in layout.instances]
             captions |= dict.fromkeys((layout.caption, layout.negative_caption, *phrases))
         features, pooled = self.encode_captions(list(captions))
         pairs = zip(features.split(1), pooled.split(1), strict=True)
@@ -321,9 +311,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         width, height = size
         return height // self.vae_scale_factor, width // self.vae_scale_factor
 
-    def noise(
-        self, size: tuple[int, int], generator: torch.Generator | list[torch.Generator] | None = None, count: int = 1
-    ) -> torch.Tensor:
+    def noise(self, size: tuple[int, int], generator: Generators = None, count: int = 1) -> torch.Tensor:
         """The starting noise (count, C, H, W) of pictures of ``size`` (width, height).
 
         Given to a call as ``latents``, the noise of one picture is where all layouts of the call start: what two
@@ -347,20 +335,11 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor).postprocess(pictures, output_type=output_type)
 
 
-def _phrase(instance: Instance) -> str:
-    """What the text encoder reads of an instance."""
-    return instance.caption or instance.category
-
-
-def _generator_of_each(
-    generator: torch.Generator | list[torch.Generator] | None, count: int
-) -> list[torch.Generator] | None:
+def _generator_of_each(generator: Generators, count: int) -> list[torch.Generator] | None:
     """The generator of each of ``count`` pictures; one alone serves them all, in their order."""
     if generator is None:
         return None
     generators = generator if isinstance(generator, list) else [generator]
     if len(generators) not in (1, count):
-        raise BadInput(
-            "generator", f"{len(generators)} generators for {count} pictures; give one, or one for each picture"
-        )
+        raise BadInput("generator", f"{len(generators)} generators for {count} pictures; give one, or one for each")
     return generators * count if len(generators) == 1 else generators

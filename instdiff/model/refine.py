@@ -57,11 +57,8 @@ class Refiner:
         from diffusers import StableDiffusionXLImg2ImgPipeline
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        options = {
-            "dtype": torch.float16 if device == "cuda" else torch.float32,
-            "local_files_only": True,
-            "use_safetensors": True,
-        }
+        dtype = torch.float16 if device == "cuda" else torch.float32
+        options = {"dtype": dtype, "local_files_only": True, "use_safetensors": True}
         if not (folder / "unet" / "diffusion_pytorch_model.safetensors").exists():
             options["variant"] = "fp16"
         try:

@@ -81,17 +81,13 @@ def step_numbers(num_evaluations: int, num_steps: int) -> list[int]:
     return [i * num_steps // num_evaluations for i in range(num_evaluations)]
 
 
-def list_evaluations(
-    scheduler: SchedulerMixin, num_steps: int, alpha: float, device: torch.device
-) -> list[UNetEvaluation]:
+def evaluations(scheduler: SchedulerMixin, num_steps: int, alpha: float, device: torch.device) -> list[UNetEvaluation]:
     """All evaluations of the UNet that a scheduler, whose timesteps are set, asks for."""
     steps = step_numbers(len(scheduler.timesteps), num_steps)
     alphas = alpha_schedule(num_steps, alpha)
-    device_timesteps = scheduler.timesteps.to(device)
+    on_device = scheduler.timesteps.to(device)
     return [
-        UNetEvaluation(
-            i, step, scheduler.timesteps[i], device_timesteps[i], alphas[step], steps[i + 1 : i + 2] != [step]
-        )
+        UNetEvaluation(i, step, scheduler.timesteps[i], on_device[i], alphas[step], steps[i + 1 : i + 2] != [step])
         for i, step in enumerate(steps)
     ]
 
@@ -218,7 +214,7 @@ def sample(
     pictures = [start_branches(scheduler, *start) for start in starts]
     used = [c for branches in pictures for branch in branches for c in (branch.condition, branch.negative)]
     denoiser = Denoiser(unet, used, latents.shape[-2:], options.max_batch, FeatureCache(options.inner_every))
-    for evaluation in list_evaluations(scheduler, options.num_inference_steps, options.alpha, latents.device):
+    for evaluation in evaluations(scheduler, options.num_inference_steps, options.alpha, latents.device):
         if evaluation.step == options.steps_apart:
             pictures = [[merge_instances(branches)] for branches in pictures]  # section 3.4
         denoiser.cache.prepare(evaluation)

@@ -196,9 +196,7 @@ class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         self.down_blocks, skips = _encoder(widths, layers_per_block, time_dim, norm_num_groups, transformers)
         width = widths[-1]
         self.mid_block = Block([(width, width)], time_dim, norm_num_groups, attention)
-        last = ResnetBlock2D(
-            in_channels=width, out_channels=width, temb_channels=time_dim, groups=norm_num_groups, eps=1e-5
-        )
+        last = ResnetBlock2D(in_channels=width, temb_channels=time_dim, groups=norm_num_groups, eps=1e-5)
         self.mid_block.resnets.append(last)
         self.up_blocks = _decoder(widths, skips, layers_per_block + 1, time_dim, norm_num_groups, transformers)
 

@@ -92,9 +92,8 @@ class PlaceMap(nn.Module):
         centre = torch.stack([(column + 0.5) / width, (row + 0.5) / height], dim=-1).to(extent)
         offset = 2 * (centre - extent[owner, :2]) / sides - 1  # -1..1 inside the place
         cell = (sides * sides.new_tensor([width, height])).log2()
-        parts = F.adaptive_avg_pool2d(
-            torch.cat([regions, torch.ones_like(regions[:, :1])], dim=1), (2 * height, 2 * width)
-        ).to(extent)
+        with_scene = torch.cat([regions, torch.ones_like(regions[:, :1])], dim=1)
+        parts = F.adaptive_avg_pool2d(with_scene, (2 * height, 2 * width)).to(extent)
         parts = torch.stack([parts[sample, slot, 2 * row + i, 2 * column + j] for i in (0, 1) for j in (0, 1)], dim=-1)
         kinds = torch.stack([grounding.has_box, grounding.segs.flatten(2).any(-1)[:, : slots - 1]], dim=-1).to(extent)
         kinds = F.pad(kinds, (0, 0, 0, 1))  # the scene has neither box nor mask

@@ -223,17 +223,14 @@ def test_figures_of_a_row():
     assert bare["recall"]["all"] == 0 and bare["colour"]["of_found"] is None and bare["box"] == figures["box"]
 
 
-def test_look_keeps_the_threshold(judge):
+def test_look_keeps_the_threshold(judge, monkeypatch):
     image = Image.effect_noise(SIZE, 60).convert("RGB")
     counts = []
     looked = draft.look(judge, [image] * 17, list(THINGS), counts.append)
     assert judge.model.config.score_threshold == 0.01
     assert [len(looked.everything), len(looked.sure), counts] == [17, 17, [16, 1]]
-    judge.model.register_to_config(score_threshold=0.9)
-    try:
-        looked = draft.look(judge, [image], list(THINGS), counts.append)
-    finally:
-        judge.model.register_to_config(score_threshold=0.01)
+    monkeypatch.setattr(judge, "threshold", 0.9)
+    looked = draft.look(judge, [image], list(THINGS), counts.append)
     assert looked.sure == [[]]
 
 
