@@ -59,7 +59,7 @@ class DraftOptions(Value):
     )
     device: Annotated[Literal["auto", "cpu"], Flag()] = Field(default="auto", description="where to compute (auto)")
     precision: Annotated[Literal["no", "bf16", "fp16"], Flag()] = Field(
-        default="bf16", description="mixed numbers (bf16)"
+        default="bf16", description="mixed precision (bf16)"
     )
     shards: Annotated[int, Flag("N")] = Field(default=60, ge=1, description="how many files of 1000 scenes (60)")
     target: Annotated[Path, Flag("PATH", read=output_folder)] = Field(
