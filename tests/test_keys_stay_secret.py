@@ -69,9 +69,7 @@ def forms(key: str) -> list[bytes]:
 
 
 def check_nowhere(folder, *texts: str) -> None:
-    """No key in any form, in any file below the folder or in what was shown; something was written, or this says
-    nothing.
-    """
+    """No key in any form, in any file below the folder or in what was shown; and something was written."""
     found = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert any(name.endswith("run.json") for name in found) and any(
         name.endswith("checkpoint.sqlite") for name in found

@@ -97,9 +97,7 @@ class ColourDetector:
 
 
 class ListPlanner(Planner):
-    """Plans the known words of a prompt side by side. Each call adds a line to ``log``; ``fails`` names calls that
-    fail.
-    """
+    """Plans the known words of a prompt side by side. Each call adds to ``log``; ``fails`` names calls that fail."""
 
     name = "list"
 

@@ -95,9 +95,7 @@ def wait_for_work(process: subprocess.Popen, items: Path, rng: random.Random) ->
 
 
 def kill_again_and_again(args: argparse.Namespace, folder: Path, log: Path) -> dict[str, int]:
-    """Kill, start again, and see that nothing that was finished is lost or made anew. Ends when all is done or all
-    kills are spent.
-    """
+    """Kill, start again, and see that nothing finished is lost or made anew, until all is done or kills are spent."""
     rng = random.Random(args.seed)
     items = folder / "items"
     counts = {"driver kills": 0, "worker kills": 0, "lost": 0, "made twice": 0}

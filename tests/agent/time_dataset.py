@@ -1,5 +1,4 @@
-"""``python tests/agent/time_dataset.py``: how long the same dataset takes in one process, and with 1, 2 … workers of
-Ray.
+"""``python tests/agent/time_dataset.py``: time of one dataset in one process, and with 1, 2 … workers of Ray.
 
 The first batch of each is left out: until then everything is being loaded. Every process paints with one thread.
 """

@@ -1,5 +1,4 @@
-"""Boxes that CogVLM reported for three pictures, against the plans that GPT-4o wrote for them; both are corners on 512
-x 512.
+"""Boxes that CogVLM reported for three pictures, against GPT-4o's plans for them; corners on 512 x 512.
 
 The figures are worked out by hand from the boxes in `golden/cogvlm_alignment/pairs.json`. Each plan has seven things.
 

@@ -71,9 +71,7 @@ def test_a_question_without_a_schema_has_no_weaker_way():
 
 
 def test_the_estimate_is_above_the_truth():
-    """Texts whose number of tokens is known to be below: English words, numbers and Chinese characters take few tokens
-    each.
-    """
+    """Texts whose number of tokens is known from above: English words, numbers, Chinese characters."""
     assert estimated_tokens([Message("system", "word " * 300)], None) > 300
     assert estimated_tokens([Message("system", "12 " * 300)], None) >= 300
     assert estimated_tokens([Message("human", "漢" * 300)], None) >= 900

@@ -1,6 +1,4 @@
-"""The automatic choice of a planner: a chat model if there is a key, and the offline planner where there is none or it
-fails.
-"""
+"""The automatic choice of a planner: a chat model if there is a key, offline where there is none or it fails."""
 
 import pytest
 

@@ -1,6 +1,4 @@
-"""A model with code of its own in the hub's cache, as CogVLM's is laid out, but tiny: it says what its configuration
-says.
-"""
+"""A tiny model with code of its own in the hub's cache, laid out as CogVLM's: it says what its config says."""
 
 import json
 

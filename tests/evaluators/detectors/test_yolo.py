@@ -40,9 +40,7 @@ def nms(boxes, scores, iou_threshold):
 
 @pytest.fixture(scope="module")
 def torchvision_works():
-    """Puts in the one operator that is used, where the torchvision that ultralytics pulls is for another build of
-    torch.
-    """
+    """Puts in the one operator that is used, where ultralytics' torchvision is for another build of torch."""
     library = None
     if not hasattr(torch.ops.torchvision, "nms"):
         library = torch.library.Library("torchvision", "DEF")

@@ -1,6 +1,4 @@
-"""Whole runs that a chat model plans: what is asked for reaches it, what it takes is written down, and the key is
-nowhere.
-"""
+"""Whole runs that a chat model plans: what is asked for reaches it, its usage is kept, the key is nowhere."""
 
 import json
 

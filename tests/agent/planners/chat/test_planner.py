@@ -1,6 +1,4 @@
-"""The chat planner against a real local server: each case ends in a plan or in one clear error, within bounded
-requests.
-"""
+"""The chat planner against a real local server: each case ends in a plan or one clear error."""
 
 import json
 import logging

@@ -193,9 +193,7 @@ EXAMPLES = {example.prompt: example for example in scene.load_examples()}
 
 @pytest.mark.parametrize("prompt", EXAMPLES)
 def test_a_worked_example_is_a_plan(prompt):
-    """Each is believed as it stands, survives the round trip, and its relations hold between the boxes of the
-    projection.
-    """
+    """Each is believed as it stands, survives the round trip, and its relations hold between projected boxes."""
     answer = json.dumps(EXAMPLES[prompt].scene)
     scene, notes = read_scene(answer, prompt)
     assert notes == [] and read_scene(scene_as_json(scene), prompt) == (scene, [])
