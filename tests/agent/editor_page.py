@@ -130,7 +130,9 @@ class EditorPage:
     def plan(self, instances: list[Instance]) -> None:
         """The page itself hands in other instances."""
         (self.folder / "planned.json").write_text(LAYOUT.with_instances(instances).model_dump_json())
+        before = self.root.element_handle()
         self.page.get_by_role("button", name="Plan again").click()
+        self.page.wait_for_function("editor => !editor.isConnected", arg=before)  # the new one may come before it goes
 
     def drawn(self) -> Layout:
         """What is drawn, once the page has it."""

@@ -32,7 +32,10 @@ EMA = 0.998
 def run_stage(options: DraftOptions) -> None:
     """Run one stage on its working folder."""
     torch.set_flush_denormal(True)  # numbers too small to matter are many times slower on a CPU
-    STAGES[options.stage](options)
+    try:
+        STAGES[options.stage](options)
+    finally:
+        torch.set_flush_denormal(False)  # it holds for the whole process, which may go on with something else
 
 
 def fit_encoder(options: DraftOptions) -> None:
