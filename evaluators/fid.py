@@ -98,22 +98,28 @@ def frechet_distance(painted: np.ndarray, real: np.ndarray) -> float:
             raise BadInput("pictures", f"{needed}; here are {len(features)}")
         if not np.isfinite(features).all():
             raise BadInput("features", "hold what is no number; are these the right weights?")
-    moments = [(features.mean(axis=0), np.cov(features, rowvar=False)) for features in map(np.float64, (painted, real))]
-    return gaussian_distance(*moments[0], *moments[1])
+    gaussians = [gaussian_of(np.asarray(features, dtype=np.float64)) for features in (painted, real)]
+    return gaussian_distance(*gaussians[0], *gaussians[1])
 
 
-def gaussian_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: np.ndarray) -> float:
-    """``|mean_a - mean_b|^2 + tr(cov_a + cov_b - 2 (cov_a cov_b)^(1/2))``; means (D,), covariances (D, D).
+def gaussian_of(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (D,) of features (n, D), and a root (r, D) of their covariance: its transpose times itself is that."""
+    mean = features.mean(axis=0)
+    root = (features - mean) / np.sqrt(len(features) - 1)
+    if len(root) > root.shape[1]:
+        root = np.linalg.qr(root)[1]
+    return mean, root
 
-    The trace of the root of a product of covariances is the sum of the roots of the eigenvalues of
-    ``cov_a^(1/2) cov_b cov_a^(1/2)``, which is symmetric, so that no eigenvalue is complex.
+
+def gaussian_distance(mean_a: np.ndarray, root_a: np.ndarray, mean_b: np.ndarray, root_b: np.ndarray) -> float:
+    """``|mean_a - mean_b|^2 + tr(cov_a + cov_b - 2 (cov_a cov_b)^(1/2))``; means (D,), roots of covariances (r, D).
+
+    The trace of the root of the product is the sum of the singular values of ``root_a root_b^T``: no eigenvalue of a
+    large product is needed, which fewer pictures than features would leave almost all zero.
     """
-    values, vectors = np.linalg.eigh(np.atleast_2d(cov_a))
-    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    shared = np.linalg.eigvalsh(root @ np.atleast_2d(cov_b) @ root).clip(min=0)
+    shared = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     away = mean_a - mean_b
-    apart = away @ away + np.trace(np.atleast_2d(cov_a)) + np.trace(np.atleast_2d(cov_b))
-    return float(apart - 2 * np.sqrt(shared).sum())
+    return float(away @ away + (root_a**2).sum() + (root_b**2).sum() - 2 * shared)
 
 
 def real_pictures(folder: Path) -> list[Path]:
