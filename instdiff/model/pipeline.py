@@ -16,7 +16,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL.Image import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
-import instdiff.model.autoencoder  # noqa: F401 (diffusers loads a component's class only from a module that is imported)
+import instdiff.model.autoencoder  # noqa: F401 (diffusers loads a component's class from imported modules only)
 from instdiff.errors import BadInput
 from instdiff.layout import Layout
 from instdiff.model.defaults import ModelDefaults, read_defaults
