@@ -245,6 +245,7 @@ def test_a_drawing_stays_when_its_page_is_left_and_words_change_what_is_drawn(ta
     page = tab(f"/edit?run={before.folder.name}")
     left = delete(page, names[0])
     assert left == len(names) - 1
+    see(page, f"Changed: {left} things")  # the page has the drawing: who leaves now comes back to it
     page.get_by_role("link", name="Runs").first.click()
     see(page, "Ratings as CSV")
     page.locator(f"a[href*='{before.folder.name}']").first.click()
