@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,13 +71,13 @@ class ScoringDetector(OpenVocabulary):
             detections += [best_detections(own_scores, boxes, names, threshold) for own_scores, boxes in pairs]
         return detections
 
+    @abstractmethod
     def _questions(self, names: list[str]) -> Any:
         """What the text encoder is given for the names."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _scores(self, images: list[Image], names: list[str], questions: Any) -> tuple[np.ndarray, np.ndarray]:
         """Scores (B, P, len(names)), 0..1, and boxes (B, P, 4), xyxy as fractions of the pictures."""
-        raise NotImplementedError
 
     def _load(self, folder: Path) -> tuple[Any, Any]:
         """The model and its processor."""
