@@ -67,15 +67,26 @@ class Composite:
 
 
 @dataclass
-class _Layer:
+class Layer:
     """A thing at its final size: ``rgba`` (h, w, 4) float32 premultiplied 0..1, with its corner in pixels."""
 
     placed: PlacedThing
+    sprite: Sprite
     look: Look
+    mirrored: bool
     rgba: np.ndarray
     left: int
     top: int
     mask: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))  # what is seen of it, once that is known
+
+
+@dataclass(frozen=True)
+class LayeredScene:
+    """What a picture is painted from: a background (S, S, 3) float32 0..255, and things on it, nearest last."""
+
+    background: np.ndarray
+    place: Place
+    layers: list[Layer]
 
 
 class Composer:
@@ -94,21 +105,34 @@ class Composer:
         self.pool = self.names + self.common * favour
 
     def compose(self, rng: np.random.Generator) -> Composite:
-        """One scene of up to 12 things, now and then empty; what would be hidden for the greater part is left out."""
+        """One scene of up to 12 things, now and then empty, as a picture with its caption."""
+        return self.finish(self.arrange(rng), rng)
+
+    def arrange(self, rng: np.random.Generator) -> LayeredScene:
+        """A scene before it is painted; what would be hidden for the greater part is left out."""
         empty = rng.random() < EMPTY_SHARE
         while True:
             image, place, placed, chosen = self._plan(rng)
             layers = []
             if not empty:
-                layers = [self._layer(item, sprite, rng) for item, sprite in zip(placed, chosen, strict=True)]
+                layers = [self._dress(item, sprite, rng) for item, sprite in zip(placed, chosen, strict=True)]
             layers = self._visible(sorted(layers, key=lambda layer: layer.placed.depth))
             if layers or empty:
-                break
+                return LayeredScene(image, place, layers)
+
+    def finish(self, scene: LayeredScene, rng: np.random.Generator) -> Composite:
+        """The picture of a scene, and what is on it in words."""
+        layers = scene.layers
+        instances = [self._instance(layer, rng) for layer in layers]
+        caption = scene_caption([layer.look for layer in layers], _relation(layers, rng), scene.place, rng)
+        return Composite(self.paint(scene.background, layers), caption, instances)
+
+    def paint(self, background: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
+        """The picture (S, S, 3) uint8 of things on a background, which stays as it is; nearest last."""
+        image = background.copy()
         for layer in layers:
             self._paint(image, layer)
-        instances = [self._instance(layer, rng) for layer in layers]
-        caption = scene_caption([layer.look for layer in layers], _relation(layers, rng), place, rng)
-        return Composite((image + 0.5).clip(0, 255).astype(np.uint8), caption, instances)
+        return (image + 0.5).clip(0, 255).astype(np.uint8)
 
     def _plan(self, rng: np.random.Generator) -> tuple[np.ndarray, Place, list[PlacedThing], list[Sprite]]:
         """The background, the place in words, and things with their places: half of the scenes are whole worlds."""
@@ -119,7 +143,7 @@ class Composer:
             sprites = []
 
             def ratio_of(name: str) -> float:
-                sprites.append(self._pick(name, rng))
+                sprites.append(self.pick(name, rng))
                 return _ratio(sprites[-1])
 
             placed = place_in_world(planned, self.names, ratio_of, kind.wet, rng)
@@ -128,7 +152,7 @@ class Composer:
             image, light = paint_background(kind, rng, self.size, min(feet, default=1.0) - 0.02, by_day)
             return image, place_of(setting, light, rng), placed, sprites
         names = choose_categories(number_of_instances(rng), self.pool, rng)
-        sprites = [self._pick(name, rng) for name in names]
+        sprites = [self.pick(name, rng) for name in names]
         placed = place_freely(names, [_ratio(sprite) for sprite in sprites], rng)
         if rng.random() < PLAIN_SHARE:
             image, colour = paint_plain(rng, self.size)
@@ -137,7 +161,7 @@ class Composer:
         image, light = paint_background(background_of(setting), rng, self.size)
         return image, place_of(setting, light, rng), placed, sprites
 
-    def _pick(self, name: str, rng: np.random.Generator) -> Sprite:
+    def pick(self, name: str, rng: np.random.Generator) -> Sprite:
         """A drawing of a category: its usual style mostly; special kinds as often as the plain one."""
         sprites = self.sprites[name]
         kinds = 1 + len(THINGS[name].kinds)
@@ -146,29 +170,34 @@ class Composer:
         pool = others if others and rng.random() < self.second_look else usual
         return pool[rng.integers(len(pool))]
 
-    def _layer(self, placed: PlacedThing, sprite: Sprite, rng: np.random.Generator) -> _Layer:
-        """Paint anew, mirror and scale a sprite for its place."""
-        import cv2
-
+    def _dress(self, placed: PlacedThing, sprite: Sprite, rng: np.random.Generator) -> Layer:
+        """A sprite in its place, in a colour and a texture of its kind."""
         kind = THINGS[placed.category]
         texture = kind.textures[rng.integers(len(kind.textures))] if kind.textures and rng.random() < TEXTURED else None
         share = 0.3 if texture in ("wooden", "metal") else COLOURED
         colours = ALL if placed.category in self.common else kind.colours
         colour = colours[rng.integers(len(colours))] if colours and rng.random() < share else None
-        rgba = sprite.paint(colour, texture)
-        if kind.mirror and rng.random() < MIRRORED:
-            rgba = rgba[:, ::-1]
+        mirrored = kind.mirror and rng.random() < MIRRORED
         if not colour and not texture and kind.natural and rng.random() < NAMED_NATURAL:
             colour = kind.natural
+        return self.layer(placed, sprite, Look(placed.category, colour, texture, sprite.noun), mirrored)
+
+    def layer(self, placed: PlacedThing, sprite: Sprite, look: Look, mirrored: bool = False) -> Layer:
+        """A sprite painted anew, mirrored and scaled to its place; what has its colour by nature is left as it is."""
+        import cv2
+
+        rgba = sprite.paint(None if look.colour == THINGS[look.category].natural else look.colour, look.texture)
+        if mirrored:
+            rgba = rgba[:, ::-1]
         width, height = (max(round(side * self.size), 2) for side in (placed.width, placed.height))
         way = cv2.INTER_AREA if width * height < rgba.shape[0] * rgba.shape[1] else cv2.INTER_LINEAR
         rgba = cv2.resize(np.ascontiguousarray(rgba), (width, height), interpolation=way)
-        layer = rgba.astype(np.float32) / 255
-        layer[..., :3] *= layer[..., 3:]
-        look = Look(placed.category, colour, texture, sprite.noun)
-        return _Layer(placed, look, layer, round(placed.left * self.size), round(placed.top * self.size))
+        painted = rgba.astype(np.float32) / 255
+        painted[..., :3] *= painted[..., 3:]
+        corner = (round(placed.left * self.size), round(placed.top * self.size))
+        return Layer(placed, sprite, look, mirrored, painted, *corner)
 
-    def _visible(self, layers: Sequence[_Layer]) -> list[_Layer]:
+    def _visible(self, layers: Sequence[Layer]) -> list[Layer]:
         """Give every layer (far to near) its visible mask, and drop those of which too little is seen."""
         taken = np.zeros((self.size, self.size), bool)
         visible = []
@@ -187,7 +216,7 @@ class Composer:
             visible.append(layer)
         return visible[::-1]
 
-    def _window(self, layer: _Layer) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    def _window(self, layer: Layer) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """The part of the picture that a layer covers, and the part of the layer that falls on the picture."""
         height, width = layer.rgba.shape[:2]
         y0 = max(layer.top, 0)
@@ -197,7 +226,7 @@ class Composer:
         part = (slice(y0 - layer.top, y1 - layer.top), slice(x0 - layer.left, x1 - layer.left))
         return (slice(y0, y1), slice(x0, x1)), part
 
-    def _paint(self, image: np.ndarray, layer: _Layer) -> None:
+    def _paint(self, image: np.ndarray, layer: Layer) -> None:
         if layer.placed.standing and layer.placed.category != "rug":
             _shade(image, layer)
         picture, part = self._window(layer)
@@ -205,7 +234,7 @@ class Composer:
         image[picture] *= 1 - rgba[..., 3:]
         image[picture] += 255 * rgba[..., :3]
 
-    def _instance(self, layer: _Layer, rng: np.random.Generator) -> ComposedInstance:
+    def _instance(self, layer: Layer, rng: np.random.Generator) -> ComposedInstance:
         rows = np.flatnonzero(layer.mask.any(axis=1))
         columns = np.flatnonzero(layer.mask.any(axis=0))
         box = Box.from_corners([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], (self.size, self.size))
@@ -218,7 +247,7 @@ def _ratio(sprite: Sprite) -> float:
     return sprite.rgba.shape[1] / sprite.rgba.shape[0]
 
 
-def _relation(layers: Sequence[_Layer], rng: np.random.Generator) -> tuple[int, str, int] | None:
+def _relation(layers: Sequence[Layer], rng: np.random.Generator) -> tuple[int, str, int] | None:
     """How two of the things lie to one another: (index, words, index); None if nothing clear can be said."""
     if len(layers) < 2:
         return None
@@ -247,7 +276,7 @@ def _relation(layers: Sequence[_Layer], rng: np.random.Generator) -> tuple[int, 
     return None
 
 
-def _shade(image: np.ndarray, layer: _Layer) -> None:
+def _shade(image: np.ndarray, layer: Layer) -> None:
     """Darken the ground in a soft ellipse around the foot of a layer, in place."""
     height, width = layer.rgba.shape[:2]
     size = image.shape[0]

@@ -111,7 +111,7 @@ def test_the_second_look_comes_as_often_as_asked(composer):
     rng = np.random.default_rng(2)
     for share in (0.0, 0.3):
         both = Composer({"cat": [usual, other]}, 96, second_look=share)
-        drawn = [both._pick("cat", rng) is other for _ in range(800)]
+        drawn = [both.pick("cat", rng) is other for _ in range(800)]
         assert np.mean(drawn) == pytest.approx(share, abs=0.06)
 
 
