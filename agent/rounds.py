@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from agent.planners.plan import Plan, Planner
 from evaluators.detectors import Detector
-from evaluators.matching import match, unchecked_report
+from evaluators.matching import unchecked_report
 from evaluators.report import Report
+from evaluators.verifying import verify
 from instdiff.formats import layout_from_json, layout_to_json
 from instdiff.layout import Layout
 from instdiff.render_settings import RenderSettings
@@ -42,11 +43,7 @@ def look(detector: Detector | None, images: Sequence[Image], layout: Layout, iou
     """A report on each picture of a layout; without a detector every instance is unchecked."""
     if detector is None:
         return [unchecked_report(layout, iou_threshold)] * len(images)
-    vocabulary = sorted({instance.name for instance in layout.instances})
-    return [
-        match(layout, detections, detector.canonical, iou_threshold, detector.name)
-        for detections in detector.detect(list(images), vocabulary)
-    ]
+    return verify(detector, images, [layout] * len(images), iou_threshold)
 
 
 def best_index(scores: Sequence[tuple]) -> int:

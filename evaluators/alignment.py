@@ -17,6 +17,7 @@ from evaluators.manifest import FILE as MANIFEST
 from evaluators.matching import match
 from evaluators.report import FOUND_IOU, Detection, Report, Verdict, VerdictKind
 from evaluators.reporting import EvaluationResult, Table, add_output_arguments, percent, progress_bar
+from evaluators.verifying import verify
 from instdiff.errors import BadInput
 from instdiff.formats import layout_from_json
 from instdiff.formats.files import parse_json, read_bytes
@@ -124,8 +125,8 @@ def _detected_pairs(args: argparse.Namespace) -> Iterator[Pair]:
     with progress_bar() as progress:
         for picture in progress.track(gallery.pictures(), total=len(gallery.keys), description="looking"):
             plan = picture.layout
-            [detections] = detector.detect([picture.image], sorted({instance.name for instance in plan.instances}))
-            yield Pair(picture.key, plan, match(plan, detections, detector.canonical, FOUND_IOU), picture.image)
+            [report] = verify(detector, [picture.image], [plan], FOUND_IOU)
+            yield Pair(picture.key, plan, report, picture.image)
 
 
 def compare(pairs: Sequence[Pair], detector: str, notes: Sequence[str] = ()) -> EvaluationResult:

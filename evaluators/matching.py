@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evaluators.report import Detection, Report, Verdict, VerdictKind
+from evaluators.report import FOUND_IOU, Detection, Report, Verdict, VerdictKind
 from instdiff.layout import Box, Instance, Layout, Mask, Point
 from instdiff.world.nouns import asked_colour
 
@@ -17,7 +17,7 @@ def match(
     layout: Layout,
     detections: Sequence[Detection],
     canonical: Callable[[str], str | None],
-    iou_threshold: float = 0.5,
+    iou_threshold: float = FOUND_IOU,
     detector: str = "",
 ) -> Report:
     """Assign detections to planned instances, one to one, and say what became of each instance.
@@ -45,12 +45,12 @@ def match(
     shape = (len(planned), len(detected))
     ious = np.array([[place_iou(i, d.box) for d in detections] for i in layout.instances]).reshape(shape)
     same = np.array([[p is not None and p == d for d in detected] for p in planned], dtype=bool).reshape(shape)
-    pairs = _assign(ious, same, np.array([d.score for d in detections]), iou_threshold)
+    pairs = assign(ious, same, np.array([d.score for d in detections]), iou_threshold)
     verdicts = []
     for index, instance in enumerate(layout.instances):
         if index in pairs:
             iou = float(ious[index, pairs[index]])
-            verdicts.append(_verdict(index, instance, detections[pairs[index]], iou, iou_threshold))
+            verdicts.append(verdict_on(index, instance, detections[pairs[index]], iou, iou_threshold))
         else:
             kind = VerdictKind.UNCHECKED if planned[index] is None else VerdictKind.MISSING
             verdicts.append(Verdict(instance=index, name=instance.name, kind=kind))
@@ -59,7 +59,7 @@ def match(
     return Report(detector=detector, iou_threshold=iou_threshold, verdicts=tuple(verdicts), extras=extras)
 
 
-def unchecked_report(layout: Layout, iou_threshold: float = 0.5) -> Report:
+def unchecked_report(layout: Layout, iou_threshold: float = FOUND_IOU) -> Report:
     """The report of a picture that nobody looked at: every instance is unchecked."""
     return match(layout, [], lambda _: None, iou_threshold, detector="none")
 
@@ -92,7 +92,7 @@ def points_of(instance: Instance) -> tuple[Point, ...]:
     return instance.scribble.points if instance.scribble else ()
 
 
-def _assign(ious: np.ndarray, same: np.ndarray, scores: np.ndarray, iou_threshold: float) -> dict[int, int]:
+def assign(ious: np.ndarray, same: np.ndarray, scores: np.ndarray, iou_threshold: float) -> dict[int, int]:
     """The best one-to-one assignment, as {instance: detection}.
 
     ious, same: (instances, detections); scores: (detections,).
@@ -108,7 +108,7 @@ def _assign(ious: np.ndarray, same: np.ndarray, scores: np.ndarray, iou_threshol
     return {int(row): int(column) for row, column in zip(rows, columns, strict=True) if same[row, column]}
 
 
-def _verdict(index: int, instance: Instance, detection: Detection, iou: float, iou_threshold: float) -> Verdict:
+def verdict_on(index: int, instance: Instance, detection: Detection, iou: float, iou_threshold: float) -> Verdict:
     """What became of an instance that was seen."""
     colour = asked_colour(instance.caption, instance.category)
     kind = VerdictKind.FOUND if iou >= iou_threshold else VerdictKind.MISPLACED

@@ -37,7 +37,8 @@ class Verdict(Value):
     """The verdict on one planned instance.
 
     ``iou`` is measured against the planned place, 0 where nothing was matched; ``detection`` is what it was matched to;
-    ``mask_iou`` compares the shapes, where both the plan and the detection have one.
+    ``mask_iou`` compares the shapes, where both the plan and the detection have one; ``sure`` is the score of the
+    detector's answer, if it was asked for this thing in this place.
     """
 
     instance: int = Field(ge=0, description="index into the layout's instances")
@@ -46,13 +47,18 @@ class Verdict(Value):
     iou: Fraction = 0.0
     detection: Detection | None = None
     mask_iou: Fraction | None = None
+    sure: Fraction | None = None
 
 
 class Report(Value):
-    """One verdict per planned instance, what else was seen, and the scores of the picture."""
+    """One verdict per planned instance, what else was seen, and the scores of the picture.
+
+    ``found_score`` is how sure the detector had to be, None where it was not asked for the planned things.
+    """
 
     detector: str
     iou_threshold: Fraction
+    found_score: Fraction | None = None
     verdicts: tuple[Verdict, ...] = ()
     extras: tuple[Detection, ...] = ()
 

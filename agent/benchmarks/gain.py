@@ -10,9 +10,9 @@ from agent.batch import BEST, FIRST
 from agent.request import read_prompts
 from evaluators.detectors import Detector
 from evaluators.gallery import Gallery, add_detector_arguments, check_apart, check_scorer, load_scorer
-from evaluators.matching import match
 from evaluators.report import Report, VerdictKind
 from evaluators.reporting import EvaluationResult, Table, add_output_arguments, percent, progress_bar
+from evaluators.verifying import verify
 
 PROMPTS = Path(__file__).parent / "data" / "gain_prompts.txt"
 OUT = Path("outputs/evaluations/gain")
@@ -77,9 +77,7 @@ def look(detector: Detector, gallery: Gallery, keys: list[str]) -> dict[str, Rep
     with progress_bar() as progress:
         pictures = gallery.pictures(keys)
         for picture in progress.track(pictures, total=len(keys), description=f"looking, {gallery.folder.name}"):
-            vocabulary = sorted({instance.name for instance in picture.layout.instances})
-            [detections] = detector.detect([picture.image], vocabulary)
-            reports[picture.key] = match(picture.layout, detections, detector.canonical, detector=detector.name)
+            [reports[picture.key]] = verify(detector, [picture.image], [picture.layout])
     return reports
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from evaluators.report import Detection
+import numpy as np
+
+from evaluators.questions import Question, Sighting, overlaps
+from evaluators.report import FOUND_IOU, Detection
 from instdiff.errors import BadInput
 
 if TYPE_CHECKING:
@@ -26,6 +30,8 @@ class Detector(Protocol):
 
     name: str
     threshold: float  # what is seen with a lower score is not reported, unless it is asked for
+    # from this score on an answer is a yes: what 1 % of other categories, asked for in the same place, would reach
+    found_score: float
 
     def canonical(self, category: str) -> str | None:
         """The detector's own word for a category ("couch" for "sofa"), or None if it does not know it."""
@@ -41,6 +47,25 @@ class Detector(Protocol):
             asked: the categories that are looked for.
             min_score: what scores less is not reported; None takes the detector's own threshold.
         """
+
+    def ask(
+        self, images: list[Image], questions: list[list[Question]], iou_threshold: float = FOUND_IOU
+    ) -> list[Sighting]:
+        """The answers to the questions about each picture, and what else is seen of what is asked for.
+
+        Args:
+            questions: a list for each picture; the answers to them do not depend on each other.
+            iou_threshold: from this IoU on something is in a place.
+        """
+        lowest = min(self.found_score, self.threshold) / 2  # what is no yes is told too
+        sightings: dict[int, Sighting] = {}
+        for names, indices in pictures_by_names(questions).items():
+            everything = self.detect([images[index] for index in indices], list(names), lowest)
+            for index, seen in zip(indices, everything, strict=True):
+                answers = [surest(question, seen, self.canonical, iou_threshold) for question in questions[index]]
+                sure = tuple(detection for detection in seen if detection.score >= self.threshold)
+                sightings[index] = Sighting(tuple(answers), sure)
+        return [sightings[index] for index in range(len(images))]
 
 
 class DetectorOptions(NamedTuple):
@@ -61,6 +86,25 @@ class DetectorModule(Protocol):
 
     def load(self, options: DetectorOptions) -> Detector:
         """The detector."""
+
+
+def surest(
+    question: Question, seen: Sequence[Detection], canonical: Callable[[str], str | None], iou_threshold: float
+) -> Detection | None:
+    """The surest sight of what a question asks for in its place, if there is any."""
+    word = canonical(question.category)
+    fits = overlaps(question, np.array([detection.box.xyxy for detection in seen]))
+    in_place = [detection for detection, fit in zip(seen, fits, strict=True) if fit >= iou_threshold]
+    own = [detection for detection in in_place if word is not None and canonical(detection.category) == word]
+    return max(own, key=lambda detection: detection.score, default=None)
+
+
+def pictures_by_names(questions: Sequence[Sequence[Question]]) -> dict[tuple[str, ...], list[int]]:
+    """The indices of the pictures that are asked for the same names, by those names: they are looked at together."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for index, asked in enumerate(questions):
+        groups.setdefault(tuple(sorted({question.category for question in asked})), []).append(index)
+    return groups
 
 
 def _module_of(kind: str) -> DetectorModule:

@@ -38,6 +38,7 @@ class DraftDetector(Detector):
         self.name = name
         self.model = DenseDetector.from_pretrained(folder or WEIGHTS / FOLDERS[name]).eval()
         self.threshold = self.model.config.score_threshold
+        self.found_score = self.threshold
         self.categories = tuple(self.model.config.categories)
 
     def canonical(self, category: str) -> str | None:

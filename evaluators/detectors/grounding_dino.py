@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MODEL = "IDEA-Research/grounding-dino-tiny"
 THRESHOLD = 0.3
+FOUND_SCORE = 0.25  # the default of the model's own `post_process_grounded_object_detection`
 
 
 class GroundingDinoDetector(ScoringDetector):
@@ -23,6 +24,7 @@ class GroundingDinoDetector(ScoringDetector):
 
     name = "grounding-dino"
     model_class = "GroundingDinoForObjectDetection"
+    found_score = FOUND_SCORE
 
     def __init__(self, model: str = MODEL, threshold: float = THRESHOLD):
         super().__init__(model, threshold)

@@ -30,7 +30,9 @@ Loaded = TypeVar("Loaded")
 class OpenVocabulary(Detector):
     """Knows every category that has a name; synonyms and plurals mean the same."""
 
-    threshold = 0.0  # of those that write boxes as text, and give no scores
+    # of those that write boxes as text: what they name scores 1, so that any bar is a yes
+    threshold = 0.0
+    found_score = 1.0
 
     def canonical(self, category: str) -> str | None:
         """The name that is asked for ("couch" for "two red sofas"), or None for no name."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MODEL = "google/owlv2-base-patch16-ensemble"
 THRESHOLD = 0.2
+FOUND_SCORE = 0.1  # the default of the model's own `post_process_grounded_object_detection`
 PROMPT = "a photo of a {}"
 
 
@@ -23,6 +24,7 @@ class Owlv2Detector(ScoringDetector):
 
     name = "owlv2"
     model_class = "Owlv2ForObjectDetection"
+    found_score = FOUND_SCORE
 
     def __init__(self, model: str = MODEL, threshold: float = THRESHOLD):
         super().__init__(model, threshold)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "yolo11m-seg.pt"
 BATCH_SIZE = 8
-THRESHOLD = 0.25
+THRESHOLD = 0.25  # the `conf` of ultralytics' own predictions
 
 
 class YoloDetector(Detector):
@@ -38,6 +38,7 @@ class YoloDetector(Detector):
     def __init__(self, weights: str = WEIGHTS, threshold: float = THRESHOLD):
         self.name = "yolo"
         self.threshold = threshold
+        self.found_score = THRESHOLD
         self.model = _load(weights_file(weights))
         self.categories = tuple(self.model.names.values())
 

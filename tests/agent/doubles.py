@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from agent.planners.plan import Plan, Planner
+from evaluators.detectors import Detector
 from evaluators.report import Detection, Report
 from instdiff.errors import ServiceError
 from instdiff.layout import Box, Instance, Layout
@@ -69,20 +70,21 @@ class RectanglePainter:
         return Rendering([image], layout, settings, self.name, "rectangles-1", {"painter": "1"})
 
 
-class ColourDetector:
+class ColourDetector(Detector):
     """Sees at most one object of each category: all pixels of its colour."""
 
     name = "colours"
+    threshold = 0.5
+    found_score = 0.5
 
     def canonical(self, category: str) -> str | None:
         return category if category in COLOURS else None
 
-    def knows(self, category: str) -> bool:
-        return category in COLOURS
-
-    def detect(self, images: list[Image.Image], vocabulary: list[str]) -> list[list[Detection]]:
+    def detect(
+        self, images: list[Image.Image], asked: list[str], min_score: float | None = None
+    ) -> list[list[Detection]]:
         return [
-            [detection for name in vocabulary if name in COLOURS for detection in self._find(image, name)]
+            [detection for name in asked if name in COLOURS for detection in self._find(image, name)]
             for image in images
         ]
 
