@@ -14,9 +14,9 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from instdiff.model.detector import ConvBlock, ResidualBlock
+from instdiff.model.detector import ConvBlock, DenseDetector, ResidualBlock
 
-STRIDE = 16  # of the last features
+PLACE_STRIDE = 16  # of the features that places are read from
 PLACE_CHANNELS = 32
 SMALLEST_LEVEL = 2  # a crop is taken from the picture, its half or its quarter, whichever is nearest in size
 
@@ -36,8 +36,9 @@ class CropClassifier(ModelMixin, ConfigMixin):
     Args:
         categories: names of what it tells apart; a label is an index into them, and one more label is nothing.
         colours, textures: what it tells of a thing.
-        channels: widths at 1/2, 1/4, 1/8 and 1/16 of the crop's size.
-        crop_size: side of the square that it is given, a multiple of 16.
+        channels: widths at 1/2, 1/4, 1/8, 1/16 and 1/32 of the crop's size; those of a `DenseDetector` can begin with
+            its weights.
+        crop_size: side of the square that it is given, a multiple of 32.
         context: side of what is cut out, in sides of the place.
     """
 
@@ -47,34 +48,45 @@ class CropClassifier(ModelMixin, ConfigMixin):
         categories: tuple[str, ...] = ("thing",),
         colours: tuple[str, ...] = ("any",),
         textures: tuple[str, ...] = ("plain",),
-        channels: tuple[int, int, int, int] = (24, 64, 128, 160),
-        crop_size: int = 80,
+        channels: tuple[int, int, int, int, int] = (24, 48, 64, 128, 160),
+        crop_size: int = 96,
         context: float = 1.3,
     ):
         super().__init__()
-        half, quarter, eighth, last = channels
+        half, quarter, eighth, sixteenth, last = channels
         self.body = nn.Sequential(
             ConvBlock(3, half, 2),
             ConvBlock(half, quarter, 2),
-            ResidualBlock(quarter),
+            ConvBlock(quarter, quarter),
             ConvBlock(quarter, eighth, 2),
             ResidualBlock(eighth),
-            ConvBlock(eighth, last, 2),
-            ResidualBlock(last),
+            ResidualBlock(eighth),
+            ConvBlock(eighth, sixteenth, 2),
+            ResidualBlock(sixteenth),
+            ResidualBlock(sixteenth),
         )
+        self.tail = nn.Sequential(ConvBlock(sixteenth, last, 2), ResidualBlock(last))
         self.parts = [len(categories) + 1, len(colours), len(textures)]
-        self.look = nn.Linear(2 * last, sum(self.parts))
-        self.squeeze = nn.Sequential(nn.Conv2d(last, PLACE_CHANNELS, 1), nn.ReLU())
-        self.place = nn.Linear(PLACE_CHANNELS * (crop_size // STRIDE) ** 2, 4)
+        self.look = nn.Linear(2 * (sixteenth + last), sum(self.parts))
+        self.squeeze = nn.Sequential(nn.Conv2d(sixteenth, PLACE_CHANNELS, 1), nn.ReLU())
+        self.place = nn.Linear(PLACE_CHANNELS * (crop_size // PLACE_STRIDE) ** 2, 4)
         nn.init.zeros_(self.place.weight)
         nn.init.zeros_(self.place.bias)
 
     def forward(self, crops: torch.Tensor) -> CropPredictions:
         """Crops (N, 3, crop_size, crop_size) in -1..1, as `cut` makes them."""
         features = self.body(crops)
-        pooled = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
+        levels = (features, self.tail(features))
+        pooled = torch.cat([pool for x in levels for pool in (x.mean(dim=(2, 3)), x.amax(dim=(2, 3)))], dim=1)
         logits, colours, textures = self.look(pooled).split(self.parts, dim=1)
         return CropPredictions(logits, colours, textures, self.place(self.squeeze(features).flatten(1)))
+
+    def begin_with(self, detector: DenseDetector) -> None:
+        """Take over the layers of a detector with the same channels."""
+        stages = [layer for stage in detector.stages for layer in stage]
+        layers = [*detector.stem, *stages[: len(self.body) - len(detector.stem) + len(self.tail)]]
+        for own, theirs in zip([*self.body, *self.tail], layers, strict=True):
+            own.load_state_dict(theirs.state_dict())
 
     def cut(self, images: torch.Tensor, boxes: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
         """What `forward` is given of these places: (N, 3, crop_size, crop_size).
