@@ -40,6 +40,8 @@ class CropClassifier(ModelMixin, ConfigMixin):
             its weights.
         crop_size: side of the square that it is given, a multiple of 32.
         context: side of what is cut out, in sides of the place.
+        score_threshold, found_score: of a `TwoStageDetector` with this one: what scores less is not reported; where a
+            thing is asked for in its place, it is there from this score on, which 1 % of other categories reach.
     """
 
     @register_to_config
@@ -51,6 +53,8 @@ class CropClassifier(ModelMixin, ConfigMixin):
         channels: tuple[int, int, int, int, int] = (24, 48, 64, 128, 160),
         crop_size: int = 96,
         context: float = 1.3,
+        score_threshold: float = 0.4,
+        found_score: float = 0.2,
     ):
         super().__init__()
         half, quarter, eighth, sixteenth, last = channels
