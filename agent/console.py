@@ -146,12 +146,16 @@ def corners(box: Box, layout: Layout) -> str:
 def verdict_table(index: int, layout: Layout, report: Report) -> Table:
     """The verdict on every instance of a round."""
     title = f"round {index}: {report.found} of {len(layout.instances)} found by {report.detector}"
-    columns = (Column("#", justify="right", style="dim"), "what", "verdict", Column("IoU", justify="right"))
+    if report.found_score is not None:
+        title += f", which must be {report.found_score:.2f} sure"
+    figures = (Column(name, justify="right") for name in ("sure", "IoU"))
+    columns = (Column("#", justify="right", style="dim"), "what", "verdict", *figures)
     table = Table(*columns, title=words(title), title_justify="left")
     for verdict in report.verdicts:
+        sure = "" if verdict.sure is None else f"{verdict.sure:.2f}"
         iou = f"{verdict.iou:.2f}" if verdict.detection else ""
         kind = Text(verdict.kind.value, STYLES[verdict.kind.value])
-        table.add_row(str(verdict.instance + 1), words(verdict.name), kind, iou)
+        table.add_row(str(verdict.instance + 1), words(verdict.name), kind, sure, iou)
     for extra in report.extras:
-        table.add_row("", words(extra.category), Text("extra", "blue"), "")
+        table.add_row("", words(extra.category), Text("extra", "blue"), f"{extra.score:.2f}", "")
     return table

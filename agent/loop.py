@@ -273,14 +273,16 @@ class Agent:
 
     def _detector(self, request: Request) -> Detector:
         if not isinstance(self.verifier, str):
+            if request.found_score is not None:
+                self.verifier.found_score = request.found_score
             return self.verifier
         options = (request.verifier, request.verifier_url, request.verifier_dialect, self.trust_remote_code)
 
         def load() -> Detector:
             self.on_event(Loading(part="verifier", name=request.verifier))
-            return load_detector(*options)
+            return load_detector(*options, request.found_score)
 
-        return self._once(options, load)
+        return self._once((*options, request.found_score), load)
 
     def _once(self, key: tuple, load: Callable[[], T]) -> T:
         """What ``load`` gives; with the same key it is called once."""

@@ -81,6 +81,13 @@ class Options(Value):
     verifier_dialect: Annotated[str | None, Flag("D", group=WORKERS)] = Field(
         default=None, description="how that model writes boxes, if its name does not tell: json, qwen-1000, ..."
     )
+    found_score: Annotated[Fraction | None, Flag("X", group=WORKERS)] = Field(
+        default=None,
+        description=(
+            "how sure the verifier must be, 0 to 1, that a thing is in its place: higher refuses more pictures, lower"
+            " lets more mistakes pass (default: the verifier's own, which 1 in 100 other things would reach)"
+        ),
+    )
     planning: Annotated[Literal["scene", "boxes"], Flag(group=CHAT)] = Field(
         default="scene",
         description="scene: things in metres, which our camera places (default); boxes: the model places them",

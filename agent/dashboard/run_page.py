@@ -49,7 +49,7 @@ def changes(before: Layout, after: Layout) -> list[str]:
 
 
 ROW = 3  # rounds beside each other
-COLUMNS = ("#", "what", "verdict", "IoU", "described as", "planned at", "found at")
+COLUMNS = ("#", "what", "verdict", "sure", "IoU", "described as", "planned at", "found at")
 
 
 def show() -> None:
@@ -186,9 +186,10 @@ def _rows(layout: Layout, report: Report) -> list[dict]:
         instance = layout.instances[verdict.instance]
         iou = round(verdict.iou, 2) if verdict.detection else None
         found_at = corners(verdict.detection.box, layout) if verdict.detection else ""
-        judged = (verdict.instance + 1, verdict.name, verdict.kind.value, iou)
+        sure = None if verdict.sure is None else round(verdict.sure, 2)
+        judged = (verdict.instance + 1, verdict.name, verdict.kind.value, sure, iou)
         rows.append((*judged, instance.caption, place(instance, layout), found_at))
-    rows += [(None, extra.category, "extra", None, "", "", "") for extra in report.extras]
+    rows += [(None, extra.category, "extra", round(extra.score, 2), None, "", "", "") for extra in report.extras]
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 

@@ -87,7 +87,9 @@ class Worker:
         recipe = self.recipe
         if recipe.verifier == "none":
             return None
-        return load_detector(recipe.verifier, recipe.verifier_url, recipe.verifier_dialect)
+        return load_detector(
+            recipe.verifier, recipe.verifier_url, recipe.verifier_dialect, found_score=recipe.found_score
+        )
 
     def _attempt(self, planned: PlannedCandidate, work: Callable[[], T], again: Retrying | None = None) -> T | None:
         """What ``work`` gives, called again where a service fails, or as ``again`` says; None if it fails for good."""

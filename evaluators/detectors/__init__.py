@@ -153,7 +153,11 @@ def check_detector(
 
 
 def load_detector(
-    name: str, url: str | None = None, dialect: str | None = None, trust_remote_code: bool = False
+    name: str,
+    url: str | None = None,
+    dialect: str | None = None,
+    trust_remote_code: bool = False,
+    found_score: float | None = None,
 ) -> Detector:
     """Load a detector by name.
 
@@ -163,6 +167,7 @@ def load_detector(
         url: where the service of ``vlm`` is.
         dialect: how that model writes boxes, if its name does not tell.
         trust_remote_code: let the code run that comes with ``cogvlm``.
+        found_score: from this score on an answer is a yes; by default the detector's own.
 
     Raises:
         BadInput: the name is not known, or its weights are not on this machine.
@@ -171,4 +176,7 @@ def load_detector(
     kind, _, model = name.partition(":")
     if kind not in DETECTORS or (kind in BUNDLED and name != kind):
         raise BadInput("detector", f'"{name[:100]}" is not known; choose from {NAMES}, judge')
-    return _module_of(kind).load(DetectorOptions(kind, model, url, dialect, trust_remote_code))
+    detector = _module_of(kind).load(DetectorOptions(kind, model, url, dialect, trust_remote_code))
+    if found_score is not None:
+        detector.found_score = found_score
+    return detector

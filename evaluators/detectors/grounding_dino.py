@@ -45,8 +45,7 @@ class GroundingDinoDetector(ScoringDetector):
 
     def _scores(self, images: list[Image], names: list[str], questions: Any) -> tuple[np.ndarray, np.ndarray]:
         """All sentences about the same pictures; a box is called what fits it best in any of them."""
-        pictures = [image.convert("RGB") for image in images]
-        pixels = self.processor.image_processor(images=pictures, return_tensors="pt")
+        pixels = self.processor.image_processor(images=images, return_tensors="pt")
         scores, boxes = zip(*(self._ground(pixels, group) for group in questions), strict=True)
         table = np.zeros((len(images), sum(part.shape[1] for part in scores), len(names)), np.float32)
         row = 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from evaluators.detectors import Detector
+from evaluators.detectors import Detector, pictures_by_names
+from evaluators.detectors.tiles import views_of
 from evaluators.detectors.weights import model_folder
-from evaluators.report import Detection
+from evaluators.questions import Question, Sighting, overlaps
+from evaluators.report import FOUND_IOU, Detection
 from instdiff.errors import ServiceError
 from instdiff.layout import Box
 from instdiff.world.nouns import open_name, phrase_words, singular_of
@@ -62,16 +64,45 @@ class ScoringDetector(OpenVocabulary):
     def detect(self, images: list[Image], asked: list[str], min_score: float | None = None) -> list[list[Detection]]:
         """The asked things on each picture, best first; boxes are fractions of it."""
         names = names_to_ask(asked)
-        if not names:
-            return [[] for _ in images]
         threshold = self.threshold if min_score is None else min_score
-        questions = self._questions(names)
-        detections = []
-        for first in range(0, len(images), BATCH_SIZE):
-            scores, corners = self._scores(images[first : first + BATCH_SIZE], names, questions)
-            pairs = zip(scores, corners, strict=True)
-            detections += [best_detections(own_scores, boxes, names, threshold) for own_scores, boxes in pairs]
-        return detections
+        return [best_detections(scores, boxes, names, threshold) for scores, boxes in self._look(images, names)]
+
+    def ask(
+        self, images: list[Image], questions: list[list[Question]], iou_threshold: float = FOUND_IOU
+    ) -> list[Sighting]:
+        """As every detector; an answer has the score of its own name, whatever else the model might call the box."""
+        sightings: dict[int, Sighting] = {}
+        for words, indices in pictures_by_names(questions).items():
+            names = names_to_ask(list(words))
+            looks = self._look([images[index] for index in indices], names)
+            for index, (scores, boxes) in zip(indices, looks, strict=True):
+                answers = [surest_box(scores, boxes, names, question, iou_threshold) for question in questions[index]]
+                sure = best_detections(scores, boxes, names, self.threshold)
+                sightings[index] = Sighting(tuple(answers), tuple(sure))
+        return [sightings[index] for index in range(len(images))]
+
+    def _look(self, images: list[Image], names: list[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each picture, seen as a whole and in tiles, scores (N, len(names)), 0..1, and boxes (N, 4) within it."""
+        looks = [[(np.zeros((0, len(names))), np.zeros((0, 4)))] for _ in images]
+        questions = self._questions(names) if names else None
+        views = views_of(images, self.input_side) if names else []
+        for first in range(0, len(views), BATCH_SIZE):
+            batch = views[first : first + BATCH_SIZE]
+            looked = self._scores([view.crop(images) for view in batch], names, questions)
+            for view, scores, corners in zip(batch, *looked, strict=True):
+                boxes, whole = view.on_picture(corners)
+                boxes = boxes.clip(0.0, 1.0)
+                whole &= (boxes[:, :2] < boxes[:, 2:]).all(axis=1)  # nor is it if it is no number
+                looks[view.picture].append((np.nan_to_num(scores[whole]), boxes[whole]))
+        return [
+            (np.concatenate(scores), np.concatenate(boxes))
+            for scores, boxes in (zip(*look, strict=True) for look in looks)
+        ]
+
+    @property
+    def input_side(self) -> int:
+        """The longer side that the model sees, in pixels."""
+        return max(side for side in dict(self.processor.image_processor.size).values() if side)
 
     @abstractmethod
     def _questions(self, names: list[str]) -> Any:
@@ -98,20 +129,42 @@ def best_detections(scores: np.ndarray, boxes: np.ndarray, names: Sequence[str],
         boxes: (N, 4) float, xyxy as fractions of the picture; what lies outside is cut off.
         names: the categories.
     """
-    detections: list[Detection] = []
-    best_scores = scores.max(axis=1)
-    labels = scores.argmax(axis=1)
+    return distinct(_named_boxes(scores, boxes, names, threshold))
+
+
+def distinct(detections: Iterable[Detection]) -> list[Detection]:
+    """The first of all that are on the same object, at most `MAX_DETECTIONS`."""
+    kept: list[Detection] = []
+    for detection in detections:
+        if not any(_is_same(detection, better) for better in kept):
+            kept.append(detection)
+        if len(kept) == MAX_DETECTIONS:
+            break
+    return kept
+
+
+def surest_box(
+    scores: np.ndarray, boxes: np.ndarray, names: Sequence[str], question: Question, iou_threshold: float
+) -> Detection | None:
+    """The box in the place of a question with the highest score for its category; arrays as `best_detections` has."""
+    name = open_name(question.category)
+    in_place = (overlaps(question, boxes) >= iou_threshold).nonzero()[0]
+    if name is None or not len(in_place):
+        return None
+    own = scores[in_place, names.index(name)]
+    box = box_within(*boxes[in_place[own.argmax()]])
+    return Detection(category=name, score=min(float(own.max()), 1.0), box=box) if box else None
+
+
+def _named_boxes(scores: np.ndarray, boxes: np.ndarray, names: Sequence[str], threshold: float) -> Iterator[Detection]:
+    """Every box under its best name, best first."""
+    best_scores = scores.max(axis=1, initial=-1.0)
     for index in np.argsort(-best_scores, kind="stable"):
         score = float(best_scores[index])
-        if not score >= threshold or len(detections) == MAX_DETECTIONS:  # written so that NaN is below it
+        if not score >= threshold:  # written so that NaN is below it
             break
-        box = box_within(*boxes[index])
-        if box is None:
-            continue
-        detection = Detection(category=names[labels[index]], score=min(score, 1.0), box=box)
-        if not any(_is_same(detection, better) for better in detections):
-            detections.append(detection)
-    return detections
+        if box := box_within(*boxes[index]):
+            yield Detection(category=names[scores[index].argmax()], score=min(score, 1.0), box=box)
 
 
 def box_within(x0: float, y0: float, x1: float, y1: float) -> Box | None:

@@ -39,8 +39,7 @@ class Owlv2Detector(ScoringDetector):
     def _scores(self, images: list[Image], names: list[str], questions: Any) -> tuple[np.ndarray, np.ndarray]:
         import torch
 
-        pictures = [image.convert("RGB") for image in images]
-        pixels = self.processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
+        pixels = self.processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
         with torch.inference_mode():
             out = self.model(
                 pixel_values=pixels.to(self.model.device),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from evaluators.detectors import Detector, DetectorOptions
-from evaluators.detectors.open_vocabulary import MAX_DETECTIONS, box_within
+from evaluators.detectors.open_vocabulary import MAX_DETECTIONS, box_within, distinct
+from evaluators.detectors.tiles import View, views_of
 from evaluators.detectors.weights import weights_file
 from evaluators.report import Detection
 from instdiff.errors import ServiceError
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "yolo11m-seg.pt"
 BATCH_SIZE = 8
+INPUT_SIDE = 640  # where a file of weights does not say what it was trained on
 THRESHOLD = 0.25  # the `conf` of ultralytics' own predictions
 
 
@@ -50,15 +56,29 @@ class YoloDetector(Detector):
         """The asked things on each picture, best first. All classes compete for a place, asked for or not."""
         wanted = {self.canonical(word) for word in asked}
         threshold = self.threshold if min_score is None else min_score
-        detections: list[list[Detection]] = []
-        for first in range(0, len(images), BATCH_SIZE):
-            batch = [image.convert("RGB") for image in images[first : first + BATCH_SIZE]]
-            # retina masks have the picture's own size
+        looks: list[list[list[Detection]]] = [[] for _ in images]  # of each picture, one for each view
+        views = views_of(images, self.input_side)
+        for first in range(0, len(views), BATCH_SIZE):
+            batch = views[first : first + BATCH_SIZE]
+            # retina masks have the view's own size
             results = self.model.predict(
-                batch, conf=threshold, max_det=MAX_DETECTIONS, retina_masks=True, verbose=False, save=False
+                [view.crop(images) for view in batch],
+                conf=threshold,
+                max_det=MAX_DETECTIONS,
+                retina_masks=True,
+                verbose=False,
+                save=False,
             )
-            detections += map(_detections, results)
+            for view, result in zip(batch, results, strict=True):
+                looks[view.picture].append(_detections(result, view))
+        detections = [look[0] if len(look) == 1 else distinct(_best_first(chain(*look))) for look in looks]
         return [[detection for detection in picture if detection.category in wanted] for picture in detections]
+
+    @property
+    def input_side(self) -> int:
+        """The longer side that the model sees, in pixels."""
+        size = self.model.overrides.get("imgsz") or INPUT_SIDE
+        return size if isinstance(size, int) else max(size)
 
 
 def check(options: DetectorOptions) -> None:
@@ -99,15 +119,26 @@ def _load(path: Path):
     return model
 
 
-def _detections(result) -> list[Detection]:
-    """The boxes of one picture, best first, with their masks where there are any."""
+def _detections(result, view: View) -> list[Detection]:
+    """The boxes of one view, best first, as boxes of its picture, with their masks where there are any."""
     boxes = result.boxes
     detections = []
     masks = result.masks.data.cpu().numpy() if result.masks is not None else [None] * len(boxes)
-    values = (boxes.xyxyn.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), masks)
-    for corners, score, label, mask in zip(*values, strict=True):
-        if box := box_within(*corners):
-            shape = Mask.from_array(mask) if mask is not None and mask.any() else None
+    places = view.on_picture(boxes.xyxyn.cpu().numpy())
+    for corners, whole, score, label, mask in zip(*places, boxes.conf.tolist(), boxes.cls.tolist(), masks, strict=True):
+        if whole and (box := box_within(*corners)):
+            shape = _mask_on_picture(mask, view) if mask is not None and mask.any() else None
             category = result.names[int(label)]
             detections.append(Detection(category=category, score=min(score, 1.0), box=box, mask=shape))
+    return _best_first(detections)
+
+
+def _mask_on_picture(mask: np.ndarray, view: View) -> Mask:
+    """The mask of a view, (its height, its width), as a mask of the picture."""
+    x0, y0, x1, y1 = view.corners
+    width, height = view.size
+    return Mask.from_array(np.pad(mask, ((y0, height - y1), (x0, width - x1))))
+
+
+def _best_first(detections: Iterable[Detection]) -> list[Detection]:
     return sorted(detections, key=lambda detection: -detection.score)

@@ -146,4 +146,4 @@ def install() -> None:
     painter.name = "draft"
     loop.load_planner = lambda name, **options: planner
     loop.load_engine = lambda name, refiner=None: painter
-    loop.load_detector = lambda name, *options: ColourDetector()
+    loop.load_detector = lambda name, *options, **more: ColourDetector()

@@ -57,7 +57,7 @@ def placed(monkeypatch) -> BatchPainter:
     """Put the doubles in their places; the painter can be told what goes wrong."""
     painter = BatchPainter()
     monkeypatch.setattr(worker, "load_engine", lambda name: painter)
-    monkeypatch.setattr(worker, "load_detector", lambda name, *options: ColourDetector())
+    monkeypatch.setattr(worker, "load_detector", lambda name, *options, **more: ColourDetector())
     monkeypatch.setattr(planning, "load_planner", lambda name, **options: painter.planner)
     return painter
 
