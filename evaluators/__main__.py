@@ -12,6 +12,7 @@ from instdiff.errors import BadInput
 
 EVALUATIONS = {
     "draft": Evaluation("evaluators.draft.benchmark", "the bundled painter: 500 held-out layouts"),
+    "eye": Evaluation("evaluators.eye.command", "how far a detector's word can be trusted, on pictures that are known"),
     "coco": Evaluation("evaluators.coco.command", "pictures painted from COCO annotations: AP, AR of boxes and masks"),
     "pim": Evaluation("evaluators.pim", "points in mask: do things lie where points and scribbles put them?"),
     "attributes": Evaluation("evaluators.coco.attributes_command", "do things have the colour or texture asked for?"),

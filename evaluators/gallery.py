@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from evaluators.detectors import BUNDLED, Detector, check_detector, load_detector
 from evaluators.detectors.draft import DraftDetector
@@ -21,6 +21,7 @@ from instdiff.layout import Layout
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Item = TypeVar("Item")
 BATCH_SIZE = 16
 LOWEST_SCORE = {"yolo": 0.001}  # AP looks at everything from this score on; YOLO's own evaluation goes as low
 OTHERS_LOWEST_SCORE = 0.05
@@ -77,11 +78,11 @@ def look(
     return Detections(everything, sure)
 
 
-def batches(images: Iterable[Image], size: int) -> Iterator[list[Image]]:
-    """The pictures in lists of at most ``size``; no more of them are in memory at a time."""
-    batch: list[Image] = []
-    for image in images:
-        batch.append(image)
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Pictures, or what else there is, in lists of at most ``size``; no more of them are in memory at a time."""
+    batch: list[Item] = []
+    for item in items:
+        batch.append(item)
         if len(batch) == size:
             yield batch
             batch = []

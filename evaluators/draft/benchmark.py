@@ -23,7 +23,6 @@ from instdiff.cli import add_options, given_values, output_folder, parse_values
 from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, ServiceError
 from instdiff.render_settings import PRESETS, RenderSettings, resolve_settings
-from instdiff.settings import cache_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -86,7 +85,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     """
     options = read_options(args)
     if args.write_layouts:
-        size = draft_layouts.write_layouts(_sprites(options.sprites))
+        size = draft_layouts.write_layouts(draft_layouts.sprites_folder(options.sprites))
         note = f"{draft_layouts.COUNT} layouts written to {draft_layouts.FILE} ({size} bytes)"
         return EvaluationResult("draft", {}, notes=[note])
     if args.export_coco:
@@ -99,7 +98,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
 def _export(folder: Path, options: Options) -> EvaluationResult:
     """Write the held-out layouts as a data set in COCO's format."""
     try:
-        composer = draft_layouts.make_composer(_sprites(options.sprites))
+        composer = draft_layouts.make_composer(draft_layouts.sprites_folder(options.sprites))
     except ImportError as error:
         raise ServiceError(f'pictures cannot be composed ({error}); pip install -e ".[train]"') from error
     held_out = draft_layouts.read_layouts()[: options.count]
@@ -208,25 +207,10 @@ def _paint_all(
     return [f"{total} pictures painted in {seconds:.0f} s, {seconds / total:.2f} s each, in batches of {options.batch}"]
 
 
-def _sprites(folder: Path | None) -> Path:
-    """The folder of the emoji sets; by default the cache, into which they are fetched.
-
-    Raises:
-        ServiceError: they cannot be fetched.
-    """
-    if folder:
-        return folder
-    from instdiff.training.draft.sprites import fetch_sprites
-
-    folder = cache_folder() / "sprites"
-    fetch_sprites(folder)
-    return folder
-
-
 def _composer(sprites: Path | None, notes: list[str]) -> Composer | None:
     """The composer of the upper bound; None, with a note, where the drawings or the packages for it cannot be had."""
     try:
-        return draft_layouts.make_composer(_sprites(sprites))
+        return draft_layouts.make_composer(draft_layouts.sprites_folder(sprites))
     except (ServiceError, ImportError) as error:
         notes.append(f"the upper bound is left out, because the pictures cannot be composed: {error}")
         return None

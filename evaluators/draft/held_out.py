@@ -16,6 +16,7 @@ from instdiff.formats.coco import layouts_to_coco
 from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.layout import Box, Instance, Layout, Mask
+from instdiff.settings import cache_folder
 
 if TYPE_CHECKING:
     from instdiff.training.draft.composer import ComposedInstance, Composer, Composite
@@ -114,6 +115,21 @@ def write_layouts(sprites: Path, path: Path = FILE, count: int = COUNT, first_se
     content = "".join(f"{line}\n" for line in lines).encode()
     write_bytes(path, content)
     return len(content)
+
+
+def sprites_folder(folder: Path | None) -> Path:
+    """The folder of the emoji sets; by default the cache, into which they are fetched.
+
+    Raises:
+        ServiceError: they cannot be fetched.
+    """
+    if folder:
+        return folder
+    from instdiff.training.draft.sprites import fetch_sprites
+
+    folder = cache_folder() / "sprites"
+    fetch_sprites(folder)
+    return folder
 
 
 def make_composer(sprites: Path) -> Composer:

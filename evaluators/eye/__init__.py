@@ -1,0 +1,1 @@
+"""The benchmark of detectors themselves: how far a word of theirs can be trusted."""
