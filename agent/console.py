@@ -148,9 +148,8 @@ def verdict_table(index: int, layout: Layout, report: Report) -> Table:
     title = f"round {index}: {report.found} of {len(layout.instances)} found by {report.detector}"
     if report.found_score is not None:
         title += f", which must be {report.found_score:.2f} sure"
-    figures = (Column(name, justify="right") for name in ("sure", "IoU"))
-    columns = (Column("#", justify="right", style="dim"), "what", "verdict", *figures)
-    table = Table(*columns, title=words(title), title_justify="left")
+    number, sureness, fit = (Column(name, justify="right") for name in ("#", "sure", "IoU"))
+    table = Table(number, "what", "verdict", sureness, fit, title=words(title), title_justify="left")
     for verdict in report.verdicts:
         sure = "" if verdict.sure is None else f"{verdict.sure:.2f}"
         iou = f"{verdict.iou:.2f}" if verdict.detection else ""

@@ -29,6 +29,7 @@ VALUES = {
         preset="fast",
         cascade_strength=0.3,
     ),
+    "found_score": 0.4,
     "rounds": 2,
     "cache": False,
     "max_tokens": 500,
@@ -64,6 +65,6 @@ def test_what_is_as_by_default_is_left_out():
 
 def test_a_recipe_shares_its_options_with_a_request_and_has_its_own_seed():
     shared = {option.key for option in options(Request)} & {option.key for option in options(Recipe)}
-    assert {"planner", "engine", "verifier", "rounds", "size", "steps", "alpha"} <= shared
+    assert {"planner", "engine", "verifier", "found_score", "rounds", "size", "steps", "alpha"} <= shared
     keys = [option.key for option in options(Recipe)]
     assert len(keys) == len(set(keys)) and not {"images", "refine", "preset", "review", "max_usd"} & set(keys)

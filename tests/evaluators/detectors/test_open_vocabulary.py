@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from evaluators.detectors import check_detector, default_verifier, load_detector
 from evaluators.detectors.grounding_dino import _tokens_of
 from evaluators.detectors.open_vocabulary import asked_name, best_detections
 from evaluators.detectors.owlv2 import _corners
+from evaluators.detectors.tiles import views_of
+from evaluators.questions import Question
 from instdiff.errors import BadInput, ServiceError
+from instdiff.layout import Box
 
 
 @pytest.fixture(scope="module", params=["owlv2", "grounding-dino"])
@@ -60,6 +64,65 @@ def test_a_picture_is_seen_alike_alone_and_in_a_batch(model):
     for one, other in zip(alone, together[4], strict=True):
         assert one.category == other.category and one.score == pytest.approx(other.score, abs=1e-5)
         assert one.box.xyxy == pytest.approx(other.box.xyxy, abs=1e-4)
+
+
+def asked(*questions):
+    return [Question(category, (Box(x0=x0, y0=y0, x1=x1, y1=y1),)) for category, x0, y0, x1, y1 in questions]
+
+
+def test_an_answer_has_the_score_of_its_own_name(model):
+    """Whatever else is asked for, and whatever else fits the same box better."""
+    kind, folder = model
+    detector = load_detector(f"{kind}:{folder}")
+    detector.threshold = 0.0
+    [alone] = detector.detect(pictures()[:1], ["dog"])
+    place = (alone[0].box.x0, alone[0].box.y0, alone[0].box.x1, alone[0].box.y1)
+    questions = asked(("dogs", *place), ("cat", *place), ("", *place), ("dog", 0.0, 0.0, 0.001, 0.001))
+    [sighting] = detector.ask(pictures()[:1], [questions])
+    dog, cat, nothing, nowhere = sighting.answers
+    assert (dog.category, cat.category, nothing, nowhere) == ("dog", "cat", None, None)
+    assert dog.box.iou(alone[0].box) >= 0.5 and cat.box.iou(alone[0].box) >= 0.5
+    if kind == "owlv2":  # Grounding DINO reads all names as one sentence
+        assert dog.score == pytest.approx(alone[0].score, abs=1e-5)
+    [best] = detector.detect(pictures()[:1], ["dog", "cat"])
+    assert list(sighting.detections) == best
+    detector.threshold = 1.0
+    [unsure] = detector.ask(pictures()[:1], [questions])
+    assert unsure.detections == () and unsure.answers == sighting.answers
+
+
+def test_pictures_with_questions_of_their_own(model):
+    kind, folder = model
+    detector = load_detector(f"{kind}:{folder}")
+    whole = (0.0, 0.0, 1.0, 1.0)
+    questions = [asked(("cat", *whole)), [], asked(("dog", *whole), ("dog", 0.0, 0.0, 0.5, 1.0))]
+    sightings = detector.ask(pictures(), questions, iou_threshold=0.0)
+    assert [len(sighting.answers) for sighting in sightings] == [1, 0, 2] and all(sightings[2].answers)
+    [last] = detector.ask(pictures()[2:], questions[2:], iou_threshold=0.0)
+    assert [one.score for one in last.answers] == pytest.approx([one.score for one in sightings[2].answers], abs=1e-5)
+    assert detector.ask([], []) == []
+
+
+def test_a_large_picture_is_looked_at_closely(model):
+    """What is seen of a tile alone is seen of the picture, but for what the tile's inner edges cut."""
+    kind, folder = model
+    detector = load_detector(f"{kind}:{folder}")
+    large = pictures()[0].resize((2 * detector.input_side, detector.input_side * 3 // 2))
+    [(scores, boxes)] = detector._look([large], ["cat"])
+    tiles = views_of([large], detector.input_side)[1:]
+    seen = 0
+    for tile in tiles:
+        [(own_scores, own_boxes)] = detector._look([tile.crop([large])], ["cat"])
+        placed, whole = tile.on_picture(own_boxes)
+        for score, place in zip(own_scores[whole], placed[whole], strict=True):
+            nearest = np.abs(boxes - place).max(axis=1).argmin()
+            assert boxes[nearest] == pytest.approx(place, abs=1e-3)
+            assert scores[nearest] == pytest.approx(score, abs=1e-3)
+        seen += whole.sum()
+    assert len(tiles) == 4 and len(scores) > seen > 0
+    detector.threshold = 0.0
+    [found] = detector.detect([large], ["cat"])
+    assert all(one.box.iou(other.box) <= 0.5 for one, other in combinations(found, 2))  # each once
 
 
 def test_many_long_names_are_no_trouble(model):

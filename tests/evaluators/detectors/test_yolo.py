@@ -4,6 +4,7 @@ import os
 import pickle
 import sys
 from importlib.util import find_spec
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import torch
 from PIL import Image
 
 from evaluators.detectors import check_detector, load_detector
+from evaluators.detectors.tiles import views_of
 from evaluators.matching import match
+from evaluators.questions import Question
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Instance, Layout
 
@@ -109,6 +112,32 @@ def test_shapes_are_compared_where_there_are_any(weights):
     layout = Layout(caption="c", instances=(Instance(caption="a sofa", category="sofa", box=seen.box, mask=seen.mask),))
     [verdict] = match(layout, [seen], detector.canonical).verdicts
     assert verdict.kind == "found" and verdict.mask_iou == (1.0 if "seg" in weights.name else None)
+
+
+@needs_package
+def test_a_large_picture_is_looked_at_in_tiles_too(weights):
+    detector = load_detector(f"yolo:{weights}")
+    detector.model.overrides["imgsz"] = 64
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 255, (96, 128, 3), dtype=np.uint8))
+    views = views_of([image], detector.input_side)
+    assert len(views) == 5
+    [found] = detector.detect([image], ["sofa"])
+    assert all(one.box.iou(other.box) <= 0.5 for one, other in combinations(found, 2))  # each once
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    for shape in (one.mask for one in found if one.mask):
+        assert shape.size == (96, 128)
+    detector.model.overrides["imgsz"] = 640
+    [whole] = detector.detect([image], ["sofa"])
+    assert len(views_of([image], detector.input_side)) == 1 and whole != found
+
+
+@needs_package
+def test_it_is_asked_for_each_thing_in_its_place(weights):
+    detector = load_detector(f"yolo:{weights}")
+    [found] = detector.detect(pictures()[:1], ["sofa"])
+    questions = [Question("sofas", (found[0].box,)), Question("woman", (found[0].box,)), Question("zebra crossing", ())]
+    [sighting] = detector.ask(pictures()[:1], [questions])
+    assert sighting.answers == (found[0], None, None) and list(sighting.detections) == found
 
 
 class Bomb:
