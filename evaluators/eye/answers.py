@@ -136,24 +136,23 @@ class Judged(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a plan at one bar."""
+    """What became of a plan at one bar; None where nothing is so."""
 
     spoiled: str
     planned: int  # things
     found: int
     verified: bool
-    accepted: bool  # the thing that is not as planned is found all the same
     extras: int
-    extra_seen: bool  # the thing that is not on the plan is told
+    accepted: bool | None  # the thing that is not as planned is found all the same
+    extra_told: bool | None  # the thing that is not on the plan is told
 
     @classmethod
     def of(cls, picture: KnownPicture, report: Report) -> Outcome:
-        changed, extra = picture.changed, picture.extra
-        accepted = changed is not None and report.verdicts[changed].kind is VerdictKind.FOUND
-        extra_seen = extra is not None and any(seen.box.iou(extra) >= report.iou_threshold for seen in report.extras)
+        changed, extra, told = picture.changed, picture.extra, report.extras
+        accepted = None if changed is None else report.verdicts[changed].kind is VerdictKind.FOUND
+        extra_told = None if extra is None else any(seen.box.iou(extra) >= report.iou_threshold for seen in told)
         planned = len(report.verdicts)
-        told = len(report.extras)
-        return cls(picture.spoiled, planned, report.found, report.verified, accepted, told, extra_seen)
+        return cls(picture.spoiled, planned, report.found, report.verified, len(told), accepted, extra_told)
 
 
 def judge_pictures(detector: Detector, pictures: Iterable[KnownPicture], bars: Mapping[str, float]) -> Iterator[Judged]:

@@ -11,10 +11,19 @@ from evaluators.detectors import Detector
 from evaluators.draft.held_out import FIRST_SEED
 from evaluators.eye import tables
 from evaluators.eye.answers import KnownPicture
-from evaluators.eye.examination import TIMED, Examination, Examined
-from evaluators.eye.pictures import ComposedPicture, compose, draw_alone, draw_plan, drawable, load_autoencoder, repaint
-from evaluators.eye.spoiling import KINDS, Spoiler
-from evaluators.reporting import Table
+from evaluators.eye.examination import OWN, TIMED, Examination, Examined
+from evaluators.eye.pictures import (
+    SWAPPED,
+    ComposedPicture,
+    compose,
+    draw_alone,
+    draw_plan,
+    drawable,
+    load_autoencoder,
+    repaint,
+)
+from evaluators.eye.spoiling import KINDS, TWICE, Spoiler
+from evaluators.reporting import Table, percent
 from instdiff.layout import Layout
 
 if TYPE_CHECKING:
@@ -58,12 +67,14 @@ def examine(
         pictures = world.composed(True, progress, "painted")
         figures["painted"] = examination.as_planned("painted", (repaint(picture, autoencoder) for picture in pictures))
     if "spoiled" in parts:
-        figures["spoiled"] = examination.of_plans("composed", _spoiled(world, examination, progress))
+        figures["spoiled"] = examination.of_plans("composed", _spoiled(world, examination, progress), list(KINDS))
+        told = figures["spoiled"][OWN][TWICE]["extra_told"]
+        notes.append(f"{TWICE}: the second one is told on {percent(told)} % of the pictures")
     if "planned" in parts:
         plans = [layout for layout in world.plans if drawable(layout, world.composer)]
         if left_out := len(world.plans) - len(plans):
             notes.append(f"{left_out} of {len(world.plans)} plans are left out: they have things without a drawing")
-        figures["planned"] = examination.of_plans("planned", _drawn(plans, world.composer, progress))
+        figures["planned"] = examination.of_plans("planned", _drawn(plans, world.composer, progress), [SWAPPED])
     if "categories" in parts:
         figures["categories"] = examination.of_things(_alone(world, detector, progress))
     timed = [picture.known for picture in islice(compose(world.composer, FIRST_SEED + 1, TIMED), TIMED)]
@@ -74,9 +85,7 @@ def examine(
 def _spoiled(world: DraftWorld, examination: Examination, progress: Progress) -> Iterator[KnownPicture]:
     spoiler = Spoiler(world.composer, examination.similar)
     for picture in world.composed(True, progress, "spoiled"):
-        for kind in KINDS:
-            if spoiled := spoiler.spoil(kind, picture):
-                yield spoiled
+        yield from filter(None, (spoiler.spoil(kind, picture) for kind in KINDS))
 
 
 def _drawn(plans: Sequence[Layout], composer: Composer, progress: Progress) -> Iterator[KnownPicture]:
@@ -98,9 +107,9 @@ def make_tables(name: str, figures: dict, world: DraftWorld) -> list[Table]:
         made.append(tables.main_table(f"The eye of {name}, {world.count // 2} composed pictures", rows))
         made.append(tables.worst_table("Categories that are missed most", next(iter(rows.values()))))
     if "spoiled" in figures:
-        made.append(tables.spoiled_table("Composed pictures, spoiled", figures["spoiled"], "spoiled_table"))
+        made.append(tables.spoiled_table("Composed pictures with one thing spoiled", figures["spoiled"]))
     if "planned" in figures:
-        made.append(tables.spoiled_table("Plans, drawn perfectly", figures["planned"], "planned_table"))
+        made.append(tables.planned_table(f"{len(world.plans)} plans, drawn perfectly", figures["planned"]))
     if "categories" in figures:
         made.append(tables.alone_table(f"Every category alone, {world.each} times", figures["categories"]))
     return made

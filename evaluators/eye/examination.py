@@ -61,10 +61,10 @@ class Examination:
             for name, bar in self.bars.items()
         }
 
-    def of_plans(self, title: str, pictures: Iterable[KnownPicture]) -> dict[str, dict]:
-        """By bar, the figures of pictures as planned (``perfect``), and of each kind of spoiled ones."""
+    def of_plans(self, title: str, pictures: Iterable[KnownPicture], kinds: Sequence[str]) -> dict[str, dict]:
+        """By bar, the figures of pictures as planned (``perfect``), if any, and of each kind of spoiled ones."""
         judged = self._outcomes(title, pictures)
-        return {name: _by_kind([outcomes[name] for outcomes in judged]) for name in self.bars}
+        return {name: _by_kind([outcomes[name] for outcomes in judged], kinds) for name in self.bars}
 
     def of_things(self, pictures: Iterable[KnownPicture]) -> dict[str, dict]:
         """By bar, the figures of pictures with one thing each."""
@@ -110,10 +110,10 @@ class Examined(NamedTuple):
     notes: list[str]
 
 
-def _by_kind(outcomes: Sequence[Outcome]) -> dict[str, dict]:
-    """Figures of perfect pictures, if there are any, and of each kind of spoiled ones, in the order they came."""
+def _by_kind(outcomes: Sequence[Outcome], kinds: Sequence[str]) -> dict[str, dict]:
+    """Figures of perfect pictures, if there are any, and of each kind of spoiled ones."""
     perfect = [outcome for outcome in outcomes if not outcome.spoiled]
     figures = {"perfect": plan_figures(perfect)} if perfect else {}
-    for kind in dict.fromkeys(outcome.spoiled for outcome in outcomes if outcome.spoiled):
+    for kind in kinds:
         figures[kind] = spoiled_figures([outcome for outcome in outcomes if outcome.spoiled == kind])
     return figures

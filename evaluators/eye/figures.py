@@ -85,12 +85,18 @@ def plan_figures(outcomes: Sequence[Outcome]) -> dict:
 
 
 def spoiled_figures(outcomes: Sequence[Outcome]) -> dict:
-    """How often pictures pass on which one thing is not as planned, and how often a thing too many is told."""
+    """How often pictures pass on which one thing is not as planned.
+
+    ``accepted``: that thing is found all the same; ``extra_told``: a thing that is not on the plan is told. Each is
+    None where there is no such thing.
+    """
+    accepted = [outcome.accepted for outcome in outcomes if outcome.accepted is not None]
+    told = [outcome.extra_told for outcome in outcomes if outcome.extra_told is not None]
     return {
         "pictures": len(outcomes),
         "verified": share([outcome.verified for outcome in outcomes]),
-        "accepted": share([outcome.accepted for outcome in outcomes]),
-        "extra_told": share([outcome.extra_seen for outcome in outcomes]),
+        "accepted": share(accepted),
+        "extra_told": share(told),
     }
 
 

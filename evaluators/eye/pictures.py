@@ -83,9 +83,9 @@ def load_autoencoder() -> PatchAutoencoder:
 
 
 def drawable(layout: Layout, composer: Composer) -> bool:
-    """Whether there is something to draw, and a drawing of everything, and every place has an extent."""
-    instances = layout.instances
-    return bool(instances) and all(i.extent and class_of(i.name, composer.names) for i in instances)
+    """Whether there is something to draw, a drawing and a box of everything, and a drawing to swap one for."""
+    drawn = {class_of(instance.name, composer.names) if instance.extent else None for instance in layout.instances}
+    return None not in drawn and 0 < len(drawn) < len(composer.names)
 
 
 def draw_plan(layout: Layout, composer: Composer, seed: int, swapped: bool = False) -> KnownPicture:
@@ -122,7 +122,8 @@ def draw_alone(composer: Composer, names: Sequence[str], each: int) -> Iterator[
             rng = np.random.default_rng([SEED, number, take])
             background = _background(composer, rng)
             sprite = composer.pick(name, rng)
-            height, width = (rng.uniform(*SIDES) * side / max(sprite.rgba.shape[:2]) for side in sprite.rgba.shape[:2])
+            scale = rng.uniform(*SIDES) / max(sprite.rgba.shape[:2])
+            height, width = (scale * side for side in sprite.rgba.shape[:2])
             left, top = (float(rng.uniform(0, 1 - length)) for length in (width, height))
             colours = THINGS[name].colours if take % 2 else ()
             colour = colours[rng.integers(len(colours))] if colours else None

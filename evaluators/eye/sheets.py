@@ -25,7 +25,7 @@ class Sheets:
     def show(self, title: str, judged: Judged, bar: str) -> None:
         """Keep a picture if what is said of it at a bar is wrong, and there are not enough of its kind yet."""
         picture, report = judged.picture, judged.reports[bar]
-        if picture.changed is not None and Outcome.of(picture, report).accepted:
+        if Outcome.of(picture, report).accepted and picture.changed is not None:
             verdict = report.verdicts[picture.changed]
             sheet = ACCEPTED
         elif not picture.spoiled and not report.verified and report.verdicts:

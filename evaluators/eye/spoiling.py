@@ -53,10 +53,10 @@ class Spoiler:
         layers = picture.scene.layers
         return layers[:index] + layers[index + 1 :]
 
-    def _swap(self, picture: ComposedPicture, index: int, rng: np.random.Generator) -> list[Layer]:
+    def _swap(self, picture: ComposedPicture, index: int, rng: np.random.Generator) -> list[Layer] | None:
         """In the same place, a thing of a category that is not on the picture."""
         others = [name for name in self.composer.names if name not in picture.known.present]
-        return self._draw_as(str(rng.choice(others)), picture, index, rng)
+        return self._draw_as(str(rng.choice(others)), picture, index, rng) if others else None
 
     def _confuse(self, picture: ComposedPicture, index: int, rng: np.random.Generator) -> list[Layer] | None:
         """As `_swap`, for the category that is mistaken for this one."""

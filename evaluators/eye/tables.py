@@ -23,7 +23,13 @@ FIGURES = {
     "pictures verified": "verified",
     "pictures verified, up to 4 things": "verified_few_things",
 }
-SPOILED = {"still verified": "verified", "the thing accepted": "accepted", "one too many told": "extra_told"}
+SPOILED = {"verified": "verified", "thing accepted": "accepted"}
+PLANNED = {
+    "pictures verified": "perfect.verified",
+    "things found": "perfect.found",
+    "verified with one thing swapped": "swapped.verified",
+    "swapped thing accepted": "swapped.accepted",
+}
 Rows = Mapping[str, Mapping[str, dict]]  # part -> bar -> figures
 
 
@@ -32,8 +38,12 @@ def bars_of(rows: Rows) -> dict[str, dict]:
     columns = {}
     for part, by_bar in rows.items():
         for bar, figures in by_bar.items():
-            columns[part if bar == OWN else f"{part}, {bar}"] = figures
+            columns[_column(part, bar)] = figures
     return columns
+
+
+def _column(name: str, bar: str) -> str:
+    return name if bar == OWN else f"{name}, {bar}"
 
 
 def main_table(title: str, rows: Rows) -> Table:
@@ -45,19 +55,25 @@ def main_table(title: str, rows: Rows) -> Table:
     return Table(title, ["percent", *columns], lines)
 
 
-def spoiled_table(title: str, by_bar: Mapping[str, dict], key: str) -> Table:
-    """One line for each way of spoiling, and first those that are as planned."""
-    columns = [name if bar == OWN else f"{name}, {bar}" for bar in by_bar for name in SPOILED]
+def spoiled_table(title: str, by_bar: Mapping[str, dict]) -> Table:
+    """One line for each way of spoiling."""
+    columns = [_column(name, bar) for bar in by_bar for name in SPOILED]
     lines = []
     for kind, first in by_bar[OWN].items():
-        cells = [percent(figures[kind].get(path)) for figures in by_bar.values() for path in SPOILED.values()]
+        cells = [percent(figures[kind][path]) for figures in by_bar.values() for path in SPOILED.values()]
         lines.append([kind, str(first["pictures"]), *cells])
-    return Table(title, ["percent", "pictures", *columns], lines, key=key)
+    return Table(title, ["percent", "pictures", *columns], lines, key="spoiled_table")
+
+
+def planned_table(title: str, by_bar: Mapping[str, dict]) -> Table:
+    """Perfect pictures of plans, and those with one thing swapped."""
+    lines = [[name, *(percent(figure_at(by_bar[bar], path)) for bar in by_bar)] for name, path in PLANNED.items()]
+    return Table(title, ["percent", *(_column("pictures", bar) for bar in by_bar)], lines, key="planned_table")
 
 
 def alone_table(title: str, by_bar: Mapping[str, dict]) -> Table:
     """All categories together, then the worst."""
-    columns = [name if bar == OWN else f"{name}, {bar}" for bar in by_bar for name in ("all", "plain", "coloured")]
+    columns = [_column(name, bar) for bar in by_bar for name in ("all", "plain", "coloured")]
     lines = [["all", *_alone_cells(by_bar)]]
     for name in list(by_bar[OWN]["categories"])[:WORST]:
         lines.append([name, *_alone_cells({bar: figures["categories"][name] for bar, figures in by_bar.items()})])
