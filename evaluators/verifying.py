@@ -63,31 +63,22 @@ def judge(
     questions = questions_of(layout)
     planned = [canonical(question.category) if question.boxes or question.points else None for question in questions]
     found = _in_place(questions, planned, sighting, canonical, found_score, iou_threshold)
-    others = [
-        detection
-        for detection in sighting.detections
-        if (word := canonical(detection.category)) is not None
-        and not any(word == planned[i] and detection.box.iou(f.box) >= SAME_THING_IOU for i, f in found.items())
-    ]
-    rest = [i for i, word in enumerate(planned) if word is not None and i not in found]
-    fits = _fits([questions[i] for i in rest], others)
-    same = _same([planned[i] for i in rest], [canonical(other.category) for other in others])
-    scores = np.array([other.score for other in others])
-    elsewhere = assign(fits, same & (fits < iou_threshold), scores, iou_threshold)
-    seen = found | {rest[row]: others[column] for row, column in elsewhere.items()}
+    others = _others(planned, found, sighting.detections, canonical)
+    elsewhere = _elsewhere(questions, planned, found, others, canonical, iou_threshold)
     verdicts = []
-    for index, (instance, question) in enumerate(zip(layout.instances, questions, strict=True)):
-        answer = sighting.answers[index]
+    for index, (instance, question, answer) in enumerate(
+        zip(layout.instances, questions, sighting.answers, strict=True)
+    ):
         sure = None if planned[index] is None else answer.score if answer else 0.0
-        if index in seen:
-            iou = float(_fits([question], [seen[index]])[0, 0])
-            verdict = verdict_on(index, instance, seen[index], iou, iou_threshold)
+        if seen := found.get(index) or elsewhere.get(index):
+            iou = float(_fits([question], [seen])[0, 0])
+            verdict = verdict_on(index, instance, seen, iou, iou_threshold)
         else:
             kind = VerdictKind.UNCHECKED if planned[index] is None else VerdictKind.MISSING
             verdict = Verdict(instance=index, name=instance.name, kind=kind)
         verdicts.append(verdict.model_copy(update={"sure": sure}))
-    taken = set(elsewhere.values())
-    extras = [other for i, other in enumerate(others) if i not in taken and other.score >= EXTRA_SCORE]
+    taken = list(map(id, elsewhere.values()))
+    extras = [other for other in others if other.score >= EXTRA_SCORE and id(other) not in taken]
     return Report(
         detector=detector,
         iou_threshold=iou_threshold,
@@ -107,42 +98,82 @@ def _in_place(
 ) -> dict[int, Detection]:
     """What is seen of each instance that is in its place."""
     yes = {i: answer for i, answer in enumerate(sighting.answers) if answer and answer.score >= found_score}
-    sights = [*yes.values(), *(d for d in sighting.detections if d.score >= found_score)]
-    things: list[list[Detection]] = []  # the sights of each, the surest first
-    for sight in sorted(sights, key=lambda sight: -sight.score):
-        word = canonical(sight.category)
-        of_same = (t for t in things if canonical(t[0].category) == word and t[0].box.iou(sight.box) > SAME_SIGHT_IOU)
-        thing = next(of_same, None)
-        if thing is None:
-            things.append([sight])
-        else:
-            thing.append(sight)
-    words = [canonical(thing[0].category) for thing in things]
+    words, things = _things([*yes.values(), *(d for d in sighting.detections if d.score >= found_score)], canonical)
     asked = list(yes)
-    fits = np.array([_fits([q], t).max() for q in (questions[i] for i in asked) for t in things])
-    fits = fits.reshape(len(asked), len(things))
-    same = _same([planned[i] for i in asked], words) & (fits >= iou_threshold)
+    table = [[_fits([questions[index]], thing).max() for thing in things] for index in asked]
+    fits = np.array(table).reshape(len(asked), len(things))
+    same = _same([planned[index] for index in asked], words) & (fits >= iou_threshold)
     pairs = assign(fits, same, np.array([thing[0].score for thing in things]), iou_threshold)
     found = {}
-    for row, index in enumerate(asked):
-        own = next(t for t, thing in enumerate(things) if any(sight is yes[index] for sight in thing))
-        if row in pairs:
-            thing = things[pairs[row]]
-            best = max(thing, key=lambda sight: float(_fits([questions[index]], [sight])[0, 0]))
-            found[index] = yes[index] if pairs[row] == own else best
-        elif any(
-            pairs.get(other_row) == own and _coincide(questions[index], questions[other])
-            for other_row, other in enumerate(asked)
-        ):
-            found[index] = yes[index]
-    return found
+    for row, column in pairs.items():
+        index, sights = asked[row], things[column]
+        best = sights[int(_fits([questions[index]], sights).argmax())]
+        found[index] = yes[index] if any(sight is yes[index] for sight in sights) else best
+    shared = {
+        index: answer
+        for index, answer in yes.items()
+        if any(answer.box.iou(found[i].box) > SAME_SIGHT_IOU and _coincide(questions, index, i) for i in found)
+    }
+    return shared | found
 
 
-def _coincide(question: Question, other: Question) -> bool:
-    """True if the plan puts two things in one place."""
-    if not question.boxes or not other.boxes:
-        return question.points == other.points
-    return question.boxes[0].iou(other.boxes[0]) > SAME_SIGHT_IOU
+def _things(
+    sights: Sequence[Detection], canonical: Callable[[str], str | None]
+) -> tuple[list[str | None], list[list[Detection]]]:
+    """What the things are that are seen, and the sights of each, the surest first."""
+    words: list[str | None] = []
+    things: list[list[Detection]] = []
+    for sight in sorted(sights, key=lambda sight: -sight.score):
+        word = canonical(sight.category)
+        for other, thing in zip(words, things, strict=True):
+            if word == other and thing[0].box.iou(sight.box) > SAME_SIGHT_IOU:
+                thing.append(sight)
+                break
+        else:
+            words.append(word)
+            things.append([sight])
+    return words, things
+
+
+def _coincide(questions: Sequence[Question], first: int, second: int) -> bool:
+    """True if the plan puts two things of a category in one place."""
+    one, other = questions[first], questions[second]
+    if not one.boxes or not other.boxes:
+        return one == other
+    return one.category == other.category and one.boxes[0].iou(other.boxes[0]) > SAME_SIGHT_IOU
+
+
+def _others(
+    planned: Sequence[str | None],
+    found: dict[int, Detection],
+    detections: Sequence[Detection],
+    canonical: Callable[[str], str | None],
+) -> list[Detection]:
+    """What is seen of known categories beside the found things."""
+    others = []
+    for detection in detections:
+        word = canonical(detection.category)
+        same = (thing for index, thing in found.items() if planned[index] == word)
+        if word is not None and all(detection.box.iou(thing.box) < SAME_THING_IOU for thing in same):
+            others.append(detection)
+    return others
+
+
+def _elsewhere(
+    questions: Sequence[Question],
+    planned: Sequence[str | None],
+    found: dict[int, Detection],
+    others: Sequence[Detection],
+    canonical: Callable[[str], str | None],
+    iou_threshold: float,
+) -> dict[int, Detection]:
+    """What is seen of each instance that is not in its place, but somewhere else."""
+    rest = [index for index, word in enumerate(planned) if word is not None and index not in found]
+    fits = _fits([questions[index] for index in rest], others)
+    same = _same([planned[index] for index in rest], [canonical(other.category) for other in others])
+    # what lies in the place itself is there, and was not sure enough
+    pairs = assign(fits, same & (fits < iou_threshold), np.array([other.score for other in others]), iou_threshold)
+    return {rest[row]: others[column] for row, column in pairs.items()}
 
 
 def _fits(questions: Sequence[Question], detections: Sequence[Detection]) -> np.ndarray:

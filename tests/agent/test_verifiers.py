@@ -7,7 +7,7 @@ import pytest
 from agent.loop import Agent
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Box, Instance, Layout
-from tests.agent.doubles import SIZE, ListPlanner, RectanglePainter
+from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter
 from tests.agent.openai_server import ChatServer, Reply, failed, said
 
 DOG = Layout(
@@ -36,6 +36,15 @@ def test_a_vision_model_verifies_a_run(tmp_path):
     )
 
 
+@pytest.mark.parametrize(("found_score", "kind"), [(None, "found"), (0.9, "found"), (0.95, "missing")])
+def test_the_user_says_how_sure_a_verifier_must_be(tmp_path, found_score, kind):
+    """The double is always 0.9 sure, and 0.5 is enough for it."""
+    run = agent(tmp_path, verifier=ColourDetector(), rounds=1, found_score=found_score).run(layout=DOG)
+    report = json.loads((run.folder / "round-0" / "report.json").read_text())
+    [verdict] = report["verdicts"]
+    assert (verdict["kind"], verdict["sure"], report["found_score"]) == (kind, 0.9, found_score or 0.5)
+
+
 def test_what_is_not_seen_is_painted_again(tmp_path):
     with ChatServer(Reply(text="[]"), SEEN) as server:
         run = agent(tmp_path, server).run(layout=DOG)
@@ -58,6 +67,7 @@ def test_a_run_goes_on_after_the_service_failed(tmp_path):
     "options, field",
     [
         ({"verifier": "judge"}, "verifier"),
+        ({"found_score": 1.5}, "found_score"),
         ({"verifier": "vlm:m", "verifier_url": "http://me:secret@127.0.0.1:1/v1"}, "verifier_url"),
         ({"verifier_url": "http://127.0.0.1:1/v1"}, "verifier_url"),
         (

@@ -39,3 +39,8 @@ def test_checking_a_name_loads_nothing_heavy():
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     lines = result.stdout.splitlines()
     assert lines[-1] == "" and len(lines) > 4
+
+
+def test_a_detector_is_as_sure_as_the_user_says():
+    assert load_detector("draft", found_score=0.7).found_score == 0.7
+    assert 0.0 < load_detector("draft").found_score < 0.7
