@@ -51,6 +51,8 @@ stages, in order (each reads what the ones before it wrote under --out):
   decoder      train it on, half on latents as the painter makes them, so that it mends their flaws
   detector     train the detector
   judge        train the second detector, which scores benchmarks and is kept out of the loop
+  crops        train the detector's second look, which says what is in one place of a picture
+  judge-crops  train that of the judge
   bundle       write what is trained, in half precision, to --target
   unbundle     the other way round: lay the models of --target out under --out, to train on from them
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from agent.dataset.export.card import PROOF
 from agent.dataset.export.records import AnnotatedPicture, read_records
@@ -18,23 +19,19 @@ from instdiff.errors import BadInput
 from instdiff.formats.coco import fitted_mask
 from instdiff.layout import Instance
 from instdiff.model.autoencoder import PatchAutoencoder
+from instdiff.training.draft.catalogue import COLOUR_NAMES, NAMES
 from instdiff.training.draft.composer import Composer
-from instdiff.training.draft.detector import (
-    CLIP_NORM,
-    DetectorBatch,
-    DetectorTask,
-    Examples,
-    make_detector,
-    spoiled_batch,
-)
-from instdiff.training.draft.held_out import COLOUR_NAMES, NAMES, HeldOutPictures, Truth, shrink_masks
+from instdiff.training.draft.detector import CLIP_NORM, DetectorTask, make_detector
+from instdiff.training.draft.held_out import HeldOutPictures
+from instdiff.training.draft.labelled_pictures import FixedPictures, LabelledPictures, Things
+from instdiff.training.draft.scene_records import MASK_SIZE, SIZE, record_scene
+from instdiff.training.draft.stream import stack_scenes
 from instdiff.training.loop import TrainingPlan, make_accelerator, train
 from instdiff.world import nouns
 
 if TYPE_CHECKING:
     from instdiff.training.draft.sprites import Sprite
 
-SIZE = 256  # pixels
 PLAN = TrainingPlan(rate=1.5e-3, warmup=200, cooldown=0.3, ema=0.998, clip_norm=CLIP_NORM)
 COMPOSITES_SEED = 7_000_000
 
@@ -76,10 +73,10 @@ def prove(
     unseen = HeldOutPictures(composer, autoencoder, held_out)
     plan = replace(PLAN, minutes=minutes, seed=seed)
     learned = train_detector(ExamplesTask(examples, unseen, batch, seed), plan, "dataset")
-    composed = ExamplesTask(composites(composer, len(examples)), unseen, batch, seed)
+    composed = ExamplesTask(composites(composer, len(examples.images)), unseen, batch, seed)
     bound = train_detector(composed, replace(plan, steps=learned["steps"]), "composites")
     ratio = round(learned["ap50"] / bound["ap50"], 4) if bound["ap50"] else None
-    about = {"pictures": len(examples), "categories": len(names), "minutes": minutes, "held_out": held_out}
+    about = {"pictures": len(examples.images), "categories": len(names), "minutes": minutes, "held_out": held_out}
     proof: dict[str, object] = about | {"dataset": learned, "composites": bound, "ratio": ratio}
     write_json(folder.path / PROOF, proof)
     return proof
@@ -93,52 +90,54 @@ def check_positive(**values: float | None) -> None:
 
 
 class ExamplesTask(DetectorTask):
-    """A detector that learns from nothing but these pictures, mirrored and spoiled."""
+    """A detector that learns from nothing but these pictures, moved and spoiled; it is looked at in the end alone."""
 
-    def __init__(self, examples: Examples, held_out: HeldOutPictures, batch_size: int, seed: int):
-        super().__init__(make_detector(seed), held_out, batch_size)
-        self.examples = examples
-        self.figures: dict[str, float] = {}
+    def __init__(self, examples: LabelledPictures, held_out: HeldOutPictures, batch_size: int, seed: int):
+        super().__init__(make_detector(seed), FixedPictures(examples), held_out, batch_size)
+        self.count = len(examples.images)
+        self.end_figures: dict[str, float] = {}
 
-    def draw(self, rng: np.random.Generator) -> DetectorBatch:
-        return spoiled_batch(self.examples, self.batch_size, rng)
+    def check(self) -> dict[str, float]:
+        return {}
 
     def finish(self) -> dict[str, float]:
-        self.figures = super().finish()
-        return self.figures
+        self.end_figures = super().finish() | self.held_out.check(self.model)
+        return self.end_figures
 
 
 def train_detector(task: ExamplesTask, plan: TrainingPlan, name: str) -> Score:
     """Train as planned; returns how well the detector then does on clean pictures."""
-    title = f"learning from {len(task.examples)} pictures, {name}"
+    title = f"learning from {task.count} pictures, {name}"
     steps = train(task, replace(plan, title=title), make_accelerator("auto", "bf16"))
-    return {"ap50": task.figures["clean_ap50"], "recall": task.figures["clean_recall"], "steps": steps}
+    return {"ap50": task.end_figures["clean_ap50"], "recall": task.end_figures["clean_recall"], "steps": steps}
 
 
-def dataset_examples(records: Sequence[AnnotatedPicture], count: int | None) -> tuple[Examples, set[str]]:
-    """The first ``count`` training pictures with what is annotated on them, and the categories that occur."""
+def dataset_examples(records: Sequence[AnnotatedPicture], count: int | None) -> tuple[LabelledPictures, set[str]]:
+    """The first ``count`` training pictures (uint8) with what is annotated on them, and the categories that occur."""
     from PIL import Image
 
     usable = [record for record in records if record.split == "train" and any(map(_category, record.layout.instances))]
     if len(usable) < max(count or 1, 1):
         pictures = f"{len(usable)} pictures of things that composites show"
         raise BadInput("count", f"the training split has {pictures}, not {count or 1}")
-    examples = []
+    images = []
+    things = []
     names = set()
     for record in usable[:count]:
         with Image.open(record.path) as image:
             pixels = np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR))
         named = [(name, instance) for instance in record.layout.instances if (name := _category(instance))]
         names |= {name for name, _ in named}
-        examples.append((torch.from_numpy(pixels.copy()).permute(2, 0, 1), _truth(named)))
-    return examples, names
+        images.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
+        things.append(_things(named))
+    return LabelledPictures.of(torch.stack(images), things), names
 
 
-def composites(composer: Composer, count: int) -> Examples:
-    """Composed pictures that no held-out set holds."""
+def composites(composer: Composer, count: int) -> LabelledPictures:
+    """Composed pictures (uint8) that no held-out set holds."""
     rng = np.random.default_rng(COMPOSITES_SEED)
-    composed = [composer.compose(rng) for _ in range(count)]
-    return [(torch.from_numpy(composite.image).permute(2, 0, 1), Truth.of(composite)) for composite in composed]
+    composed = stack_scenes([record_scene(composer.compose(rng)) for _ in range(count)])
+    return composed._replace(images=((composed.images + 1) * 127.5).round().byte())
 
 
 def _category(instance: Instance) -> str | None:
@@ -146,7 +145,7 @@ def _category(instance: Instance) -> str | None:
     return nouns.class_of(instance.name, NAMES) if instance.extent else None
 
 
-def _truth(named: Sequence[tuple[str, Instance]]) -> Truth:
+def _things(named: Sequence[tuple[str, Instance]]) -> Things:
     """What a detector learns of instances and their names in the catalogue.
 
     An instance without mask fills its box; a colour that is not asked for is left open.
@@ -160,10 +159,10 @@ def _truth(named: Sequence[tuple[str, Instance]]) -> Truth:
             x0, y0, x1, y1 = (round(value) for value in box.to_corners((SIZE, SIZE)))
             mask[y0:y1, x0:x1] = 1
     colours = [nouns.asked_colour(instance.caption, instance.category) for _, instance in named]
-    return Truth(
+    return Things(
         torch.tensor([box.xyxy for box in boxes]).reshape(-1, 4),
         torch.tensor([NAMES.index(name) for name, _ in named]),
         torch.tensor([COLOUR_NAMES.index(colour) if colour in COLOUR_NAMES else -1 for colour in colours]),
         torch.zeros(len(named), dtype=torch.long),
-        shrink_masks(torch.from_numpy(masks)),
+        F.adaptive_avg_pool2d(torch.from_numpy(masks), MASK_SIZE) >= 0.5,
     )

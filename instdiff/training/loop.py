@@ -57,6 +57,10 @@ class Task(ABC, Generic[Batch]):
         """What a state holds of the model, and what is averaged."""
         return self.model.state_dict()
 
+    def figures(self) -> dict[str, float]:
+        """Figures of how the training runs in this process, for every line of the log."""
+        return {}
+
     def check(self) -> dict[str, float]:
         """Figures of the averaged weights on held-out data, for the log."""
         return {}
@@ -322,6 +326,7 @@ class Trainer(Generic[Batch]):
         seconds = time.monotonic() - self.start
         figures = {"minutes": round(seconds / 60, 2), **means, "rate": rate}
         figures["steps_per_s"] = round((self.step - self.first_step) / seconds, 3)
+        figures |= self.task.figures()
         if self.step % self.plan.check_every == 0:
             with self.averaged():
                 figures |= self.task.check()

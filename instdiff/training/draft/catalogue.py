@@ -248,3 +248,8 @@ THINGS = {
 }
 # What people ask for most, and benchmarks too: some training scenes are full of them, in any colour.
 COMMON = ("backpack", "book", "bottle", "bowl", "car", "cat", "chair", "cup", "dog", "laptop")
+
+# What the indices stand for that detectors tell.
+NAMES = list(THINGS)
+COLOUR_NAMES = list(COLOURS)
+TEXTURE_NAMES = ["plain", *TEXTURES]

@@ -7,59 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.detector import DenseDetector, DetectionTensors, pairwise_iou
-from instdiff.training.draft.catalogue import COLOURS, TEXTURES, THINGS
-from instdiff.training.draft.degrade import degrade, repaint
-from instdiff.training.draft.scenes import to_tensor
+from instdiff.training.draft.scene_records import record_scene
+from instdiff.training.draft.spoil import repaint, spoiled
+from instdiff.training.draft.stream import stack_scenes
 
 if TYPE_CHECKING:
-    from instdiff.training.draft.composer import Composer, Composite
-
-NAMES = list(THINGS)
-COLOUR_NAMES = list(COLOURS)
-TEXTURE_NAMES = ["plain", *TEXTURES]
-MASK_STRIDE = 4  # pixels of the picture to a pixel of a mask
-
-
-def shrink_masks(masks: torch.Tensor) -> torch.Tensor:
-    """(n, S, S) float 0 or 1 -> (n, S / 4, S / 4) bool: where at least half of the pixels belong to the mask."""
-    return F.avg_pool2d(masks[:, None], MASK_STRIDE)[:, 0] >= 0.5
-
-
-class Truth(NamedTuple):
-    """The n things of a composed picture."""
-
-    boxes: torch.Tensor  # (n, 4) xyxy as fractions
-    labels: torch.Tensor  # (n,) indices into the catalogue
-    colours: torch.Tensor  # (n,) indices, -1 where none was chosen
-    textures: torch.Tensor  # (n,) indices, 0 is plain
-    masks: torch.Tensor  # (n, S / 4, S / 4) bool
-
-    @classmethod
-    def of(cls, composite: Composite) -> Truth:
-        instances = composite.instances
-        masks = np.array([instance.mask for instance in instances], dtype=np.float32)
-        colours = [COLOUR_NAMES.index(instance.colour) if instance.colour else -1 for instance in instances]
-        textures = [TEXTURE_NAMES.index(instance.texture or "plain") for instance in instances]
-        return cls(
-            torch.tensor([instance.box.xyxy for instance in instances]).reshape(-1, 4),
-            torch.tensor([NAMES.index(instance.category) for instance in instances], dtype=torch.long),
-            torch.tensor(colours, dtype=torch.long),
-            torch.tensor(textures, dtype=torch.long),
-            shrink_masks(torch.from_numpy(masks.reshape(len(instances), *composite.image.shape[:2]))),
-        )
-
-    def mirrored(self) -> Truth:
-        x0, y0, x1, y1 = self.boxes.unbind(dim=1)
-        return self._replace(boxes=torch.stack([1 - x1, y0, 1 - x0, y1], dim=1), masks=self.masks.flip(-1))
-
+    from instdiff.training.draft.composer import Composer
 
 HELD_OUT_SEED = 9_000_000
 LOWEST_SCORE = 0.05  # what is looked at when precision and recall are measured
 HIT_IOU = 0.5
+PART = 20  # pictures at a time
 
 
 class MatchedDetections(NamedTuple):
@@ -80,12 +41,13 @@ class HeldOutPictures:
     def __init__(self, composer: Composer, autoencoder: PatchAutoencoder, count: int = 240, mirrored: bool = False):
         self.mirrored = mirrored
         rng = np.random.default_rng(HELD_OUT_SEED)
-        composites = [composer.compose(rng) for _ in range(count)]
-        clean = to_tensor([composite.image for composite in composites])
-        spoiled = clean.clone()
-        spoiled[::2] = torch.cat([repaint(part, autoencoder, rng) for part in clean[::2].split(20)])
-        self.pictures = {"clean": clean, "spoiled": torch.stack([degrade(image, rng) for image in spoiled])}
-        self.truths = [Truth.of(composite) for composite in composites]
+        composed = stack_scenes([record_scene(composer.compose(rng)) for _ in range(count)])
+        generator = torch.Generator().manual_seed(HELD_OUT_SEED)
+        changed = composed.images.clone()
+        changed[::2] = torch.cat([repaint(part, autoencoder, generator) for part in changed[::2].split(PART)])
+        changed = torch.cat([spoiled(part, generator) for part in changed.split(PART)])
+        self.pictures = {"clean": composed.images, "spoiled": changed}
+        self.truths = composed.things()
 
     def check(self, model: DenseDetector) -> dict[str, float]:
         """How well a detector does on either kind of pictures.
@@ -111,7 +73,7 @@ class HeldOutPictures:
         matched = {}
         for kind, pictures in self.pictures.items():
             detections = []
-            for part in pictures.split(20):
+            for part in pictures.split(PART):
                 on_device = model.detect(part.to(model.device), LOWEST_SCORE, self.mirrored)
                 detections += [DetectionTensors(*(values.cpu() for values in picture)) for picture in on_device]
             matched[kind] = self.match_detections(detections)

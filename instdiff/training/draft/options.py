@@ -7,13 +7,13 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from instdiff.cli import Flag, output_folder
+from instdiff.cli import Flag, input_folder, output_folder
 from instdiff.errors import BadInput
 from instdiff.values import Value
 
 Stage = Literal[
-    "sprites", "encoder", "scenes", "places", "painter", "autoencoder", "decoder", "detector", "judge", "bundle",
-    "unbundle",
+    "sprites", "encoder", "scenes", "places", "painter", "autoencoder", "decoder", "detector", "judge", "crops",
+    "judge-crops", "bundle", "unbundle",
 ]  # fmt: skip
 CHOICES: tuple[Stage, ...] = get_args(Stage)
 # What a stage reads under --out, and the stage that writes it.
@@ -32,10 +32,13 @@ NEEDS: dict[Stage, tuple[Need, ...]] = {
     "decoder": (DRAWINGS, ENCODER, TOKENIZER, PAINTER),
     "detector": (DRAWINGS, ENCODER),
     "judge": (DRAWINGS, ENCODER),
+    "crops": (DRAWINGS, ENCODER),
+    "judge-crops": (DRAWINGS, ENCODER),
     "bundle": (TOKENIZER, ENCODER, PAINTER),
 }
 LIKENESS_NEEDS: tuple[Need, ...] = (("detector/detector", "detector"), ("autoencoder/vae", "autoencoder"))
 LIKENESS_STAGES = ("painter", "decoder")
+STREAM_STAGES = ("detector", "judge", "crops", "judge-crops")
 
 
 Number = Annotated[float, Flag("N")]
@@ -51,11 +54,33 @@ class DraftOptions(Value):
     cooldown: Number = Field(default=0.0, ge=0, description="minutes at the end with a falling learning rate (0)")
     likeness: Switch = Field(default=False, description="painter and decoder: look at pictures with the detector too")
     resume: Switch = Field(default=False, description="go on from the last checkpoint")
+    start: Annotated[Path | None, Flag("PATH", read=input_folder)] = Field(
+        default=None,
+        description="detector, judge and their crops: begin with the weights of this model's folder, and a new "
+        "optimizer; with --resume only where there is no checkpoint",
+    )
+    second_vae: Annotated[Path | None, Flag("PATH", read=input_folder)] = Field(
+        default=None,
+        description="detector, judge and their crops: folder of another autoencoder, whose flaws they learn to look "
+        "past too",
+    )
+    workers: Annotated[int | None, Flag("N")] = Field(
+        default=None,
+        ge=1,
+        description="detector, judge and their crops: processes that compose scenes (all processors but 2, at least 1)",
+    )
+    buffer: Annotated[int | None, Flag("N")] = Field(
+        default=None,
+        ge=1,
+        description="detector, judge and their crops: scenes to draw from, 0.2 MB each (60000 on a GPU, 6000 without)",
+    )
     batch: Annotated[int | None, Flag("N")] = Field(
-        default=None, ge=1, description="pictures a step (places and painter 24, autoencoder 8, detectors 16)"
+        default=None, ge=1, description="pictures a step (places and painter 24, autoencoder 8, detectors 16, crops 32)"
     )
     rate: Annotated[float | None, Flag("N")] = Field(
-        default=None, gt=0, description="learning rate (places 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)"
+        default=None,
+        gt=0,
+        description="learning rate (places and crops 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)",
     )
     device: Annotated[Literal["auto", "cpu"], Flag()] = Field(default="auto", description="where to compute (auto)")
     precision: Annotated[Literal["no", "bf16", "fp16"], Flag()] = Field(
@@ -70,11 +95,14 @@ class DraftOptions(Value):
         """Look whether what the stage reads is there.
 
         Raises:
-            BadInput: it is not, or the stage looks at no likeness.
+            BadInput: it is not, or an option is given that the stage does not use.
         """
         if self.likeness and self.stage not in LIKENESS_STAGES:
             reason = f"is nothing that the stage {self.stage} looks at; only {' and '.join(LIKENESS_STAGES)} do"
             raise BadInput("likeness", reason)
+        for name in ("start", "second_vae", "workers", "buffer"):
+            if getattr(self, name) is not None and self.stage not in STREAM_STAGES:
+                raise BadInput(name, f"is nothing that the stage {self.stage} uses; only {', '.join(STREAM_STAGES)} do")
         for part, stage in NEEDS.get(self.stage, ()) + (LIKENESS_NEEDS if self.likeness else ()):
             if not (self.out / part).exists():
                 missing = f"{self.out} has no {part} yet, which the stage {self.stage} reads"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,19 +15,25 @@ from instdiff.training.draft.autoencoder import DecoderTask, fit, load_painter
 from instdiff.training.draft.bundle import bundle, unbundle
 from instdiff.training.draft.captions import train_tokenizer
 from instdiff.training.draft.composer import FAVOUR, Composer
-from instdiff.training.draft.detector import CLIP_NORM, ComposedDetectorTask
+from instdiff.training.draft.crops import CropTask, make_crop_classifier
+from instdiff.training.draft.detector import CLIP_NORM, JUDGE_SEED, DetectorTask, make_detector
+from instdiff.training.draft.held_out import HeldOutPictures
 from instdiff.training.draft.options import DraftOptions, Stage
 from instdiff.training.draft.painter import PainterTask
 from instdiff.training.draft.perceptual_loss import Likeness
 from instdiff.training.draft.scenes import write_shards
 from instdiff.training.draft.sheets import painter_sheet
-from instdiff.training.draft.sprites import fetch_sprites, load_sprites
+from instdiff.training.draft.spoil import Repainter
+from instdiff.training.draft.sprites import Sprite, fetch_sprites, load_sprites
+from instdiff.training.draft.stream import SceneStream
 from instdiff.training.loop import Task, TrainingPlan, make_accelerator, train
 
 TOKENIZER_SEED = 2_000_000
 TOKENIZER_SCENES = 6000
 HELD_OUT_SHARD = 9000
 EMA = 0.998
+# No two models see the same scenes.
+STREAM_SEEDS = {"detector": 10_000_000, "judge": 11_000_000, "crops": 12_000_000, "judge-crops": 13_000_000}
 
 
 def run_stage(options: DraftOptions) -> None:
@@ -100,17 +107,64 @@ def train_decoder(options: DraftOptions) -> None:
 
 def train_detector(options: DraftOptions) -> None:
     """Train the detector; the stage judge trains the one that scores benchmarks and is kept out of the loop."""
-    out = options.out
     judge = options.stage == "judge"
-    task = ComposedDetectorTask(
-        out / "sprites",
-        out / "vae",
-        start=out / options.stage / "detector" if options.resume else None,
-        batch_size=options.batch or 16,
-        judge=judge,
-    )
-    plan = plan_slice(options, options.stage, rate=1.5e-3)
-    train_slice(options, task, replace(plan, clip_norm=CLIP_NORM, ema=EMA, warmup=200, seed=int(judge)))
+    sprites = load_sprites(options.out / "sprites")
+    autoencoders = load_autoencoders(options)
+    with open_stream(options, sprites, autoencoders) as stream:
+        task = DetectorTask(
+            make_detector(JUDGE_SEED if judge else 0, judge),
+            stream,
+            HeldOutPictures(
+                Composer(sprites), autoencoders[0], mirrored=not judge
+            ),  # as the detector of the loop looks
+            batch_size=options.batch or 16,
+            start=first_weights(options, "detector"),
+        )
+        plan = plan_slice(options, options.stage, rate=1.5e-3)
+        seed = STREAM_SEEDS[options.stage]
+        train_slice(options, task, replace(plan, clip_norm=CLIP_NORM, ema=EMA, warmup=200, seed=seed))
+
+
+def train_crops(options: DraftOptions) -> None:
+    """Train the crop classifier of the detector; the stage judge-crops trains that of the judge, on other scenes."""
+    judge = options.stage == "judge-crops"
+    detector = options.out / ("judge" if judge else "detector") / "detector"
+    sprites = load_sprites(options.out / "sprites")
+    autoencoders = load_autoencoders(options)
+    with open_stream(options, sprites, autoencoders) as stream:
+        task = CropTask(
+            make_crop_classifier(judge),
+            stream,
+            HeldOutPictures(Composer(sprites), autoencoders[0]),
+            start=first_weights(options, "crops"),
+            batch_size=options.batch or 32,
+            detector=detector if detector.exists() else None,
+        )
+        plan = plan_slice(options, options.stage, rate=2e-3)
+        train_slice(options, task, replace(plan, clip_norm=CLIP_NORM, ema=EMA, seed=STREAM_SEEDS[options.stage]))
+
+
+def load_autoencoders(options: DraftOptions) -> list[PatchAutoencoder]:
+    """Those that pictures are passed through: the trained one of --out, and that of --second-vae."""
+    trained = options.out / "autoencoder" / "vae"
+    folders = [trained if trained.exists() else options.out / "vae"]
+    if options.second_vae:
+        folders.append(options.second_vae)
+    return [PatchAutoencoder.from_pretrained(folder) for folder in folders]
+
+
+def open_stream(
+    options: DraftOptions, sprites: dict[str, list[Sprite]], autoencoders: Sequence[PatchAutoencoder]
+) -> SceneStream:
+    """The stage's own scenes, some of them passed through the autoencoders."""
+    seed = STREAM_SEEDS[options.stage]
+    return SceneStream(sprites, seed, options.workers, options.buffer, change=Repainter(autoencoders))
+
+
+def first_weights(options: DraftOptions, name: str) -> Path | None:
+    """The folder of the model to begin with where there is no state; a working folder may hold a bundled one."""
+    laid_out = options.out / options.stage / name
+    return options.start or (laid_out if options.resume and laid_out.exists() else None)
 
 
 def load_likeness(options: DraftOptions) -> Likeness | None:
@@ -157,6 +211,8 @@ STAGES: dict[Stage, Callable[[DraftOptions], None]] = {
     "decoder": train_decoder,
     "detector": train_detector,
     "judge": train_detector,
+    "crops": train_crops,
+    "judge-crops": train_crops,
     "bundle": write_bundle,
     "unbundle": lambda options: unbundle(options.target, options.out),
 }
