@@ -144,15 +144,17 @@ class Outcome(NamedTuple):
     verified: bool
     extras: int
     accepted: bool | None  # the thing that is not as planned is found all the same
-    extra_told: bool | None  # the thing that is not on the plan is told
+    extra_told: bool | None  # the thing that is not on the plan is told, as an extra or as misplaced
 
     @classmethod
     def of(cls, picture: KnownPicture, report: Report) -> Outcome:
-        changed, extra, told = picture.changed, picture.extra, report.extras
+        changed, extra = picture.changed, picture.extra
         accepted = None if changed is None else report.verdicts[changed].kind is VerdictKind.FOUND
+        misplaced = [v.detection for v in report.verdicts if v.detection and v.kind is VerdictKind.MISPLACED]
+        told = [*report.extras, *misplaced]
         extra_told = None if extra is None else any(seen.box.iou(extra) >= report.iou_threshold for seen in told)
         planned = len(report.verdicts)
-        return cls(picture.spoiled, planned, report.found, report.verified, len(told), accepted, extra_told)
+        return cls(picture.spoiled, planned, report.found, report.verified, len(report.extras), accepted, extra_told)
 
 
 def judge_pictures(detector: Detector, pictures: Iterable[KnownPicture], bars: Mapping[str, float]) -> Iterator[Judged]:

@@ -85,7 +85,7 @@ class CredulousEye(SharpEye):
 
 @pytest.fixture(scope="session")
 def composer():
-    return Composer({name: [sprite(name, rgb)] for name, rgb in SOLID.items()})
+    return Composer({name: [sprite(name, rgb)] for name, rgb in SOLID.items()}, size=128)
 
 
 @pytest.fixture

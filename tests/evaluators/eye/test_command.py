@@ -23,20 +23,20 @@ def test_the_bundled_plans_are_of_things_that_can_be_drawn():
 @pytest.fixture
 def options(tmp_path):
     parts = ("composed", "spoiled", "categories")
-    return command.Options(count=24, each=2, parts=parts, out=tmp_path)
+    return command.Options(count=16, each=2, parts=parts, out=tmp_path)
 
 
 def test_a_sharp_eye(options, composer, eyes):
     """It finds all that it can tell apart; the bar that it should have lets nothing else pass either."""
     result = command.examine_drawings(options, eyes["sharp"], composer, []).to_json()
     composed = result["composed"]["own"]
-    assert composed["false_yes"] == 0 and composed["hits"] > 0.9 and composed["first"] == composed["hits"]
-    assert composed["pictures"] == 12 and composed["unknown_things"] == 0
+    assert composed["false_yes"] == 0 and composed["hits"] > 0.7 and composed["first"] == composed["hits"]
+    assert composed["pictures"] == 8 and composed["unknown_things"] == 0
     assert result["bars"]["own"] == 0.5 and 0 < result["bars"]["calibrated"] < 0.5
     spoiled = result["spoiled"]["own"]
     assert list(spoiled) == list(KINDS)
     for kind in ("removed", "swapped", "moved by half"):
-        assert spoiled[kind]["verified"] == spoiled[kind]["accepted"] == 0 and spoiled[kind]["pictures"] > 6
+        assert spoiled[kind]["verified"] == spoiled[kind]["accepted"] == 0 and spoiled[kind]["pictures"] > 3
     assert spoiled["drawn twice"]["extra_told"] == 1.0 and spoiled["recoloured"]["pictures"] == 0
     assert result["categories"]["own"]["hits"] == 1.0 and set(result["categories"]["own"]["categories"]) == set(SOLID)
     assert json.loads((options.out / "results.json").read_text()) == result

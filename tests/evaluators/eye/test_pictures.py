@@ -41,8 +41,8 @@ def test_a_plan_is_drawn_as_it_is(composer, eyes):
     differs = (np.asarray(swapped.image) != np.asarray(draw_plan(layout, composer, 0).image)).any(axis=-1)
     box = layout.instances[swapped.changed].box
     y, x = differs.nonzero()
-    assert box.x0 - 0.01 <= x.min() / 256 and x.max() / 256 <= box.x1 + 0.01
-    assert box.y0 - 0.01 <= y.min() / 256 and y.max() / 256 <= box.y1 + 0.01
+    assert box.x0 - 0.01 <= x.min() / composer.size and x.max() / composer.size <= box.x1 + 0.01
+    assert box.y0 - 0.01 <= y.min() / composer.size and y.max() / composer.size <= box.y1 + 0.01
 
 
 def test_the_asked_colour_is_painted():

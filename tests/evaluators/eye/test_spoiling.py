@@ -38,7 +38,7 @@ def test_one_thing_is_not_as_planned_and_the_rest_is(scene, eyes, composer, kind
 def test_the_second_one_is_told(scene, eyes, composer):
     spoiled = Spoiler(composer, {}).spoil("drawn twice", scene(*THINGS))
     report = told(eyes["sharp"], spoiled)
-    assert report.verified and [extra.box.iou(spoiled.extra) > 0.95 for extra in report.extras] == [True]
+    assert report.verified and [extra.box.iou(spoiled.extra) > 0.9 for extra in report.extras] == [True]
     assert Outcome.of(spoiled, report)[3:] == (True, 1, None, True)
 
 
