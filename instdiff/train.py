@@ -53,7 +53,7 @@ stages, in order (each reads what the ones before it wrote under --out):
   judge        train the second detector, which scores benchmarks and is kept out of the loop
   crops        train the detector's second look, which says what is in one place of a picture
   judge-crops  train that of the judge
-  bundle       write what is trained, in half precision, to --target
+  bundle       write what is trained to --target, in half precision, crops in one byte a weight
   unbundle     the other way round: lay the models of --target out under --out, to train on from them
 
 With --likeness the painter and the decoder also learn to look right to the trained detector of --out, which makes
@@ -62,8 +62,13 @@ shapes clearer: train the detector first, then go on with --likeness --resume.
 Training stages stop after --minutes and leave a checkpoint every few minutes; --resume goes on from it. The learning
 rate stays up until a slice with --cooldown, which brings it down over its last minutes: end the last slice with one.
 
+Scenes for detector, judge and their crops are composed as these train, by --workers processes. With --start they begin
+with the weights of a folder, such as instdiff/draft/detector or instdiff/draft/detector/crops; crops without it begin
+with the layers of the detector in --out.
+
   python -m instdiff.train draft --stage painter --out work --minutes 60 --resume
   python -m instdiff.train draft --stage painter --out work --minutes 20 --cooldown 20 --resume
+  python -m instdiff.train draft --stage detector --out work --minutes 60 --cooldown 30 --start instdiff/draft/detector
 """
 
 

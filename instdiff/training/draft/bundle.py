@@ -1,4 +1,4 @@
-"""Puts trained parts together as the bundled draft models, in half precision, and takes them apart to train on."""
+"""Puts trained parts together as the bundled draft models, in few bytes, and takes them apart to train on."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ import json
 import shutil
 from pathlib import Path
 
-from diffusers import DPMSolverMultistepScheduler
+from diffusers import DPMSolverMultistepScheduler, ModelMixin
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from instdiff.model.autoencoder import PatchAutoencoder
+from instdiff.model.crop_classifier import CropClassifier
 from instdiff.model.defaults import ModelDefaults
+from instdiff.model.detector import DenseDetector
+from instdiff.model.int8_weights import load_int8, save_int8
 from instdiff.model.pipeline import InstanceDiffusionPipeline
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion
 from instdiff.training.draft.painter import noise_scheduler
 
-DETECTORS = ("detector", "judge")
+# Where a detector lies in a working folder, where in that of the bundled models, and what it is.
+DETECTORS: tuple[tuple[str, str, type[ModelMixin]], ...] = (
+    ("detector/detector", "detector", DenseDetector),
+    ("judge/detector", "judge", DenseDetector),
+    ("crops/crops", "detector/crops", CropClassifier),
+    ("judge-crops/crops", "judge/crops", CropClassifier),
+)
 # How the draft models paint best; of full noise a short training makes a mosaic.
 DEFAULTS = ModelDefaults(
     num_inference_steps=16, guidance_scale=1.7, alpha=1, mis=0, noise_scale=0.6, native_size=(256, 256), max_side=256
@@ -28,12 +37,13 @@ def bundle(work: Path, target: Path) -> int:
 
     Args:
         work: holds ``tokenizer``, ``painter`` and ``autoencoder`` or, while that is not trained, ``vae``.
-        target: a folder in diffusers layout. A detector or judge that is not in ``work`` is left as it is there.
+        target: a folder in diffusers layout. What is not in ``work`` of the detectors and their crop
+            classifiers is left as it is there.
     """
     painter = work / "painter"
-    trained = work / "autoencoder" / "vae"
+    autoencoder = work / "autoencoder" / "vae"
     pipeline = assemble(
-        PatchAutoencoder.from_pretrained(trained if trained.exists() else work / "vae"),
+        PatchAutoencoder.from_pretrained(autoencoder if autoencoder.exists() else work / "vae"),
         CLIPTextModel.from_pretrained(painter / "text_encoder"),
         CLIPTokenizer.from_pretrained(work / "tokenizer"),
         InstanceUNet.from_pretrained(painter / "unet"),
@@ -44,14 +54,25 @@ def bundle(work: Path, target: Path) -> int:
     for model in (pipeline.vae, pipeline.text_encoder, pipeline.unet, pipeline.unifusion):
         model.half()
     pipeline.save_pretrained(target)
-    for name in DETECTORS:
-        if (work / name / "detector").exists():
-            shutil.copytree(work / name / "detector", target / name, dirs_exist_ok=True)
-    for path in target.glob("*/config.json"):  # where a model was trained is nobody's business
+    for trained, bundled, kind in DETECTORS:
+        if (work / trained).exists():
+            bundle_detector(load_int8(kind, work / trained), target / bundled)
+    for path in target.rglob("config.json"):  # where a model was trained is nobody's business
         config = json.loads(path.read_text())
         config.pop("_name_or_path", None)
         path.write_text(json.dumps(config, indent=2) + "\n")
     return sum(path.stat().st_size for path in target.rglob("*.safetensors"))
+
+
+def bundle_detector(model: ModelMixin, folder: Path) -> None:
+    """Write a detector in half precision, a crop classifier in one byte a weight, in place of what is there."""
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+    if isinstance(model, CropClassifier):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_int8(model, folder)
+    else:
+        model.half().save_pretrained(folder)
 
 
 def assemble(vae, text_encoder, tokenizer, unet, unifusion) -> InstanceDiffusionPipeline:
@@ -71,5 +92,6 @@ def unbundle(source: Path, work: Path) -> None:
     shutil.copytree(source / "vae", work / "autoencoder" / "vae", dirs_exist_ok=True)
     for name, model in (("unet", InstanceUNet), ("unifusion", UniFusion), ("text_encoder", CLIPTextModel)):
         model.from_pretrained(source / name).float().save_pretrained(work / "painter" / name)
-    for name in DETECTORS:
-        shutil.copytree(source / name, work / name / "detector", dirs_exist_ok=True)
+    for trained, bundled, kind in DETECTORS:
+        if (source / bundled).exists():
+            load_int8(kind, source / bundled).save_pretrained(work / trained)

@@ -5,28 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffusers import ModelMixin
-from safetensors.torch import load_file
 
 from instdiff.errors import BadInput
+from instdiff.model.int8_weights import load_int8
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
+THRESHOLDS = ("score_threshold", "found_score")
 
 
 def take_over(model: ModelMixin, folder: Path) -> None:
     """Copy those weights of a folder's model that have the shapes of the model's own, perhaps of other categories.
 
+    The scores from which on it reports things go with them, until they are chosen anew.
+
     Raises:
-        BadInput: the folder holds no weights, or none of them fits.
+        BadInput: the folder holds no such model, or one of other widths.
     """
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise BadInput("start", f"{folder} has no {WEIGHTS}")
-    own = model.state_dict()
-    fitting = {
-        name: value.float()
-        for name, value in load_file(path).items()
-        if name in own and value.shape == own[name].shape and value.dim()
-    }
-    if not fitting:
-        raise BadInput("start", f"no weights of {folder} have the shapes of this model's")
-    model.load_state_dict(fitting, strict=False)
+    try:
+        started = load_int8(type(model), folder)
+    except OSError as error:
+        raise BadInput("start", f"{folder} holds no {type(model).__name__}: {error}") from error
+    if list(started.config.channels) != list(model.config.channels):
+        widths = f"{list(started.config.channels)}, not {list(model.config.channels)}"
+        raise BadInput("start", f"the {type(model).__name__} in {folder} has the widths {widths}")
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    weights = {name: value for name, value in started.state_dict().items() if shapes.get(name) == value.shape}
+    model.load_state_dict(weights, strict=False)
+    model.register_to_config(**{name: started.config[name] for name in THRESHOLDS if name in started.config})
