@@ -12,6 +12,7 @@ from evaluators.detectors import Detector
 from evaluators.eye import tables
 from evaluators.eye.answers import KnownPicture
 from evaluators.eye.examination import TIMED, Examination, Examined
+from instdiff.errors import BadInput
 from instdiff.formats.coco import image_size
 
 if TYPE_CHECKING:
@@ -24,8 +25,15 @@ def examine(detector: Detector, dataset: Dataset, images: Path, false_yes: float
     """The examination, its figures, their tables, and notes.
 
     Every second image with annotations calibrates, the others give the figures.
+
+    Raises:
+        BadInput: there are not two of them.
     """
     samples = [sample for sample in dataset.samples if sample.things]
+    if len(samples) < 2:
+        raise BadInput(
+            "coco", f"{len(samples)} images have annotations; one has to calibrate, another to be asked about"
+        )
     examined = samples[1::2]
     calibration = _known(progress.track(samples[::2], description="calibrating"), images)
     examination = Examination(detector, dataset.categories, calibration, false_yes)

@@ -96,13 +96,17 @@ def test_photographs(tmp_path, eyes, monkeypatch, capsys):
         category = {"zebra": 1, "clock": 2}[name]
         annos.append({"id": n, "image_id": n, "category_id": category, "bbox": [10, 20, 60, 40], "area": 2400})
     categories = [{"id": number, "name": name} for number, name in enumerate(("zebra", "clock", "cat"), 1)]
-    (tmp_path / "coco.json").write_text(json.dumps({"images": images, "annotations": annos, "categories": categories}))
+    data = {"images": images, "annotations": annos, "categories": categories}
+    (tmp_path / "coco.json").write_text(json.dumps(data))
     arguments = ["--coco", str(tmp_path / "coco.json"), "--images", str(tmp_path), "--out", str(tmp_path)]
     assert main(["eye", *arguments, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     own = result["photographs"]["own"]
     assert (own["things"], own["hits"], own["false_yes"], own["verified"], own["first"]) == (2, 1, 0, 1, 1)
     assert list(own["categories"]) == ["clock"] and own["hits_by_size"]["large"] == 1
+    (tmp_path / "coco.json").write_text(json.dumps(data | {"annotations": annos[:1]}))
+    assert main(["eye", *arguments]) == 2
+    assert capsys.readouterr().err.startswith("error: coco: 1 images have annotations")
 
 
 @pytest.mark.parametrize(
