@@ -15,7 +15,6 @@ from instdiff.training.draft import held_out as measuring
 from instdiff.training.draft.catalogue import COLOUR_NAMES, NAMES, TEXTURE_NAMES
 from instdiff.training.draft.labelled_pictures import FixedPictures, LabelledPictures
 from instdiff.training.draft.scene_records import record_scene
-from instdiff.training.draft.start import take_over
 from instdiff.training.draft.stream import stack_scenes
 from instdiff.training.loop import Trainer, TrainingPlan, make_accelerator, train
 from instdiff.training.state import load_state
@@ -125,16 +124,6 @@ def test_resumes_and_saves(pictures, held_out, tmp_path):
     assert sheets == [f"samples-{end['step']:08d}.jpg" for end in ends]
     saved = DenseDetector.from_pretrained(tmp_path / "detector")
     assert list(saved.config.categories) == NAMES and saved.config.score_threshold == ends[1]["score_threshold"]
-
-
-def test_trains_on_from_a_detector_of_other_categories(tmp_path):
-    old = DenseDetector(("cat", "dog"), **SMALL)
-    old.save_pretrained(tmp_path)
-    new = DenseDetector(("cat", "dog", "cup"), **SMALL)
-    before = new.heads[0][1].weight.clone()
-    take_over(new, tmp_path)
-    assert torch.equal(new.stem[0][0].weight, old.stem[0][0].weight)
-    assert torch.equal(new.heads[0][1].weight, before), "what does not fit is learned anew"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ pytest.importorskip("cv2")
 
 from instdiff.engine import DRAFT_FOLDER
 from instdiff.model.autoencoder import PatchAutoencoder
+from instdiff.model.crop_classifier import CropClassifier
+from instdiff.model.detector import DenseDetector
+from instdiff.model.int8_weights import load_int8
 from instdiff.model.unifusion import UniFusion
 from instdiff.train import main
 from instdiff.training import state
@@ -109,6 +112,17 @@ def test_the_painter_goes_on_from_its_checkpoint(trained, tmp_path):
     assert names == [f"samples-{end:08d}.jpg" for end in ends]
     with Image.open(tmp_path / "painter" / names[-1]) as sheet:
         assert sheet.size == (4 * 256, 300)
+
+
+def test_what_is_laid_out_is_bundled_again(work, tmp_path):
+    """The detectors, and their crop classifiers in the detectors' folders."""
+    assert main(["draft", "--stage", "bundle", "--out", str(work), "--target", str(tmp_path)]) == 0
+    for folder, kind in (("detector", DenseDetector), ("detector/crops", CropClassifier), ("judge", DenseDetector)):
+        bundled = load_int8(kind, DRAFT_FOLDER / folder)
+        again = load_int8(kind, tmp_path / folder)
+        assert again.config.score_threshold == bundled.config.score_threshold
+        for name, value in bundled.state_dict().items():
+            assert torch.allclose(again.state_dict()[name].float(), value.float(), atol=1e-3)
 
 
 def test_models_without_a_training_state_get_a_preview_that_fits(work):
