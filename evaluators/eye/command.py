@@ -102,11 +102,12 @@ def run(args: argparse.Namespace) -> EvaluationResult:
 
 def examine_photographs(options: Options, args: argparse.Namespace) -> EvaluationResult:
     """The examination on annotated photographs."""
-    from evaluators.eye.photographs import examine
+    from evaluators.eye.photographs import annotated, examine
 
     assert options.coco and options.images
     dataset = read_dataset(options.coco, count=options.count)
     check_images(options.images, dataset.samples)
+    annotated(dataset)  # too few are refused before anything heavy is loaded
     detector = load_scorer(args)
     with progress_bar() as progress:
         examined = examine(detector, dataset, options.images, options.false_yes, progress)

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 TITLE = "photographs"
 
 
-def examine(detector: Detector, dataset: Dataset, images: Path, false_yes: float, progress: Progress) -> Examined:
-    """The examination, its figures, their tables, and notes.
-
-    Every second image with annotations calibrates, the others give the figures.
+def annotated(dataset: Dataset) -> list[Sample]:
+    """The images with things on them.
 
     Raises:
         BadInput: there are not two of them.
@@ -34,6 +32,15 @@ def examine(detector: Detector, dataset: Dataset, images: Path, false_yes: float
         raise BadInput(
             "coco", f"{len(samples)} images have annotations; one has to calibrate, another to be asked about"
         )
+    return samples
+
+
+def examine(detector: Detector, dataset: Dataset, images: Path, false_yes: float, progress: Progress) -> Examined:
+    """The examination, its figures, their tables, and notes.
+
+    Every second image with annotations calibrates, the others give the figures.
+    """
+    samples = annotated(dataset)
     examined = samples[1::2]
     calibration = _known(progress.track(samples[::2], description="calibrating"), images)
     examination = Examination(detector, dataset.categories, calibration, false_yes)
