@@ -28,13 +28,17 @@ CLEAN = 3 / 8  # share of pictures without flaws
 NEAR = 2  # places near each thing
 NEAR_NOISE = (0.04, 0.14)  # deviation of a side, in the box's own
 SMALL_NOISE = 0.6  # share of the places near a thing with the lower one
-FAR = 0.35  # share of the things with a place further off
-FAR_SHIFT = 0.9  # the most, in the box's own sides
+FAR = 0.6  # share of the things with a place that is moved away, or of another size
+FAR_SHIFT = (0.25, 0.9)  # the least and the most, in the box's own sides
+FAR_ACROSS = 0.6  # how often it is moved across, and down
+FAR_SIZED = 0.5  # how often it is of another size
+FAR_SIZE = 1.4  # logarithm of the largest size over the smallest
 RANDOM = 2  # places anywhere on a picture
 SHORTEST_SIDE = 0.02  # of a picture
 # From the first IoU on a place shows the thing, below the second it shows nothing; what lies between teaches nothing.
-SAME_IOU = 0.45
-OTHER_IOU = 0.3
+SAME_IOU = 0.5
+OTHER_IOU = 0.42
+PART_IOU = 0.2  # from here on a place tells where the thing ends, so that one that is out of place is known as that
 SMOOTHING = 0.02
 LOOK_WEIGHT = 0.3
 PLACE_WEIGHT = 4.0
@@ -44,11 +48,13 @@ FALSE_ALARMS = 0.01  # share of other categories that pass the bar
 
 
 class Places(NamedTuple):
-    """N places on pictures, and which thing each shows."""
+    """N places on pictures, and the thing that each shows, or a part of."""
 
     boxes: torch.Tensor  # (N, 4) xyxy as fractions
     pictures: torch.Tensor  # (N,)
-    things: torch.Tensor  # (N,) indices of the picture's things, -1 for none
+    things: torch.Tensor  # (N,) indices of the picture's things: the one that fits best
+    shows: torch.Tensor  # (N,) bool: it is there
+    touches: torch.Tensor  # (N,) bool: enough of it is there to say where it ends
 
 
 class CropBatch(NamedTuple):
@@ -59,7 +65,7 @@ class CropBatch(NamedTuple):
     colours: torch.Tensor  # (N,) indices, -1 where there is none
     textures: torch.Tensor  # (N,) indices, -1 where there is none
     offsets: torch.Tensor  # (N, 4) as `CropPredictions.offsets`
-    shows: torch.Tensor  # (N,) bool: there is a thing
+    touches: torch.Tensor  # (N,) bool: where the offsets are known
 
 
 def choose_places(boxes: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> Places:
@@ -73,8 +79,7 @@ def choose_places(boxes: torch.Tensor, labels: torch.Tensor, generator: torch.Ge
         small = torch.rand(b, n, 1, generator=generator, device=device) < SMALL_NOISE
         noise = torch.randn(b, n, 4, generator=generator, device=device)
         candidates.append(boxes + noise * torch.where(small, *NEAR_NOISE) * sides)
-    shift = FAR_SHIFT * (2 * torch.rand(b, n, 2, generator=generator, device=device) - 1)
-    candidates.append(boxes + shift.repeat(1, 1, 2) * sides)
+    candidates.append(far_boxes(boxes, generator))
     far = there & (torch.rand(b, n, generator=generator, device=device) < FAR)
     candidates.append(random_boxes(b, RANDOM, generator))
     anywhere = torch.ones(b, RANDOM, dtype=torch.bool, device=device)
@@ -82,11 +87,25 @@ def choose_places(boxes: torch.Tensor, labels: torch.Tensor, generator: torch.Ge
     places = torch.cat(candidates, dim=1)  # (B, P, 4)
     places = torch.cat([places[..., :2].clamp(0, 1 - 0.03), places[..., 2:].clamp(0.03, 1)], dim=-1)
     iou, thing = pairwise_iou(places, boxes).masked_fill(~there[:, None], 0).max(dim=-1)
-    thing = torch.where(iou >= SAME_IOU, thing, -1)
     clear = (iou >= SAME_IOU) | (iou < OTHER_IOU)
     large = (places[..., 2:] - places[..., :2]).amin(dim=-1) > SHORTEST_SIDE
-    picture, index = (used & clear & large).nonzero(as_tuple=True)
-    return Places(places[picture, index], picture, thing[picture, index])
+    chosen = (used & clear & large).nonzero(as_tuple=True)
+    return Places(places[chosen], chosen[0], thing[chosen], iou[chosen] >= SAME_IOU, iou[chosen] >= PART_IOU)
+
+
+def far_boxes(boxes: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Boxes (B, n, 4) moved by a good part of their sides, or made larger or smaller, or both."""
+    shape = (*boxes.shape[:2], 2)
+
+    def draw(*size: int) -> torch.Tensor:
+        return torch.rand(*(size or shape), generator=generator, device=boxes.device)
+
+    least, most = FAR_SHIFT
+    shift = (least + (most - least) * draw()) * (2 * (draw() < 0.5) - 1) * (draw() < FAR_ACROSS)
+    growth = torch.exp(FAR_SIZE * (draw() - 0.5) * (draw(*shape[:2], 1) < FAR_SIZED))
+    sides = boxes[..., 2:] - boxes[..., :2]
+    centre = (boxes[..., :2] + boxes[..., 2:]) / 2 + shift * sides
+    return torch.cat([centre - growth * sides / 2, centre + growth * sides / 2], dim=-1)
 
 
 def random_boxes(b: int, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -101,28 +120,28 @@ def random_boxes(b: int, count: int, generator: torch.Generator) -> torch.Tensor
 
 def cut_places(model: CropClassifier, pictures: LabelledPictures, places: Places) -> CropBatch:
     """What the model is given of these places, and what it is to say."""
-    shows = places.things >= 0
-    own = places.pictures, places.things.clamp(min=0)
+    own = places.pictures, places.things
     crops = model.cut(pictures.images, places.boxes, places.pictures)
     return CropBatch(
         crops.contiguous(memory_format=torch.channels_last),
-        torch.where(shows, pictures.labels[own], len(model.config.categories)),
-        torch.where(shows, pictures.colours[own], -1),
-        torch.where(shows, pictures.textures[own], -1),
+        torch.where(places.shows, pictures.labels[own], len(model.config.categories)),
+        torch.where(places.shows, pictures.colours[own], -1),
+        torch.where(places.shows, pictures.textures[own], -1),
         offsets_between(places.boxes, pictures.boxes[own]),
-        shows,
+        places.touches,
     )
 
 
 def crop_losses(predicted: CropPredictions, batch: CropBatch) -> dict[str, torch.Tensor]:
     """Cross-entropies of category, colour and texture, and a smooth L1 loss of the offsets (Fast R-CNN, eq. 3)."""
     logits, colours, textures, offsets = (values.float() for values in predicted)
-    place = F.smooth_l1_loss(offsets[batch.shows], batch.offsets[batch.shows], beta=PLACE_BETA, reduction="sum")
+    known = batch.touches
+    place = F.smooth_l1_loss(offsets[known], batch.offsets[known], beta=PLACE_BETA, reduction="sum")
     look = known_cross_entropy(colours, batch.colours) + known_cross_entropy(textures, batch.textures)
     return {
         "category": F.cross_entropy(logits, batch.labels, label_smoothing=SMOOTHING),
         "look": LOOK_WEIGHT * look,
-        "place": PLACE_WEIGHT * place / (4 * batch.shows.sum()).clamp(min=1),
+        "place": PLACE_WEIGHT * place / (4 * known.sum()).clamp(min=1),
     }
 
 
@@ -192,7 +211,9 @@ class CropTask(Task[CropBatch]):
         return crop_figures(self.model, self.held_out)
 
     def finish(self) -> dict[str, float]:
-        return self.check()
+        figures = self.check()
+        self.model.register_to_config(found_score=figures["clean_bar"])
+        return figures
 
     def save(self, folder: Path) -> None:
         save_model(copy.deepcopy(self.model).half(), folder / "crops")

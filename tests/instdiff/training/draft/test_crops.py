@@ -44,13 +44,14 @@ def chosen_places():
 
 
 def test_a_place_shows_the_thing_that_it_covers_and_nothing_where_it_covers_little():
-    boxes, picture, thing = chosen_places()
+    boxes, picture, thing, shows, touches = chosen_places()
     iou = pairwise_iou(boxes[:, None], BOXES[picture])[:, 0]
     best, owner = iou.max(dim=1)
-    shows = thing >= 0
-    assert torch.equal(thing[shows], owner[shows]) and best[shows].min() >= crops.SAME_IOU
-    assert best[~shows].max() < crops.OTHER_IOU
-    assert set(thing[picture == 0].tolist()) == {-1, 0, 1} and set(thing[picture == 1].tolist()) == {-1}
+    assert torch.equal(thing[touches], owner[touches])
+    assert best[shows].min() >= crops.SAME_IOU and best[~shows].max() < crops.OTHER_IOU
+    assert best[touches].min() >= crops.PART_IOU and best[~touches].max() < crops.PART_IOU
+    assert (touches & ~shows).sum() > 0.05 * len(boxes), "a thing out of place is often shown, and told from one in it"
+    assert set(thing[shows].tolist()) == {0, 1} and not (shows | touches)[picture == 1].any()
     assert boxes.min() >= 0 and boxes.max() <= 1
 
 
@@ -58,13 +59,13 @@ def test_what_is_to_be_said_of_a_place(pictures):
     moved = pictures._replace(images=pictures.images.float() / 127.5 - 1)
     places = crops.choose_places(moved.boxes, moved.labels, torch.Generator().manual_seed(1))
     batch = crops.cut_places(small_model(), moved, places)
-    own = places.pictures[batch.shows], places.things[batch.shows]
-    assert torch.equal(batch.labels[batch.shows], moved.labels[own])
-    assert set(batch.labels[~batch.shows].tolist()) == {len(NAMES)}
-    assert batch.colours[~batch.shows].eq(-1).all() and batch.textures[~batch.shows].eq(-1).all()
-    assert torch.allclose(shift_boxes(places.boxes, batch.offsets)[batch.shows], moved.boxes[own], atol=1e-5), (
-        "the offsets lead to the thing"
-    )
+    shows = places.shows
+    things = moved.boxes[places.pictures, places.things]
+    assert torch.equal(batch.labels[shows], moved.labels[places.pictures, places.things][shows])
+    assert set(batch.labels[~shows].tolist()) == {len(NAMES)}
+    assert batch.colours[~shows].eq(-1).all() and batch.textures[~shows].eq(-1).all()
+    shifted = shift_boxes(places.boxes, batch.offsets)
+    assert torch.allclose(shifted[batch.touches], things[batch.touches], atol=1e-5), "the offsets lead to the thing"
 
 
 def test_a_batch_without_things_has_a_loss():
@@ -89,7 +90,7 @@ def test_a_resumed_training_takes_the_same_steps(pictures, tmp_path):
         plan = TrainingPlan(rate=1e-2, steps=step, ema=0.9, folder=tmp_path / folder, resume=resume)
         (tmp_path / folder).mkdir(exist_ok=True)
         task = make_task(pictures)
-        task.check = dict
+        task.check = lambda: {"clean_bar": 0.25}
         trainer = Trainer(task, plan, make_accelerator("cpu", "no"))
         trainer.run()
         return trainer.task.model.state_dict()
@@ -99,4 +100,4 @@ def test_a_resumed_training_takes_the_same_steps(pictures, tmp_path):
     halves = train_to(4, "halves", resume=True)
     assert all(torch.equal(value, halves[name]) for name, value in whole.items())
     saved = CropClassifier.from_pretrained(tmp_path / "halves" / "crops")
-    assert list(saved.config.categories) == NAMES
+    assert list(saved.config.categories) == NAMES and saved.config.found_score == 0.25
