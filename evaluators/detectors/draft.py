@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import instdiff
 from evaluators.detectors import Detector, DetectorOptions
-from evaluators.report import Detection
+from evaluators.questions import Question, Sighting, overlaps
+from evaluators.report import FOUND_IOU, Detection
 from instdiff.layout import Box, Mask
 from instdiff.world.nouns import class_of
 
@@ -16,30 +18,39 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from instdiff.model.detector import DetectionTensors
+    from instdiff.model.two_stage import Places
 
 WEIGHTS = Path(instdiff.__file__).parent / "draft"
 FOLDERS = {"draft": "detector", "judge": "judge"}
-MIRRORED = {"draft"}  # who looks at the mirror image too: twice the time, and surer
+CROPS = "crops"  # the folder of the second stage, in that of the first
 BATCH_SIZE = 16
+LONGEST_SIDE = 1024  # pixels; of a larger picture no crop needs more
+SAME_THING_IOU = 0.5  # places whose things share more show one thing
 
 
 class DraftDetector(Detector):
-    """Reports the things that it is asked for, each with the score that the network gives it, its mask and its looks.
+    """Reports the things that it is asked for, each with a score, its mask and its looks.
 
     Args:
         name: ``draft``, the one for the loop, or ``judge``, which scores benchmarks: other widths, trained from another
             seed on other scenes.
-        folder: a trained `DenseDetector`; by default the bundled one of that name.
+        folder: a trained `DenseDetector` with its `CropClassifier`; by default the bundled one of that name.
     """
 
     def __init__(self, name: str = "draft", folder: Path | None = None):
+        from instdiff.model.crop_classifier import CropClassifier
         from instdiff.model.detector import DenseDetector
+        from instdiff.model.int8_weights import load_int8
+        from instdiff.model.two_stage import TwoStageDetector
 
         self.name = name
-        self.model = DenseDetector.from_pretrained(folder or WEIGHTS / FOLDERS[name]).eval()
-        self.threshold = self.model.config.score_threshold
-        self.found_score = self.threshold
-        self.categories = tuple(self.model.config.categories)
+        folder = folder or WEIGHTS / FOLDERS[name]
+        self.model = load_int8(DenseDetector, folder)
+        self.stages = TwoStageDetector(self.model, load_int8(CropClassifier, folder / CROPS))
+        config = self.stages.crops.config
+        self.threshold = config.score_threshold
+        self.found_score = config.found_score
+        self.categories = tuple(config.categories)
 
     def canonical(self, category: str) -> str | None:
         """The detector's own word for a name, synonym, plural or phrase ("two red sofas": "couch"), or None."""
@@ -51,15 +62,63 @@ class DraftDetector(Detector):
         All categories compete for a place, asked for or not: a thing that looks most like a bowl is no cup. What scores
         less than the threshold (by default the model's own) is not reported.
         """
-        wanted = {self.canonical(word) for word in asked}
-        outputs: list[DetectionTensors] = []
+        lowest = self.threshold if min_score is None else min_score
+        places = self._look(images, [[] for _ in images])
+        return [self._detections(picture.things(lowest), asked) for picture in places]
+
+    def ask(
+        self, images: list[Image], questions: list[list[Question]], iou_threshold: float = FOUND_IOU
+    ) -> list[Sighting]:
+        """The answers to the questions about each picture: the planned places are looked at from close by.
+
+        Categories do not compete: each answer says how sure it is that this thing, too, is in this place.
+        """
+        boxes = [list(dict.fromkeys(box for question in asked for box in question.boxes)) for asked in questions]
+        sightings = []
+        for places, asked, own in zip(self._look(images, boxes), questions, boxes, strict=True):
+            answers = self._answers(places, asked, own, iou_threshold)
+            names = [question.category for question in asked]
+            sightings.append(Sighting(tuple(answers), tuple(self._detections(places.things(self.threshold), names))))
+        return sightings
+
+    def _look(self, images: list[Image], boxes: Sequence[Sequence[Box]]) -> list[Places]:
+        """What is in these places of each picture, and in those that the network proposes."""
+        import torch
+
+        places: list[Places] = []
         for first in range(0, len(images), BATCH_SIZE):
-            batch = self.tensor(images[first : first + BATCH_SIZE])
-            outputs += self.model.detect(batch, min_score, self.name in MIRRORED)
-        return [
-            [self._detection(output, i) for i, label in enumerate(output.labels) if self.categories[label] in wanted]
-            for output in outputs
-        ]
+            batch = images[first : first + BATCH_SIZE]
+            asked = [torch.tensor([box.xyxy for box in own]).reshape(-1, 4) for own in boxes[first:][: len(batch)]]
+            whole = [self._pixels(image) for image in batch]
+            asked = [own.to(self.model.device, torch.float32) for own in asked]
+            places += self.stages.look(self.tensor(batch), whole, asked)
+        return places
+
+    def _answers(
+        self, places: Places, questions: Sequence[Question], boxes: Sequence[Box], iou_threshold: float
+    ) -> list[Detection | None]:
+        """The surest sight of what each question asks for in its place; ``boxes`` are those of the first places."""
+        import torch
+
+        fitting: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}  # many questions may be about one place
+        chosen: dict[int, tuple[int, int]] = {}  # place and label, by question
+        for index, question in enumerate(questions):
+            word = self.canonical(question.category)
+            where = (question.boxes, question.points)
+            if where not in fitting:
+                fitting[where] = _sights(question, places, boxes, iou_threshold)
+            rows, fits = fitting[where]
+            if word is not None and len(rows):
+                label = self.categories.index(word)
+                best = int(places.scores[rows, label].argmax())
+                if fits[best]:
+                    chosen[index] = (int(rows[best]), label)
+        if not chosen:
+            return [None] * len(questions)
+        rows, labels = torch.tensor(list(chosen.values()), device=places.boxes.device).T
+        seen = places.choose(rows, labels, places.scores[rows, labels])
+        answers = {index: self._detection(seen, row) for row, index in enumerate(chosen)}
+        return [answers.get(index) for index in range(len(questions))]
 
     def features(self, images: list[Image]) -> torch.Tensor:
         """What the network makes of each picture, before it looks for things: the means of its three levels, (B, F)."""
@@ -73,29 +132,65 @@ class DraftDetector(Detector):
                 levels.append(x.mean(dim=(2, 3)))
         return torch.cat(levels, dim=1)
 
-    def _detection(self, output: DetectionTensors, index: int) -> Detection:
+    def _detections(self, things: DetectionTensors, asked: Sequence[str]) -> list[Detection]:
+        """Those of the things that are asked for."""
+        wanted = {self.canonical(word) for word in asked}
+        chosen = [index for index, label in enumerate(things.labels) if self.categories[label] in wanted]
+        return [self._detection(things, index) for index in chosen]
+
+    def _detection(self, things: DetectionTensors, index: int) -> Detection:
         """One of the objects seen on a picture."""
-        x0, y0, x1, y1 = output.boxes[index].tolist()
+        x0, y0, x1, y1 = things.boxes[index].tolist()
         config = self.model.config
         return Detection(
-            category=self.categories[output.labels[index]],
-            score=float(output.scores[index]),
+            category=self.categories[things.labels[index]],
+            score=float(things.scores[index]),
             box=Box(x0=x0, y0=y0, x1=x1, y1=y1),
-            mask=Mask.from_array(output.masks[index].numpy()),
-            colour=config.colours[output.colours[index]] if output.colours[index] >= 0 else "",
-            texture=config.textures[output.textures[index]],
+            mask=Mask.from_array(things.masks[index].cpu().numpy()),
+            colour=config.colours[things.colours[index]] if things.colours[index] >= 0 else "",
+            texture=config.textures[things.textures[index]],
         )
 
     def tensor(self, images: list[Image]) -> torch.Tensor:
-        """Pictures -> (B, 3, S, S) in -1..1, stretched to the size that the model is trained on."""
-        import numpy as np
+        """Pictures -> (B, 3, S, S) in -1..1, stretched to the size that the first stage is trained on."""
         import torch
         from PIL import Image
 
         size = (self.model.config.image_size,) * 2
-        pixels = [np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR)) for image in images]
-        tensor = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(self.model.device, self.model.dtype)
-        return tensor / 127.5 - 1
+        return torch.stack([self._pixels(image.resize(size, Image.Resampling.BILINEAR)) for image in images])
+
+    def _pixels(self, image: Image) -> torch.Tensor:
+        """A picture -> (3, H, W) in -1..1; a large one is made smaller first."""
+        import numpy as np
+        import torch
+
+        if max(image.size) > LONGEST_SIDE:
+            image = image.copy()
+            image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+        return pixels.to(self.model.device, self.model.dtype) / 127.5 - 1
+
+
+def _sights(
+    question: Question, places: Places, boxes: Sequence[Box], iou_threshold: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The places (n,) that show what a question is about, and whether (n,) the thing there fits its own place.
+
+    These are the question's own places and all that show the same thing: where one of those is surer, it knows better
+    where the thing ends. A question without boxes is about everything that fits.
+    """
+    import torch
+
+    from instdiff.model.detector import pairwise_iou
+
+    fits = torch.from_numpy(overlaps(question, places.boxes.cpu().numpy()) >= iou_threshold).to(places.boxes.device)
+    own = [index for index, box in enumerate(boxes) if box in question.boxes]
+    same = fits
+    if own:
+        same = (pairwise_iou(places.boxes[own], places.boxes) >= SAME_THING_IOU).any(dim=0)
+        same[own] = True
+    rows = same.nonzero()[:, 0]
+    return rows, fits[rows]
 
 
 def check(options: DetectorOptions) -> None:

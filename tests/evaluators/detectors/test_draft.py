@@ -4,9 +4,13 @@ import torch
 from PIL import Image
 
 from evaluators.detectors import check_detector
-from evaluators.detectors.draft import FOLDERS, WEIGHTS, DraftDetector
+from evaluators.detectors.draft import CROPS, FOLDERS, WEIGHTS, DraftDetector
+from evaluators.questions import Question, questions_of
 from instdiff.errors import BadInput
+from instdiff.layout import Box, Instance, Layout, Point
+from instdiff.model.crop_classifier import CropClassifier
 from instdiff.model.detector import DenseDetector
+from instdiff.model.int8_weights import FILE, save_int8
 from instdiff.training.draft.catalogue import THINGS
 
 
@@ -55,11 +59,13 @@ def test_every_category_is_its_own_word(bundled):
 @pytest.mark.parametrize("folder", FOLDERS.values())
 def test_bundled_weights_are_small_and_plain(folder):
     assert (WEIGHTS / folder / "diffusion_pytorch_model.safetensors").stat().st_size <= 4_500_000
+    assert (WEIGHTS / folder / CROPS / FILE).stat().st_size <= 1_800_000
 
 
 def test_the_judge_is_another_model_and_does_not_steer():
-    loop, judge = (DraftDetector(name).model for name in ("draft", "judge"))
-    assert loop.config.channels != judge.config.channels
+    loop, judge = (DraftDetector(name).stages for name in ("draft", "judge"))
+    assert loop.dense.config.channels != judge.dense.config.channels
+    assert loop.crops.config.channels != judge.crops.config.channels
     with pytest.raises(BadInput, match="judge scores benchmarks"):
         check_detector("judge")
 
@@ -97,11 +103,65 @@ def test_only_what_is_asked_for(bundled):
     assert bundled.detect([], [first]) == []
 
 
-def test_more_pictures_than_a_batch(tmp_path):
-    DenseDetector(categories=("ball",), channels=(4, 4, 8, 8, 8), head_channels=8, score_threshold=0.0).save_pretrained(
-        tmp_path
+BALL = Box(x0=0.2, y0=0.4, x1=0.6, y1=0.8)
+
+
+def ball(category="ball", box=BALL):
+    return Question(category, (box,))
+
+
+def test_a_thing_is_found_where_it_is_and_no_other_thing_and_nowhere_else(bundled):
+    elsewhere = Box(x0=0.5, y0=0.1, x1=0.9, y1=0.5)
+    questions = [ball(), ball("red balls"), ball("horse"), ball("kangaroo"), ball(box=elsewhere)]
+    [sighting] = bundled.ask([red_disc()], [questions])
+    there, too, other, unknown, nowhere = sighting.answers
+    assert there.score >= bundled.found_score and there.box.iou(BALL) > 0.8 and there.category == "ball"
+    assert too == there and unknown is None
+    assert other is None or other.score < bundled.found_score
+    assert nowhere is None or nowhere.score < bundled.found_score
+    assert there.mask is not None and there.colour == "red"
+
+
+def test_a_thing_that_lies_half_outside_of_its_place_is_not_in_it(bundled):
+    for across, down in ((0.2, 0), (-0.2, 0), (0, 0.2), (0, -0.2)):
+        box = Box(x0=0.2 + across, y0=0.4 + down, x1=0.6 + across, y1=min(0.8 + down, 1))
+        [sighting] = bundled.ask([red_disc()], [[ball(box=box)]])
+        [answer] = sighting.answers
+        assert answer is None or answer.score < bundled.found_score
+
+
+def test_answers_do_not_depend_on_other_questions_nor_on_other_pictures(bundled):
+    names = ["ball", "apple", "horse"]
+    [together] = bundled.ask([red_disc()], [[ball(name) for name in names]])
+    for name, answer in zip(names, together.answers, strict=True):
+        _, alone = bundled.ask([Image.new("RGB", (256, 256)), red_disc()], [[ball()], [ball(name)]])
+        assert alone.answers[0].score == pytest.approx(answer.score, abs=1e-4)
+
+
+def test_a_point_asks_for_what_is_seen_around_it(bundled):
+    layout = Layout(
+        caption="a ball", instances=(Instance(caption="a red ball", category="ball", point=Point(x=0.4, y=0.6)),)
     )
-    detector = DraftDetector(folder=tmp_path)
+    [sighting] = bundled.ask([red_disc()], [questions_of(layout)])
+    [answer] = sighting.answers
+    assert answer and answer.box.iou(BALL) > 0.5
+    assert bundled.ask([], []) == []
+
+
+def untrained(folder):
+    """Detector files of a single category, for questions of form alone."""
+    channels = (4, 4, 8, 8, 8)
+    torch.manual_seed(0)
+    dense = DenseDetector(categories=("ball",), channels=channels, head_channels=8)
+    for head in dense.heads:
+        torch.nn.init.constant_(head[-1].bias[-1:], 0.0)  # it takes every cell for a ball
+    dense.save_pretrained(folder)
+    save_int8(CropClassifier(("ball",), channels=channels, score_threshold=0.0), folder / CROPS)
+    return DraftDetector(folder=folder)
+
+
+def test_more_pictures_than_a_batch(tmp_path):
+    detector = untrained(tmp_path)
     seen = detector.detect([red_disc()] * 17 + [Image.new("RGB", (60, 40))], ["balls"])
     assert len(seen) == 18 and seen[0]
     # Arithmetic in batches of other sizes may round differently.
