@@ -53,7 +53,7 @@ class CropClassifier(ModelMixin, ConfigMixin):
         channels: tuple[int, int, int, int, int] = (24, 48, 64, 128, 160),
         crop_size: int = 96,
         context: float = 1.3,
-        score_threshold: float = 0.4,
+        score_threshold: float = 0.5,
         found_score: float = 0.2,
     ):
         super().__init__()

@@ -129,19 +129,11 @@ class DenseDetector(ModelMixin, ConfigMixin):
         return Predictions(logits, boxes, colours, textures, shapes, prototypes)
 
     @torch.no_grad()
-    def detect(
-        self, images: torch.Tensor, score_threshold: float | None = None, mirrored: bool = False
-    ) -> list[DetectionTensors]:
-        """What is on each picture (B, 3, S, S) in -1..1, at most 100 things; the threshold defaults to the config's.
-
-        ``mirrored`` looks at the mirror image of each picture too, and takes the mean of what is said of both.
-        """
+    def detect(self, images: torch.Tensor, score_threshold: float | None = None) -> list[DetectionTensors]:
+        """What is on each picture (B, 3, S, S) in -1..1, at most 100 things; the threshold defaults to the config's."""
         threshold = self.config.score_threshold if score_threshold is None else score_threshold
-        predictions = self(images)
-        if mirrored:
-            predictions = mean_of_mirrored(predictions, self(images.flip(-1)), images.shape[-1])
         detections = []
-        for logits, boxes, colours, textures, shapes, prototypes in zip(*predictions, strict=True):
+        for logits, boxes, colours, textures, shapes, prototypes in zip(*self(images), strict=True):
             boxes = boxes.clamp(0, 1)
             scores, labels = logits.sigmoid().max(dim=-1)
             best = suppress(boxes, scores, labels, threshold)
@@ -151,19 +143,6 @@ class DenseDetector(ModelMixin, ConfigMixin):
             texture = textures[best].argmax(dim=-1)
             detections.append(DetectionTensors(boxes[best], scores[best], labels[best], colour, texture, masks))
         return detections
-
-
-def mean_of_mirrored(predictions: Predictions, of_mirrored: Predictions, size: int) -> Predictions:
-    """Predictions for pictures of side ``size``: the mean with those of their mirror images, but for the shapes."""
-    centres, strides = cells(size, predictions.boxes.device)
-    columns = (centres[:, 0] * size / strides).long()
-    sides = (size / strides).long()  # a cell's column, of how many
-    opposite = torch.arange(len(columns), device=columns.device) + sides - 1 - 2 * columns
-    logits, boxes, colours, textures = (values[:, opposite] for values in of_mirrored[:4])
-    boxes = torch.stack([1 - boxes[..., 2], boxes[..., 1], 1 - boxes[..., 0], boxes[..., 3]], dim=-1)
-    pairs = zip(predictions[:4], (logits, boxes, colours, textures), strict=True)
-    means = [(own + other) / 2 for own, other in pairs]
-    return Predictions._make([*means, predictions.shapes, predictions.prototypes])
 
 
 def mix_masks(shapes: torch.Tensor, prototypes: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
@@ -224,9 +203,13 @@ def suppress(boxes: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor, sc
     sure = ((scores >= score_threshold) & (sides > 1e-3).all(dim=-1)).nonzero()[:, 0]
     best = sure[scores[sure].argsort(descending=True)[: 4 * MAX_FOUND]]
     limit = torch.where(labels[best][:, None] == labels[best][None], SAME_THING_IOU, SAME_PLACE_IOU)
-    same = pairwise_iou(boxes[best], boxes[best]) > limit
-    alive = torch.ones(len(best), dtype=torch.bool, device=boxes.device)
-    for index in range(len(best)):
-        if alive[index]:
-            alive[index + 1 :] &= ~same[index, index + 1 :]
-    return best[alive][:MAX_FOUND]
+    return best[each_once(pairwise_iou(boxes[best], boxes[best]) > limit)][:MAX_FOUND]
+
+
+def each_once(same: torch.Tensor) -> torch.Tensor:
+    """(n,) bool: what is the same (n, n) as none before it that is kept."""
+    kept = torch.ones(len(same), dtype=torch.bool, device=same.device)
+    for index in range(len(same)):
+        if kept[index]:
+            kept[index + 1 :] &= ~same[index, index + 1 :]
+    return kept

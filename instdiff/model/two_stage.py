@@ -14,6 +14,7 @@ from instdiff.model.detector import (
     DetectionTensors,
     Predictions,
     box_overlaps,
+    each_once,
     mix_masks,
     pairwise_iou,
     suppress,
@@ -108,12 +109,8 @@ def propose(cells: Predictions) -> torch.Tensor:
     sides = cells.boxes[:, 2:] - cells.boxes[:, :2]
     likely = ((scores >= PROPOSED_SCORE) & (sides > 1e-2).all(dim=-1)).nonzero()[:, 0]
     best = likely[scores[likely].argsort(descending=True)[: 8 * MAX_PROPOSALS]]
-    same = pairwise_iou(cells.boxes[best], cells.boxes[best]) > SAME_PROPOSAL_IOU
-    alive = torch.ones(len(best), dtype=torch.bool, device=best.device)
-    for index in range(len(best)):
-        if alive[index]:
-            alive[index + 1 :] &= ~same[index, index + 1 :]
-    return cells.boxes[best[alive][:MAX_PROPOSALS]]
+    boxes = cells.boxes[best]
+    return boxes[each_once(pairwise_iou(boxes, boxes) > SAME_PROPOSAL_IOU)][:MAX_PROPOSALS]
 
 
 def describe(boxes: torch.Tensor, close: CropPredictions, cells: Predictions) -> Places:

@@ -33,13 +33,9 @@ class MatchedDetections(NamedTuple):
 
 
 class HeldOutPictures:
-    """Composed pictures that no training sees, clean and spoiled.
+    """Composed pictures that no training sees, clean and spoiled."""
 
-    ``mirrored`` has detectors look at mirror images too.
-    """
-
-    def __init__(self, composer: Composer, autoencoder: PatchAutoencoder, count: int = 240, mirrored: bool = False):
-        self.mirrored = mirrored
+    def __init__(self, composer: Composer, autoencoder: PatchAutoencoder, count: int = 240):
         rng = np.random.default_rng(HELD_OUT_SEED)
         composed = stack_scenes([record_scene(composer.compose(rng)) for _ in range(count)])
         generator = torch.Generator().manual_seed(HELD_OUT_SEED)
@@ -74,7 +70,7 @@ class HeldOutPictures:
         for kind, pictures in self.pictures.items():
             detections = []
             for part in pictures.split(PART):
-                on_device = model.detect(part.to(model.device), LOWEST_SCORE, self.mirrored)
+                on_device = model.detect(part.to(model.device), LOWEST_SCORE)
                 detections += [DetectionTensors(*(values.cpu() for values in picture)) for picture in on_device]
             matched[kind] = self.match_detections(detections)
         return matched

@@ -114,9 +114,7 @@ def train_detector(options: DraftOptions) -> None:
         task = DetectorTask(
             make_detector(JUDGE_SEED if judge else 0, judge),
             stream,
-            HeldOutPictures(
-                Composer(sprites), autoencoders[0], mirrored=not judge
-            ),  # as the detector of the loop looks
+            HeldOutPictures(Composer(sprites), autoencoders[0]),
             batch_size=options.batch or 16,
             start=first_weights(options, "detector"),
         )

@@ -8,7 +8,7 @@ from PIL import Image
 from evaluators import manifest as manifests
 from evaluators.__main__ import build_parser, main
 from evaluators.coco.dataset import read_dataset
-from evaluators.detectors.draft import DraftDetector
+from evaluators.detectors.draft import CROPS, DraftDetector
 from evaluators.draft import benchmark as draft
 from evaluators.draft import held_out as draft_layouts
 from evaluators.draft import paint as draft_paint
@@ -17,6 +17,7 @@ from evaluators.report import Detection
 from instdiff.engine import load_engine
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Mask
+from instdiff.model.crop_classifier import CropClassifier
 from instdiff.model.detector import DenseDetector
 from instdiff.render_settings import RenderSettings
 from instdiff.training.draft.catalogue import THINGS
@@ -43,8 +44,12 @@ def judge(tmp_path_factory):
     folder = tmp_path_factory.mktemp("judge")
     torch.manual_seed(0)
     parts = {"categories": tuple(THINGS), "colours": ("red", "green"), "textures": ("plain", "striped")}
-    model = DenseDetector(**parts, channels=(4, 4, 8, 8, 8), head_channels=8, score_threshold=0.01)
+    channels = (4, 4, 8, 8, 8)
+    model = DenseDetector(**parts, channels=channels, head_channels=8)
+    for head in model.heads:
+        torch.nn.init.zeros_(head[-1].bias)  # every cell is half sure of everything
     model.save_pretrained(folder)
+    CropClassifier(**parts, channels=channels, crop_size=32, score_threshold=0.001).save_pretrained(folder / CROPS)
     return DraftDetector("judge", folder)
 
 
@@ -227,7 +232,7 @@ def test_look_keeps_the_threshold(judge, monkeypatch):
     image = Image.effect_noise(SIZE, 60).convert("RGB")
     counts = []
     looked = draft.look(judge, [image] * 17, list(THINGS), counts.append)
-    assert judge.model.config.score_threshold == 0.01
+    assert judge.threshold == 0.001
     assert [len(looked.everything), len(looked.sure), counts] == [17, 17, [16, 1]]
     monkeypatch.setattr(judge, "threshold", 0.9)
     looked = draft.look(judge, [image], list(THINGS), counts.append)
