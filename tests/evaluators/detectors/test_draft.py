@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from instdiff.model.crop_classifier import CropClassifier
 from instdiff.model.detector import DenseDetector
 from instdiff.model.int8_weights import FILE, save_int8
 from instdiff.training.draft.catalogue import THINGS
+from instdiff.training.draft.sprites import drawing_of
 
 
 @pytest.fixture(scope="module", params=FOLDERS)
@@ -103,48 +106,62 @@ def test_only_what_is_asked_for(bundled):
     assert bundled.detect([], [first]) == []
 
 
-BALL = Box(x0=0.2, y0=0.4, x1=0.6, y1=0.8)
+PLACE = Box(x0=0.3, y0=0.3, x1=0.6, y1=0.75)
 
 
-def ball(category="ball", box=BALL):
+@pytest.fixture(scope="module")
+def hydrant_picture():
+    """A fire hydrant of our own drawings, on a plain ground."""
+    resvg = pytest.importorskip("resvg_py")
+    svg = drawing_of("fire hydrant").read_text(encoding="utf-8")
+    drawn = Image.open(io.BytesIO(bytes(resvg.svg_to_bytes(svg_string=svg, width=512)))).convert("RGBA")
+    drawn = drawn.crop(drawn.getbbox())
+    x0, y0, x1, y1 = (round(512 * side) for side in PLACE.xyxy)
+    picture = Image.new("RGB", (512, 512), (190, 205, 170))
+    drawn = drawn.resize((x1 - x0, y1 - y0))
+    picture.paste(drawn, (x0, y0), drawn)
+    return picture
+
+
+def hydrant(category="fire hydrant", box=PLACE):
     return Question(category, (box,))
 
 
-def test_a_thing_is_found_where_it_is_and_no_other_thing_and_nowhere_else(bundled):
-    elsewhere = Box(x0=0.5, y0=0.1, x1=0.9, y1=0.5)
-    questions = [ball(), ball("red balls"), ball("horse"), ball("kangaroo"), ball(box=elsewhere)]
-    [sighting] = bundled.ask([red_disc()], [questions])
+def test_a_thing_is_found_where_it_is_and_no_other_thing_and_nowhere_else(bundled, hydrant_picture):
+    elsewhere = Box(x0=0.65, y0=0.3, x1=0.95, y1=0.75)
+    questions = [hydrant(), hydrant("red hydrants"), hydrant("horse"), hydrant("kangaroo"), hydrant(box=elsewhere)]
+    [sighting] = bundled.ask([hydrant_picture], [questions])
     there, too, other, unknown, nowhere = sighting.answers
-    assert there.score >= bundled.found_score and there.box.iou(BALL) > 0.8 and there.category == "ball"
+    assert there.score >= bundled.found_score and there.box.iou(PLACE) > 0.8 and there.category == "fire hydrant"
     assert too == there and unknown is None
     assert other is None or other.score < bundled.found_score
     assert nowhere is None or nowhere.score < bundled.found_score
     assert there.mask is not None and there.colour == "red"
 
 
-def test_a_thing_that_lies_half_outside_of_its_place_is_not_in_it(bundled):
-    for across, down in ((0.2, 0), (-0.2, 0), (0, 0.2), (0, -0.2)):
-        box = Box(x0=0.2 + across, y0=0.4 + down, x1=0.6 + across, y1=min(0.8 + down, 1))
-        [sighting] = bundled.ask([red_disc()], [[ball(box=box)]])
+def test_a_thing_that_lies_half_outside_of_its_place_is_not_in_it(bundled, hydrant_picture):
+    for across, down in ((0.15, 0), (-0.15, 0), (0, 0.22), (0, -0.22)):
+        box = Box(x0=0.3 + across, y0=0.3 + down, x1=0.6 + across, y1=0.75 + down)
+        [sighting] = bundled.ask([hydrant_picture], [[hydrant(box=box)]])
         [answer] = sighting.answers
         assert answer is None or answer.score < bundled.found_score
 
 
-def test_answers_do_not_depend_on_other_questions_nor_on_other_pictures(bundled):
-    names = ["ball", "apple", "horse"]
-    [together] = bundled.ask([red_disc()], [[ball(name) for name in names]])
+def test_answers_do_not_depend_on_other_questions_nor_on_other_pictures(bundled, hydrant_picture):
+    names = ["fire hydrant", "bottle", "horse"]
+    [together] = bundled.ask([hydrant_picture], [[hydrant(name) for name in names]])
     for name, answer in zip(names, together.answers, strict=True):
-        _, alone = bundled.ask([Image.new("RGB", (256, 256)), red_disc()], [[ball()], [ball(name)]])
+        pictures = [Image.new("RGB", (256, 256)), hydrant_picture]
+        _, alone = bundled.ask(pictures, [[hydrant()], [hydrant(name)]])
         assert alone.answers[0].score == pytest.approx(answer.score, abs=1e-4)
 
 
-def test_a_point_asks_for_what_is_seen_around_it(bundled):
-    layout = Layout(
-        caption="a ball", instances=(Instance(caption="a red ball", category="ball", point=Point(x=0.4, y=0.6)),)
-    )
-    [sighting] = bundled.ask([red_disc()], [questions_of(layout)])
+def test_a_point_asks_for_what_is_seen_around_it(bundled, hydrant_picture):
+    instance = Instance(caption="a red hydrant", category="fire hydrant", point=Point(x=0.45, y=0.5))
+    questions = questions_of(Layout(caption="a hydrant", instances=(instance,)))
+    [sighting] = bundled.ask([hydrant_picture], [questions])
     [answer] = sighting.answers
-    assert answer and answer.box.iou(BALL) > 0.5
+    assert answer and answer.box.iou(PLACE) > 0.5
     assert bundled.ask([], []) == []
 
 
