@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -273,9 +274,11 @@ class Agent:
 
     def _detector(self, request: Request) -> Detector:
         if not isinstance(self.verifier, str):
-            if request.found_score is not None:
-                self.verifier.found_score = request.found_score
-            return self.verifier
+            if request.found_score is None:
+                return self.verifier
+            stricter = copy.copy(self.verifier)  # the caller's own keeps its bar
+            stricter.found_score = request.found_score
+            return stricter
         options = (request.verifier, request.verifier_url, request.verifier_dialect, self.trust_remote_code)
 
         def load() -> Detector:

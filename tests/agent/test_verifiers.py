@@ -39,7 +39,9 @@ def test_a_vision_model_verifies_a_run(tmp_path):
 @pytest.mark.parametrize(("found_score", "kind"), [(None, "found"), (0.9, "found"), (0.95, "missing")])
 def test_the_user_says_how_sure_a_verifier_must_be(tmp_path, found_score, kind):
     """The double is always 0.9 sure, and 0.5 is enough for it."""
-    run = agent(tmp_path, verifier=ColourDetector(), rounds=1, found_score=found_score).run(layout=DOG)
+    own = ColourDetector()
+    run = agent(tmp_path, verifier=own, rounds=1, found_score=found_score).run(layout=DOG)
+    assert own.found_score == 0.5, "the caller's detector keeps its bar for the next run"
     report = json.loads((run.folder / "round-0" / "report.json").read_text())
     [verdict] = report["verdicts"]
     assert (verdict["kind"], verdict["sure"], report["found_score"]) == (kind, 0.9, found_score or 0.5)
