@@ -6,11 +6,14 @@ Sizes follow from metres and the scale of what is near (`instdiff.world.placemen
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from typing import NamedTuple
 
 from agent.edit.editable_plan import Sheet
 from instdiff.layout import Box
 from instdiff.world import placement
+from instdiff.world.bearing import Bearing, borne_box
+from instdiff.world.constraints import BORNE
 from instdiff.world.relations import slack
 from instdiff.world.scene import PICTURE, Predicate, Relation, SceneObject
 
@@ -37,6 +40,8 @@ def place(sheet: Sheet, item: SceneObject, relations: list[Relation], like: Box 
         like: the box the thing had, whose shape it keeps.
         scale: picture heights per metre where it had that box.
     """
+    if relations and relations[0].predicate in BORNE:
+        return _borne(sheet, item, relations[0])
     best = (float("inf"), FULL)
     for smaller in SMALLER:
         for rank, spot in enumerate(_spots(sheet, item, relations)):
@@ -51,6 +56,15 @@ def place(sheet: Sheet, item: SceneObject, relations: list[Relation], like: Box 
         if best[0] < BROKEN:
             break
     return best[1]
+
+
+def _borne(sheet: Sheet, item: SceneObject, relation: Relation) -> Box:
+    """The box of what is in a container, at a hand or on a body, beside what is there in the same manner."""
+    others = [r for r in sheet.relations if (r.predicate, r.object) == (relation.predicate, relation.object)]
+    taken = len({r.subject for r in others} - {item.id})
+    shortest = (placement.SHORTEST_SIDE, placement.SHORTEST_LONG_SIDE)
+    bearing = Bearing(sheet.objects[relation.object], sheet.box(relation.object), sheet.aspect, shortest)
+    return borne_box(BORNE[relation.predicate], bearing, item, (taken, taken + 1), Random(item.id))
 
 
 def usual_carrier(sheet: Sheet, item: SceneObject) -> str | None:
@@ -175,7 +189,7 @@ def _cost(sheet: Sheet, item: SceneObject, box: Box, relations: list[Relation]) 
         aloft = relation.object in sheet.objects and sheet.objects[relation.object].hangs
         room = slack(relation.predicate, *pair, aloft)
         cost += BROKEN if room <= 0 else max(0.02 - room, 0.0)
-        belongs |= {partner} if relation.predicate in (Predicate.ON, Predicate.UNDER) else set()
+        belongs |= {partner} if relation.predicate in (Predicate.ON, Predicate.UNDER, *BORNE) else set()
         deep |= {partner} if relation.predicate in (Predicate.IN_FRONT_OF, Predicate.BEHIND) else set()
     for name in sheet.order:
         at = sheet.box(name)

@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from instdiff.layout import Box, Instance, Layout
-from instdiff.world.constraints import ORDERED_FROM, Links, links_of
+from instdiff.world.constraints import ATTACHED, ORDERED_FROM, Links, links_of
 from instdiff.world.placement import SHORTEST_LONG_SIDE, surface_share
 from instdiff.world.predicates import Predicate
 from instdiff.world.proposals import Arrangement, Camera, Proposals, enlargement_on, finest
@@ -132,7 +132,7 @@ def _distances(links: Links, aspect: float, shrink: float, rng: Random) -> dict[
     """A distance for everything, in metres: large things far, small ones near, the largest filling its share."""
     objects = links.objects
     sizes = {name: item.size_m for name, item in objects.items() if not item.is_far} or dict.fromkeys(objects, 1.0)
-    roots = [name for name in sizes if links.anchor_of(name).manner not in ("on", "under")] or list(sizes)
+    roots = [name for name in sizes if links.anchor_of(name).manner not in ATTACHED] or list(sizes)
     crowd = len([name for name in roots if not objects[name].is_aloft] or roots)
     crowding = min(crowd, CROWD) ** 0.33
     share = max(FILL * rng.uniform(0.92, 1.08) / crowding * min(1.0, CROWD / crowd) ** 0.5 * shrink, LEAST_FILL)
@@ -196,7 +196,7 @@ def _pile(links: Links, name: str, distances: dict[str, float]) -> tuple[float, 
 
 def _aim(links: Links, distances: dict[str, float], aspect: float, rng: Random) -> Camera:
     """Height and tilt such that the nearest thing stands near the lower edge; a crowd is seen from higher up."""
-    dependent = ("on", "under", "beside", "behind")
+    dependent = (*ATTACHED, "beside", "behind")
     standing = [
         distances[name]
         for name, item in links.objects.items()
@@ -205,11 +205,6 @@ def _aim(links: Links, distances: dict[str, float], aspect: float, rng: Random) 
     horizon = rng.uniform(*(EYE_LEVELS if len(standing) <= CROWD else HIGH_EYE_LEVELS))
     lowest = rng.uniform(*(NEAREST_FEET if len(standing) > 2 else NEAREST_FEET_OF_FEW))
     return Camera(horizon, (lowest - horizon) * min(standing, default=1.0), aspect, finest(len(links.objects)))
-
-
-def _belong(links: Links, a: str, b: str) -> bool:
-    """True if one is on or under the other, so that their boxes may lie over each other."""
-    return any(links.anchor_of(s) in ((t, "on"), (t, "under")) for s, t in ((a, b), (b, a)))
 
 
 def _judge(
@@ -221,14 +216,17 @@ def _judge(
     hidden = 0.0
     larger = links.much_larger.get(name, set())
     for neighbour, at in arrangement.boxes.items():
+        belongs = links.belong(name, neighbour)
         is_smaller = name in links.much_larger.get(neighbour, ())
-        fault += INVERTED * ((neighbour in larger and at.area < box.area) or (is_smaller and box.area < at.area))
+        is_inverted = (neighbour in larger and at.area < box.area) or (is_smaller and box.area < at.area)
+        fault += INVERTED * (is_inverted and not links.bears(name, neighbour))
         common = box.intersection(at)
         if not common:
             continue
         is_behind = distance > arrangement.distance[neighbour]
-        if _belong(links, name, neighbour):
-            fault += common / (box if is_behind else at).area > MAX_HIDDEN_ON
+        if belongs:
+            is_covered = common / (box if is_behind else at).area > MAX_HIDDEN_ON
+            fault += is_covered and not links.bears(name, neighbour)
             continue
         overlap += common
         if links.objects[name].is_backdrop != links.objects[neighbour].is_backdrop:

@@ -50,7 +50,7 @@ Window = tuple[float, float, float, float]
 
 class Anchor(NamedTuple):
     """What an object is placed at: the id of ``target``, and ``manner``, which is "on", "under", "beside", "front",
-    "behind" or "above"; both are empty where it is placed freely.
+    "behind", "above", "in", "held" or "worn"; both are empty where it is placed freely.
     """
 
     target: str = ""
@@ -58,6 +58,8 @@ class Anchor(NamedTuple):
 
 
 FREE = Anchor()
+BORNE = {Predicate.IN: "in", Predicate.HELD_BY: "held", Predicate.WORN_BY: "worn"}  # the manner of each
+ATTACHED = ("on", "under", *BORNE.values())  # manners in which a thing's size and place are those of its target
 
 
 @dataclass
@@ -120,6 +122,31 @@ class Links:
         """True if everything hangs or flies, so that the whole picture is free for it."""
         return all(item.hangs for item in self.objects.values())
 
+    def belong(self, a: str, b: str) -> bool:
+        """True if one is on, under, in or at the body of the other, or both are at one body: they may overlap."""
+        worn = ("held", "worn")
+        first, second = self.anchor_of(a), self.anchor_of(b)
+        shared = first.target == second.target and first.manner in worn and second.manner in worn
+        return shared or a in self._bearers(b) or b in self._bearers(a)
+
+    def _bearers(self, name: str) -> list[str]:
+        """What the object is attached to, directly or over something in between."""
+        bearers: list[str] = []
+        while (anchor := self.anchor_of(name)).manner in ATTACHED:
+            name = anchor.target
+            bearers.append(name)
+        return bearers
+
+    def bears(self, a: str, b: str) -> bool:
+        """True if one is in, held by or worn by the other, or both are at one body: neither hides the other."""
+        return self.belong(a, b) and not any(
+            self.anchor_of(s) in ((t, "on"), (t, "under")) for s, t in ((a, b), (b, a))
+        )
+
+    def borne(self, name: str, manner: str) -> list[str]:
+        """The ids of what is attached to the object in this manner, in a fixed order."""
+        return sorted(load for load, anchor in self.anchors.items() if anchor == (name, manner))
+
     def load(self, name: str) -> int:
         """How many things rest on the object."""
         return sum(anchor == (name, "on") for anchor in self.anchors.values())
@@ -141,7 +168,7 @@ def links_of(scene: Scene) -> Links:
     links.aloft = frozenset(item.id for item in scene.objects if item.is_aloft)
     _accept(links, scene.relations)
     _resize(links)
-    physical = (Predicate.ON, Predicate.UNDER)
+    physical = (Predicate.ON, Predicate.UNDER, *BORNE)
     for relation in sorted(links.demands, key=lambda relation: relation.predicate not in physical):
         _read(links, relation.subject, relation.predicate, relation.object)
     for name, item in links.objects.items():
@@ -228,6 +255,8 @@ def _read(links: Links, subject: str, predicate: Predicate, target: str) -> None
             if links.anchor(subject, target, "on") and links.objects[subject].width_m > widest_m:
                 carrier = f"what is much smaller, {links.the(target)}"
                 links.relaxed.append(f"{links.the(subject)} rests on {carrier}, as the words ask")
+        case Predicate.IN | Predicate.HELD_BY | Predicate.WORN_BY:
+            links.anchor(subject, target, BORNE[predicate])
         case Predicate.UNDER | Predicate.BELOW:
             _read_under(links, subject, target)
         case Predicate.ABOVE:

@@ -12,7 +12,8 @@ from statistics import median
 from instdiff.layout import Box
 from instdiff.world import knowledge, nouns
 from instdiff.world.predicates import Predicate
-from instdiff.world.scene import HANGING, PlacedScene, SceneObject
+from instdiff.world.relations import slack
+from instdiff.world.scene import HANGING, PlacedScene, Relation, SceneObject
 
 # sides of boxes, fractions of the picture: what is smaller cannot be painted, what is larger leaves no room
 SHORTEST_SIDE = 0.068  # of a long thing's short side
@@ -103,7 +104,7 @@ def carrier(plan: PlacedScene, index: int) -> int | None:
     if box is None:
         return None
     asked = asked_carrier(plan, index)
-    if asked is not None and rests(box, plan.layout.instances[asked].extent):
+    if asked is not None and _is_borne(plan, index, asked):
         return asked
     areas = {
         below: below_box.area
@@ -114,15 +115,31 @@ def carrier(plan: PlacedScene, index: int) -> int | None:
 
 
 def asked_carrier(plan: PlacedScene, index: int) -> int | None:
-    """The instance that the scene says this one is on."""
+    """The instance that the scene says this one is on or in, or held or worn by."""
+    relation = _bearing(plan, index)
+    return plan.ids.index(relation.object) if relation else None
+
+
+def _bearing(plan: PlacedScene, index: int) -> Relation | None:
+    """The relation of the scene that says what bears an instance of the layout."""
     if plan.scene is None or index >= len(plan.ids):
         return None
-    targets = (
-        relation.object
+    relations = (
+        relation
         for relation in plan.scene.relations
-        if relation.subject == plan.ids[index] and relation.predicate is Predicate.ON
+        if relation.subject == plan.ids[index] and (relation.predicate is Predicate.ON or relation.predicate.is_borne)
     )
-    return next((plan.ids.index(target) for target in targets if target in plan.ids), None)
+    return next((relation for relation in relations if relation.object in plan.ids), None)
+
+
+def _is_borne(plan: PlacedScene, index: int, bearer: int) -> bool:
+    """True if the instance is where the scene says that the bearer has it."""
+    relation = _bearing(plan, index)
+    box = plan.layout.instances[index].extent
+    at = plan.layout.instances[bearer].extent
+    if relation is None or box is None or at is None:
+        return False
+    return rests(box, at) if relation.predicate is Predicate.ON else slack(relation.predicate, box, at) > 0
 
 
 def base(plan: PlacedScene, index: int) -> float:

@@ -19,6 +19,9 @@ class Predicate(StrEnum):
     BEHIND = "behind"
     LARGER_THAN = "larger than"
     SMALLER_THAN = "smaller than"
+    IN = "in"
+    HELD_BY = "held by"
+    WORN_BY = "worn by"
     LEFT = "on the left"
     RIGHT = "on the right"
     TOP = "at the top"
@@ -29,3 +32,8 @@ class Predicate(StrEnum):
     def is_place(self) -> bool:
         """True if it names a part of the picture and not another object."""
         return self in (Predicate.LEFT, Predicate.RIGHT, Predicate.TOP, Predicate.BOTTOM, Predicate.CENTRE)
+
+    @property
+    def is_borne(self) -> bool:
+        """True if the subject is inside, in the hand or on the body of the object, and goes where that goes."""
+        return self in (Predicate.IN, Predicate.HELD_BY, Predicate.WORN_BY)

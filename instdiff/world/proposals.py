@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from instdiff.layout import Box
-from instdiff.world.constraints import Links
+from instdiff.world.bearing import Bearing, borne_box, room_for
+from instdiff.world.constraints import BORNE, Links
 from instdiff.world.placement import (
     FLAT_HEIGHT,
     LONGEST_SIDE,
@@ -98,6 +99,8 @@ class Proposals:
         links = self.links
         item = links.objects[name]
         manner = links.anchor_of(name).manner
+        if manner in BORNE.values():
+            return self._borne(name)
         if manner in ("on", "under"):
             box, distance = self._attached(name)
         elif item.hangs:
@@ -170,11 +173,9 @@ class Proposals:
             nearest, farthest = DEPTHS[manner]
             distance = away * min(max(distance / away, nearest), farthest)
         width, height = self._extent(item, distance)
-        load = LOAD_WIDTH * self.links.load(name)
-        if load > width:  # a carrier is at least as wide as what it carries needs
-            grow = max(min(load / width, WIDEST_CARRIER / max(width, height)), 1.0)
-            width *= grow
-            height *= grow
+        grow = self._growth_for_load(name, width, height)
+        width *= grow
+        height *= grow
         bottom = self.camera.ground(distance)
         if manner:
             centre, bottom = self._at_neighbour(manner, self.arrangement.boxes[target], bottom, width, height)
@@ -186,6 +187,26 @@ class Proposals:
         if y0 > LOW_WINDOW:
             bottom = max(bottom, y0 + height / 2 + CLEAR)
         return _frame(centre, min(bottom, y1 + height / 2) if y1 < 1 else bottom, width, height), distance
+
+    def _growth_for_load(self, name: str, width: float, height: float) -> float:
+        """How much a carrier or container is enlarged to have room for all that is on or in it."""
+        load = LOAD_WIDTH * self.links.load(name)
+        contents = len(self.links.borne(name, "in"))
+        columns, rows = room_for(contents, width * self.camera.aspect / height)
+        cell = LOAD_WIDTH * self.camera.finest
+        needed = max(load / width, contents and columns * cell / width, contents and rows * cell / height)
+        return max(min(needed, WIDEST_CARRIER / max(width, height)), 1.0)
+
+    def _borne(self, name: str) -> tuple[Box, float]:
+        """A box in a container, at a hand or on a body; smaller things are drawn over larger ones."""
+        target, manner = self.links.anchors[name]
+        at = self.arrangement.boxes[target]
+        others = self.links.borne(target, manner)
+        place = (others.index(name), len(others))
+        shortest = (SHORTEST_SIDE * self.camera.finest, SHORTEST_LONG_SIDE * self.camera.finest)
+        bearing = Bearing(self.links.objects[target], at, self.camera.aspect, shortest)
+        box = borne_box(manner, bearing, self.links.objects[name], place, self.rng)
+        return box, self.arrangement.distance[target] * (0.996 + 0.002 * min(box.area / at.area, 1.0))
 
     def _at_neighbour(self, manner: str, at: Box, bottom: float, width: float, height: float) -> tuple[float, float]:
         """(centre, bottom) of what stands beside, behind or in front of another thing."""

@@ -10,6 +10,9 @@ Each relation is one inequality between boxes, which are fractions of the pictur
 - next to: at most `NEXT_GAP` between the boxes, and less than half of the smaller box covered by the other.
 - in front of, behind: the foot lines are compared; what is nearer stands lower on the picture.
 - larger than, smaller than: the areas are compared.
+- in: at least `LEAST_INSIDE` of the subject's box lies in the other's.
+- held by: the boxes overlap, up to `TOUCH`, and the subject's reaches the height of the other's hands, `HANDS`.
+- worn by: the subject's centre lies in the other's box, up to `TOUCH`.
 - on the left, on the right, at the top, at the bottom: the centre lies in that half of the picture.
 - in the centre: the centre lies within `CENTRE_X` and `CENTRE_Y` of the picture's.
 """
@@ -26,6 +29,8 @@ UNDER_GAP = 0.1
 NEXT_GAP = 0.15
 CENTRE_X = 0.2
 CENTRE_Y = 0.25
+LEAST_INSIDE = 0.6  # share of the subject
+HANDS = (0.3, 0.75)  # where the hands of a holder are, as shares of its height from the top
 MOST_COVERED = 0.5  # share of the smaller of two boxes that are next to each other
 WHOLE = Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0)
 
@@ -89,6 +94,15 @@ def slack(predicate: Predicate, a: Box, b: Box = WHOLE, aloft: bool = False) -> 
             lower = middle_y(a) - middle_y(b)
             column = min(a.x1, b.x1) - max(a.x0, b.x0)
             return min(lower, column) if aloft else min(lower, column, UNDER_GAP + b.y1 - a.y0)
+        case Predicate.IN:
+            return a.intersection(b) / a.area - LEAST_INSIDE
+        case Predicate.HELD_BY:
+            highest, lowest = (b.y0 + share * b.height for share in HANDS)
+            across = min(a.x1, b.x1) - max(a.x0, b.x0)
+            return TOUCH + min(across, min(a.y1, lowest) - max(a.y0, highest))
+        case Predicate.WORN_BY:
+            across = min(middle_x(a) - b.x0, b.x1 - middle_x(a))
+            return TOUCH + min(across, middle_y(a) - b.y0, b.y1 - middle_y(a))
         case Predicate.NEXT_TO:
             gap = max(a.x0 - b.x1, b.x0 - a.x1, a.y0 - b.y1, b.y0 - a.y1, 0.0)
             return min(NEXT_GAP - gap, MOST_COVERED - a.intersection(b) / min(a.area, b.area))
