@@ -15,13 +15,23 @@ from instdiff.cli import exit_code
 BENCHMARKS = {
     "lmd": Evaluation("agent.benchmarks.lmd", "the 400 prompts of the LMD benchmark"),
     "plan": Evaluation("agent.benchmarks.plan", "your own prompts with checks"),
+    "nsr": Evaluation("agent.benchmarks.plans.nsr", "NSR-1K (LayoutGPT): numbers and places, of plans"),
+    "geneval": Evaluation("agent.benchmarks.plans.geneval", "GenEval: classes, numbers, colours, positions, of plans"),
+    "compbench": Evaluation(
+        "agent.benchmarks.plans.compbench", "T2I-CompBench: relations, numbers, adjectives, of plans"
+    ),
+    "readings": Evaluation(
+        "agent.benchmarks.plans.readings", "free English beside a careful reader's readings, of plans"
+    ),
     "gain": Evaluation("agent.benchmarks.gain", "what the rounds of the loop gain"),
     "showcase": Evaluation("agent.benchmarks.showcase", "some prompts through the whole agent, as a contact sheet"),
 }
 EXAMPLES = """examples:
   python -m agent.benchmarks lmd --stage layout
   python -m agent.benchmarks lmd --stage layout --planner ollama:llama3.1 --json
-  python -m agent.benchmarks plan prompts.jsonl --compare layouts/"""
+  python -m agent.benchmarks plan prompts.jsonl --compare layouts/
+  python -m agent.benchmarks nsr counting.val.json spatial.val.json
+  python -m agent.benchmarks compbench spatial_val.txt numeracy_val.txt --wrong"""
 
 
 def build_parser() -> argparse.ArgumentParser:
