@@ -38,9 +38,10 @@ FARTHER = ("behind", "hidden by")
 RELATION = re.compile(rf"(?:an?|the) (.+?) ({'|'.join((*SIDES, *APART, *NEARER, *FARTHER))}) (?:an?|the) (.+)")
 _NOUN = rf"(?!(?:\S+ )*(?:{'|'.join(sorted(nouns.LINKS - {'of'}))}) )[\w-]+(?: [\w-]+){{0,3}}"
 ADJECTIVES = re.compile(rf"(?:an?|the) ([\w-]+) ({_NOUN}) and (?:an?|the) ([\w-]+) ({_NOUN})")
-_NUMBERS = "|".join(word for word, n in nouns.NUMBERS.items() if 1 <= n <= 30 and word not in nouns.VAGUE)
+_NUMBER_WORDS = [word for word, n in nouns.NUMBERS.items() if 1 <= n <= 30 and word not in nouns.VAGUE]
+_NUMBERS = "|".join(sorted(_NUMBER_WORDS, key=len, reverse=True))  # "a dozen" before "a"
 # "a" counts things in an enumeration alone, and not in "one candle lit up a cozy cup"
-COUNTED = re.compile(rf"(?:(?:^|, |\band )(an?)|\b({_NUMBERS}|\d+)) (?=([\w-]+(?: [\w-]+){{0,2}}))")
+COUNTED = re.compile(rf"(?:\b({_NUMBERS}|\d+)|(?:^|, |\band )an?) (?=([\w-]+(?: [\w-]+){{0,2}}))")
 HELP = f"""T2I-CompBench. FILE holds one JSON object {{"kind": "spatial", "prompt": "..."}} a line, or it is a text file
 of the benchmark with one prompt a line and the kind in its name: spatial_val.txt, 3d_spatial_val.txt, numeracy_val.txt,
 color_val.txt, shape_val.txt, texture_val.txt.
@@ -57,8 +58,7 @@ Prompts of other forms are left out and counted. The benchmark's own figures are
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks compbench``."""
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="spatial_val.txt, numeracy_val.txt, ...")
-    scoring.add_arguments(parser)
+    scoring.add_arguments(parser, "spatial_val.txt, numeracy_val.txt, ...")
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     scores = scoring.score_planned(args, sorted(questions, key=lambda question: question.row != BOTH))
     left_out = sum(not questions_of(*record) for record in records)
     notes = [f"left out: {left_out} prompts of other forms"] if left_out else []
-    return scoring.to_result(args, "compbench", f"T2I-CompBench, {scoring.file_titles(args.files)}", scores, {}, notes)
+    return scoring.to_result(args, "compbench", "T2I-CompBench", scores, {}, notes)
 
 
 def read_records(path: Path) -> list[tuple[str, str]]:
@@ -84,7 +84,7 @@ def read_records(path: Path) -> list[tuple[str, str]]:
     """
     if path.suffix.lower() == ".jsonl":
         return [_record(line, f"{path} line {number}") for number, line in enumerate(read_lines(path), 1)]
-    name = re.sub(r"_(?:train|val|test|new|seen|unseen)\b.*", "", path.stem.lower())
+    name = re.sub(r"(?:_(?:train|val|test|new|seen|unseen))+$", "", path.stem.lower())
     if name not in KINDS:
         raise BadInput(str(path), f"its name says no kind of prompt; name it {'_val.txt, '.join(KINDS)}_val.txt")
     lines = read_bytes(path).decode("utf-8-sig", errors="replace").splitlines()
@@ -125,7 +125,7 @@ def read_counts(words: str) -> dict[str, int]:
     """The numbers of "three cups, a key and two sofas were there": cups 3, key 1, sofas 2."""
     counts: dict[str, int] = {}
     for form in COUNTED.finditer(words):
-        _, number, after = form.groups()
+        number, after = form.groups()
         count = 1 if number is None else nouns.NUMBERS.get(number) or int(number)
         named = after.split()
         lengths = range(len(named), 0, -1)
@@ -145,7 +145,7 @@ def relation_faults(names: tuple[str, str], relation: str, layout: Layout) -> li
     if missing:
         return missing
     if relation in SIDES:
-        held = places.any_pair(first, second, lambda box, other: places.side_of(box, other) == SIDES[relation])
+        held = places.any_pair(first, second, lambda box, target: places.side_of(box, target) == SIDES[relation])
     elif relation in APART:
         held = places.any_pair(first, second, places.lies_apart)
     elif relation in NEARER:
@@ -160,14 +160,14 @@ def attribute_faults(phrases: tuple[tuple[str, str], tuple[str, str]], layout: L
     instances = instances_by_name((phrases[0][1], phrases[1][1]), layout)
     faults = []
     for (adjective, name), (other_adjective, other_name) in (phrases, phrases[::-1]):
-        found = instances[name]
+        alike = instances[name]
         if name == other_name:  # "a red car and a blue car"
-            found = [instance for instance in found if attributes_hold(adjective, instance)]
+            alike = [instance for instance in alike if attributes_hold(adjective, instance)]
         noun = nouns.resolve(name)
-        if not found or (len(found) > 1 and not (noun and noun.plural)):  # "a leather shoes" may be two
-            faults.append(Fault("count", f"{len(found)} {adjective} {name}, not 1"))
+        if not alike or (len(alike) > 1 and not (noun and noun.plural)):  # "a leather shoes" may be two
+            faults.append(Fault("count", f"{len(alike)} {adjective} {name}, not 1"))
         own = {*words_of(adjective), *words_of(name)}
-        for instance in found:
+        for instance in alike:
             if not attributes_hold(adjective, instance):
                 faults.append(Fault("attribute", f"{name} not {adjective}: {instance.caption}"))
             if attributes_hold(other_adjective, instance) and not own.issuperset(words_of(other_adjective)):

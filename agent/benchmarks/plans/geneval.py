@@ -59,8 +59,7 @@ class Metadata(Value):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks geneval``."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="evaluation_metadata.jsonl")
-    scoring.add_arguments(parser)
+    scoring.add_arguments(parser, "evaluation_metadata.jsonl")
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:
@@ -70,8 +69,8 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         BadInput: a file is wrong, or the planner has no such name.
         ServiceError: the planner cannot be reached.
     """
-    scores = scoring.score_planned(args, read_questions(args.file))
-    return scoring.to_result(args, "geneval", f"GenEval, {args.file.name}", scores, PUBLISHED)
+    questions = [question for file in args.files for question in read_questions(file)]
+    return scoring.to_result(args, "geneval", "GenEval", scoring.score_planned(args, questions), PUBLISHED)
 
 
 def read_questions(path: Path) -> list[Question]:
@@ -99,11 +98,11 @@ def faults_of(data: Metadata, layout: Layout) -> list[Fault]:
     """What of a prompt its layout does not do."""
     faults = []
     for item in data.include:
-        found = instances_named(item.name, layout.instances)
-        if len(found) < item.count:
-            faults.append(Fault("count", f"{len(found)} {item.name}, not {item.count}"))
-        elif sum(attributes_hold(item.color, instance) for instance in found) < item.count:
-            captions = ", ".join(instance.caption for instance in found)
+        instances = instances_named(item.name, layout.instances)
+        if len(instances) < item.count:
+            faults.append(Fault("count", f"{len(instances)} {item.name}, not {item.count}"))
+        elif sum(attributes_hold(item.color, instance) for instance in instances) < item.count:
+            captions = ", ".join(instance.caption for instance in instances)
             faults.append(Fault("colour", f"{item.name} not {item.color}: {captions}"))
     for item in data.exclude:
         count = len(instances_named(item.name, layout.instances))
@@ -120,6 +119,6 @@ def position_faults(item: Item, items: tuple[Item, ...], layout: Layout) -> list
     first, second = (instances_named(name, layout.instances) for name in (item.name, items[index].name))
     if not first or not second:
         return []
-    if places.any_pair(first, second, lambda box, other: places.side_of(box, other) == SIDES[relation]):
+    if places.any_pair(first, second, lambda box, target: places.side_of(box, target) == SIDES[relation]):
         return []
     return [Fault("position", f"{item.name} {relation} {items[index].name}")]

@@ -38,8 +38,7 @@ HELP = """NSR-1K (LayoutGPT, dataset/NSR-1K). Each FILE is a JSON list of the co
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks nsr``."""
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="counting.val.json, spatial.val.json")
-    scoring.add_arguments(parser)
+    scoring.add_arguments(parser, "counting.val.json, spatial.val.json")
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:
@@ -50,9 +49,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         ServiceError: the planner cannot be reached.
     """
     questions = [question for file in args.files for question in read_questions(file)]
-    return scoring.to_result(
-        args, "nsr", f"NSR-1K, {scoring.file_titles(args.files)}", scoring.score_planned(args, questions), PUBLISHED
-    )
+    return scoring.to_result(args, "nsr", "NSR-1K", scoring.score_planned(args, questions), PUBLISHED)
 
 
 def read_questions(path: Path) -> list[Question]:
@@ -73,6 +70,8 @@ def _question(record: dict, field: str) -> Question:
         return Question(prompt, f"spatial, {text(record, 'type', field)}", partial(spatial_faults, names, relation))
     pairs = sequence(record["num_object"], f"{field}.num_object")
     counts = {_name(pair, f"{field}.num_object"): _number(pair, f"{field}.num_object") for pair in pairs}
+    if not counts:
+        raise BadInput(f"{field}.num_object", 'is empty; give [["cat", 2]]')
     kind = text(record, "sub-type", field)
     if kind != COMPARISON:
         return Question(prompt, f"counting, {kind}", partial(count_faults, counts))
@@ -113,5 +112,5 @@ def spatial_faults(names: tuple[str, str], relation: str, layout: Layout) -> lis
     if relation == NEXT_TO:
         held = places.any_pair(first, second, places.lies_left_or_right)
     else:
-        held = places.any_pair(first, second, lambda box, other: places.side_of(box, other) == SIDES[relation])
+        held = places.any_pair(first, second, lambda box, target: places.side_of(box, target) == SIDES[relation])
     return [] if held else [Fault("relation", f"{names[0]} {relation} {names[1]}")]

@@ -25,31 +25,31 @@ def box_of(instance: Instance) -> Box:
     return Box(x0=x0, y0=y0, x1=x0 + SPECK, y1=y0 + SPECK)
 
 
-def side_of(box: Box, other: Box) -> str:
-    """ "left", "right", "above" or "below": where the box lies seen from the other, by the angle of their centres.
+def side_of(box: Box, target: Box) -> str:
+    """ "left", "right", "above" or "below": where the box lies seen from the target, by the angle of their centres.
 
     Left and right where the centres differ more sideways than up and down (Feng et al., 2023, LayoutGPT).
     """
-    sideways = box.centre.x - other.centre.x
-    down = box.centre.y - other.centre.y
+    sideways = box.centre.x - target.centre.x
+    down = box.centre.y - target.centre.y
     if abs(sideways) > abs(down):
         return "left" if sideways < 0 else "right"
     return "above" if down < 0 else "below"
 
 
-def lies_left_or_right(box: Box, other: Box) -> bool:
+def lies_left_or_right(box: Box, target: Box) -> bool:
     """True if the centres differ more sideways than up and down."""
-    return side_of(box, other) in ("left", "right")
+    return side_of(box, target) in ("left", "right")
 
 
-def lies_apart(box: Box, other: Box) -> bool:
+def lies_apart(box: Box, target: Box) -> bool:
     """True if the smaller box lies in the other by less than 70 %."""
-    return box.intersection(other) < MOST_INSIDE * min(box.area, other.area)
+    return box.intersection(target) < MOST_INSIDE * min(box.area, target.area)
 
 
-def lies_nearer(box: Box, other: Box) -> bool:
+def lies_nearer(box: Box, target: Box) -> bool:
     """True if the lower edge of the box is lower on the picture, which is nearer on the ground."""
-    return box.y1 > other.y1
+    return box.y1 > target.y1
 
 
 def any_pair(first: Sequence[Instance], second: Sequence[Instance], holds: Callable[[Box, Box], bool]) -> bool:
@@ -58,27 +58,27 @@ def any_pair(first: Sequence[Instance], second: Sequence[Instance], holds: Calla
     return any(holds(box_of(a), box_of(b)) for a, b in pairs)
 
 
-def lies_sideways(box: Box, other: Box) -> bool:
+def lies_sideways(box: Box, target: Box) -> bool:
     """True if the centres differ more sideways than up and down, or the boxes share no column of the picture."""
-    return lies_left_or_right(box, other) or _overlap_across(box, other) <= 0
+    return lies_left_or_right(box, target) or _overlap_across(box, target) <= 0
 
 
-def lies_in_column(box: Box, other: Box) -> bool:
+def lies_in_column(box: Box, target: Box) -> bool:
     """True if the box is not farther beside the other than half its own width."""
-    return _overlap_across(box, other) > -0.5 * box.width
+    return _overlap_across(box, target) > -0.5 * box.width
 
 
-def lies_on(box: Box, other: Box) -> bool:
+def lies_on(box: Box, target: Box) -> bool:
     """True if the lower edge of the box is within the other or just above it, and the box is upon it, not before it."""
-    shares = _overlap_across(box, other) > 0.3 * min(box.width, other.width)
-    foot = other.y0 - 0.1 * other.height < box.y1 < other.y1 + 0.05 * other.height
-    return shares and foot and box.centre.y < other.centre.y + 0.25 * other.height
+    shares = _overlap_across(box, target) > 0.3 * min(box.width, target.width)
+    foot = target.y0 - 0.1 * target.height < box.y1 < target.y1 + 0.05 * target.height
+    return shares and foot and box.centre.y < target.centre.y + 0.25 * target.height
 
 
-def lies_beside(box: Box, other: Box) -> bool:
-    """True if neither lies in the other, and they share some of the smaller height."""
-    shared_height = min(box.y1, other.y1) - max(box.y0, other.y0)
-    return lies_apart(box, other) and shared_height > 0.2 * min(box.height, other.height)
+def lies_beside(box: Box, target: Box) -> bool:
+    """True if neither lies in the target, and they share some of the smaller height."""
+    shared_height = min(box.y1, target.y1) - max(box.y0, target.y0)
+    return lies_apart(box, target) and shared_height > 0.2 * min(box.height, target.height)
 
 
 def lies_between(box: Box, start: Box, end: Box) -> bool:
@@ -89,20 +89,20 @@ def lies_between(box: Box, start: Box, end: Box) -> bool:
     return any(box.x0 < x < box.x1 and box.y0 < y < box.y1 for x, y in points)
 
 
-def _overlap_across(box: Box, other: Box) -> float:
+def _overlap_across(box: Box, target: Box) -> float:
     """The width that two boxes share; negative where there is a gap between them."""
-    return min(box.x1, other.x1) - max(box.x0, other.x0)
+    return min(box.x1, target.x1) - max(box.x0, target.x0)
 
 
 READINGS: dict[str, Callable[[Box, Box], bool]] = {  # the relations of readings of free English
-    "left_of": lambda box, other: box.centre.x < other.centre.x and lies_sideways(box, other),
-    "right_of": lambda box, other: box.centre.x > other.centre.x and lies_sideways(box, other),
-    "above": lambda box, other: box.centre.y < other.centre.y and lies_in_column(box, other),
-    "below": lambda box, other: box.centre.y > other.centre.y and lies_in_column(box, other),
-    "under": lambda box, other: box.centre.y > other.centre.y and lies_in_column(box, other),
+    "left_of": lambda box, target: box.centre.x < target.centre.x and lies_sideways(box, target),
+    "right_of": lambda box, target: box.centre.x > target.centre.x and lies_sideways(box, target),
+    "above": lambda box, target: box.centre.y < target.centre.y and lies_in_column(box, target),
+    "below": lambda box, target: box.centre.y > target.centre.y and lies_in_column(box, target),
+    "under": lambda box, target: box.centre.y > target.centre.y and lies_in_column(box, target),
     "on": lies_on,
-    "in": lambda box, other: box.intersection(other) > 0.5 * box.area,
-    "in_front": lambda box, other: box.y1 >= other.y1 - EDGE,
-    "behind": lambda box, other: box.y1 <= other.y1 + EDGE,
+    "in": lambda box, target: box.intersection(target) > 0.5 * box.area,
+    "in_front": lambda box, target: box.y1 >= target.y1 - EDGE,
+    "behind": lambda box, target: box.y1 <= target.y1 + EDGE,
     "beside": lies_beside,
 }

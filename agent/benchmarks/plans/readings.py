@@ -91,8 +91,7 @@ class Reading(Value):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks readings``."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="readings, one JSON object a line")
-    scoring.add_arguments(parser)
+    scoring.add_arguments(parser, "readings, one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:
@@ -102,8 +101,8 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         BadInput: a file is wrong, or the planner has no such name.
         ServiceError: the planner cannot be reached.
     """
-    scores = scoring.score_planned(args, read_questions(args.file))
-    return scoring.to_result(args, "readings", f"Readings of {args.file.name}", scores, {})
+    questions = [question for file in args.files for question in read_questions(file)]
+    return scoring.to_result(args, "readings", "Free English", scoring.score_planned(args, questions), {})
 
 
 def read_questions(path: Path) -> list[Question]:

@@ -61,8 +61,9 @@ class Scores:
     failures: list[Failure]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that all these benchmarks have."""
+def add_arguments(parser: argparse.ArgumentParser, files: str) -> None:
+    """The files, with what to say of them in the help, and the options that all these benchmarks have."""
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help=files)
     parser.add_argument("--wrong", action="store_true", help="print what is wrong with each prompt that fails")
     planned_layouts.add_arguments(parser)
 
@@ -80,17 +81,17 @@ def score(questions: Sequence[Question], layouts: Mapping[str, Layout], planner:
     faults: dict[str, list[Fault]] = {}
     for question in questions:
         layout = by_prompt.get(question.prompt)
-        found = [Fault(NO_PLAN, NO_PLAN)] if layout is None else question.faults(layout)
-        rows.setdefault(question.row, []).append(not found)
-        faults.setdefault(question.prompt, []).extend(found)
-    kinds = Counter(kind for found in faults.values() for kind in {fault.kind for fault in found})
+        wrong = [Fault(NO_PLAN, NO_PLAN)] if layout is None else question.faults(layout)
+        rows.setdefault(question.row, []).append(not wrong)
+        faults.setdefault(question.prompt, []).extend(wrong)
+    kinds = Counter(kind for wrong in faults.values() for kind in {fault.kind for fault in wrong})
     failures: list[Failure] = [
-        {"prompt": prompt, "failed": list(dict.fromkeys(map(text_of, found))), "planned": prompt in by_prompt}
-        for prompt, found in faults.items()
-        if found
+        {"prompt": prompt, "failed": list(dict.fromkeys(map(text_of, wrong))), "planned": prompt in by_prompt}
+        for prompt, wrong in faults.items()
+        if wrong
     ]
-    shares = {row: share(held) for row, held in rows.items()}
-    return Scores(planner, shares, share([not found for found in faults.values()]), dict(kinds.most_common()), failures)
+    shares = {row: share(passes) for row, passes in rows.items()}
+    return Scores(planner, shares, share([not wrong for wrong in faults.values()]), dict(kinds.most_common()), failures)
 
 
 def text_of(fault: Fault) -> str:
@@ -98,9 +99,9 @@ def text_of(fault: Fault) -> str:
     return fault.text if fault.kind == fault.text else f"{fault.kind}: {fault.text}"
 
 
-def share(held: Sequence[bool]) -> dict:
-    """How many hold, as they stand in the JSON."""
-    return {"passed": sum(held), "of": len(held), "share": round(sum(held) / len(held), 4) if held else None}
+def share(passes: Sequence[bool]) -> dict:
+    """How many pass, as it stands in the JSON."""
+    return {"passed": sum(passes), "of": len(passes), "share": round(sum(passes) / len(passes), 4)}
 
 
 def score_planned(args: argparse.Namespace, questions: Sequence[Question]) -> Scores:
@@ -111,7 +112,7 @@ def score_planned(args: argparse.Namespace, questions: Sequence[Question]) -> Sc
         ServiceError: the planner cannot be reached.
     """
     if not questions:
-        raise BadInput("file", "holds no prompts")
+        raise BadInput(file_names(args.files), "no prompt to ask of; see --help for what the file holds")
     planner, layouts = planned_layouts.layouts_for(args, [question.prompt for question in questions])
     return score(questions, layouts, planner)
 
@@ -119,7 +120,7 @@ def score_planned(args: argparse.Namespace, questions: Sequence[Question]) -> Sc
 def to_result(
     args: argparse.Namespace,
     evaluation: str,
-    title: str,
+    name: str,
     scores: Scores,
     published: Mapping[str, Mapping[str, float]],
     notes: Iterable[str] = (),
@@ -129,7 +130,7 @@ def to_result(
     Args:
         args: the command line.
         evaluation: the name of the command.
-        title: of the table.
+        name: of the benchmark.
         scores: what was measured.
         published: percent by row, by column.
         notes: sentences on the figures.
@@ -140,7 +141,7 @@ def to_result(
     cells["all prompts"] = share_cell(scores.prompts)
     others = [[f"{column[row]:.1f}" if row in column else "-" for column in published.values()] for row in cells]
     rows = [[row, cell, *other] for (row, cell), other in zip(cells.items(), others, strict=True)]
-    table = Table(title, ["plans", scores.planner, *published], rows)
+    table = Table(f"{name}, {file_names(args.files)}", ["plans", scores.planner, *published], rows)
     faults = ", ".join(f"{kind} {count}" for kind, count in scores.kinds.items()) or "none"
     figures: dict[str, object] = {
         "planner": scores.planner,
@@ -155,17 +156,20 @@ def to_result(
     return EvaluationResult(evaluation, figures, (table,), [*notes, f"prompts with faults: {faults}"], failures=shown)
 
 
-def file_titles(files: Sequence[Path]) -> str:
-    """The names of files, for a title."""
+def file_names(files: Sequence[Path]) -> str:
+    """The names of files without their folders."""
     return ", ".join(file.name for file in files)
 
 
 def instances_by_name(names: Iterable[str], layout: Layout) -> dict[str, list[Instance]]:
     """The instances that each name means; of "people" and "boys", the boys are counted as boys alone."""
-    found = {name: instances_named(name, layout.instances) for name in names}
-    keys = {name: set(map(id, instances)) for name, instances in found.items()}
-    taken = {name: set().union(*(other for other in keys.values() if other < keys[name])) for name in keys}
-    return {name: [i for i in instances if id(i) not in taken[name]] for name, instances in found.items()}
+    named = {name: instances_named(name, layout.instances) for name in names}
+    keys = {name: {id(instance) for instance in instances} for name, instances in named.items()}
+    special = {name: set().union(*(subset for subset in keys.values() if subset < keys[name])) for name in keys}
+    return {
+        name: [instance for instance in instances if id(instance) not in special[name]]
+        for name, instances in named.items()
+    }
 
 
 def count_faults(numbers: Mapping[str, int], layout: Layout) -> list[Fault]:
@@ -179,7 +183,7 @@ def find_both(names: tuple[str, str], layout: Layout) -> tuple[list[Instance], l
     """The instances of two names, and a fault for each that is not there; no instance stands for both."""
     instances = instances_by_name(names, layout)
     first, second = (instances[name] for name in names)
-    missing = [name for name, found in zip(names, (first, second), strict=True) if not found]
+    missing = [name for name in names if not instances[name]]
     if not missing and len(first) == len(second) == 1 and first[0] is second[0]:
         missing = [names[1]]
     return first, second, [Fault("missing", name) for name in missing]
