@@ -18,8 +18,8 @@ from instdiff.layout import Layout
 from instdiff.values import Value, Words
 
 SIDES = {"left of": "left", "right of": "right", "above": "above", "below": "below"}
-# percent, of pictures that Mask2Former and CLIP look at: SD 1.5 by Ghosh et al., 2023, main results; of open systems that
-# look at what they painted and paint again, 94 to 95 are reported
+# percent, of pictures that Mask2Former and CLIP look at: SD 1.5 by Ghosh et al., 2023, main results; of open systems
+# that look at what they painted and paint again, 94 to 95 are reported
 PUBLISHED = {
     "SD 1.5, pictures": {
         "single_object": 97.0,
