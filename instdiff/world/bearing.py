@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from instdiff.layout import Box
 from instdiff.world import nouns
-from instdiff.world.placement import frame
-from instdiff.world.poses import is_lying, is_side_on
+from instdiff.world.placement import frame, surface_in
+from instdiff.world.poses import SIDE_ON, is_body, is_lying, is_side_on
 from instdiff.world.relations import middle_x
 from instdiff.world.scene import SceneObject
 
@@ -85,6 +85,20 @@ INSIDE = 0.88  # the share of a container that its contents may fill
 STICKS_OUT = 1.25  # what is higher than its container is drawn at most so many times as high
 
 
+SEATS = frozenset(
+    """couch chair armchair bench bed stool throne swing sofa hammock beanbag wheelchair toilet mattress pillow
+    bathtub""".split()
+) | {"high chair", "sun lounger", "hospital bed", "park bench", "rocking chair"}
+RIDES = frozenset("bicycle motorcycle tricycle snowmobile tractor broom rickshaw".split()) | {
+    "jet ski",
+    "go-kart",
+    "rocking horse",
+    "lawn mower",
+}
+ASTRIDE = 0.4  # the share of a rider that is below the back of what is ridden
+SEATED = 0.35  # ... and of who sits below the seat
+
+
 class Bearing(NamedTuple):
     """Who bears, in which box, on a picture of this width / height; ``shortest`` sides (short, long) can be painted."""
 
@@ -105,6 +119,24 @@ def borne_box(manner: str, bearing: Bearing, item: SceneObject, place: tuple[int
     if manner == "held":
         return _held(bearing, item, place, rng)
     return _worn(bearing, item, place)
+
+
+def sits_on(item: SceneObject, carrier: SceneObject) -> bool:
+    """True for a person or the like on a seat, or on the back of what is ridden; not for who stands or lies there."""
+    upright = is_body(item.category) and item.category not in SIDE_ON and item.height_m > item.width_m
+    on_seat = carrier.category in SEATS or is_ridden(carrier)
+    return upright and on_seat and "standing" not in item.caption
+
+
+def is_ridden(carrier: SceneObject) -> bool:
+    """True for what people sit astride: horses and the like, bicycles."""
+    return carrier.category in RIDES or carrier.category in SIDE_ON
+
+
+def seat_foot(carrier: SceneObject, at: Box, height: float) -> float:
+    """Where the foot is of who is so high, as a fraction of the picture, and sits on a carrier: below its surface."""
+    share = ASTRIDE if is_ridden(carrier) else SEATED
+    return min(surface_in(carrier.thing, at) + share * height, at.y1)
 
 
 def room_for(contents: int, ratio: float) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from random import Random
 from typing import NamedTuple
 
 from instdiff.layout import Box, Instance, Layout
-from instdiff.world.constraints import ATTACHED, ORDERED_FROM, Links, links_of
+from instdiff.world.alignment import clearness, crosses
+from instdiff.world.constraints import ATTACHED, ORDERED_FROM, SIDES, Links, links_of
 from instdiff.world.placement import SHORTEST_LONG_SIDE, surface_share
 from instdiff.world.predicates import Predicate
 from instdiff.world.proposals import Arrangement, Camera, Proposals, enlargement_on, finest
@@ -21,7 +22,7 @@ from instdiff.world.scene import PICTURE, Relation, Scene
 ATTEMPTS = (4, 14)  # arrangements tried at least and at most
 WORK = 130  # about so many things are placed in all attempts together
 CANDIDATES = 24  # boxes tried for each thing
-FLAWLESS = 4  # so many boxes without a fault are enough to choose from
+FLAWLESS = 4  # so many boxes without a fault, and over nothing else, are enough to choose from
 SHRINK = 0.93  # each attempt fills so much of what the last one filled
 MAX_IOU = 0.2
 MAX_HIDDEN = 0.4
@@ -44,6 +45,10 @@ HIGH_EYE_LEVELS = (0.2, 0.28)
 NEAREST_FEET = (0.92, 0.96)  # the foot of the nearest thing, and where there are one or two
 NEAREST_FEET_OF_FEW = (0.82, 0.93)
 BROKEN = 10.0  # the fault of a relation that does not hold
+UNCLEAR = 3.0  # the fault of one that cannot be seen at a glance
+LOW = 0.45  # where the centre of what is up in the sky is seen at the lowest by nature
+HIGH = 0.38  # where the foot of what stands is seen at the highest
+SURE = 0.02  # by how much it is seen
 INVERTED = 2  # the fault of a thing that looks larger than what is really larger
 NARROW = 0.5  # a window narrower than this is kept to, give or take `WINDOW_SLACK`
 WINDOW_SLACK = 0.08
@@ -104,7 +109,23 @@ def _relaxed(links: Links, scene: Scene, layout: Layout, ids: tuple[str, ...]) -
     """What the words bent in the world, which words contradict others, and what found no room; each said once."""
     unmet = [relation for relation in broken_relations(scene, layout, ids) if relation not in links.refused]
     sentences = [f"{links.the(relation.subject)} could not be put {links.phrase(relation)}" for relation in unmet]
-    return tuple(dict.fromkeys((*links.relaxed, *sentences)))
+    return tuple(dict.fromkeys((*links.relaxed, *_out_of_place(links, layout, ids), *sentences)))
+
+
+def _out_of_place(links: Links, layout: Layout, ids: tuple[str, ...]) -> list[str]:
+    """What is low for what is far up in the sky, or high for what stands, to be left or right of something."""
+    boxes = dict(zip(ids, (instance.box for instance in layout.instances), strict=True))
+    sentences = []
+    for demand in links.demands:
+        for name in (demand.subject, demand.object) if demand.predicate in SIDES else ():
+            item = links.objects[name]
+            box = boxes[name]
+            other = demand.object if name == demand.subject else demand.subject
+            if box and item.is_far and not item.is_backdrop and middle_y(box) > LOW:
+                sentences.append(f"{links.the(name)} is as low as {links.the(other)}, as the words ask")
+            if box and not item.hangs and not item.is_backdrop and not links.anchor_of(name).manner and box.y1 < HIGH:
+                sentences.append(f"{links.the(name)} floats beside {links.the(other)}, as the words ask")
+    return sentences
 
 
 def _arrange(links: Links, aspect: float, shrink: float, rng: Random) -> Arrangement:
@@ -114,14 +135,14 @@ def _arrange(links: Links, aspect: float, shrink: float, rng: Random) -> Arrange
     arrangement = Arrangement()
     proposals = Proposals(links, camera, distances, arrangement, rng)
     for name in sorted(links.objects, key=lambda name: (links.rank(name), -links.objects[name].size_m, name)):
-        asked = [relation for relation in links.demands if name in (relation.subject, relation.object)]
+        asked = links.asked.get(name, [])
         judged: list[tuple[tuple[float, float], Box, float]] = []
         flawless = 0
         while flawless < FLAWLESS and len(judged) < CANDIDATES:
             box, distance = proposals.draw(name)
             verdict = _judge(links, asked, name, box, distance, arrangement)
             judged.append((verdict, box, distance))
-            flawless += verdict[0] == 0
+            flawless += verdict == (0, 0)
         (fault, _), box, distance = min(judged, key=lambda candidate: candidate[0])
         _put(arrangement, name, box, distance)
         arrangement.faults += fault
@@ -211,7 +232,7 @@ def _judge(
     links: Links, asked: list[Relation], name: str, box: Box, distance: float, arrangement: Arrangement
 ) -> tuple[float, float]:
     """(faults, overlap): broken relations count 10 each, wrong sizes 2, overlap past the bounds 1 and by how much."""
-    fault = BROKEN * _unmet(links, asked, name, box, arrangement)
+    fault = _unmet(links, asked, name, box, arrangement)
     overlap = 0.0
     hidden = 0.0
     larger = links.much_larger.get(name, set())
@@ -240,11 +261,11 @@ def _judge(
     return fault + (1 + hidden if hidden > MAX_HIDDEN else 0), overlap
 
 
-def _unmet(links: Links, asked: list[Relation], name: str, box: Box, arrangement: Arrangement) -> int:
-    """How many relations do not hold, with some care, between this box and what is placed."""
+def _unmet(links: Links, asked: list[Relation], name: str, box: Box, arrangement: Arrangement) -> float:
+    """The fault of the relations that do not hold, with some care, between this box and what is placed."""
     x0, x1, y0, y1 = links.window[name]
     spans = ((x0, x1, middle_x(box)), (y0, y1, middle_y(box)))
-    unmet = sum(
+    fault = BROKEN * sum(
         high - low < NARROW and not low - WINDOW_SLACK <= middle <= high + WINDOW_SLACK for low, high, middle in spans
     )
     boxes = {**arrangement.boxes, PICTURE: WHOLE, name: box}
@@ -253,8 +274,19 @@ def _unmet(links: Links, asked: list[Relation], name: str, box: Box, arrangement
         target = boxes.get(relation.object)
         if subject and target:
             room = slack(relation.predicate, subject, target, relation.object in links.aloft)
-            unmet += room < CARE.get(relation.predicate, LEAST_CARE)
-    return unmet
+            fault += BROKEN * (room < CARE.get(relation.predicate, LEAST_CARE))
+    for other, direction in links.directions[name].items():
+        if other in boxes and clearness(direction, box, boxes[other]) < SURE:
+            fault += UNCLEAR
+    return fault + BROKEN * _out_of_line(links, name, boxes)
+
+
+def _out_of_line(links: Links, name: str, boxes: dict[str, Box]) -> bool:
+    """True if something is not between what it is to be between, as this box of a thing shows it."""
+    rows = ((middle, a, b) for middle, (a, b) in links.between.items() if name in (middle, a, b))
+    return any(
+        not crosses(boxes[middle], boxes[a], boxes[b]) for middle, a, b in rows if {middle, a, b} <= boxes.keys()
+    )
 
 
 def _put(arrangement: Arrangement, name: str, box: Box, distance: float) -> None:

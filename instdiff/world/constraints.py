@@ -7,9 +7,11 @@ so. Of words that contradict each other the first win.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from instdiff.world import knowledge
+from instdiff.world.alignment import DIRECTIONS, Direction
 from instdiff.world.predicates import Predicate
 from instdiff.world.scene import HANGING, PICTURE, Relation, Scene, SceneObject
 
@@ -38,10 +40,16 @@ ROWS = {
     Predicate.LARGER_THAN: ("size", True),
     Predicate.SMALLER_THAN: ("size", False),
 }
+OPPOSITE = (
+    (Predicate.LEFT, Predicate.RIGHT, Predicate.LEFT_OF),
+    (Predicate.TOP, Predicate.BOTTOM, Predicate.ABOVE),
+)
+SIDES = (Predicate.LEFT_OF, Predicate.RIGHT_OF)
 SIZE_STEP = 1.6  # what is to look larger is made at least so much larger, in metres
 ORDERED_FROM = 2.7  # what is so many times as large is not drawn smaller
 TOO_WIDE = 2.0  # what is wider than so many times its carrier rests on it because the words ask, not by nature
 SAME_SIZE = 1.05  # real sizes that differ less do not speak against the words
+FEW = 4  # what has more neighbours in a direction cannot show each of them at a glance
 LOW_ROOF = 1.15  # what another thing is under is at least so many times as high
 
 Pairs = set[tuple[str, str]]
@@ -50,7 +58,7 @@ Window = tuple[float, float, float, float]
 
 class Anchor(NamedTuple):
     """What an object is placed at: the id of ``target``, and ``manner``, which is "on", "under", "beside", "front",
-    "behind", "above", "in", "held" or "worn"; both are empty where it is placed freely.
+    "behind", "above", "level", "in", "held" or "worn"; both are empty where it is placed freely.
     """
 
     target: str = ""
@@ -70,7 +78,8 @@ class Links:
     far, "size" from large to small. ``anchors`` says which object to place first and lie at. ``window`` bounds the
     centre: (x0, x1, y0, y1), fractions. ``much_larger`` holds for each id what is really so much larger that it must
     look larger too. ``demands`` are the relations that can be had together, ``refused`` the others. ``aloft`` are the
-    ids of what hangs or flies by nature. ``relaxed`` says in sentences what could not be kept.
+    ids of what hangs or flies by nature, ``between`` the ids of what each thing is between.
+    ``relaxed`` says in sentences what could not be kept.
     """
 
     objects: dict[str, SceneObject]
@@ -81,7 +90,52 @@ class Links:
     demands: list[Relation] = field(default_factory=list)
     refused: list[Relation] = field(default_factory=list)
     aloft: frozenset[str] = frozenset()
+    between: dict[str, tuple[str, str]] = field(default_factory=dict)
     relaxed: list[str] = field(default_factory=list)
+
+    @cached_property
+    def asked(self) -> dict[str, list[Relation]]:
+        """The demands that each object is part of."""
+        asked: dict[str, list[Relation]] = {}
+        for demand in self.demands:
+            asked.setdefault(demand.subject, []).append(demand)
+            if demand.object != PICTURE:
+                asked.setdefault(demand.object, []).append(demand)
+        return asked
+
+    @cached_property
+    def directions(self) -> dict[str, dict[str, Direction]]:
+        """For each object the others that it is seen to lie from in a direction: {id: {other: direction}}.
+
+        Each of two things in opposite parts of the picture, too; not those that have too many such neighbours.
+        """
+        directions: dict[str, dict[str, Direction]] = {name: {} for name in self.objects}
+        for a, direction, b in (*self._opposite_places(), *self._said_directions()):
+            directions[a][b] = direction
+            directions[b][a] = (direction[0], -direction[1])
+        crowded = {name for name, others in directions.items() if len(others) > FEW}
+        return {
+            name: {} if name in crowded else {b: way for b, way in others.items() if b not in crowded}
+            for name, others in directions.items()
+        }
+
+    def _said_directions(self) -> list[tuple[str, Direction, str]]:
+        shared = [name for name in self.objects if self.load(name) > 1]
+        return [
+            (demand.subject, DIRECTIONS[demand.predicate], demand.object)
+            for demand in self.demands
+            if demand.predicate in DIRECTIONS and not (demand.predicate is Predicate.ON and demand.object in shared)
+        ]
+
+    def _opposite_places(self) -> list[tuple[str, Direction, str]]:
+        places = [(demand.subject, demand.predicate) for demand in self.demands if demand.object == PICTURE]
+        return [
+            (a, DIRECTIONS[direction], b)
+            for first, second, direction in OPPOSITE
+            for a, place in places
+            for b, other in places
+            if a != b and (place, other) == (first, second)
+        ]
 
     def anchor_of(self, name: str) -> Anchor:
         """What the object is placed at, `FREE` if at nothing."""
@@ -174,10 +228,24 @@ def links_of(scene: Scene) -> Links:
     for name, item in links.objects.items():
         if item.rests_on_tables and item.support == "table" and name not in links.anchors:
             _join_neighbour(links, name)
+    links.between = _between(links.demands)
     links.rows = {row: {pair for pair in pairs if PICTURE not in pair} for row, pairs in links.rows.items()}
     links.window = _windows(links)
     links.much_larger = _much_larger(links.objects)
     return links
+
+
+def _between(demands: list[Relation]) -> dict[str, tuple[str, str]]:
+    """{middle: (left, right)} for what is right of one thing and left of one other."""
+    lefts: dict[str, list[str]] = {}
+    rights: dict[str, list[str]] = {}
+    for demand in demands:
+        if demand.predicate is Predicate.RIGHT_OF:
+            lefts.setdefault(demand.subject, []).append(demand.object)
+        elif demand.predicate is Predicate.LEFT_OF:
+            rights.setdefault(demand.subject, []).append(demand.object)
+    pairs = {name: (lefts[name], rights[name]) for name in lefts if name in rights}
+    return {name: (a[0], b[0]) for name, (a, b) in pairs.items() if len(a) == len(b) == 1 and a != b}
 
 
 def _much_larger(objects: dict[str, SceneObject]) -> dict[str, set[str]]:
@@ -261,6 +329,8 @@ def _read(links: Links, subject: str, predicate: Predicate, target: str) -> None
             _read_under(links, subject, target)
         case Predicate.ABOVE:
             _read_above(links, subject, target)
+        case Predicate.LEFT_OF | Predicate.RIGHT_OF:
+            _read_side(links, subject, target)
         case Predicate.TOP:
             links.hang(subject, "at the top")
 
@@ -275,6 +345,15 @@ def _read_depth(links: Links, near: str, far: str, front_first: bool) -> None:
     for anchor in anchors if front_first or links.objects[near].hangs else anchors[::-1]:
         if links.anchor(*anchor):
             return
+
+
+def _read_side(links: Links, subject: str, target: str) -> None:
+    """What hangs is placed after, and level with, the one thing beside it that stands."""
+    hanging, standing = (subject, target) if links.objects[subject].hangs else (target, subject)
+    sides = [demand for demand in links.demands if demand.predicate in SIDES]
+    alone = sum(hanging in (demand.subject, demand.object) for demand in sides) == 1
+    if alone and links.objects[hanging].hangs and not links.objects[standing].hangs:
+        links.anchor(hanging, standing, "level")
 
 
 def _read_under(links: Links, subject: str, target: str) -> None:

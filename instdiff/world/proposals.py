@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from instdiff.layout import Box
-from instdiff.world.bearing import Bearing, borne_box, room_for
-from instdiff.world.constraints import BORNE, Links
+from instdiff.world.alignment import STEEP, aligned, in_line
+from instdiff.world.bearing import Bearing, borne_box, room_for, seat_foot, sits_on
+from instdiff.world.constraints import ATTACHED, BORNE, Links
 from instdiff.world.placement import (
     FLAT_HEIGHT,
     LONGEST_SIDE,
@@ -31,6 +32,8 @@ HANDY = 0.7  # how fully real sizes count between a thing and its carrier: 1 wou
 DEPTHS = {"front": (0.0, 0.85), "behind": (1.2, FAR), "beside": (0.2, 2.0)}
 # fractions of the picture
 CLEAR = 0.02  # how surely a centre is above or below what it must be above or below
+WIDEST_GAP = 0.11  # between things that stand beside each other
+LEVEL = 0.02  # how far from another's the foot of what stands beside it is
 STEP = 0.03  # how much lower the foot of what is in front is, and how far from the frame centres begin
 LOW_WINDOW = 0.3  # a window that begins below this line is one of the lower ones
 LOAD_WIDTH = 0.085  # what each thing on a carrier needs of its width
@@ -109,7 +112,20 @@ class Proposals:
             box, distance = self._at_the_back(name)
         else:
             box, distance = self._standing(name)
-        return self._fit_size(name, box), distance
+        return self._aligned(name, self._fit_size(name, box)), distance
+
+    def _aligned(self, name: str, box: Box) -> Box:
+        """The box, moved until it is seen to lie in the directions that the words say from what is placed."""
+        links = self.links
+        placed = self.arrangement.boxes
+        may_rise = links.anchor_of(name).manner not in ATTACHED
+        for other, direction in links.directions[name].items():
+            if other in placed:
+                box = aligned(box, direction, placed[other], may_rise)
+        for middle, (a, b) in links.between.items():
+            if name == middle and a in placed and b in placed:
+                box = in_line(box, placed[a], placed[b])
+        return box
 
     def _hanging(self, name: str) -> tuple[Box, float]:
         """A box on the wall, under the ceiling, in the sky, or floating above what it belongs to."""
@@ -122,16 +138,18 @@ class Proposals:
         at = self.arrangement.boxes.get(target, WHOLE)
         centre = self._centre_within(x0, x1, width)
         if manner == "above":
-            centre = middle_x(at) + self.rng.uniform(-ASIDE_ABOVE, ASIDE_ABOVE) * max(at.width, width)
+            if len(links.borne(target, "above")) == 1:
+                centre = middle_x(at) + self.rng.uniform(-ASIDE_ABOVE, ASIDE_ABOVE) * max(at.width, width)
+            at = self._highest_below(name, at)
             near = at.y0 - height / 2 - (0.06 if item.support == "air" else 1.0)
             is_at_top = any(ask.subject == name and ask.predicate is Predicate.TOP for ask in links.demands)
             y1 = min(max(at.y0 - height / 2 + CLEAR, height / 2 + MARGIN), y1 if is_at_top else 1.0)
             y0 = max(y0, min(near, y1))
         elif manner == "beside":
             centre = self._centre_beside(at, width)
-            y0 = max(y0, at.y0 - height / 2)
+            y0 = max(y0, at.y0)
             y1 = min(y1, at.y1)
-        elif manner:
+        elif manner and manner != "level":
             centre = middle_x(at) + self.rng.uniform(-ASIDE, ASIDE) * max(at.width, width)
         top = max(y0, height / 2 + 0.04)
         lowest = max(min(y1, self._lowest_hanging(name, height, y0)), top)
@@ -141,12 +159,18 @@ class Proposals:
             bottom = height * self.rng.uniform(1, 1 + 0.2 * max(lamps - 4, 0))  # many hang in rows
         return _frame(centre, bottom, width, height), FAR if item.support in ("sky", "wall") else distance
 
+    def _highest_below(self, name: str, at: Box) -> Box:
+        """Of a box and all that a thing is to be above, the highest."""
+        placed = self.arrangement.boxes
+        below = (placed[lower] for upper, lower in self.links.rows["down"] if upper == name and lower in placed)
+        return min((at, *below), key=lambda box: box.y0)
+
     def _lowest_hanging(self, name: str, height: float, y0: float) -> float:
         """How low the centre may be of what hangs: above the ground if nothing asks for less."""
         rows = self.links.rows
         is_below = any(name == lower for _, lower in rows["down"])
         is_near = any(name == near for near, _ in rows["away"])
-        if name in self.links.anchors or y0 > LOW_WINDOW or is_below or is_near:
+        if self.links.anchor_of(name).manner not in ("", "level") or y0 > LOW_WINDOW or is_below or is_near:
             return 1.0
         return 0.96 - height / 2 if self.links.nothing_stands else self.camera.horizon - height / 3
 
@@ -211,7 +235,8 @@ class Proposals:
     def _at_neighbour(self, manner: str, at: Box, bottom: float, width: float, height: float) -> tuple[float, float]:
         """(centre, bottom) of what stands beside, behind or in front of another thing."""
         if manner == "beside":
-            return self._centre_beside(at, width), min(max(bottom, at.y0), at.y1 + height)
+            bottom = at.y1 + self.rng.uniform(-1, 1) * LEVEL
+            return self._centre_beside(at, width, abs(bottom - height / 2 - middle_y(at))), bottom
         centre = middle_x(at) + self.rng.uniform(-ASIDE, ASIDE) * max(at.width, width)
         return centre, min(bottom, at.y1 - STEP) if manner == "behind" else max(bottom, at.y1 + STEP)
 
@@ -228,6 +253,9 @@ class Proposals:
         if manner == "under":
             fit = min(1.0, 0.62 * at.height / height, 1.1 * at.width / width)
             bottom = at.y1 + self.rng.uniform(-CLEAR, CLEAR)
+        elif sits_on(item, carrier):
+            fit = 1.0
+            bottom = seat_foot(carrier, at, height)
         else:
             fit = min(1.0, max(1.15 * at.width / (width * load), 0.6)) if load > 1 else 1.0
             bottom = self._foot_on(carrier, at, height * fit, load * width * fit / at.width)
@@ -302,9 +330,10 @@ class Proposals:
         grow = max(1.0, SHORTEST_SIDE / min(width, height))
         return width * grow, height * grow
 
-    def _centre_beside(self, at: Box, width: float) -> float:
-        """The centre of a box that stands left or right of another with a small gap."""
+    def _centre_beside(self, at: Box, width: float, down: float = 0.0) -> float:
+        """The centre of a box that stands left or right of another with a small gap; ``down`` parts their centres."""
         gap = self.rng.uniform(-0.01, 0.06)
+        gap = max(gap, min(STEEP * down + CLEAR - (at.width + width) / 2, WIDEST_GAP))
         return self.rng.choice((at.x0 - gap - width / 2, at.x1 + gap + width / 2))
 
     def _centre_within(self, x0: float, x1: float, width: float) -> float:

@@ -2,7 +2,8 @@
 
 Each relation is one inequality between boxes, which are fractions of the picture:
 
-- left of, right of, above, below: the centres are compared, as benchmarks of spatial relations do.
+- left of, right of, above, below: the centres differ more in that direction than across it, as benchmarks of spatial
+  relations ask, or the boxes share less than `MOST_SHARED` of the smaller one's extent in it.
 - on: the foot (lower edge) of the subject lies on the other's box, up to `TOUCH` outside of it, the subject's centre is
   higher, and it is over the other from left to right, up to `TOUCH`.
 - under: the subject's centre is lower, the boxes share a column, and at most `UNDER_GAP` is between them; what is in
@@ -31,7 +32,9 @@ CENTRE_X = 0.2
 CENTRE_Y = 0.25
 LEAST_INSIDE = 0.6  # share of the subject
 HANDS = (0.3, 0.75)  # where the hands of a holder are, as shares of its height from the top
+MOST_SHARED = 0.5  # share of the smaller extent that things on two sides have in common
 MOST_COVERED = 0.5  # share of the smaller of two boxes that are next to each other
+LOOSE = {Predicate.LEFT_OF: Predicate.LEFT, Predicate.RIGHT_OF: Predicate.RIGHT}  # what compares the centres alone
 WHOLE = Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0)
 
 
@@ -47,12 +50,19 @@ def broken_relations(scene: Scene, layout: Layout, ids: tuple[str, ...]) -> list
     placed = zip(ids, layout.instances, strict=True)
     boxes = {name: instance.extent for name, instance in placed if instance.extent} | {PICTURE: WHOLE}
     aloft = {item.id for item in scene.objects if item.is_aloft}
-    return [
-        relation
-        for relation in scene.relations
-        if relation.subject in boxes and relation.object in boxes
-        if slack(relation.predicate, boxes[relation.subject], boxes[relation.object], relation.object in aloft) <= 0
-    ]
+    sides = {(relation.subject, relation.predicate) for relation in scene.relations}
+    middles = {name for name, side in sides if side is Predicate.LEFT_OF and (name, Predicate.RIGHT_OF) in sides}
+    broken = []
+    for relation in scene.relations:
+        a = boxes.get(relation.subject)
+        b = boxes.get(relation.object)
+        # what is between two things is higher or lower than they are as it pleases
+        predicate = (
+            LOOSE.get(relation.predicate, relation.predicate) if relation.subject in middles else relation.predicate
+        )
+        if a and b and slack(predicate, a, b, relation.object in aloft) <= 0:
+            broken.append(relation)
+    return broken
 
 
 def broken_relations_in(plan: PlacedScene) -> list[Relation]:
@@ -69,13 +79,25 @@ def slack(predicate: Predicate, a: Box, b: Box = WHOLE, aloft: bool = False) -> 
     under it from afar.
     """
     match predicate:
-        case Predicate.LEFT_OF | Predicate.LEFT:
+        case Predicate.LEFT_OF:
+            across = middle_x(b) - middle_x(a)
+            apart = b.x0 - a.x1 + MOST_SHARED * min(a.width, b.width)
+            return min(across, max(across - abs(middle_y(b) - middle_y(a)), apart))
+        case Predicate.ABOVE:
+            down = middle_y(b) - middle_y(a)
+            apart = b.y0 - a.y1 + MOST_SHARED * min(a.height, b.height)
+            return min(down, max(down - abs(middle_x(b) - middle_x(a)), apart))
+        case Predicate.RIGHT_OF:
+            return slack(Predicate.LEFT_OF, b, a)
+        case Predicate.BELOW:
+            return slack(Predicate.ABOVE, b, a)
+        case Predicate.LEFT:
             return middle_x(b) - middle_x(a)
-        case Predicate.RIGHT_OF | Predicate.RIGHT:
+        case Predicate.RIGHT:
             return middle_x(a) - middle_x(b)
-        case Predicate.ABOVE | Predicate.TOP:
+        case Predicate.TOP:
             return middle_y(b) - middle_y(a)
-        case Predicate.BELOW | Predicate.BOTTOM:
+        case Predicate.BOTTOM:
             return middle_y(a) - middle_y(b)
         case Predicate.IN_FRONT_OF:
             return a.y1 - b.y1
