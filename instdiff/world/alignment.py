@@ -44,6 +44,8 @@ def aligned(box: Box, direction: Direction, at: Box, may_rise: bool) -> Box:
     down = middle_y(box) - middle_y(at)
     if axis == "y":
         most = max((sign * down - CLEAR) / STEEP, 0.0)
+        if abs(across) <= most:
+            return box
         return moved(box, middle_x(at) + min(max(across, -most), most), middle_y(box))
     needed = STEEP * abs(down) + CLEAR
     if sign * across >= needed:
@@ -51,7 +53,9 @@ def aligned(box: Box, direction: Direction, at: Box, may_rise: bool) -> Box:
     apart = max(needed, (box.width + at.width) / 2 + GAP)
     box = moved(box, middle_x(at) + sign * apart, middle_y(box))
     room = max((sign * (middle_x(box) - middle_x(at)) - CLEAR) / STEEP, 0.0)
-    return moved(box, middle_x(box), middle_y(at) + min(max(down, -room), room)) if may_rise else box
+    if abs(down) <= room or not may_rise:
+        return box
+    return moved(box, middle_x(box), middle_y(at) + min(max(down, -room), room))
 
 
 def in_line(box: Box, a: Box, b: Box) -> Box:

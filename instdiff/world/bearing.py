@@ -82,6 +82,9 @@ MOUTH = 0.42  # ... and of an animal's mouth, at its front end, where it holds t
 LONG = 0.6  # what is longer than so much of its holder's height reaches beyond the hand
 GRIP = 0.66  # how low the lower end of what is long is held
 INSIDE = 0.88  # the share of a container that its contents may fill
+TALL = 0.7  # what is higher than so much of its container stands in it in one row
+SUNK_IN = 0.78  # the share of what is high that is inside
+STRETCH = 1.6
 STICKS_OUT = 1.25  # what is higher than its container is drawn at most so many times as high
 
 
@@ -177,25 +180,29 @@ def _paintable(width: float, height: float, bearing: Bearing) -> tuple[float, fl
 
 
 def _inside(bearing: Bearing, item: SceneObject, place: tuple[int, int], rng: Random) -> Box:
-    """One of the contents: in a cell of its own, the last row lowest; a single one may stick out at the top."""
+    """One of the contents: in a cell of its own, the last row lowest; what is high sticks out at the top."""
     at = bearing.at
     number, count = place
-    columns, rows = room_for(count, at.width * bearing.aspect / at.height)
+    is_tall = item.height_m > TALL * bearing.bearer.height_m and item.support != "water"
+    columns, rows = (count, 1) if is_tall else room_for(count, at.width * bearing.aspect / at.height)
     cell_width = INSIDE * at.width / columns
     cell_height = INSIDE * at.height / rows
     metre = _metre(bearing)
     width, height = _paintable(item.width_m * metre / bearing.aspect, item.height_m * metre, bearing)
-    tallest = STICKS_OUT * at.height if count == 1 else 1.1 * cell_height
-    fit = min(1.0, (0.9 if count == 1 else 1.1) * cell_width / width, tallest / height)
-    width *= fit
-    height *= fit
+    tallest = STICKS_OUT * at.height if rows == 1 else 1.1 * cell_height
+    widest = 0.9 * cell_width if count == 1 else max(1.1 * cell_width, bearing.shortest[0])
+    slim = STRETCH if is_tall else 1.0  # flowers in a vase lie over each other: what is seen of each is slim
+    height = min(height * min(1.0, slim * widest / width), tallest)
+    width = min(width, widest)
     column = number % columns
     row = number // columns
     in_row = columns if row < rows - 1 else count - columns * (rows - 1)
     free_x = max(cell_width - width, 0.0)
     x = middle_x(at) + (column - (in_row - 1) / 2) * cell_width + rng.uniform(-0.3, 0.3) * free_x
     low = at.y1 - 0.05 * at.height
-    if count == 1:
+    if is_tall:
+        y1 = min(low, at.y0 + SUNK_IN * height)
+    elif rows == 1:
         y1 = low - rng.uniform(0.1, 0.7) * max(low - at.y0 - 0.05 * at.height - height, 0.0)
     else:
         y1 = at.y1 - (1 - INSIDE) / 2 * at.height - (rows - 1 - row) * cell_height - max(cell_height - height, 0.0) / 2

@@ -21,11 +21,14 @@ from instdiff.world.scene import PICTURE, Relation, Scene
 
 ATTEMPTS = (4, 14)  # arrangements tried at least and at most
 WORK = 130  # about so many things are placed in all attempts together
-CANDIDATES = 24  # boxes tried for each thing
-FLAWLESS = 4  # so many boxes without a fault, and over nothing else, are enough to choose from
+CANDIDATES = 36  # boxes tried for each thing
+FLAWLESS = 4  # so many boxes without a fault are enough to choose from
+ROOMY = 4  # ... and, of more things than these, over nothing else
 SHRINK = 0.93  # each attempt fills so much of what the last one filled
+MAX_IOU_ALIKE = 0.1  # of two things of one kind, to be told apart and counted
 MAX_IOU = 0.2
 MAX_HIDDEN = 0.4
+MAX_HIDDEN_DEEP = 0.5  # share of a thing that what the words put in front of it may hide
 MAX_HIDDEN_ON = 0.55  # share of a thing that what is on or under it may hide
 # of two things, one r times as large as the other is drawn r ** GAMMA times as large where nothing says how far they
 # are
@@ -35,6 +38,8 @@ LEAST_FILL = 0.12
 CROWD = 8  # of more things, each is given less room
 MOST_FILLED = {"sky": 0.35, "wall": 0.4, "ceiling": 0.4}
 WIDEST_PILE = 0.9  # what a thing and all that it carries may fill together
+WIDEST_ROW = 0.9  # ... and a row of things that are left and right of each other
+FAR_WIDTH = 0.2  # what something far away takes of it
 HIGHEST_PILE = 0.88
 # how much farther apart in depth than their sizes tell things may be, in logarithms: at least, for each thing, at most
 SPREAD = (0.06, 0.025, 0.8)
@@ -133,6 +138,7 @@ def _arrange(links: Links, aspect: float, shrink: float, rng: Random) -> Arrange
     distances = _distances(links, aspect, shrink, rng)
     camera = _aim(links, distances, aspect, rng)
     arrangement = Arrangement()
+    is_roomy = len(links.objects) <= ROOMY
     proposals = Proposals(links, camera, distances, arrangement, rng)
     for name in sorted(links.objects, key=lambda name: (links.rank(name), -links.objects[name].size_m, name)):
         asked = links.asked.get(name, [])
@@ -142,7 +148,7 @@ def _arrange(links: Links, aspect: float, shrink: float, rng: Random) -> Arrange
             box, distance = proposals.draw(name)
             verdict = _judge(links, asked, name, box, distance, arrangement)
             judged.append((verdict, box, distance))
-            flawless += verdict == (0, 0)
+            flawless += verdict == (0, 0) or (is_roomy and verdict[0] == 0)
         (fault, _), box, distance = min(judged, key=lambda candidate: candidate[0])
         _put(arrangement, name, box, distance)
         arrangement.faults += fault
@@ -173,6 +179,8 @@ def _distances(links: Links, aspect: float, shrink: float, rng: Random) -> dict[
             distance = _distance_from(distances[target], distance, manner)
         distances[name] = distance
     largest = max(_share(links, name, distances, aspect, share) for name in roots)
+    far = any(objects[name].is_far for pair in links.rows["across"] for name in pair)
+    largest = max(largest, _widest_row(links, distances) / aspect / (WIDEST_ROW - FAR_WIDTH * far))
     return {name: distance * largest for name, distance in distances.items()}
 
 
@@ -195,6 +203,26 @@ def _share(links: Links, name: str, distances: dict[str, float], aspect: float, 
     width_m, height_m = _pile(links, name, distances)
     sides = (item.width_m / aspect / side, item.height_m / side)
     return max(*sides, width_m / aspect / WIDEST_PILE, height_m / HIGHEST_PILE) / distances[name]
+
+
+def _widest_row(links: Links, distances: dict[str, float]) -> float:
+    """Width of the widest row of things that the words put side by side, in metres at a distance of 1."""
+    widths = {
+        name: 0.0 if item.is_far or links.anchor_of(name).manner in ATTACHED else item.width_m / distances[name]
+        for name, item in links.objects.items()
+    }
+    widest: dict[str, float] = {}
+
+    def row_from(name: str) -> float:
+        if name not in widest:
+            after = (row_from(b) for a, b in links.rows["across"] if a == name)
+            widest[name] = widths[name] + max(after, default=0.0)
+        return widest[name]
+
+    beside = [
+        widths[name] + widths[anchor.target] for name, anchor in links.anchors.items() if anchor.manner == "beside"
+    ]
+    return max((*(row_from(name) for name, _ in links.rows["across"]), *beside), default=0.0)
 
 
 def _pile(links: Links, name: str, distances: dict[str, float]) -> tuple[float, float]:
@@ -247,13 +275,21 @@ def _judge(
         is_behind = distance > arrangement.distance[neighbour]
         if belongs:
             is_covered = common / (box if is_behind else at).area > MAX_HIDDEN_ON
-            fault += is_covered and not links.bears(name, neighbour)
+            fault += is_covered and not links.bears(name, neighbour) and not links.outsizes(name, neighbour)
+            continue
+        if links.is_deep(name, neighbour):  # one may cover half of the other
+            is_covered = common / (box if is_behind else at).area > MAX_HIDDEN_DEEP
+            fault += 2 * is_covered
             continue
         overlap += common
         if links.objects[name].is_backdrop != links.objects[neighbour].is_backdrop:
             continue  # what stands on the horizon may be half hidden
         iou = box.iou(at)
-        fault += 1 + iou if iou > MAX_IOU else 0
+        alike = links.objects[name].category == links.objects[neighbour].category
+        if alike and iou > MAX_IOU_ALIKE:
+            fault += (iou / MAX_IOU_ALIKE) ** 2
+        elif iou > MAX_IOU:
+            fault += 1 + iou
         if is_behind:
             hidden += common / box.area
         elif (covered := arrangement.hidden[neighbour] + common / at.area) > MAX_HIDDEN:
@@ -278,7 +314,7 @@ def _unmet(links: Links, asked: list[Relation], name: str, box: Box, arrangement
     for other, direction in links.directions[name].items():
         if other in boxes and clearness(direction, box, boxes[other]) < SURE:
             fault += UNCLEAR
-    return fault + BROKEN * _out_of_line(links, name, boxes)
+    return fault + (BROKEN * _out_of_line(links, name, boxes) if links.between else 0.0)
 
 
 def _out_of_line(links: Links, name: str, boxes: dict[str, Box]) -> bool:

@@ -197,6 +197,15 @@ class Links:
             self.anchor_of(s) in ((t, "on"), (t, "under")) for s, t in ((a, b), (b, a))
         )
 
+    def outsizes(self, a: str, b: str) -> bool:
+        """True if one is on the other and is really the larger one, so that it cannot but hide it."""
+        pairs = ((a, b), (b, a))
+        return any(self.anchor_of(s) == (t, "on") and self.objects[s].size_m > self.objects[t].size_m for s, t in pairs)
+
+    def is_deep(self, a: str, b: str) -> bool:
+        """True if the words put one in front of the other, so that it may hide much of it."""
+        return not self.rows["away"].isdisjoint(((a, b), (b, a)))
+
     def borne(self, name: str, manner: str) -> list[str]:
         """The ids of what is attached to the object in this manner, in a fixed order."""
         return sorted(load for load, anchor in self.anchors.items() if anchor == (name, manner))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from instdiff.layout import Box
-from instdiff.world.alignment import STEEP, aligned, in_line
+from instdiff.world.alignment import STEEP, aligned, in_line, moved
 from instdiff.world.bearing import Bearing, borne_box, room_for, seat_foot, sits_on
 from instdiff.world.constraints import ATTACHED, BORNE, Links
 from instdiff.world.placement import (
@@ -39,7 +39,7 @@ LOW_WINDOW = 0.3  # a window that begins below this line is one of the lower one
 LOAD_WIDTH = 0.085  # what each thing on a carrier needs of its width
 WIDEST_CARRIER = 0.6  # what a carrier is grown to for its load, at most
 # shares of the wider of two things
-ASIDE = 0.75  # how far to the side a thing may be of what it is in front of or behind
+ASIDE = 0.6  # how far to the side a thing may be of what it is in front of or behind
 ASIDE_ABOVE = 0.3  # ... of what it floats above
 
 
@@ -124,8 +124,14 @@ class Proposals:
                 box = aligned(box, direction, placed[other], may_rise)
         for middle, (a, b) in links.between.items():
             if name == middle and a in placed and b in placed:
-                box = in_line(box, placed[a], placed[b])
+                box = in_line(self._between(box, placed[a], placed[b]), placed[a], placed[b])
         return box
+
+    def _between(self, box: Box, a: Box, b: Box) -> Box:
+        """The box in the gap between two others, where there is one."""
+        gap = b.x0 - a.x1 - box.width
+        x = (a.x1 + b.x0) / 2 + self.rng.uniform(-0.4, 0.4) * max(gap, 0.0)
+        return moved(box, x, middle_y(box))
 
     def _hanging(self, name: str) -> tuple[Box, float]:
         """A box on the wall, under the ceiling, in the sky, or floating above what it belongs to."""
@@ -261,7 +267,8 @@ class Proposals:
             bottom = self._foot_on(carrier, at, height * fit, load * width * fit / at.width)
             fit = min(fit, (bottom - MARGIN) / height) if bottom > 0.1 else fit
         width, height = (max(side * fit, SHORTEST_SIDE * self.camera.finest) for side in (width, height))
-        centre = middle_x(at) + self.rng.uniform(-0.5, 0.5) * max(at.width - width, 0.3 * at.width)
+        play = max(at.width - width, 0.3 * at.width if load > 1 or width < 0.5 * at.width else 0.0)
+        centre = middle_x(at) + self.rng.uniform(-0.5, 0.5) * play
         nearness = 1.01 if item.is_flat else 0.999
         return _frame(centre, bottom, width, height), self.arrangement.distance[target] * nearness
 
@@ -334,7 +341,9 @@ class Proposals:
         """The centre of a box that stands left or right of another with a small gap; ``down`` parts their centres."""
         gap = self.rng.uniform(-0.01, 0.06)
         gap = max(gap, min(STEEP * down + CLEAR - (at.width + width) / 2, WIDEST_GAP))
-        return self.rng.choice((at.x0 - gap - width / 2, at.x1 + gap + width / 2))
+        centres = (at.x0 - gap - width / 2, at.x1 + gap + width / 2)
+        with_room = [x for x in centres if MARGIN <= x - width / 2 and x + width / 2 <= 1 - MARGIN]
+        return self.rng.choice(with_room or centres)
 
     def _centre_within(self, x0: float, x1: float, width: float) -> float:
         """A centre in the window such that the box keeps clear of the frame where it can."""
