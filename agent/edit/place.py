@@ -13,7 +13,7 @@ from agent.edit.editable_plan import Sheet
 from instdiff.layout import Box
 from instdiff.world import placement
 from instdiff.world.bearing import Bearing, borne_box
-from instdiff.world.constraints import BORNE
+from instdiff.world.links import BORNE
 from instdiff.world.relations import slack
 from instdiff.world.scene import PICTURE, Predicate, Relation, SceneObject
 

@@ -43,6 +43,9 @@ def aligned(box: Box, direction: Direction, at: Box, may_rise: bool) -> Box:
     across = middle_x(box) - middle_x(at)
     down = middle_y(box) - middle_y(at)
     if axis == "y":
+        if may_rise and sign * down < CLEAR:
+            box = moved(box, middle_x(box), middle_y(at) + sign * max((box.height + at.height) / 3, 2 * CLEAR))
+            down = middle_y(box) - middle_y(at)
         most = max((sign * down - CLEAR) / STEEP, 0.0)
         if abs(across) <= most:
             return box

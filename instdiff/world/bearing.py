@@ -59,7 +59,7 @@ STANDING: dict[str, Region] = {
     "wrist": (0.02, 0.18, 0.44, 0.5),
 }
 FROM_THE_SIDE: dict[str, Region] = {  # of an animal that looks to the left
-    "head": (0.02, 0.32, -0.12, 0.12),
+    "head": (0.02, 0.32, -0.09, 0.15),
     "ears": (0.04, 0.3, 0.0, 0.2),
     "face": (0.03, 0.25, 0.1, 0.24),
     "mouth": (0.0, 0.22, 0.14, 0.34),
@@ -252,5 +252,5 @@ def _worn(bearing: Bearing, item: SceneObject, place: tuple[int, int]) -> Box:
         x0, x1, y0, y1 = (y0, y1, x0, x1) if faces_left(bearer) else (1 - y1, 1 - y0, x0, x1)
     width, height = _paintable((x1 - x0) * at.width, (y1 - y0) * at.height, bearing)
     x = at.x0 + (x0 + x1) / 2 * at.width
-    y = at.y0 + (y0 + y1) / 2 * at.height
+    y = at.y0 + max((y0 + y1) / 2, 0.01) * at.height  # half of what is too small to be painted so small is on the body
     return frame(x, y + height / 2, width, height)

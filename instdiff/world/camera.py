@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from instdiff.layout import Box, Instance, Layout
 from instdiff.world.alignment import clearness, crosses
-from instdiff.world.constraints import ATTACHED, ORDERED_FROM, SIDES, Links, links_of
+from instdiff.world.constraints import ORDERED_FROM, SIDES, links_of
+from instdiff.world.links import ATTACHED, Links
 from instdiff.world.placement import SHORTEST_LONG_SIDE, surface_share
 from instdiff.world.predicates import Predicate
 from instdiff.world.proposals import Arrangement, Camera, Proposals, enlargement_on, finest

@@ -6,12 +6,7 @@ so. Of words that contradict each other the first win.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import NamedTuple
-
-from instdiff.world import knowledge
-from instdiff.world.alignment import DIRECTIONS, Direction
+from instdiff.world.links import BORNE, Links, Pairs, Window, supports_of
 from instdiff.world.predicates import Predicate
 from instdiff.world.scene import HANGING, PICTURE, Relation, Scene, SceneObject
 
@@ -40,189 +35,12 @@ ROWS = {
     Predicate.LARGER_THAN: ("size", True),
     Predicate.SMALLER_THAN: ("size", False),
 }
-OPPOSITE = (
-    (Predicate.LEFT, Predicate.RIGHT, Predicate.LEFT_OF),
-    (Predicate.TOP, Predicate.BOTTOM, Predicate.ABOVE),
-)
 SIDES = (Predicate.LEFT_OF, Predicate.RIGHT_OF)
 SIZE_STEP = 1.6  # what is to look larger is made at least so much larger, in metres
 ORDERED_FROM = 2.7  # what is so many times as large is not drawn smaller
 TOO_WIDE = 2.0  # what is wider than so many times its carrier rests on it because the words ask, not by nature
 SAME_SIZE = 1.05  # real sizes that differ less do not speak against the words
-FEW = 4  # what has more neighbours in a direction cannot show each of them at a glance
 LOW_ROOF = 1.15  # what another thing is under is at least so many times as high
-
-Pairs = set[tuple[str, str]]
-Window = tuple[float, float, float, float]
-
-
-class Anchor(NamedTuple):
-    """What an object is placed at: the id of ``target``, and ``manner``, which is "on", "under", "beside", "front",
-    "behind", "above", "level", "in", "held" or "worn"; both are empty where it is placed freely.
-    """
-
-    target: str = ""
-    manner: str = ""
-
-
-FREE = Anchor()
-BORNE = {Predicate.IN: "in", Predicate.HELD_BY: "held", Predicate.WORN_BY: "worn"}  # the manner of each
-ATTACHED = ("on", "under", *BORNE.values())  # manners in which a thing's size and place are those of its target
-
-
-@dataclass
-class Links:
-    """The relations of one scene as demands on boxes and on depth.
-
-    ``rows`` holds pairs of ids in order: "across" from left to right, "down" from top to bottom, "away" from near to
-    far, "size" from large to small. ``anchors`` says which object to place first and lie at. ``window`` bounds the
-    centre: (x0, x1, y0, y1), fractions. ``much_larger`` holds for each id what is really so much larger that it must
-    look larger too. ``demands`` are the relations that can be had together, ``refused`` the others. ``aloft`` are the
-    ids of what hangs or flies by nature, ``between`` the ids of what each thing is between.
-    ``relaxed`` says in sentences what could not be kept.
-    """
-
-    objects: dict[str, SceneObject]
-    rows: dict[str, Pairs] = field(default_factory=lambda: {row: set() for row in ("across", "down", "away", "size")})
-    anchors: dict[str, Anchor] = field(default_factory=dict)
-    window: dict[str, Window] = field(default_factory=dict)
-    much_larger: dict[str, set[str]] = field(default_factory=dict)
-    demands: list[Relation] = field(default_factory=list)
-    refused: list[Relation] = field(default_factory=list)
-    aloft: frozenset[str] = frozenset()
-    between: dict[str, tuple[str, str]] = field(default_factory=dict)
-    relaxed: list[str] = field(default_factory=list)
-
-    @cached_property
-    def asked(self) -> dict[str, list[Relation]]:
-        """The demands that each object is part of."""
-        asked: dict[str, list[Relation]] = {}
-        for demand in self.demands:
-            asked.setdefault(demand.subject, []).append(demand)
-            if demand.object != PICTURE:
-                asked.setdefault(demand.object, []).append(demand)
-        return asked
-
-    @cached_property
-    def directions(self) -> dict[str, dict[str, Direction]]:
-        """For each object the others that it is seen to lie from in a direction: {id: {other: direction}}.
-
-        Each of two things in opposite parts of the picture, too; not those that have too many such neighbours.
-        """
-        directions: dict[str, dict[str, Direction]] = {name: {} for name in self.objects}
-        for a, direction, b in (*self._opposite_places(), *self._said_directions()):
-            directions[a][b] = direction
-            directions[b][a] = (direction[0], -direction[1])
-        crowded = {name for name, others in directions.items() if len(others) > FEW}
-        return {
-            name: {} if name in crowded else {b: way for b, way in others.items() if b not in crowded}
-            for name, others in directions.items()
-        }
-
-    def _said_directions(self) -> list[tuple[str, Direction, str]]:
-        shared = [name for name in self.objects if self.load(name) > 1]
-        return [
-            (demand.subject, DIRECTIONS[demand.predicate], demand.object)
-            for demand in self.demands
-            if demand.predicate in DIRECTIONS and not (demand.predicate is Predicate.ON and demand.object in shared)
-        ]
-
-    def _opposite_places(self) -> list[tuple[str, Direction, str]]:
-        places = [(demand.subject, demand.predicate) for demand in self.demands if demand.object == PICTURE]
-        return [
-            (a, DIRECTIONS[direction], b)
-            for first, second, direction in OPPOSITE
-            for a, place in places
-            for b, other in places
-            if a != b and (place, other) == (first, second)
-        ]
-
-    def anchor_of(self, name: str) -> Anchor:
-        """What the object is placed at, `FREE` if at nothing."""
-        return self.anchors.get(name, FREE)
-
-    def anchor(self, subject: str, target: str, manner: str) -> bool:
-        """Place the subject at the target; False where it has a place already, or in a circle."""
-        below = target
-        while below:
-            if below == subject:
-                return False
-            below = self.anchor_of(below).target
-        if subject in self.anchors:
-            return False
-        self.anchors[subject] = Anchor(target, manner)
-        return True
-
-    def hang(self, name: str, where: str) -> None:
-        """Hang the object from what it can hang from; what cannot hang floats."""
-        item = self.objects[name]
-        if item.hangs:
-            return
-        support = next((place for place in _supports(item) if place in HANGING), "air")
-        self.objects[name] = item.model_copy(update={"support": support})
-        if support == "air":
-            self.relaxed.append(f"{self.the(name)} floats {where}, as the words ask")
-
-    def rank(self, name: str) -> int:
-        """How many anchors must be placed before this object."""
-        steps = 0
-        while name in self.anchors:
-            name = self.anchors[name].target
-            steps += 1
-        return steps
-
-    @property
-    def nothing_stands(self) -> bool:
-        """True if everything hangs or flies, so that the whole picture is free for it."""
-        return all(item.hangs for item in self.objects.values())
-
-    def belong(self, a: str, b: str) -> bool:
-        """True if one is on, under, in or at the body of the other, or both are at one body: they may overlap."""
-        worn = ("held", "worn")
-        first, second = self.anchor_of(a), self.anchor_of(b)
-        shared = first.target == second.target and first.manner in worn and second.manner in worn
-        return shared or a in self._bearers(b) or b in self._bearers(a)
-
-    def _bearers(self, name: str) -> list[str]:
-        """What the object is attached to, directly or over something in between."""
-        bearers: list[str] = []
-        while (anchor := self.anchor_of(name)).manner in ATTACHED:
-            name = anchor.target
-            bearers.append(name)
-        return bearers
-
-    def bears(self, a: str, b: str) -> bool:
-        """True if one is in, held by or worn by the other, or both are at one body: neither hides the other."""
-        return self.belong(a, b) and not any(
-            self.anchor_of(s) in ((t, "on"), (t, "under")) for s, t in ((a, b), (b, a))
-        )
-
-    def outsizes(self, a: str, b: str) -> bool:
-        """True if one is on the other and is really the larger one, so that it cannot but hide it."""
-        pairs = ((a, b), (b, a))
-        return any(self.anchor_of(s) == (t, "on") and self.objects[s].size_m > self.objects[t].size_m for s, t in pairs)
-
-    def is_deep(self, a: str, b: str) -> bool:
-        """True if the words put one in front of the other, so that it may hide much of it."""
-        return not self.rows["away"].isdisjoint(((a, b), (b, a)))
-
-    def borne(self, name: str, manner: str) -> list[str]:
-        """The ids of what is attached to the object in this manner, in a fixed order."""
-        return sorted(load for load, anchor in self.anchors.items() if anchor == (name, manner))
-
-    def load(self, name: str) -> int:
-        """How many things rest on the object."""
-        return sum(anchor == (name, "on") for anchor in self.anchors.values())
-
-    def the(self, name: str) -> str:
-        """The object in a sentence: "the red cat"."""
-        words = self.objects[name].caption or self.objects[name].category
-        first, _, noun = words.partition(" ")
-        return f"the {noun if first in ('a', 'an', 'the') and noun else words}"
-
-    def phrase(self, relation: Relation) -> str:
-        """What follows the subject of a relation in a sentence: "left of the dog"."""
-        return str(relation.predicate) + (f" {self.the(relation.object)}" if relation.object != PICTURE else "")
 
 
 def links_of(scene: Scene) -> Links:
@@ -231,13 +49,14 @@ def links_of(scene: Scene) -> Links:
     links.aloft = frozenset(item.id for item in scene.objects if item.is_aloft)
     _accept(links, scene.relations)
     _resize(links)
-    physical = (Predicate.ON, Predicate.UNDER, *BORNE)
-    for relation in sorted(links.demands, key=lambda relation: relation.predicate not in physical):
+    links.between = _between(links.demands)
+    first = (Predicate.ON, Predicate.UNDER, *BORNE)
+    second = (Predicate.ABOVE, Predicate.BELOW)
+    for relation in sorted(links.demands, key=lambda r: 2 - (r.predicate in second) - 2 * (r.predicate in first)):
         _read(links, relation.subject, relation.predicate, relation.object)
     for name, item in links.objects.items():
         if item.rests_on_tables and item.support == "table" and name not in links.anchors:
             _join_neighbour(links, name)
-    links.between = _between(links.demands)
     links.rows = {row: {pair for pair in pairs if PICTURE not in pair} for row, pairs in links.rows.items()}
     links.window = _windows(links)
     links.much_larger = _much_larger(links.objects)
@@ -261,11 +80,6 @@ def _much_larger(objects: dict[str, SceneObject]) -> dict[str, set[str]]:
     """For each solid thing those that are really so much larger that they may not look smaller."""
     solid = [item for item in objects.values() if not item.is_far and not item.is_flat]
     return {a.id: {b.id for b in solid if b.size_m >= ORDERED_FROM * a.size_m} for a in solid}
-
-
-def _supports(item: SceneObject) -> tuple[knowledge.Support, ...]:
-    """What a thing may stand on or hang from, the usual first."""
-    return item.thing.on if item.thing else ()
 
 
 def _accept(links: Links, relations: tuple[Relation, ...]) -> None:
@@ -321,8 +135,7 @@ def _scale(links: Links, name: str, grow: float) -> None:
 def _read(links: Links, subject: str, predicate: Predicate, target: str) -> None:
     match predicate:
         case Predicate.NEXT_TO:
-            if not links.anchor(subject, target, "beside"):
-                links.anchor(target, subject, "beside")
+            _read_beside(links, subject, target)
         case Predicate.IN_FRONT_OF:
             _read_depth(links, subject, target, front_first=True)
         case Predicate.BEHIND:
@@ -344,10 +157,18 @@ def _read(links: Links, subject: str, predicate: Predicate, target: str) -> None
             links.hang(subject, "at the top")
 
 
+def _read_beside(links: Links, subject: str, target: str) -> None:
+    """The smaller one is placed at the larger one, what hangs at what stands."""
+    ends = (subject, target)
+    a, b = sorted(ends, key=lambda name: (not links.objects[name].hangs, links.objects[name].size_m))
+    if not links.anchor(a, b, "beside"):
+        links.anchor(b, a, "beside")
+
+
 def _read_depth(links: Links, near: str, far: str, front_first: bool) -> None:
     """What is in front comes down from the sky where it can stand, for its foot to be the lower one."""
     item = links.objects[near]
-    grounds = [place for place in _supports(item) if place not in HANGING]
+    grounds = [place for place in supports_of(item) if place not in HANGING]
     if item.support == "sky" and grounds and near not in links.anchors:
         links.objects[near] = item.model_copy(update={"support": grounds[0]})
     anchors = [(near, far, "front"), (far, near, "behind")]
@@ -357,7 +178,9 @@ def _read_depth(links: Links, near: str, far: str, front_first: bool) -> None:
 
 
 def _read_side(links: Links, subject: str, target: str) -> None:
-    """What hangs is placed after, and level with, the one thing beside it that stands."""
+    """What hangs is placed after, and level with, the one thing beside it that stands; so is what is around others."""
+    if subject in links.between:
+        subject, target = links.between[subject]
     hanging, standing = (subject, target) if links.objects[subject].hangs else (target, subject)
     sides = [demand for demand in links.demands if demand.predicate in SIDES]
     alone = sum(hanging in (demand.subject, demand.object) for demand in sides) == 1
@@ -368,7 +191,7 @@ def _read_side(links: Links, subject: str, target: str) -> None:
 def _read_under(links: Links, subject: str, target: str) -> None:
     below = links.objects[subject]
     over = links.objects[target]
-    hangs = over.hangs or any(place in HANGING for place in _supports(over)[:1])
+    hangs = over.hangs or any(place in HANGING for place in supports_of(over)[:1])
     if not hangs and (over.height_m > LOW_ROOF * below.height_m or below.is_flat):
         links.anchor(subject, target, "under")
     else:

@@ -11,7 +11,7 @@ from random import Random
 from instdiff.layout import Box
 from instdiff.world.alignment import STEEP, aligned, in_line, moved
 from instdiff.world.bearing import Bearing, borne_box, room_for, seat_foot, sits_on
-from instdiff.world.constraints import ATTACHED, BORNE, Links
+from instdiff.world.links import ATTACHED, BORNE, Links
 from instdiff.world.placement import (
     FLAT_HEIGHT,
     LONGEST_SIDE,
@@ -33,6 +33,7 @@ DEPTHS = {"front": (0.0, 0.85), "behind": (1.2, FAR), "beside": (0.2, 2.0)}
 # fractions of the picture
 CLEAR = 0.02  # how surely a centre is above or below what it must be above or below
 WIDEST_GAP = 0.11  # between things that stand beside each other
+DRESSED = 0.24  # how high who wears or holds something is at least, for it to be seen
 LEVEL = 0.02  # how far from another's the foot of what stands beside it is
 STEP = 0.03  # how much lower the foot of what is in front is, and how far from the frame centres begin
 LOW_WINDOW = 0.3  # a window that begins below this line is one of the lower ones
@@ -155,7 +156,11 @@ class Proposals:
             centre = self._centre_beside(at, width)
             y0 = max(y0, at.y0)
             y1 = min(y1, at.y1)
-        elif manner and manner != "level":
+        elif manner == "level":
+            if any(name in ends for ends in links.between.values()):
+                y0 = max(y0, at.y0 - height / 2)
+                y1 = min(y1, at.y1)
+        elif manner:
             centre = middle_x(at) + self.rng.uniform(-ASIDE, ASIDE) * max(at.width, width)
         top = max(y0, height / 2 + 0.04)
         lowest = max(min(y1, self._lowest_hanging(name, height, y0)), top)
@@ -163,7 +168,15 @@ class Proposals:
         if item.support == "ceiling" and manner != "above" and y0 < LOW_WINDOW:
             lamps = sum(lamp.support == "ceiling" for lamp in links.objects.values())
             bottom = height * self.rng.uniform(1, 1 + 0.2 * max(lamps - 4, 0))  # many hang in rows
-        return _frame(centre, bottom, width, height), FAR if item.support in ("sky", "wall") else distance
+        return _frame(centre, bottom, width, height), self._distance_hanging(name, distance)
+
+    def _distance_hanging(self, name: str, distance: float) -> float:
+        """The distance of what hangs: behind everything in the sky and on a wall, but before what it is in front of."""
+        behind = [far for near, far in self.links.rows["away"] if near == name]
+        if not behind:
+            return FAR if self.links.objects[name].support in ("sky", "wall") else distance
+        placed = self.arrangement.distance
+        return min(distance, *(0.8 * placed.get(far, FAR) for far in behind))
 
     def _highest_below(self, name: str, at: Box) -> Box:
         """Of a box and all that a thing is to be above, the highest."""
@@ -176,7 +189,8 @@ class Proposals:
         rows = self.links.rows
         is_below = any(name == lower for _, lower in rows["down"])
         is_near = any(name == near for near, _ in rows["away"])
-        if self.links.anchor_of(name).manner not in ("", "level") or y0 > LOW_WINDOW or is_below or is_near:
+        is_end = any(name in ends for ends in self.links.between.values())
+        if self.links.anchor_of(name).manner not in ("", "level") or is_end or y0 > LOW_WINDOW or is_below or is_near:
             return 1.0
         return 0.96 - height / 2 if self.links.nothing_stands else self.camera.horizon - height / 3
 
@@ -202,7 +216,7 @@ class Proposals:
         if manner and (away := self.arrangement.distance[target]) < FAR / 4:
             nearest, farthest = DEPTHS[manner]
             distance = away * min(max(distance / away, nearest), farthest)
-        width, height = self._extent(item, distance)
+        width, height = self._apparent(item) if item.is_backdrop else self._extent(item, distance)
         grow = self._growth_for_load(name, width, height)
         width *= grow
         height *= grow
@@ -225,6 +239,8 @@ class Proposals:
         columns, rows = room_for(contents, width * self.camera.aspect / height)
         cell = LOAD_WIDTH * self.camera.finest
         needed = max(load / width, contents and columns * cell / width, contents and rows * cell / height)
+        if self.links.borne(name, "worn") or self.links.borne(name, "held"):
+            needed = max(needed, DRESSED * self.camera.finest / height)
         return max(min(needed, WIDEST_CARRIER / max(width, height)), 1.0)
 
     def _borne(self, name: str) -> tuple[Box, float]:
