@@ -180,7 +180,8 @@ def _distances(links: Links, aspect: float, shrink: float, rng: Random) -> dict[
             distance = _distance_from(distances[target], distance, manner)
         distances[name] = distance
     largest = max(_share(links, name, distances, aspect, share) for name in roots)
-    far = any(objects[name].is_far for pair in links.rows["across"] for name in pair)
+    side_by_side = [*links.rows["across"], *((n, a.target) for n, a in links.anchors.items() if a.manner == "beside")]
+    far = any(objects[name].is_far for pair in side_by_side for name in pair)
     largest = max(largest, _widest_row(links, distances) / aspect / (WIDEST_ROW - FAR_WIDTH * far))
     return {name: distance * largest for name, distance in distances.items()}
 
@@ -285,17 +286,19 @@ def _judge(
         overlap += common
         if links.objects[name].is_backdrop != links.objects[neighbour].is_backdrop:
             continue  # what stands on the horizon may be half hidden
-        iou = box.iou(at)
-        alike = links.objects[name].category == links.objects[neighbour].category
-        if alike and iou > MAX_IOU_ALIKE:
-            fault += (iou / MAX_IOU_ALIKE) ** 2
-        elif iou > MAX_IOU:
-            fault += 1 + iou
+        fault += _fault_of_overlap(box.iou(at), links.objects[name].category == links.objects[neighbour].category)
         if is_behind:
             hidden += common / box.area
         elif (covered := arrangement.hidden[neighbour] + common / at.area) > MAX_HIDDEN:
             fault += 1 + covered
     return fault + (1 + hidden if hidden > MAX_HIDDEN else 0), overlap
+
+
+def _fault_of_overlap(iou: float, alike: bool) -> float:
+    """The fault of two things that lie over each other; of two of one kind less is borne."""
+    if alike:
+        return (iou / MAX_IOU_ALIKE) ** 2 if iou > MAX_IOU_ALIKE else 0.0
+    return 1 + iou if iou > MAX_IOU else 0.0
 
 
 def _unmet(links: Links, asked: list[Relation], name: str, box: Box, arrangement: Arrangement) -> float:

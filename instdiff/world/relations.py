@@ -34,6 +34,14 @@ LEAST_INSIDE = 0.6  # share of the subject
 HANDS = (0.3, 0.75)  # where the hands of a holder are, as shares of its height from the top
 MOST_SHARED = 0.5  # share of the smaller extent that things on two sides have in common
 MOST_COVERED = 0.5  # share of the smaller of two boxes that are next to each other
+REVERSED = {
+    Predicate.RIGHT_OF: Predicate.LEFT_OF,
+    Predicate.BELOW: Predicate.ABOVE,
+    Predicate.RIGHT: Predicate.LEFT,
+    Predicate.BOTTOM: Predicate.TOP,
+    Predicate.BEHIND: Predicate.IN_FRONT_OF,
+    Predicate.SMALLER_THAN: Predicate.LARGER_THAN,
+}
 LOOSE = {Predicate.LEFT_OF: Predicate.LEFT, Predicate.RIGHT_OF: Predicate.RIGHT}  # what compares the centres alone
 WHOLE = Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0)
 
@@ -78,6 +86,8 @@ def slack(predicate: Predicate, a: Box, b: Box = WHOLE, aloft: bool = False) -> 
     A fraction of the picture, of the other's area for larger and smaller. ``aloft``: b hangs or flies, and a may be
     under it from afar.
     """
+    if predicate in REVERSED:
+        return slack(REVERSED[predicate], b, a)
     match predicate:
         case Predicate.LEFT_OF:
             across = middle_x(b) - middle_x(a)
@@ -87,47 +97,43 @@ def slack(predicate: Predicate, a: Box, b: Box = WHOLE, aloft: bool = False) -> 
             down = middle_y(b) - middle_y(a)
             apart = b.y0 - a.y1 + MOST_SHARED * min(a.height, b.height)
             return min(down, max(down - abs(middle_x(b) - middle_x(a)), apart))
-        case Predicate.RIGHT_OF:
-            return slack(Predicate.LEFT_OF, b, a)
-        case Predicate.BELOW:
-            return slack(Predicate.ABOVE, b, a)
         case Predicate.LEFT:
             return middle_x(b) - middle_x(a)
-        case Predicate.RIGHT:
-            return middle_x(a) - middle_x(b)
         case Predicate.TOP:
             return middle_y(b) - middle_y(a)
-        case Predicate.BOTTOM:
-            return middle_y(a) - middle_y(b)
         case Predicate.IN_FRONT_OF:
             return a.y1 - b.y1
-        case Predicate.BEHIND:
-            return b.y1 - a.y1
         case Predicate.LARGER_THAN:
             return a.area / b.area - 1
-        case Predicate.SMALLER_THAN:
-            return b.area / a.area - 1
         case Predicate.CENTRE:
             return min(CENTRE_X - abs(middle_x(a) - 0.5), CENTRE_Y - abs(middle_y(a) - 0.5))
         case Predicate.ON:
-            across = min(middle_x(a) - b.x0, b.x1 - middle_x(a))
-            return min(middle_y(b) - middle_y(a), TOUCH + min(a.y1 - b.y0, b.y1 - a.y1, across))
+            return min(middle_y(b) - middle_y(a), TOUCH + min(a.y1 - b.y0, b.y1 - a.y1, _over(a, b)))
         case Predicate.UNDER:
             lower = middle_y(a) - middle_y(b)
             column = min(a.x1, b.x1) - max(a.x0, b.x0)
             return min(lower, column) if aloft else min(lower, column, UNDER_GAP + b.y1 - a.y0)
-        case Predicate.IN:
-            return a.intersection(b) / a.area - LEAST_INSIDE
-        case Predicate.HELD_BY:
-            highest, lowest = (b.y0 + share * b.height for share in HANDS)
-            across = min(a.x1, b.x1) - max(a.x0, b.x0)
-            return TOUCH + min(across, min(a.y1, lowest) - max(a.y0, highest))
-        case Predicate.WORN_BY:
-            across = min(middle_x(a) - b.x0, b.x1 - middle_x(a))
-            return TOUCH + min(across, middle_y(a) - b.y0, b.y1 - middle_y(a))
         case Predicate.NEXT_TO:
             gap = max(a.x0 - b.x1, b.x0 - a.x1, a.y0 - b.y1, b.y0 - a.y1, 0.0)
             return min(NEXT_GAP - gap, MOST_COVERED - a.intersection(b) / min(a.area, b.area))
+        case _:
+            return _slack_of_borne(predicate, a, b)
+
+
+def _slack_of_borne(predicate: Predicate, a: Box, b: Box) -> float:
+    """`slack` of what is in, held by or worn by another thing."""
+    if predicate is Predicate.IN:
+        return a.intersection(b) / a.area - LEAST_INSIDE
+    if predicate is Predicate.WORN_BY:
+        return TOUCH + min(_over(a, b), middle_y(a) - b.y0, b.y1 - middle_y(a))
+    highest, lowest = (b.y0 + share * b.height for share in HANDS)
+    across = min(a.x1, b.x1) - max(a.x0, b.x0)
+    return TOUCH + min(across, min(a.y1, lowest) - max(a.y0, highest))
+
+
+def _over(a: Box, b: Box) -> float:
+    """How far the centre of a is from either side of b, from left to right; below 0 outside of it."""
+    return min(middle_x(a) - b.x0, b.x1 - middle_x(a))
 
 
 # the camera asks for these by the ten thousand, where `Box.centre` would make and check a point each time

@@ -2,7 +2,7 @@ from random import Random
 
 import pytest
 
-from instdiff.world.bearing import part_of, room_for
+from instdiff.world.bearing import part_of, room_for, sits_on
 from instdiff.world.camera import project
 from instdiff.world.relations import broken_relations
 from instdiff.world.scene import Relation, Scene, SceneObject
@@ -133,3 +133,26 @@ def test_there_is_a_cell_for_each(contents, ratio):
     assert columns * rows >= contents
     assert columns * (rows - 1) < contents
     assert room_for(0, ratio) == (0, 0)
+
+
+def test_flowers_stand_in_a_vase_in_one_row():
+    flowers = [f"flower-{i}" for i in range(3)]
+    boxes = placed(scene(", ".join(["vase", *flowers]), *((flower, "in", "vase") for flower in flowers)))
+    assert len({round(boxes[flower].y1, 6) for flower in flowers}) == 1
+    assert all(boxes[flower].y0 < boxes["vase"].y0 for flower in flowers)
+
+
+@pytest.mark.parametrize(
+    ("item", "carrier", "caption", "sits"),
+    [
+        ("person", "horse", "a person", True),
+        ("person", "couch", "a person", True),
+        ("person", "bench", "a person standing on a bench", False),
+        ("person", "skateboard", "a person", False),
+        ("cat", "couch", "a cat", False),
+        ("cup", "chair", "a cup", False),
+    ],
+)
+def test_who_sits_on_what(item, carrier, caption, sits):
+    load = SceneObject(id="a", category=item, caption=caption)
+    assert sits_on(load, SceneObject(id="b", category=carrier)) is sits

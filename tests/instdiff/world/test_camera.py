@@ -6,7 +6,9 @@ from random import Random
 import pytest
 
 from instdiff.world import knowledge
+from instdiff.world.alignment import crosses
 from instdiff.world.camera import Camera, project
+from instdiff.world.poses import posed
 from instdiff.world.relations import broken_relations
 from instdiff.world.scene import Relation, Scene, SceneObject
 
@@ -216,3 +218,165 @@ def test_fast_and_without_torch():
     assert (time.process_time() - start) / 20 < 0.03
     code = "import sys, instdiff.world.camera, instdiff.world.relations; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+SIZES = [(512, 512), (768, 512), (512, 896)]
+
+
+def beyond_45_degrees(a, b) -> str:
+    """Where a lies from b by the larger difference of their centres."""
+    across = a.centre.x - b.centre.x
+    down = a.centre.y - b.centre.y
+    if abs(across) > abs(down):
+        return "left of" if across < 0 else "right of"
+    return "above" if down < 0 else "below"
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("subject", "predicate", "target"),
+    [
+        ("sun", "left of", "cat"),
+        ("cat", "right of", "sun"),
+        ("bottle", "right of", "train"),
+        ("refrigerator", "left of", "microwave"),
+        ("bird", "left of", "couch"),
+        ("kite", "right of", "toilet"),
+        ("clock", "left of", "fish"),
+        ("giraffe", "left of", "candle"),
+        ("bench", "above", "elephant"),
+        ("bed", "below", "toothbrush"),
+        ("suitcase", "below", "train"),
+        ("car", "below", "cat"),
+        ("sheep", "above", "tree"),
+        ("cup", "on the left", "bear on the right"),
+    ],
+)
+def test_words_dominate_their_axis(subject, predicate, target, size):
+    if predicate == "on the left":
+        target = "bear"
+        asked = scene(f"{subject},{target}", (subject, "on the left"), (target, "on the right"))
+        predicate = "left of"
+    else:
+        asked = scene(f"{subject},{target}", (subject, predicate, target))
+    for seed in range(8):
+        found = boxes(project(asked, size, Random(seed)).layout)
+        assert beyond_45_degrees(found[subject], found[target]) == predicate
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("subject", "target"),
+    [("dog", "bed"), ("cat", "car"), ("bicycle", "boat"), ("table", "pizza"), ("person", "horse")],
+)
+def test_what_is_on_something_is_over_its_middle(subject, target, size):
+    for seed in range(8):
+        found = boxes(project(scene(f"{subject},{target}", (subject, "on", target)), size, Random(seed)).layout)
+        assert beyond_45_degrees(found[subject], found[target]) == "above"
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("subject", "target"),
+    [("pig", "wallet"), ("giraffe", "plate"), ("bird", "desk"), ("train", "mouse"), ("cat", "sun")],
+)
+def test_neighbours_are_level(subject, target, size):
+    for seed in range(8):
+        found = boxes(project(scene(f"{subject},{target}", (subject, "next to", target)), size, Random(seed)).layout)
+        a, b = found[subject], found[target]
+        assert min(a.y1, b.y1) - max(a.y0, b.y0) > 0.2 * min(a.height, b.height)
+        assert a.intersection(b) < 0.3 * min(a.area, b.area)
+
+
+@pytest.mark.parametrize("near,far", [("bee", "couch"), ("butterfly", "person"), ("clock", "cow"), ("cat", "house")])
+@pytest.mark.parametrize("is_said_of_the_near_one", [True, False])
+def test_what_is_in_front_is_lower_and_drawn_last(near, far, is_said_of_the_near_one):
+    said = (near, "in front of", far) if is_said_of_the_near_one else (far, "behind", near)
+    for seed in range(8):
+        layout, ids, _ = project(scene(f"{near},{far}", said), (512, 512), Random(seed))
+        found = boxes(layout)
+        assert ids == (far, near)
+        assert found[near].y1 > found[far].y1
+        assert found[far].intersection(found[near]) <= 0.6 * found[far].area
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("middle", "left", "right"),
+    [("cat", "house", "tree"), ("tree", "vase", "cup"), ("vase", "person", "robot"), ("dog", "couch", "moon")],
+)
+def test_what_is_between_crosses_the_line_of_the_others(middle, left, right, size):
+    asked = scene(f"{middle},{left},{right}", (middle, "right of", left), (middle, "left of", right))
+    for seed in range(8):
+        found = boxes(project(asked, size, Random(seed)).layout)
+        assert found[left].centre.x < found[middle].centre.x < found[right].centre.x
+        assert crosses(found[middle], found[left], found[right])
+
+
+@pytest.mark.parametrize("ride", ["horse", "bicycle", "elephant", "motorcycle", "camel"])
+def test_a_rider_sits_astride(ride):
+    width_m, height_m = posed("person", 0.6, 1.72, "riding")
+    rider = SceneObject(id="person", category="person", width_m=width_m, height_m=height_m)
+    asked = Scene(
+        caption="x",
+        objects=(rider, SceneObject(id=ride, category=ride)),
+        relations=(Relation(subject="person", predicate="on", object=ride),),
+    )
+    for seed in range(8):
+        layout, ids, _ = project(asked, (512, 512), Random(seed))
+        found = boxes(layout)
+        top = found[ride].y1 - (knowledge.things()[ride].surface or 1) * found[ride].height
+        assert ids == (ride, "person")
+        assert found["person"].centre.y < top < found["person"].y1 - 0.2 * found["person"].height
+
+
+@pytest.mark.parametrize("seat", ["couch", "bench", "chair", "bed"])
+def test_who_sits_is_at_the_seat_and_before_the_back(seat):
+    width_m, height_m = posed("person", 0.6, 1.72, "sitting")
+    sitter = SceneObject(id="person", category="person", width_m=width_m, height_m=height_m)
+    objects = (sitter, SceneObject(id=seat, category=seat))
+    relations = (Relation(subject="person", predicate="on", object=seat),)
+    for seed in range(8):
+        found = project(Scene(caption="x", objects=objects, relations=relations), (512, 512), Random(seed))
+        at = boxes(found.layout)
+        assert found.ids == (seat, "person") and found.relaxed == ()
+        assert at["person"].y0 < at[seat].y0 and at["person"].y1 > at[seat].centre.y
+
+
+@pytest.mark.parametrize(("category", "count"), [("bird", 12), ("cat", 8), ("sheep", 30), ("apple", 20)])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_flock_keeps_apart(category, count, size):
+    objects = tuple(SceneObject(id=f"{i}", category=category) for i in range(count))
+    layout = project(Scene(caption="a flock", objects=objects), size, Random(count)).layout
+    at = [instance.box for instance in layout.instances]
+    assert len(at) == count
+    assert all(a.iou(b) <= 0.2 for i, a in enumerate(at) for b in at[:i])
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "predicate", "second", "others"),
+    [("cat", 15, "left of", "dog", 8), ("apple", 5, "right of", "cup", 9), ("cat", 6, "above", "dog", 4)],
+)
+def test_sides_hold_for_all_of_two_groups(first, count, predicate, second, others):
+    groups = [[f"{first}-{i}" for i in range(count)], [f"{second}-{i}" for i in range(others)]]
+    asked = Scene(
+        caption="two groups",
+        objects=tuple(SceneObject(id=name, category=name.split("-")[0]) for group in groups for name in group),
+        relations=tuple(Relation(subject=a, predicate=predicate, object=b) for a in groups[0] for b in groups[1]),
+    )
+    for seed in range(3):
+        layout, ids, _ = project(asked, (512, 512), Random(seed))
+        assert len(ids) == count + others
+        assert not broken_relations(asked, layout, ids)
+
+
+@pytest.mark.parametrize(
+    ("categories", "relation", "said"),
+    [
+        ("moon,rug", ("moon", "left of", "rug"), "the moon is as low as the rug, as the words ask"),
+        ("bench,elephant", ("bench", "above", "elephant"), "the bench floats above the elephant, as the words ask"),
+    ],
+)
+def test_what_gave_way_is_said(categories, relation, said):
+    sentences = {line for seed in range(30) for line in project(scene(categories, relation), rng=Random(seed)).relaxed}
+    assert sentences == {said}

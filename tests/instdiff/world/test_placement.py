@@ -6,7 +6,7 @@ from instdiff.layout import Box, Instance, Layout, Point
 from instdiff.world import knowledge
 from instdiff.world.placement import SUNK, USUAL_SURFACE, box_of, carrier, frame, loads, scale, surface, surface_share
 from instdiff.world.relations import broken_relations_in
-from instdiff.world.scene import Scene
+from instdiff.world.scene import Relation, Scene, SceneObject
 
 
 class Placed(NamedTuple):
@@ -55,3 +55,18 @@ def test_a_framed_box_stays_on_the_picture(where, size):
 
 def test_without_a_scene_no_relation_is_broken():
     assert broken_relations_in(placed(TABLE, CUP)) == []
+
+
+@pytest.mark.parametrize(
+    ("predicate", "at"),
+    [("worn by", (0.45, 0.28, 0.55, 0.38)), ("held by", (0.6, 0.5, 0.7, 0.6)), ("in", TABLE.box.xyxy)],
+)
+def test_what_is_borne_goes_with_its_bearer(predicate, at):
+    person = Instance(caption="a person", category="person", box=Box(x0=0.4, y0=0.3, x1=0.65, y1=0.9))
+    bearer = TABLE if predicate == "in" else person
+    item = Instance(caption="a hat", category="hat", box=Box(x0=at[0], y0=at[1], x1=at[2], y1=at[3]))
+    objects = (SceneObject(id="a", category=bearer.category), SceneObject(id="b", category="hat"))
+    scene = Scene(caption="x", objects=objects, relations=(Relation(subject="b", predicate=predicate, object="a"),))
+    plan = Placed(Layout(caption="x", instances=(bearer, item)), scene, ("a", "b"))
+    assert (carrier(plan, 1), loads(plan, 0)) == (0, [1])
+    assert carrier(Placed(plan.layout.with_instances((bearer, CUP)), scene, ("a", "b")), 1) in (None, 0)

@@ -19,6 +19,10 @@ HOLDS_OR_NOT = [
     # subject box, predicate, other box, holds
     ((0.1, 0.1, 0.3, 0.3), "left of", (0.2, 0.1, 0.4, 0.3), True),
     ((0.2, 0.1, 0.4, 0.3), "left of", (0.2, 0.5, 0.4, 0.7), False),
+    ((0.1, 0.1, 0.3, 0.3), "left of", (0.15, 0.6, 0.35, 0.8), False),  # rather above
+    ((0.1, 0.1, 0.3, 0.3), "left of", (0.4, 0.7, 0.6, 0.9), True),  # all of it is at the side
+    ((0.1, 0.1, 0.3, 0.5), "above", (0.6, 0.2, 0.8, 0.6), False),  # rather beside
+    ((0.1, 0.1, 0.3, 0.2), "above", (0.6, 0.2, 0.8, 0.6), True),  # all of it is higher
     ((0.5, 0.1, 0.7, 0.3), "right of", (0.2, 0.1, 0.4, 0.3), True),
     ((0.1, 0.1, 0.3, 0.3), "above", (0.1, 0.2, 0.3, 0.4), True),
     ((0.1, 0.2, 0.3, 0.4), "above", (0.1, 0.1, 0.3, 0.3), False),
@@ -38,6 +42,13 @@ HOLDS_OR_NOT = [
     ((0.1, 0.1, 0.3, 0.3), "next to", (0.05, 0.05, 0.6, 0.6), False),  # inside
     ((0.1, 0.5, 0.3, 0.9), "in front of", (0.2, 0.3, 0.6, 0.8), True),
     ((0.1, 0.5, 0.3, 0.9), "behind", (0.2, 0.3, 0.6, 0.8), False),
+    ((0.4, 0.6, 0.5, 0.7), "in", TABLE, True),
+    ((0.4, 0.45, 0.5, 0.55), "in", TABLE, False),  # half of it sticks out
+    ((0.7, 0.55, 0.85, 0.65), "held by", TABLE, True),
+    ((0.7, 0.3, 0.85, 0.52), "held by", TABLE, False),  # above the hands
+    ((0.1, 0.55, 0.2, 0.65), "held by", TABLE, False),  # out of reach
+    ((0.4, 0.45, 0.6, 0.57), "worn by", TABLE, True),
+    ((0.4, 0.3, 0.6, 0.42), "worn by", TABLE, False),
     ((0.1, 0.1, 0.5, 0.5), "larger than", (0.6, 0.6, 0.8, 0.8), True),
     ((0.1, 0.1, 0.5, 0.5), "smaller than", (0.6, 0.6, 0.8, 0.8), False),
 ]
@@ -147,3 +158,19 @@ def test_whatever_is_asked_what_does_not_hold_is_said():
         kept = kept + len(relations) - len(unmet)
         asked = asked + len(relations)
     assert kept / asked > 0.9
+
+
+def test_what_is_between_two_things_may_be_higher_or_lower():
+    names = ("cat", "house", "tree")
+    scene = Scene(
+        caption="x",
+        objects=tuple(SceneObject(id=name, category=name) for name in names),
+        relations=(
+            Relation(subject="cat", predicate="right of", object="house"),
+            Relation(subject="cat", predicate="left of", object="tree"),
+        ),
+    )
+    boxes = (box(0.4, 0.8, 0.5, 0.9), box(0.05, 0.3, 0.45, 0.7), box(0.5, 0.1, 0.9, 0.7))
+    layout = Layout(caption="x", instances=tuple(Instance(caption="a", box=at) for at in boxes))
+    assert not broken_relations(scene, layout, names)
+    assert broken_relations(scene.model_copy(update={"relations": scene.relations[:1]}), layout, names)

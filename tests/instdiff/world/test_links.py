@@ -1,0 +1,51 @@
+from instdiff.world.constraints import links_of
+from instdiff.world.scene import Relation, Scene, SceneObject
+
+
+def links(things: str, *relations: tuple[str, ...]):
+    """Objects "cat, dog" by their categories; relations as (subject, predicate[, object])."""
+    made = [Relation(**dict(zip(("subject", "predicate", "object"), relation, strict=False))) for relation in relations]
+    objects = tuple(SceneObject(id=name, category=name.split("-")[0]) for name in things.split(", "))
+    return links_of(Scene(caption="a test", objects=objects, relations=tuple(made)))
+
+
+def test_what_is_between_two_things_is_placed_after_both():
+    found = links("cat, dog, horse", ("cat", "right of", "dog"), ("cat", "left of", "horse"))
+    assert found.between == {"cat": ("dog", "horse")}
+    assert found.rank("cat") > max(found.rank("dog"), found.rank("horse"))
+    assert found.directions["dog"]["horse"] == ("x", -1)
+
+
+def test_two_that_are_between_each_other_do_not_turn_in_a_circle():
+    row = [("cat", "right of", "dog"), ("cat", "left of", "cow"), ("cow", "right of", "cat"), ("cow", "left of", "pig")]
+    found = links("dog, cat, cow, pig", *row)
+    assert set(found.between) == {"cat", "cow"}
+    assert all(found.rank(name) < 10 for name in found.objects)
+
+
+def test_opposite_parts_of_the_picture_are_directions():
+    found = links("cat, dog, sun", ("cat", "on the left"), ("dog", "on the right"), ("sun", "at the top"))
+    assert found.directions == {"cat": {"dog": ("x", -1)}, "dog": {"cat": ("x", 1)}, "sun": {}}
+
+
+def test_a_crowd_has_no_directions():
+    cats = [f"cat-{i}" for i in range(5)]
+    found = links(", ".join(["dog", *cats]), *((cat, "left of", "dog") for cat in cats))
+    assert not any(found.directions.values())
+
+
+def test_what_belongs_together():
+    found = links(
+        "horse, person, sword, hat, cup",
+        ("person", "on", "horse"),
+        ("sword", "held by", "person"),
+        ("hat", "worn by", "person"),
+    )
+    assert found.belong("sword", "horse") and found.belong("sword", "hat") and not found.belong("cup", "horse")
+    assert found.bears("sword", "person") and not found.bears("person", "horse")
+    assert found.borne("person", "worn") == ["hat"]
+
+
+def test_the_larger_of_two_neighbours_is_placed_first():
+    assert links("car, cup", ("car", "next to", "cup")).anchor_of("cup").target == "car"
+    assert links("sun, cat", ("cat", "next to", "sun")).anchor_of("sun").target == "cat"
