@@ -36,7 +36,7 @@ GARMENTS = {
     "waist": "belt sash tutu",
     "skirt": "skirt shorts kilt underwear trunks",
     "legs": "trousers pants jeans leggings tights",
-    "feet": "shoe boot sock skate ski sandal slipper sneaker heel flipper snowboard",
+    "feet": "shoe boot sock skate ski skis sandal slipper sneaker heel flipper snowboard",
     "hands": "glove mitten",
     "wrist": "watch ring bracelet wristband",
 }

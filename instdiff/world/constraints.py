@@ -6,7 +6,7 @@ so. Of words that contradict each other the first win.
 
 from __future__ import annotations
 
-from instdiff.world.links import BORNE, Links, Pairs, Window, supports_of
+from instdiff.world.links import BORNE, Anchor, Links, Pairs, Window, supports_of
 from instdiff.world.predicates import Predicate
 from instdiff.world.scene import HANGING, PICTURE, Relation, Scene, SceneObject
 
@@ -36,6 +36,14 @@ ROWS = {
     Predicate.SMALLER_THAN: ("size", False),
 }
 SIDES = (Predicate.LEFT_OF, Predicate.RIGHT_OF)
+# the order in which relations are read, all others after these
+FIRST = {
+    Predicate.ON: 0,
+    **dict.fromkeys(BORNE, 0),
+    Predicate.UNDER: 1,
+    Predicate.ABOVE: 2,
+    Predicate.BELOW: 2,
+}
 SIZE_STEP = 1.6  # what is to look larger is made at least so much larger, in metres
 ORDERED_FROM = 2.7  # what is so many times as large is not drawn smaller
 TOO_WIDE = 2.0  # what is wider than so many times its carrier rests on it because the words ask, not by nature
@@ -50,9 +58,7 @@ def links_of(scene: Scene) -> Links:
     _accept(links, scene.relations)
     _resize(links)
     links.between = _between(links.demands)
-    first = (Predicate.ON, Predicate.UNDER, *BORNE)
-    second = (Predicate.ABOVE, Predicate.BELOW)
-    for relation in sorted(links.demands, key=lambda r: 2 - (r.predicate in second) - 2 * (r.predicate in first)):
+    for relation in sorted(links.demands, key=lambda relation: FIRST.get(relation.predicate, len(FIRST))):
         _read(links, relation.subject, relation.predicate, relation.object)
     for name, item in links.objects.items():
         if item.rests_on_tables and item.support == "table" and name not in links.anchors:
@@ -141,10 +147,7 @@ def _read(links: Links, subject: str, predicate: Predicate, target: str) -> None
         case Predicate.BEHIND:
             _read_depth(links, target, subject, front_first=False)
         case Predicate.ON:
-            widest_m = TOO_WIDE * links.objects[target].width_m
-            if links.anchor(subject, target, "on") and links.objects[subject].width_m > widest_m:
-                carrier = f"what is much smaller, {links.the(target)}"
-                links.relaxed.append(f"{links.the(subject)} rests on {carrier}, as the words ask")
+            _read_on(links, subject, target)
         case Predicate.IN | Predicate.HELD_BY | Predicate.WORN_BY:
             links.anchor(subject, target, BORNE[predicate])
         case Predicate.UNDER | Predicate.BELOW:
@@ -155,6 +158,20 @@ def _read(links: Links, subject: str, predicate: Predicate, target: str) -> None
             _read_side(links, subject, target)
         case Predicate.TOP:
             links.hang(subject, "at the top")
+
+
+def _read_on(links: Links, subject: str, target: str) -> None:
+    """What is on two things is on the smaller one, which is on the larger: a cat on a blanket on a bed."""
+    widest_m = TOO_WIDE * links.objects[target].width_m
+    before = links.anchor_of(subject)
+    if links.anchor(subject, target, "on"):
+        if links.objects[subject].width_m > widest_m:
+            carrier = f"what is much smaller, {links.the(target)}"
+            links.relaxed.append(f"{links.the(subject)} rests on {carrier}, as the words ask")
+    elif before.manner == "on" and before.target != target:
+        lower, upper = sorted((before.target, target), key=lambda name: -links.objects[name].size_m)
+        if links.anchor(upper, lower, "on"):
+            links.anchors[subject] = Anchor(upper, "on")
 
 
 def _read_beside(links: Links, subject: str, target: str) -> None:
@@ -192,7 +209,8 @@ def _read_under(links: Links, subject: str, target: str) -> None:
     below = links.objects[subject]
     over = links.objects[target]
     hangs = over.hangs or any(place in HANGING for place in supports_of(over)[:1])
-    if not hangs and (over.height_m > LOW_ROOF * below.height_m or below.is_flat):
+    is_free = subject not in links.anchors
+    if is_free and not hangs and (over.height_m > LOW_ROOF * below.height_m or below.is_flat):
         links.anchor(subject, target, "under")
     else:
         _read_above(links, target, subject)

@@ -285,7 +285,7 @@ class Proposals:
         width, height = (max(side * fit, SHORTEST_SIDE * self.camera.finest) for side in (width, height))
         play = max(at.width - width, 0.3 * at.width if load > 1 or width < 0.5 * at.width else 0.0)
         centre = middle_x(at) + self.rng.uniform(-0.5, 0.5) * play
-        nearness = 1.01 if item.is_flat else 0.999
+        nearness = 1.01 if item.is_flat and manner == "under" else 0.999
         return _frame(centre, bottom, width, height), self.arrangement.distance[target] * nearness
 
     def _foot_on(self, carrier: SceneObject, at: Box, height: float, crowding: float) -> float:

@@ -380,3 +380,10 @@ def test_sides_hold_for_all_of_two_groups(first, count, predicate, second, other
 def test_what_gave_way_is_said(categories, relation, said):
     sentences = {line for seed in range(30) for line in project(scene(categories, relation), rng=Random(seed)).relaxed}
     assert sentences == {said}
+
+
+def test_what_lies_flat_on_a_bed_is_drawn_after_it():
+    asked = scene("cat,blanket,bed,rug", ("cat", "on", "blanket"), ("blanket", "on", "bed"), ("rug", "under", "bed"))
+    for seed in range(8):
+        ids = project(asked, (512, 512), Random(seed)).ids
+        assert ids == ("rug", "bed", "blanket", "cat")

@@ -49,3 +49,17 @@ def test_what_belongs_together():
 def test_the_larger_of_two_neighbours_is_placed_first():
     assert links("car, cup", ("car", "next to", "cup")).anchor_of("cup").target == "car"
     assert links("sun, cat", ("cat", "next to", "sun")).anchor_of("sun").target == "cat"
+
+
+def test_what_is_on_two_things_is_on_the_smaller_one():
+    for first, second in (("blanket", "bed"), ("bed", "blanket")):
+        found = links("cat, bed, blanket", ("cat", "on", first), ("cat", "on", second))
+        assert found.anchor_of("cat") == ("blanket", "on")
+        assert found.anchor_of("blanket") == ("bed", "on")
+
+
+def test_what_rests_on_something_has_over_it_what_it_is_under():
+    found = links("cat, table, umbrella", ("cat", "on", "table"), ("cat", "under", "umbrella"))
+    assert found.anchor_of("umbrella") == ("cat", "above")
+    assert found.relaxed == ["the umbrella floats above the cat, as the words ask"]
+    assert links("cat, chair", ("chair", "under", "cat"), ("cat", "on", "chair")).anchor_of("cat") == ("chair", "on")
