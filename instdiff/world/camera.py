@@ -39,9 +39,9 @@ LEAST_FILL = 0.12
 CROWD = 8  # of more things, each is given less room
 MOST_FILLED = {"sky": 0.35, "wall": 0.4, "ceiling": 0.4}
 WIDEST_PILE = 0.9  # what a thing and all that it carries may fill together
-WIDEST_ROW = 0.9  # ... and a row of things that are left and right of each other
-FAR_WIDTH = 0.2  # what something far away takes of it
 HIGHEST_PILE = 0.88
+WIDEST_ROW = 0.9  # what things that are left and right of each other may fill together
+FAR_WIDTH = 0.2  # what something far away takes of it
 # how much farther apart in depth than their sizes tell things may be, in logarithms: at least, for each thing, at most
 SPREAD = (0.06, 0.025, 0.8)
 # share of the logarithm of two sizes' ratio that one spread may take: two take less than all, so the order stays
@@ -52,9 +52,9 @@ NEAREST_FEET = (0.92, 0.96)  # the foot of the nearest thing, and where there ar
 NEAREST_FEET_OF_FEW = (0.82, 0.93)
 BROKEN = 10.0  # the fault of a relation that does not hold
 UNCLEAR = 3.0  # the fault of one that cannot be seen at a glance
+SURE = 0.02  # how far beyond 45 degrees a direction is that can, as in `instdiff.world.alignment.clearness`
 LOW = 0.45  # where the centre of what is up in the sky is seen at the lowest by nature
 HIGH = 0.38  # where the foot of what stands is seen at the highest
-SURE = 0.02  # by how much it is seen
 INVERTED = 2  # the fault of a thing that looks larger than what is really larger
 NARROW = 0.5  # a window narrower than this is kept to, give or take `WINDOW_SLACK`
 WINDOW_SLACK = 0.08
@@ -266,16 +266,18 @@ def _judge(
     overlap = 0.0
     hidden = 0.0
     larger = links.much_larger.get(name, set())
+    area = box.area
     for neighbour, at in arrangement.boxes.items():
-        belongs = links.belong(name, neighbour)
-        is_smaller = name in links.much_larger.get(neighbour, ())
-        is_inverted = (neighbour in larger and at.area < box.area) or (is_smaller and box.area < at.area)
-        fault += INVERTED * (is_inverted and not links.bears(name, neighbour))
-        common = box.intersection(at)
-        if not common:
+        is_inverted = (neighbour in larger and at.area < area) or (
+            name in links.much_larger.get(neighbour, ()) and area < at.area
+        )
+        if is_inverted and not links.bears(name, neighbour):
+            fault += INVERTED
+        if box.x1 <= at.x0 or at.x1 <= box.x0 or box.y1 <= at.y0 or at.y1 <= box.y0:
             continue
+        common = box.intersection(at)
         is_behind = distance > arrangement.distance[neighbour]
-        if belongs:
+        if links.belong(name, neighbour):
             is_covered = common / (box if is_behind else at).area > MAX_HIDDEN_ON
             fault += is_covered and not links.bears(name, neighbour) and not links.outsizes(name, neighbour)
             continue
