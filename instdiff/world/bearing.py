@@ -81,6 +81,7 @@ HAND = 0.52  # the height of a hand, share of the holder's from its top
 MOUTH = 0.42  # ... and of an animal's mouth, at its front end, where it holds things
 LONG = 0.6  # what is longer than so much of its holder's height reaches beyond the hand
 GRIP = 0.66  # how low the lower end of what is long is held
+HIGHEST_HELD = 0.32  # where the middle of what is held is at the highest
 INSIDE = 0.88  # the share of a container that its contents may fill
 TALL = 0.7  # what is higher than so much of its container stands in it in one row
 SUNK_IN = 0.78  # the share of what is high that is inside
@@ -224,12 +225,14 @@ def _held(bearing: Bearing, item: SceneObject, place: tuple[int, int], rng: Rand
         x = x if faces_left(bearer) else at.x0 + at.x1 - x
         return frame(x, at.y0 + MOUTH * at.height + height / 2, width, height)
     lying = is_lying(bearer.category, bearer.width_m, bearer.height_m)
-    side = (-1, 1, 0)[number % 3] if width < 1.2 * at.width else 0
+    side = (-1, 1, 0)[number % 3] if width < 1.2 * at.width or item.support == "sky" else 0
     reach = 0.42 + rng.uniform(-0.05, 0.08)
     x = middle_x(at) + side * reach * at.width
     middle_at = at.y0 + (HAND if not lying else 0.5) * at.height
-    if height > LONG * at.height:
-        middle_at = max(at.y0 + GRIP * at.height - height / 2, at.y0 + 0.32 * at.height)
+    if item.support == "sky":  # on a string
+        middle_at = max(middle_at - height / 2, at.y0 + HIGHEST_HELD * at.height)
+    elif height > LONG * at.height:
+        middle_at = max(at.y0 + GRIP * at.height - height / 2, at.y0 + HIGHEST_HELD * at.height)
     return frame(x, middle_at + height / 2, width, height)
 
 

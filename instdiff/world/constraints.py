@@ -206,20 +206,26 @@ def _read_side(links: Links, subject: str, target: str) -> None:
 
 
 def _read_under(links: Links, subject: str, target: str) -> None:
+    """What has room there is placed under the target, with all that it rests on; else the target is above it."""
     below = links.objects[subject]
     over = links.objects[target]
     hangs = over.hangs or any(place in HANGING for place in supports_of(over)[:1])
-    is_free = subject not in links.anchors
-    if is_free and not hangs and (over.height_m > LOW_ROOF * below.height_m or below.is_flat):
-        links.anchor(subject, target, "under")
-    else:
+    foot = links.foot_of(subject)
+    height_m = below.height_m + (links.objects[foot].height_m if foot != subject else 0.0)
+    has_room = over.height_m > LOW_ROOF * height_m or (below.is_flat and foot == subject)
+    if hangs or not has_room or not links.anchor(foot, target, "under"):
         _read_above(links, target, subject)
 
 
 def _read_above(links: Links, subject: str, target: str) -> None:
-    if subject not in links.anchors:
-        links.hang(subject, f"above {links.the(target)}")
-        links.anchor(subject, target, "above")
+    """What rests on something is hung up with it, where that can hang, or is lower than what is to be below."""
+    foot = links.foot_of(subject)
+    item = links.objects[foot]
+    can_hang = foot == subject or any(place in HANGING for place in supports_of(item))
+    is_low = item.height_m < links.objects[target].height_m
+    if foot not in links.anchors and foot != links.foot_of(target) and (can_hang or is_low):
+        links.hang(foot, f"above {links.the(target)}")
+        links.anchor(foot, target, "above")
 
 
 def _join_neighbour(links: Links, name: str) -> None:

@@ -149,6 +149,10 @@ class Links:
         shared = first.target == second.target and first.manner in worn and second.manner in worn
         return shared or a in self._bearers(b) or b in self._bearers(a)
 
+    def foot_of(self, name: str) -> str:
+        """What the object rests on or is in at last, itself if on nothing."""
+        return ([name, *self._bearers(name)])[-1]
+
     def _bearers(self, name: str) -> list[str]:
         """What the object is attached to, directly or over something in between."""
         bearers: list[str] = []

@@ -63,3 +63,12 @@ def test_what_rests_on_something_has_over_it_what_it_is_under():
     assert found.anchor_of("umbrella") == ("cat", "above")
     assert found.relaxed == ["the umbrella floats above the cat, as the words ask"]
     assert links("cat, chair", ("chair", "under", "cat"), ("cat", "on", "chair")).anchor_of("cat") == ("chair", "on")
+
+
+def test_what_rests_on_something_goes_under_or_up_with_it():
+    bench = links("person, bench, tree", ("person", "on", "bench"), ("person", "under", "tree"))
+    assert bench.anchor_of("bench") == ("tree", "under")
+    cage = links("bird, birdcage, couch", ("bird", "in", "birdcage"), ("bird", "above", "couch"))
+    assert cage.anchor_of("birdcage") == ("couch", "above")
+    desk = links("cat, desk, mouse", ("cat", "on", "desk"), ("cat", "above", "mouse"))
+    assert "desk" not in desk.anchors and desk.relaxed == []
