@@ -231,7 +231,8 @@ def _holds_to(relation: Predicate, subject: Instance, target: Instance) -> bool:
         return False
     kind = nouns.thing_of(target.name)
     aloft = kind is not None and kind.on[0] in HANGING
-    return slack(relation, subject.extent, target.extent, aloft) > 0
+    same = (relation, Predicate.IN) if relation is Predicate.ON else (relation,)  # what is in a bowl rests on it
+    return any(slack(either, subject.extent, target.extent, aloft) > 0 for either in same)
 
 
 @dataclass(frozen=True)

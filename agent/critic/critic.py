@@ -17,7 +17,7 @@ from agent.critic import checks
 from agent.critic.checks import Fault
 from agent.critic.findings import Finding, FindingKind
 from agent.planners import CHAT_NAME
-from agent.planners.grammar.reader import read_prompt
+from agent.planners.english.reader import read_prompt
 from agent.planners.plan import Plan, Planner
 from instdiff.errors import InstDiffError
 from instdiff.world import nouns

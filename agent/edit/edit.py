@@ -9,9 +9,9 @@ from agent.edit.editable_plan import Sheet, with_addition, with_adjectives, with
 from agent.edit.move import exchange_ends, move, resize, swap
 from agent.edit.parse import Command, commands, contents, exists, find, is_noun
 from agent.edit.place import place, scale_of, usual_carrier
-from agent.planners.grammar.parts import Group, Reading
-from agent.planners.grammar.reader import read_prompt
-from agent.planners.grammar.vocabulary import COLOURS, RELATIONS
+from agent.planners.english.parts import Group, Reading
+from agent.planners.english.reader import read_prompt
+from agent.planners.english.words import COLOURS, RELATIONS
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.world import knowledge, nouns, placement

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agent.planners.grammar.vocabulary import ADJECTIVES, COLOURS, RELATIONS
+from agent.planners.english.words import ADJECTIVES, COLOURS, RELATIONS
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Point, Scribble

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from agent.edit.editable_plan import Sheet, with_adjectives, with_other_phrase
 from agent.edit.parse import find
 from agent.edit.place import place, scale_of
-from agent.planners.grammar.vocabulary import RELATIONS
+from agent.planners.english.words import RELATIONS
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.layout import Box

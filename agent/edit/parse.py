@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from agent.edit.editable_plan import Sheet
-from agent.planners.grammar.clauses import FEMALE, MALE
-from agent.planners.grammar.parts import Group, Reading
-from agent.planners.grammar.reader import read_prompt
+from agent.planners.english.words import FEMALE, MALE
+from agent.planners.english.parts import Group, Reading
+from agent.planners.english.reader import read_prompt
 from instdiff.errors import BadInput
 from instdiff.world import nouns
 from instdiff.world.relations import slack

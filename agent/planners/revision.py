@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from agent.planners.grammar.vocabulary import ADJECTIVES, COLOURS
+from agent.planners.english.words import ADJECTIVES, COLOURS
 from agent.planners.plan import Plan
 from evaluators.report import Report, Verdict, VerdictKind
 from instdiff.layout import Box, Instance, Point

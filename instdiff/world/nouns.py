@@ -177,7 +177,7 @@ def _table() -> dict[str, Noun]:
     for known_thing in things().values():
         for name in (known_thing.name, *known_thing.synonyms, *known_thing.kinds):
             table.setdefault(name, Noun(known_thing, name, False))
-            for form in {plural_of(name), _regular_plural(name)} - {name}:
+            for form in {plural_of(name), _regular_plural(name), f"{name}s"} - {name}:
                 table.setdefault(form, Noun(known_thing, name, True))
     for setting in settings().values():
         for name in (setting.name, *setting.synonyms):

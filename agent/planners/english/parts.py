@@ -1,0 +1,87 @@
+"""What a prompt is read into: groups of things, how they lie, and what was left to the caption."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from instdiff.world.predicates import Predicate
+
+
+@dataclass
+class Group:
+    """Things of one kind that are named together: "two small white dogs". ``extra`` follows the noun in the caption.
+
+    ``parts`` are the groups that later words split off: "two cats, one black and one white". What is said of the group
+    is said of its parts too, and ``count`` is how many are left. ``pose`` is one of `instdiff.world.poses`.
+    """
+
+    noun: str
+    category: str
+    count: int
+    adjectives: tuple[str, ...] = ()
+    extra: str = ""
+    is_known: bool = True
+    is_vague: bool = False  # the words give no number: "birds", "some birds"
+    is_plural: bool = False
+    pose: str = ""
+    sentence: int = 0
+    parts: list[int] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        """The thing in words, without an article: "small white dog"."""
+        return " ".join((*self.adjectives, self.noun)).replace(" ,", ",")
+
+
+class Dropped(NamedTuple):
+    """Words that name nothing of their own in the picture, and why; the caption keeps them."""
+
+    words: str
+    reason: str
+
+
+class Comparison(NamedTuple):
+    """There are more (sign 1), fewer (-1) or as many (0) of the first group as of the second."""
+
+    first: int
+    sign: int
+    second: int
+
+
+@dataclass
+class Reading:
+    """What a prompt says. Relations hold indices into ``groups``; ``caption`` is the prompt without its negations.
+
+    ``hosts`` are pairs (thing, what it has) that the words leave without a relation: "a plate with two eggs".
+    ``flanks`` are pairs of groups, the first on all sides of the second. ``rows`` are groups whose things stand in a
+    chain, each in this relation to the next.
+    """
+
+    groups: list[Group] = field(default_factory=list)
+    relations: list[tuple[int, Predicate, int]] = field(default_factory=list)
+    places: list[tuple[int, Predicate]] = field(default_factory=list)
+    between: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    hosts: list[tuple[int, int]] = field(default_factory=list)
+    flanks: list[tuple[int, int]] = field(default_factory=list)
+    rows: list[tuple[tuple[int, ...], Predicate]] = field(default_factory=list)
+    compared: list[Comparison] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    setting: str = ""
+    setting_adjectives: tuple[str, ...] = ()
+    setting_is_subject: bool = False
+    asks_for_picture: bool = False  # "a photo of a scene": the words speak of the picture
+    is_complete: bool = False  # "only", "nothing else": nothing may be added
+    caption: str = ""
+
+    def relate(self, subject: int, predicate: Predicate, target: int) -> None:
+        """Add a relation between two groups, once."""
+        if subject != target and (subject, predicate, target) not in self.relations:
+            self.relations.append((subject, predicate, target))
+
+    def total(self, index: int) -> int:
+        """How many things a group has, with the parts that were split off."""
+        group = self.groups[index]
+        return group.count + sum(self.total(part) for part in group.parts)
