@@ -22,7 +22,7 @@ UNSAID = 3  # how many things a bare plural stands for
 # what holds other things: "a bowl of apples"
 CONTAINERS = frozenset("""
     bowl basket plate box bucket cup mug glass jar bag crate pot vase tray bottle pan can barrel cart sack carton
-    container dish tank aquarium suitcase truck wheelbarrow shelf chest drawer nest pitcher teacup package pack
+    container dish meal tank aquarium suitcase truck wheelbarrow shelf chest drawer nest pitcher teacup package pack
 """.split())  # fmt: skip
 ONE_PAIR = frozenset("""
     scissors eyeglasses sunglasses trousers jeans pants shorts headphones binoculars pliers tweezers pajamas goggles tongs
@@ -149,6 +149,8 @@ class Naming:
         words = self.parsed.words(phrase.start, mention.at + 1)
         for group in self.groups(head)[-1:] or ([len(self.reading.groups) - 1] if self.reading.groups else []):
             extra = self.reading.groups[group].extra
+            if phrase.words == "shaped like" and not self.reading.groups[group].is_known and mention.is_known:
+                self.reading.groups[group].category = mention.category  # "a vehicle shaped like a train"
             extra = extra if not words.startswith(extra) else ""
             if words not in extra:
                 self.reading.groups[group].extra = f"{extra} {words}".strip()
@@ -508,11 +510,11 @@ class Naming:
             return (same,)
         if (part := split_off(self, token, mention)) is not None:
             return (part,)
-        count = mention.count
+        count = mention.count or (1 if mention.determiner == "a" else 0)
         vague = mention.vague or count == 0
         if collective:
             vague = vague and collective not in ("pair", "couple", "duo", "trio", "quartet", "quintet", "dozen")
-            own = count or nouns.COLLECTIVES.get(collective, 1 if not mention.plural else UNSAID)
+            own = count or nouns.COLLECTIVES.get(collective, 1)
             is_pair = collective == "pair" and mention.category in ONE_PAIR
             count = max(times, 1) if is_pair else own * (times if collective in ("pair", "dozen") else 1)
         if not count:
@@ -588,10 +590,11 @@ class Naming:
                 holds = (
                     mention.noun.rpartition(" ")[2] in CONTAINERS
                     and other.kind is Kind.THING
-                    and (other.plural or other.count > 1)
+                    and (other.plural or other.count > 1 or other.determiner == "a")
                 )
                 if holds:
-                    index = self._add(other, other.count or UNSAID + 1, other.adjectives, not other.count)
+                    count = other.count or (UNSAID + 1 if other.plural and other.determiner != "a" else 1)
+                    index = self._add(other, count, other.adjectives, not other.count)
                     self.of[inside.i] = (index,)
                     self.reading.relate(index, Predicate.IN, host)
                 elif mention.noun in w.DETACHED and other.noun in ("tree", "bush"):

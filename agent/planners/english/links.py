@@ -83,7 +83,7 @@ def objects_of(parsed: Parsed, phrase: Phrase) -> list[Token]:
         for child in doc[i].children
         if child.i >= phrase.end
         and child.dep_ in ("pobj", "pcomp", "dobj", "attr", "npadvmod")
-        and child.pos_ != "VERB"
+        and child.pos_ not in ("VERB", "ADJ")
     ]
     if not found:
         found = [token for token in doc[phrase.end : phrase.end + 8] if _begins_object(token, phrase.end)][:1]

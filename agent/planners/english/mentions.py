@@ -234,7 +234,7 @@ def _mention(parsed: Parsed, head: Token) -> Mention:
     if (
         inner
         and noun.endswith("keyboard")
-        and inner.singular != "laptop"
+        and "laptop" not in looks + noun.split()
         or inner
         and inner.name == "person"
         and noun.endswith("seat")
@@ -250,8 +250,12 @@ def _mention(parsed: Parsed, head: Token) -> Mention:
             and (meaning is None and " " in noun or noun == last and bool(tags) and tags[-1].startswith("NN"))
         )
     )
-    if inner and last in w.MODELS and " " in noun:
+    shown = inner is not None and last in w.BAKED and inner.name in (w.HYPERNYMS["animal"] | w.HYPERNYMS["vehicle"]) - w.EATEN
+    if inner and (last in w.MODELS or shown):  # "an elephant toy"
         category = inner.name
+        if " " not in noun and inner.singular in looks:
+            looks = looks[: looks.index(inner.singular)]
+            noun = f"{inner.singular} {noun}"
     elif inner and (misread and head_word not in PLURALS or is_part):
         noun, meaning, kind, plural = inner.singular, inner.thing, Kind.THING, inner.plural
         category, is_known = inner.name, True

@@ -473,7 +473,8 @@ class Relating:
 
     def _has(self, host: int, thing: int, verb: Token | None) -> None:
         groups = self.reading.groups
-        if any(a == thing and b == host for a, _, b in self.reading.relations):
+        placed = (Predicate.ON, Predicate.IN, Predicate.ABOVE, Predicate.UNDER)
+        if any(a == thing and (b == host or how in placed) for a, how, b in self.reading.relations):
             return
         if self._wears(host, thing):
             self.reading.relate(thing, Predicate.WORN_BY, host)
