@@ -186,6 +186,7 @@ def _table() -> dict[str, Noun]:
     return table | {"cattle": Noun(things()["cow"], "cow", True), "bunnies": Noun(things()["rabbit"], "bunny", True)}
 
 
+@lru_cache(maxsize=8192)
 def known(noun: str) -> Noun | None:
     """What is known of a noun in lower case, singular or plural, with nothing before or after it: "sofas" -> couch."""
     if entry := _table().get(noun):
@@ -196,6 +197,12 @@ def known(noun: str) -> Noun | None:
     if singular in PEOPLE:
         return Noun(things()["person"], singular, singular != noun)
     return None
+
+
+@cache
+def first_words() -> frozenset[str]:
+    """The words that known names of several words begin with."""
+    return frozenset(name.split()[0] for name in _table() if " " in name)
 
 
 def phrase_words(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agent.planners.english import words as w
 from agent.planners.english.links import Phrase, objects_of, phrases_of, place_on_picture
 from agent.planners.english.mentions import COMPONENTS, Kind, Mention, governor, mentions_of
-from agent.planners.english.parser import Parsed
+from agent.planners.english.parser import Parsed, lemma_of
 from agent.planners.english.parts import Comparison, Dropped, Group, Reading
 from agent.planners.english.referring import group_named, groups_meant, restated, split_off
 from agent.planners.english.rewriting import QUOTE, Rewritten
@@ -207,12 +207,12 @@ class Naming:
         if first.dep_ == "pobj" and (first.head.lower_ in WITHOUT or self._is_free_of(first.head)):
             return first.head.i if first == token else self._with_before(mention.start)
         verb = first.head if first.dep_ in ("dobj", "attr", "nsubj", "nsubjpass") else None
-        if first.dep_ == "pobj" and first.head.head.pos_ in ("VERB", "AUX") and first.head.head.lemma_ != "be":
+        if first.dep_ == "pobj" and first.head.head.pos_ in ("VERB", "AUX") and lemma_of(first.head.head) != "be":
             verb = None
         if verb is not None and (
-            any(child.dep_ == "neg" for child in verb.children) or verb.lemma_ in ("avoid", "omit", "exclude", "lack")
+            any(child.dep_ == "neg" for child in verb.children) or lemma_of(verb) in ("avoid", "omit", "exclude", "lack")
         ):
-            if verb.lemma_ in REMOVED | {"be"}:
+            if lemma_of(verb) in REMOVED | {"be"}:
                 return min(t.i for t in (verb, *verb.children) if t.dep_ in ("neg", "aux") or t == verb)
         if first.dep_ in ("dobj", "conj", "pobj", "ROOT", "appos", "attr", "npadvmod", "dep"):
             before = self.parsed.doc[max(mention.start - 2, 0) : mention.start]
@@ -306,12 +306,12 @@ class Naming:
             return any(self.groups(child) and child.i in self.mentions for child in subjects)
         if mention.kind is Kind.THING and self._is_figurative(token):
             return True
-        made = token.dep_ == "dobj" and token.head.lemma_ in ("create", "produce", "form", "make")
+        made = token.dep_ == "dobj" and lemma_of(token.head) in ("create", "produce", "form", "make")
         if mention.noun in ("artwork", "masterpiece") and (made or token.dep_ == "appos"):
             return True
         if (
             token.dep_ == "dobj"
-            and token.head.lemma_ in ("take", "shoot", "snap")
+            and lemma_of(token.head) in ("take", "shoot", "snap")
             and self.parsed.names[token.i].rstrip("s") in w.META
         ):
             return True
@@ -342,7 +342,7 @@ class Naming:
         becomes = (
             token.dep_ == "pobj"
             and token.head.lower_ in ("into", "as")
-            and token.head.head.lemma_ in ("transform", "turn", "make", "serve")
+            and lemma_of(token.head.head) in ("transform", "turn", "make", "serve")
         )
         return unseen and (
             becomes or token.dep_ == "appos" and any(self.groups(t) for t in (token.head, token.head.head))
@@ -371,7 +371,7 @@ class Naming:
             "photograph",
             "build",
         )
-        return token.dep_ == "pobj" and token.head.dep_ == "agent" and token.head.head.lemma_ in made
+        return token.dep_ == "pobj" and token.head.dep_ == "agent" and lemma_of(token.head.head) in made
 
     def _is_where(self, token: Token, mention: Mention) -> bool:
         """True if the name of a place is where all is, and no object of its own ("a park with a pond")."""
@@ -403,7 +403,7 @@ class Naming:
             acting = (
                 token.dep_ in ("nsubj", "dobj", "nsubjpass")
                 and token.head.pos_ == "VERB"
-                and token.head.lemma_ not in w.ASKING
+                and lemma_of(token.head) not in w.ASKING
             )
             alone = not reading.groups and not governor(token) and not acting
             reading.setting_is_subject = alone or self._is_picture_of(token)

@@ -13,7 +13,6 @@ from instdiff.world.predicates import Predicate
 if TYPE_CHECKING:
     from spacy.tokens import Token
 
-LONGEST = 7  # words of a phrase
 
 
 class Phrase(NamedTuple):
@@ -42,13 +41,24 @@ def _sorts() -> dict[str, str]:
     return {phrase: sort for sort, table in tables.items() for phrase in table}
 
 
+@cache
+def _longest() -> dict[str, int]:
+    """How many words the longest phrase has that begins with a word."""
+    longest: dict[str, int] = {}
+    for phrase in _sorts():
+        words = phrase.split()
+        longest[words[0]] = max(len(words), longest.get(words[0], 0))
+    return longest
+
+
 def phrases_of(parsed: Parsed) -> Iterator[Phrase]:
     """The phrases of relation in a text, the longest at each place, none over another."""
     sorts = _sorts()
+    longest = _longest()
     names = parsed.names
     at = 0
     while at < len(names):
-        for length in range(min(LONGEST, len(names) - at), 0, -1):
+        for length in range(min(longest.get(names[at], 0), len(names) - at), 0, -1):
             words = " ".join(names[at : at + length])
             sort = sorts.get(words)
             if sort and (length > 1 or _is_preposition(parsed.doc[at], sort)):
@@ -96,12 +106,6 @@ def _begins_object(token: Token, start: int) -> bool:
         return False
     between = token.doc[start : token.i]
     return all(t.pos_ in ("DET", "ADJ", "NUM", "NOUN", "PROPN", "ADV", "PRON", "ADP") for t in between)
-
-
-def lemma_of(verb: Token) -> str:
-    """The base form of a verb; the lemmatizer takes "riding" for a form of "rid"."""
-    lemma = verb.lemma_.lower()
-    return {"rid": "ride", "lain": "lie", "lied": "lie"}.get(lemma, lemma)
 
 
 def conjuncts(token: Token) -> list[Token]:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from agent.planners.english import words as w
-from agent.planners.english.parser import Parsed, is_noun, is_only_verb, is_verb
+from agent.planners.english.parser import Parsed, is_noun, is_only_verb, is_verb, lemma_of
 from instdiff.world import knowledge, lexicon, nouns
 
 if TYPE_CHECKING:
@@ -487,7 +487,7 @@ def _kind(parsed: Parsed, head: Token, noun: str, meaning: object, looks: tuple[
     if entry and entry.kind == "body" and last not in lexicon.VISIBLE:
         return Kind.PART
     is_solid = any(look in PHYSICAL for look in looks)
-    if last == "wall" and prep == "on" and head.head.head.lemma_ in ("stand", "sit", "perch", "walk", "climb"):
+    if last == "wall" and prep == "on" and lemma_of(head.head.head) in ("stand", "sit", "perch", "walk", "climb"):
         return Kind.THING
     is_named = head.pos_ == "PROPN" and head.text[:1].isupper() and bool(looks)
     if last in w.SCENERY and not is_named and not (is_solid and _stands_alone(head, last, prep, determiner)):
@@ -518,7 +518,7 @@ def _stands_alone(head: Token, last: str, prep: str, determiner: str) -> bool:
     """True where the words make a thing of a floor or a wall: "a metallic watch and a wooden floor"."""
     if last == "wall":
         return True
-    covers = head.dep_ == "nsubj" and head.head.lemma_ in w.COVER
+    covers = head.dep_ == "nsubj" and lemma_of(head.head) in w.COVER
     return covers or not prep and determiner in ("a", "number") and head.dep_ in ("ROOT", "conj", "attr")
 
 
@@ -552,7 +552,7 @@ def _kind_of_place(head: Token, noun: str, name: str, prep: str, determiner: str
         acts
         and noun in w.NATURE
         or head.dep_ == "nsubj"
-        and head.head.lemma_ in w.COVER
+        and lemma_of(head.head) in w.COVER
         and any(look in PHYSICAL for look in looks)
     ):
         return Kind.THING
@@ -608,7 +608,7 @@ def _is_frame(parsed: Parsed, head: Token, last: str, determiner: str) -> bool:
     if first and (of or root and later and not children & {"on", "above", "next", "under", "behind", "near"}):
         return True
     if first and head.dep_ in ("nsubj", "nsubjpass"):
-        return head.head.lemma_ in ("show", "depict", "feature", "contain", "have", "include") and last not in (
+        return lemma_of(head.head) in ("show", "depict", "feature", "contain", "have", "include") and last not in (
             "poster",
             "canvas",
         )

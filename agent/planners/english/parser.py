@@ -10,7 +10,6 @@ import difflib
 import hashlib
 import importlib.metadata
 import importlib.util
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -133,13 +132,17 @@ def parse(text: str) -> Parsed:
         at += length
     spaces = [i + 1 < len(spans) and spans[i + 1][0] > spans[i][1] for i in range(len(spans))]
     doc = Doc(nlp.vocab, words=[_stand_in(word) for word in stand_ins], spaces=spaces)
-    for _, step in nlp.pipeline:
-        doc = step(doc)
+    for name, step in nlp.pipeline:
+        if name != "lemmatizer":  # of most words nobody asks for the base form
+            doc = step(doc)
     return Parsed(text, doc, names, spans, sorted(slips.items()))
 
 
 def _name_length(words: list[str]) -> int:
     """How many of these words are one known name; 1 for a lone word."""
+    first = words[0].lower() if words else ""
+    if first not in nouns.first_words() and nouns.singular_of(first) not in nouns.first_words():
+        return 1
     for length in range(len(words), 1, -1):
         name = " ".join(words[:length]).lower()
         if nouns.known(name) and name.isascii() and words[0].lower() not in w.COLOURS - {"orange"}:
@@ -268,6 +271,14 @@ def _vocabulary() -> tuple[str, ...]:
     names |= {word for phrase in w.RELATIONS for word in phrase.split()}
     names |= {"parked", "sitting", "standing", "holding", "wearing", "riding", "lying", "playing", "eating", "running"}
     return tuple(sorted(name for name in names if " " not in name and len(name) >= MISSPELT))
+
+
+def lemma_of(token: Token) -> str:
+    """The base form of a word; the lemmatizer takes "riding" for a form of "rid"."""
+    if not token.lemma_:
+        lemmatizer = pipeline().get_pipe("lemmatizer")
+        token.lemma_ = lemmatizer.rule_lemmatize(token)[0].lower()  # type: ignore[attr-defined]
+    return {"rid": "ride", "lain": "lie", "lied": "lie"}.get(token.lemma_, token.lemma_)
 
 
 def is_noun(token: Token) -> bool:

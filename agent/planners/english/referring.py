@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent.planners.english import words as w
 from agent.planners.english.links import subject_of
 from agent.planners.english.mentions import Mention
+from agent.planners.english.parser import lemma_of
 from agent.planners.english.parts import Group, Reading
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def restated(naming: Naming, token: Token, mention: Mention) -> int | None:
     alone = (
         token.dep_ == "ROOT"
         or token.head.dep_ == "ROOT"
-        and token.head.lemma_ == "be"
+        and lemma_of(token.head) == "be"
         and token.dep_ in ("nsubj", "attr")
     )
     for index, group in enumerate(naming.reading.groups):

@@ -12,13 +12,12 @@ from agent.planners.english.links import (
     anchor_of,
     clause_verb,
     conjuncts,
-    lemma_of,
     objects_of,
     place_on_picture,
     subject_of,
 )
 from agent.planners.english.mentions import Kind
-from agent.planners.english.parser import is_noun
+from agent.planners.english.parser import is_noun, lemma_of
 from instdiff.world import knowledge, lexicon
 from instdiff.world.predicates import Predicate
 
@@ -343,7 +342,7 @@ class Relating:
         token = self.parsed.doc[at]
         if token.dep_ == "pobj" and token.head.lower_ == "between":
             return None
-        is_worn = mention.noun in w.CLOTHES and (token.head.lower_ == "in" or token.head.lemma_ in w.WEAR)
+        is_worn = mention.noun in w.CLOTHES and (token.head.lower_ == "in" or lemma_of(token.head) in w.WEAR)
         return None if is_worn else token
 
     def _who_is_on(self, anchor: Token | None) -> tuple[int, ...]:
