@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.console import Display
+from agent.console import Display, show_reading
 from agent.edit import edit_plan, source
 from agent.events import Event, Started
 from agent.loop import Agent, OnEvent
@@ -34,6 +34,7 @@ examples:
   python run_agent.py "a kitchen" --planner openai:gpt-4o          (needs OPENAI_API_KEY)
   python run_agent.py "a kitchen" --planner ollama:llama3.1        (needs a running Ollama)
   python run_agent.py "a kitchen" --planner llama:model.gguf       (needs pip install -e ".[llama]")
+  python run_agent.py "two cats and a boy on a phone" --explain    how the words are read, and nothing painted
   python run_agent.py "a kitchen" --plan-only > kitchen.json       then edit it, and
   python run_agent.py --layout kitchen.json                        paint what is in the file
   python run_agent.py --layout outputs/RUN/best.png                paint a picture again, exactly
@@ -80,6 +81,8 @@ def build_parser() -> argparse.ArgumentParser:
     folder = "gets a new folder for the run (default: outputs)"
     outcome.add_argument("--out", metavar="FOLDER", type=output_folder, help=folder)
     outcome.add_argument("--plan-only", action="store_true", help="print the layout as JSON and paint nothing")
+    explain = "show how the offline planner reads the words: things, relations, what is left out and why; paint nothing"
+    outcome.add_argument("--explain", action="store_true", help=explain)
     outcome.add_argument("--json", action="store_true", help="print one JSON object on stdout, progress on stderr")
     outcome.add_argument("--strict", action="store_true", help="exit with 3 if the picture is not verified")
     return parser
@@ -92,6 +95,8 @@ def main(argv: list[str] | None = None) -> int:
     def work() -> int:
         flags = vars(build_parser().parse_args(argv))
         _check_combination(flags)
+        if "explain" in flags:
+            return _explain(flags)
         return _plan_only(flags) if flags.get("plan_only") else _run(flags, folders)
 
     return cli.exit_code(work, lambda: f"; go on with: {PROGRAM} --resume {folders[0]}" if folders else "")
@@ -115,6 +120,8 @@ def _check_combination(flags: Mapping[str, Any]) -> None:
         _check_start(flags)
     if "box_format" in flags and "layout" not in flags:
         raise BadInput("box_format", "is about the file of --layout; give one")
+    if "explain" in flags and ("edit" in flags or sources != ["prompt"]):
+        raise BadInput("explain", f"is about the words of a prompt; drop --{'edit' if 'edit' in flags else sources[0]}")
     for flag in ("plan-only", "strict"):
         if flag.replace("-", "_") in flags and "review" in flags:
             raise BadInput("review", f"cannot be used together with --{flag}: nothing is painted yet")
@@ -197,6 +204,20 @@ def _edit(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
     asked = {"settings": _settings(changes.get("settings", {}), dict(start.settings))}
     changes["settings"] = parse_values(Request, asked).settings
     return _agent(flags, on_event=on_event).edit(start, flags["prompt"], **changes)
+
+
+def _explain(flags: Mapping[str, Any]) -> int:
+    from agent.planners.explaining import explain  # the parser is loaded where it is used
+
+    explanation = explain(flags["prompt"])
+    if flags.get("json"):
+        things = [dict(zip(explanation.columns, row, strict=True)) for row in explanation.things]
+        print(json.dumps({"prompt": flags["prompt"], "things": things, "reading": explanation.sentences}, indent=2))
+        return cli.DONE
+    from rich.console import Console
+
+    show_reading(Console(), explanation)
+    return cli.DONE
 
 
 def _plan_only(flags: Mapping[str, Any]) -> int:

@@ -14,6 +14,7 @@ from evaluators.report import Report
 from instdiff.errors import printable
 
 if TYPE_CHECKING:
+    from agent.planners.explaining import Explanation
     from agent.planners.plan import Plan
     from agent.runs import Run
     from instdiff.layout import Box, Instance, Layout
@@ -107,6 +108,18 @@ def words(text: str, style: str = "") -> Text:
     """Words of people and models as they are: no markup is read in them, and nothing in them moves the cursor."""
     indent = len(text) - len(text.lstrip(" "))
     return Text(" " * indent + printable(text), style)
+
+
+def show_reading(console: Console, explanation: Explanation) -> None:
+    """How the words of a prompt were read: a table of things, and a line for everything else."""
+    table = Table(title="what the words name", title_justify="left")
+    for column in explanation.columns:
+        table.add_column(column, justify="right" if column == "#" else "left")
+    for row in explanation.things:
+        table.add_row(*map(words, row))
+    console.print(table if explanation.things else Text("the words name no thing", "yellow"))
+    for sentence in explanation.sentences:
+        console.print(words(f"  {sentence}"))
 
 
 def plan_table(index: int, plan: Plan) -> Table:

@@ -16,6 +16,7 @@ from agent.dashboard.editor import edit_layout, forget_drawing
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import Rating, inside, rate, rating_of, run_folder, state_of
 from agent.events import Failed
+from agent.planners.explaining import explain
 from agent.request import PROGRAM, Edited
 from agent.runs import BEFORE, GIVEN, Answer, Run, read_report
 from evaluators.report import Report
@@ -151,6 +152,7 @@ def _rounds(run: Run) -> None:
     with table:
         st.subheader(f"What was planned and found in round {index}")
         st.dataframe(_rows(layout, report), hide_index=True)
+        _reading(run)
         _compare(run)
     with tools:
         _rate(run)
@@ -191,6 +193,23 @@ def _rows(layout: Layout, report: Report) -> list[dict]:
         rows.append((*judged, instance.caption, place(instance, layout), found_at))
     rows += [(None, extra.category, "extra", round(extra.score, 2), None, "", "", "") for extra in report.extras]
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+
+
+def _reading(run: Run) -> None:
+    """How the offline planner read the words, for a person to see a misreading at once."""
+    if run.planner != "offline" or run.request.edited or not run.request.prompt:
+        return
+    with st.expander("How the words were read"):
+        try:
+            explanation = explain(run.request.prompt)
+        except BadInput as error:
+            st.text(plain(str(error)))
+            return
+        if explanation.things:
+            rows = [dict(zip(explanation.columns, row, strict=True)) for row in explanation.things]
+            st.dataframe(rows, hide_index=True)
+        for sentence in explanation.sentences:
+            st.text(sentence)
 
 
 def _compare(run: Run) -> None:

@@ -42,13 +42,13 @@ ROOM = 2.2  # ... and as a share of its own width
 
 def scene_of(prompt: str, rng: Random) -> tuple[Scene, list[str]]:
     """The scene that a prompt describes, and notes on what was decided freely."""
-    _check_length(prompt)
+    check_length(prompt)
     return scene_of_reading(read_prompt(prompt), prompt, rng)
 
 
 def scene_of_reading(reading: Reading, prompt: str, rng: Random) -> tuple[Scene, list[str]]:
     """The scene of a prompt that is read already; the groups of the reading are cut and counted to fit."""
-    notes = list(reading.notes)
+    notes = reading.left_out()
     setting = knowledge.settings().get(reading.setting)
     if not reading.groups and setting is None:
         setting = _invent_subject(reading, prompt, notes, rng)
@@ -78,7 +78,7 @@ def scene_of_reading(reading: Reading, prompt: str, rng: Random) -> tuple[Scene,
     return scene, notes
 
 
-def _check_length(prompt: str) -> None:
+def check_length(prompt: str) -> None:
     if not prompt.strip():
         raise BadInput("prompt", "the prompt is empty; say what the picture shows, such as 'a red car next to a tree'")
     if any(0xD800 <= ord(letter) <= 0xDFFF for letter in prompt):

@@ -81,6 +81,11 @@ class Reading:
         if subject != target and (subject, predicate, target) not in self.relations:
             self.relations.append((subject, predicate, target))
 
+    def left_out(self) -> list[str]:
+        """A sentence for each thing that is named and left to the caption, and each that was chosen or corrected."""
+        named = [f'"{dropped.words}" is left to the caption: {dropped.reason}.' for dropped in self.dropped]
+        return [*named, *self.notes]
+
     def total(self, index: int) -> int:
         """How many things a group has, with the parts that were split off."""
         group = self.groups[index]
