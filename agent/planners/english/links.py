@@ -1,4 +1,4 @@
-"""Where a parsed sentence speaks of how things lie to each other: phrases, what they hang from and what they lead to."""
+"""Where a parsed text says how things lie to each other: phrases, what they hang from and what they lead to."""
 
 from __future__ import annotations
 
@@ -13,6 +13,21 @@ from instdiff.world.predicates import Predicate
 if TYPE_CHECKING:
     from spacy.tokens import Token
 
+VERBS = ("VERB", "AUX")
+BEGINNINGS = ("DET", "ADJ", "NUM", "NOUN", "PROPN")  # of a noun phrase
+OBJECTS = ("pobj", "pcomp", "dobj", "attr", "npadvmod")
+CLAUSES = (
+    "conj",
+    "xcomp",
+    "advcl",
+    "ccomp",
+    "dep",
+    "pcomp",
+    "prep",
+    "parataxis",
+    "acomp",
+    "amod",
+)  # verbs below others
 
 
 class Phrase(NamedTuple):
@@ -45,126 +60,95 @@ def _sorts() -> dict[str, str]:
 def _longest() -> dict[str, int]:
     """How many words the longest phrase has that begins with a word."""
     longest: dict[str, int] = {}
-    for phrase in _sorts():
-        words = phrase.split()
-        longest[words[0]] = max(len(words), longest.get(words[0], 0))
+    for first, *others in map(str.split, _sorts()):
+        longest[first] = max(1 + len(others), longest.get(first, 0))
     return longest
 
 
 def phrases_of(parsed: Parsed) -> Iterator[Phrase]:
     """The phrases of relation in a text, the longest at each place, none over another."""
-    sorts = _sorts()
-    longest = _longest()
     names = parsed.names
     at = 0
     while at < len(names):
-        for length in range(min(longest.get(names[at], 0), len(names) - at), 0, -1):
-            words = " ".join(names[at : at + length])
-            sort = sorts.get(words)
-            if sort and (length > 1 or _is_preposition(parsed.doc[at], sort)):
-                yield Phrase(at, at + length, words, sort)
-                at += length - 1
+        for end in range(min(at + _longest().get(names[at], 0), len(names)), at, -1):
+            words = " ".join(names[at:end])
+            sort = _sorts().get(words)
+            if sort and (end > at + 1 or _is_preposition(parsed.doc[at], sort)):
+                yield Phrase(at, end, words, sort)
+                at = end - 1
                 break
         at += 1
 
 
 def _is_preposition(token: Token, sort: str) -> bool:
     """True for a lone word that stands for a relation here: no infinitive's "to", no particle, no "by" of an agent."""
-    if sort == "mutual":
-        return True
-    if sort == "around":
-        return token.pos_ == "ADP"
-    if token.dep_ == "aux" or token.dep_ == "agent" or token.dep_ == "mark" and token.pos_ == "SCONJ":
+    if sort in ("mutual", "around"):
+        return sort == "mutual" or token.pos_ == "ADP"
+    if token.dep_ in ("aux", "agent") or token.dep_ == "mark" and token.pos_ == "SCONJ":
         return False
-    if token.dep_ in ("prt", "compound") and not any(child.dep_ == "pobj" for child in token.children):
-        following = token.doc[token.i + 1] if token.i + 1 < len(token.doc) else None
-        leads = following is not None and following.pos_ in ("DET", "NUM", "ADJ", "NOUN", "PROPN")
+    if token.dep_ in ("prt", "compound") and all(child.dep_ != "pobj" for child in token.children):
+        leads = any(following.pos_ in BEGINNINGS for following in token.doc[token.i + 1 : token.i + 2])
         return leads and token.lower_ not in w.WEAK
     return token.pos_ in ("ADP", "ADV", "SCONJ", "PART", "ADJ", "VERB")
 
 
 def objects_of(parsed: Parsed, phrase: Phrase) -> list[Token]:
     """The heads of what a phrase leads to, "the cat and the dog" both."""
-    doc = parsed.doc
-    inside = range(phrase.start, phrase.end)
-    found = [
+    bound = (
         child
-        for i in reversed(inside)
-        for child in doc[i].children
-        if child.i >= phrase.end
-        and child.dep_ in ("pobj", "pcomp", "dobj", "attr", "npadvmod")
-        and child.pos_ not in ("VERB", "ADJ")
-    ]
-    if not found:
-        found = [token for token in doc[phrase.end : phrase.end + 8] if _begins_object(token, phrase.end)][:1]
-    return [token for first in found[:1] for token in (first, *conjuncts(first))]
+        for token in reversed(parsed.doc[phrase.start : phrase.end])
+        for child in token.children
+        if child.i >= phrase.end and child.dep_ in OBJECTS and child.pos_ not in ("VERB", "ADJ")
+    )
+    near = (token for token in parsed.doc[phrase.end : phrase.end + 8] if _begins_object(token, phrase.end))
+    first = next(bound, None) or next(near, None)
+    return [first, *conjuncts(first)] if first is not None else []
 
 
 def _begins_object(token: Token, start: int) -> bool:
     """True for the first noun after a phrase that the parser did not bind to it, before any verb or comma."""
     if not (is_noun(token) or token.pos_ == "PRON") or token.dep_ == "compound":
         return False
-    between = token.doc[start : token.i]
-    return all(t.pos_ in ("DET", "ADJ", "NUM", "NOUN", "PROPN", "ADV", "PRON", "ADP") for t in between)
+    return all(before.pos_ in (*BEGINNINGS, "ADV", "PRON", "ADP") for before in token.doc[start : token.i])
 
 
 def conjuncts(token: Token) -> list[Token]:
     """What "and" joins to a token after it, as far as these are nouns or pronouns."""
-    found = []
-    for child in token.rights:
-        if child.dep_ in ("conj", "appos") and (is_noun(child) or child.pos_ == "PRON"):
-            found += [child, *conjuncts(child)]
-    return found
+    joined = [child for child in token.rights if child.dep_ in ("conj", "appos")]
+    named = [child for child in joined if is_noun(child) or child.pos_ == "PRON"]
+    return [noun for child in named for noun in (child, *conjuncts(child))]
 
 
 def anchor_of(parsed: Parsed, phrase: Phrase) -> Token | None:
     """The noun, verb or auxiliary that a phrase hangs from; None where nothing is before it."""
-    token = parsed.doc[phrase.start]
-    seen = set()
-    while token.i not in seen:
-        seen.add(token.i)
-        head = token.head
-        if head == token:
-            return None if phrase.start <= token.i < phrase.end else token
-        token = head
-        if phrase.start <= token.i < phrase.end:
-            continue
-        if is_noun(token) or token.pos_ in ("VERB", "AUX", "PRON"):
-            return token
-    return None
+    above = [token for token in parsed.doc[phrase.start].ancestors if not phrase.start <= token.i < phrase.end]
+    return next((token for token in above if is_noun(token) or token.pos_ in (*VERBS, "PRON")), None) or (
+        above[-1] if above else None
+    )
 
 
 def subject_of(verb: Token) -> Token | None:
-    """The noun whose doing a verb is: its subject, the noun it describes, or the subject of the verb it is joined to."""
-    seen = set()
-    token = verb
-    while token.i not in seen:
-        seen.add(token.i)
-        for child in token.children:
-            if child.dep_ in ("nsubj", "nsubjpass"):
-                if child.tag_ in ("WDT", "WP", "WP$") and token.dep_ == "relcl":
-                    return token.head
-                return child
+    """The noun that does what a verb says: its subject, the noun it describes, or the subject of the verb above."""
+    for token in (verb, *verb.ancestors):
+        if token != verb and is_noun(token):
+            return token
+        subject = next((child for child in token.children if child.dep_ in ("nsubj", "nsubjpass")), None)
+        is_pronoun = subject is not None and subject.tag_ in ("WDT", "WP", "WP$") and token.dep_ == "relcl"
+        if subject is not None and not is_pronoun:
+            return subject
         if token.dep_ in ("acl", "relcl"):
             return token.head
-        if any(child.dep_ == "expl" for child in token.children):
-            return next((child for child in token.children if child.dep_ in ("attr", "dobj", "nsubj")), None)
-        if token.dep_ in ("conj", "xcomp", "advcl", "ccomp", "dep", "pcomp", "prep", "parataxis", "acomp", "amod"):
-            token = token.head
-            if is_noun(token):
-                return token
-            continue
-        return None
+        if any(child.dep_ == "expl" for child in token.children):  # "there is a dog"
+            return next((child for child in token.children if child.dep_ in ("attr", "dobj")), None)
+        if token.dep_ not in CLAUSES:
+            return None
     return None
 
 
 def clause_verb(token: Token) -> Token | None:
-    """The nearest verb above a token."""
-    while token.head != token:
-        token = token.head
-        if token.pos_ in ("VERB", "AUX"):
-            return token
-    return token if token.pos_ in ("VERB", "AUX") else None
+    """The nearest verb above a token, or the verb that is above all."""
+    above = token.ancestors if token.head != token else (token,)
+    return next((verb for verb in above if verb.pos_ in VERBS), None)
 
 
 def place_on_picture(parsed: Parsed, phrase: Phrase) -> tuple[tuple[Predicate, ...], int] | None:
@@ -173,33 +157,19 @@ def place_on_picture(parsed: Parsed, phrase: Phrase) -> tuple[tuple[Predicate, .
     None where the phrase says no place of the picture: "on the left of the dog".
     """
     names = parsed.names
-    at = (
-        phrase.end
-        if phrase.words in ("on", "in", "at", "to", "into", "near", "from", "towards", "toward", "along")
-        else phrase.start
-    )
-    if at == phrase.start:
+    start = _skip(names, phrase.end, w.BEFORE_SIDES)
+    end = _skip(names, start, {*w.SIDES, "-", "and"})
+    places = tuple(dict.fromkeys(place for name in names[start:end] for place in w.SIDES.get(name, ())))
+    if phrase.words not in w.TO_PLACES or not places:
         return None
-    while at < len(names) and names[at] in ("the", "far", "very", "its", "a", "right-hand", "-", "'s", "viewer"):
-        at += 1
-    places: list[Predicate] = []
-    while at < len(names) and names[at] in w.SIDES:
-        places += w.SIDES[names[at]]
-        at += 1 + (
-            at + 1 < len(names)
-            and names[at + 1] in ("-", "and")
-            and names[at + 2 : at + 3] != []
-            and names[at + 2] in w.SIDES
-        )
-    if not places:
-        return None
-    while at < len(names) and names[at] in w.SIDE_NOUNS | {"-"}:
-        at += 1
-    if at < len(names) and names[at] == "of":
-        rest = names[at + 1 : at + 4]
-        if not any(word in w.PICTURE_WORDS for word in rest):
-            return None
-        at += 1 + next(n for n, word in enumerate(rest) if word in w.PICTURE_WORDS) + 1
-    elif at < len(names) and (is_noun(parsed.doc[at]) or parsed.doc[at].pos_ in ("ADJ", "DET")):
-        return None  # "on the top shelf"
-    return tuple(dict.fromkeys(places)), at
+    end = _skip(names, end - (names[end - 1] == "and"), w.SIDE_NOUNS | {"-"})
+    if names[end : end + 1] == ["of"]:
+        end = next((i + 1 for i in range(end + 1, min(end + 4, len(names))) if names[i] in w.PICTURE_WORDS), 0)
+        return (places, end) if end else None
+    leads = any(is_noun(token) or token.pos_ in ("ADJ", "DET") for token in parsed.doc[end : end + 1])
+    return None if leads else (places, end)  # no place: "on the top shelf"
+
+
+def _skip(names: list[str], at: int, words: Collection[str]) -> int:
+    """The first place from one on with none of these words."""
+    return next((i for i in range(at, len(names)) if names[i] not in words), len(names))

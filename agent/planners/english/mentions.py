@@ -250,7 +250,11 @@ def _mention(parsed: Parsed, head: Token) -> Mention:
             and (meaning is None and " " in noun or noun == last and bool(tags) and tags[-1].startswith("NN"))
         )
     )
-    shown = inner is not None and last in w.BAKED and inner.name in (w.HYPERNYMS["animal"] | w.HYPERNYMS["vehicle"]) - w.EATEN
+    shown = (
+        inner is not None
+        and last in w.BAKED
+        and inner.name in (w.HYPERNYMS["animal"] | w.HYPERNYMS["vehicle"]) - w.EATEN
+    )
     if inner and (last in w.MODELS or shown):  # "an elephant toy"
         category = inner.name
         if " " not in noun and inner.singular in looks:
@@ -385,7 +389,7 @@ def _determine(found: list[str]) -> tuple[str, int, bool, list[str]]:
             count = nouns.NUMBERS[phrase]
             vague = phrase in nouns.VAGUE or phrase in ("a few", "few", "some", "several")
             determiner = "number"
-        elif found[at].isdecimal():
+        elif found[at].isdigit():
             count, vague, determiner = int(found[at][:4]), False, "number"
         elif found[at] in nouns.OWN:
             determiner = "own"

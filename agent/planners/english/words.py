@@ -91,6 +91,12 @@ HYPERNYMS = {name: _split(words) for name, words in _LISTS["hypernyms"].items()}
 HYPERNYMS |= {"pet": HYPERNYMS["animal"], "traffic": HYPERNYMS["vehicle"], "wildlife": HYPERNYMS["animal"]}
 BAKED = _words("baked")
 EATEN = _words("eaten")
+# rewriting.py
+TAG_LISTS = _words("tag_lists")
+NO_TAGS = _words("no_tags")
+# links.py
+TO_PLACES = _words("to_places")
+BEFORE_SIDES = _words("before_sides")
 
 ADJECTIVES = COLOURS | MATERIALS | LOOKS | frozenset(SIZES)
 LIVING = HYPERNYMS["animal"] | {"person", "robot", "statue"}
