@@ -389,7 +389,7 @@ def _determine(found: list[str]) -> tuple[str, int, bool, list[str]]:
             count = nouns.NUMBERS[phrase]
             vague = phrase in nouns.VAGUE or phrase in ("a few", "few", "some", "several")
             determiner = "number"
-        elif found[at].isdigit():
+        elif found[at].isdecimal():
             count, vague, determiner = int(found[at][:4]), False, "number"
         elif found[at] in nouns.OWN:
             determiner = "own"
