@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from agent.planners.english.parser import small_words
-from agent.planners.english.parts import Group, Reading
+from agent.planners.english.parts import Group, Reading, is_living
 from agent.planners.english.reader import read_prompt
-from agent.planners.english.relations import HANDY_M, is_living
+from agent.planners.english.relations import HANDY_M
 from agent.planners.english.words import ASKING, BUSY, EMPTY, FLAT, HYPERNYMS, META, MODELS, SIZES, STYLE
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from spacy.tokens import Token
 
 UNSAID = 3  # how many things a bare plural stands for
-# what holds other things: "a bowl of apples"
-CONTAINERS = frozenset("""
-    bowl basket plate box bucket cup mug glass jar bag crate pot vase tray bottle pan can barrel cart sack carton
-    container dish meal tank aquarium suitcase truck wheelbarrow shelf chest drawer nest pitcher teacup package pack
-""".split())  # fmt: skip
 ONE_PAIR = frozenset("""
     scissors eyeglasses sunglasses trousers jeans pants shorts headphones binoculars pliers tweezers pajamas goggles tongs
 """.split())  # fmt: skip
@@ -84,9 +79,9 @@ class Naming:
             self.of[token] = self.of.get(other, ())
         self._describe()
 
-    def groups(self, token: Token) -> tuple[int, ...]:
-        """The groups that a token stands for."""
-        return self.of.get(token.i, ())
+    def groups(self, *tokens: Token) -> tuple[int, ...]:
+        """The groups that tokens stand for."""
+        return tuple(dict.fromkeys(group for token in tokens for group in self.of.get(token.i, ())))
 
     def drop(self, mention: Mention, reason: str) -> None:
         """Leave a mention to the caption."""
@@ -588,7 +583,7 @@ class Naming:
             for inside in (child for child in prep.children if child.dep_ == "pobj" and child.i in self.mentions):
                 other = self.mentions[inside.i]
                 holds = (
-                    mention.noun.rpartition(" ")[2] in CONTAINERS
+                    mention.noun.rpartition(" ")[2] in w.CONTAINERS
                     and other.kind is Kind.THING
                     and (other.plural or other.count > 1 or other.determiner == "a")
                 )

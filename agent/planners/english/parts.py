@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from agent.planners.english import words as w
+from instdiff.world import lexicon
 from instdiff.world.predicates import Predicate
 
 
@@ -90,3 +92,13 @@ class Reading:
         """How many things a group has, with the parts that were split off."""
         group = self.groups[index]
         return group.count + sum(self.total(part) for part in group.parts)
+
+
+def last_word(noun: str) -> str:
+    """The word that says what a noun of several words is: "bowl" of "fruit bowl"."""
+    return noun.rpartition(" ")[2]
+
+
+def is_living(category: str) -> bool:
+    """True for persons, animals, and what acts like one: a robot."""
+    return category in w.LIVING or lexicon.is_kind_of(category, frozenset(("animal", "person")))

@@ -102,6 +102,17 @@ ADJECTIVES = COLOURS | MATERIALS | LOOKS | frozenset(SIZES)
 LIVING = HYPERNYMS["animal"] | {"person", "robot", "statue"}
 DOING = HOLD | WEAR | RIDE | COVER | STANDING | PUT | frozenset(POSTURES)
 DOING |= frozenset(("eat", "wait", "look", "laugh", "smile", "cry"))
+# relations.py, subjects.py, groups.py
+JOINTS = _words("joints")
+LEADING = _words("leading")
+DIRECTED = _words("directed")
+WITH = _words("with")
+LOOSE = _words("loose")
+LAIN_ON = _words("lain_on")
+SET_DOWN = _words("set_down")
+CLIMB = _words("climb")
+STATES = _words("states")
+CONTAINERS = _words("containers")
 
 
 def is_doing(word: str) -> bool:
