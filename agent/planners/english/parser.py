@@ -10,10 +10,12 @@ import difflib
 import hashlib
 import importlib.metadata
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,7 @@ FILES = "tok2vec/model tagger/model parser/model parser/moves attribute_ruler/pa
 SHA256 = "19bc9bb507c0149ae0800689193e6ff56f36dc0aea8a37807661c2016ede4512"
 MISSPELT = 3  # letters of the shortest word that is looked at for a slip
 ALIKE = 0.8  # how alike, as difflib counts, a slip and the word meant must be
+LAST_LATIN = "ɏ"
 UNREAD = 0.5  # a text of which fewer words are English is none
 
 
@@ -112,64 +115,52 @@ def parse(text: str) -> Parsed:
     nlp = pipeline()
     from spacy.tokens import Doc  # after the pipeline, which keeps torch out
 
-    pieces = [(token.text, token.idx, token.idx + len(token.text)) for token in nlp.tokenizer(text)]
-    slips = _slips([piece[0] for piece in pieces])
-    if not is_english([slips.get(piece[0], piece[0]) for piece in pieces]):
+    tokens = nlp.tokenizer(text)
+    slips = _slips([token.text for token in tokens])
+    words = [slips.get(token.text, token.text) for token in tokens]
+    if not is_english(words):
         start = text[:60].strip()
         reason = f"{start!r} is not English, which is what the offline planner reads; name another with --planner"
         raise BadInput("prompt", reason)
     names: list[str] = []
     spans: list[tuple[int, int]] = []
-    stand_ins: list[str] = []
     at = 0
-    while at < len(pieces):
-        words = [slips.get(piece[0], piece[0]) for piece in pieces[at : at + nouns.LONGEST_NAME]]
-        length = _name_length(words)
-        name = " ".join(words[:length])
-        names.append(name.lower())
-        spans.append((pieces[at][1], pieces[at + length - 1][2]))
-        stand_ins.append(_stand_in(name) if length > 1 or name.lower() != pieces[at][0] else name)
-        at += length
-    spaces = [i + 1 < len(spans) and spans[i + 1][0] > spans[i][1] for i in range(len(spans))]
-    doc = Doc(nlp.vocab, words=[_stand_in(word) for word in stand_ins], spaces=spaces)
-    for name, step in nlp.pipeline:
-        if name != "lemmatizer":  # of most words nobody asks for the base form
+    while at < len(words):
+        end = at + _name_length(words[at : at + nouns.LONGEST_NAME])
+        names.append(" ".join(words[at:end]))
+        spans.append((tokens[at:end].start_char, tokens[at:end].end_char))
+        at = end
+    spaces = [following[0] > span[1] for span, following in pairwise(spans)] + [False] * bool(spans)
+    doc = Doc(nlp.vocab, words=[_stand_in(name) for name in names], spaces=spaces)
+    for step_name, step in nlp.pipeline:
+        if step_name != "lemmatizer":  # of most words nobody asks for the base form
             doc = step(doc)
-    return Parsed(text, doc, names, spans, sorted(slips.items()))
+    return Parsed(text, doc, [name.lower() for name in names], spans, sorted(slips.items()))
 
 
 def _name_length(words: list[str]) -> int:
     """How many of these words are one known name; 1 for a lone word."""
-    first = words[0].lower() if words else ""
-    if first not in nouns.first_words() and nouns.singular_of(first) not in nouns.first_words():
+    first = words[0].lower()
+    is_first = first in nouns.first_words() or nouns.singular_of(first) in nouns.first_words()
+    if not is_first or first in w.COLOURS - {"orange"}:
         return 1
-    for length in range(len(words), 1, -1):
-        name = " ".join(words[:length]).lower()
-        if nouns.known(name) and name.isascii() and words[0].lower() not in w.COLOURS - {"orange"}:
-            return length
-    return 1
+    names = [" ".join(words[:length]) for length in range(len(words), 1, -1)]
+    return next((len(name.split()) for name in names if name.isascii() and nouns.known(name.lower())), 1)
 
 
 def _stand_in(name: str) -> str:
     """The word that the parser sees: the last one of a name, in its regular form."""
     last = name.rpartition(" ")[2]
-    noun = nouns.known(last.lower())
-    if noun and noun.plural and last.islower() and noun.thing and " " not in noun.singular:
-        return nouns.plural_of(noun.singular)
-    return last
+    noun = nouns.known(last) if last.islower() else None
+    return nouns.plural_of(noun.singular) if noun and noun.plural and noun.thing and " " not in noun.singular else last
 
 
 def is_english(words: list[str]) -> bool:
     """False where most words are of no English: of another language or alphabet, or no words at all."""
-    letters = [word for word in words if any(map(str.isalpha, word))]
-    if not letters:
-        return True
-    if any(not letter.isascii() for word in letters for letter in word if letter.isalpha() and letter > "ɏ"):
-        foreign = sum(any(letter > "ɏ" for letter in word if letter.isalpha()) for word in letters)
-        if foreign > UNREAD * len(letters):
-            return False
-    known = sum(is_word(word) for word in letters)
-    return len(letters) < 2 or known >= UNREAD * len(letters)
+    lettered = [word for word in words if any(map(str.isalpha, word))]
+    foreign = sum(any(letter.isalpha() and letter > LAST_LATIN for letter in word) for word in lettered)
+    known = len(lettered) if len(lettered) < 2 else sum(map(is_word, lettered))
+    return foreign <= UNREAD * len(lettered) <= known
 
 
 @cache
@@ -182,36 +173,28 @@ def small_words() -> frozenset[str]:
 
 
 @cache
-def _dictionary() -> frozenset[str]:
-    """Every base form that the pipeline's lemmatizer lists, and the words between nouns and verbs."""
-    index = pipeline().get_pipe("lemmatizer").lookups.get_table("lemma_index")  # type: ignore[attr-defined]
-    irregular = pipeline().get_pipe("lemmatizer").lookups.get_table("lemma_exc")  # type: ignore[attr-defined]
-    tables = (*index.values(), *irregular.values())
-    return small_words().union(*(map(str, words) for words in tables))
+def _listed(*parts: str) -> frozenset[str]:
+    """The base forms and irregular forms that the lemmatizer lists: of "noun" or "verb", or of all parts of speech."""
+    lookups = pipeline().get_pipe("lemmatizer").lookups  # type: ignore[attr-defined]
+    tables = (lookups.get_table("lemma_index"), lookups.get_table("lemma_exc"))
+    return frozenset(str(word) for table in tables for part in parts or table for word in table[part])
 
 
 @lru_cache(maxsize=4096)
 def is_word(word: str) -> bool:
     """True for an English word, in any of its forms; short ones only if they are small words of English."""
     word = word.lower().strip("'’.-")
-    if len(word) < 4 and not nouns.known(word):
-        return (
-            word in small_words() or word in w.SHORT or not word.isalpha() or (len(word) == 3 and word in _dictionary())
-        )
-    return any(form in _dictionary() for form in _forms(word)) or nouns.known(word) is not None or word in w.COLOURS
-
-
-@cache
-def _forms_of(part: str) -> frozenset[str]:
-    """Every form of the "noun" or "verb" words that the lemmatizer lists."""
-    lookups = pipeline().get_pipe("lemmatizer").lookups  # type: ignore[attr-defined]
-    return frozenset((*lookups.get_table("lemma_index")[part], *lookups.get_table("lemma_exc")[part]))
+    if nouns.known(word) or word in w.COLOURS or word in small_words():
+        return True
+    if len(word) < 4:
+        return word in w.SHORT or not word.isalpha() or len(word) == 3 and word in _listed()
+    return not _listed().isdisjoint(_forms(word))
 
 
 @lru_cache(maxsize=4096)
 def is_verb(word: str) -> bool:
     """True for a form of a verb, whatever else it may be."""
-    return any(form in _forms_of("verb") for form in (*_forms(word), word.removesuffix("s"), word.removesuffix("es")))
+    return not _listed("verb").isdisjoint((*_forms(word), word.removesuffix("s"), word.removesuffix("es")))
 
 
 @lru_cache(maxsize=4096)
@@ -219,36 +202,32 @@ def is_only_verb(word: str) -> bool:
     """True for "swam", "sit": a form of a verb that no noun has."""
     if not word.isalpha() or nouns.known(word) or lexicon.lexeme(word) or lexicon.lexeme(nouns.singular_of(word)):
         return False
-    return word in _forms_of("verb") and word not in _forms_of("noun")
+    return word in _listed("verb") and word not in _listed("noun")
 
 
 def _forms(word: str) -> Iterator[str]:
     """The word, and what it may be a form of."""
-    yield word
-    yield nouns.singular_of(word)
-    for ending, bases in {
-        "ing": ("", "e"),
-        "ed": ("", "e"),
-        "er": ("", "e"),
-        "est": ("", "e"),
-        "ly": ("", "le"),
-    }.items():
-        if word.endswith(ending) and len(word) > len(ending) + 2:
-            stem = word[: -len(ending)]
-            yield from (stem + base for base in bases)
-            if stem[-1] == stem[-2:-1]:
-                yield stem[:-1]
-            if stem[-1] == "i":
-                yield stem[:-1] + "y"
+    yield from (word, nouns.singular_of(word))
+    for ending, base in {"ing": "e", "ed": "e", "er": "e", "est": "e", "ly": "le"}.items():
+        stem = word.removesuffix(ending)
+        if len(word) > len(stem) > 2:
+            yield from (stem, stem + base)
+            yield stem.removesuffix(stem[-2])  # "running"
+            yield re.sub("i$", "y", stem)  # "happily"
 
 
 def _slips(words: list[str]) -> dict[str, str]:
     """Misspelt words and what they are taken for."""
     slips = {word: w.SLIPS[word.lower()] for word in words if word.lower() in w.SLIPS}
     for word in words:
-        if len(word) < MISSPELT or not word.isascii() or not word.isalpha() or not word.islower() or word in slips:
-            continue
-        if not is_word(word) and lexicon.lexeme(word) is None and (meant := _meant(word)):
+        is_plain = len(word) >= MISSPELT and word.isascii() and word.isalpha() and word.islower()
+        if (
+            is_plain
+            and word not in slips
+            and not is_word(word)
+            and not lexicon.lexeme(word)
+            and (meant := _meant(word))
+        ):
             slips[word] = meant
     return slips
 
@@ -264,12 +243,11 @@ def _meant(word: str) -> str | None:
 
 @cache
 def _vocabulary() -> tuple[str, ...]:
-    """The words that slips are looked for among: known things and settings, colours, relations."""
+    """The words that slips are looked for among: known things and settings, colours, relations, usual verbs."""
     names = {name for thing in knowledge.things().values() for name in (thing.name, *thing.synonyms, *thing.kinds)}
     names |= {name for setting in knowledge.settings().values() for name in (setting.name, *setting.synonyms)}
-    names |= {nouns.plural_of(name) for name in names} | w.COLOURS | w.MATERIALS
+    names |= {nouns.plural_of(name) for name in names} | w.COLOURS | w.MATERIALS | w.USUAL_VERBS
     names |= {word for phrase in w.RELATIONS for word in phrase.split()}
-    names |= {"parked", "sitting", "standing", "holding", "wearing", "riding", "lying", "playing", "eating", "running"}
     return tuple(sorted(name for name in names if " " not in name and len(name) >= MISSPELT))
 
 

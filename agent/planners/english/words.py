@@ -94,6 +94,8 @@ EATEN = _words("eaten")
 # rewriting.py
 TAG_LISTS = _words("tag_lists")
 NO_TAGS = _words("no_tags")
+# parser.py
+USUAL_VERBS = _words("usual_verbs")
 # links.py
 TO_PLACES = _words("to_places")
 BEFORE_SIDES = _words("before_sides")
