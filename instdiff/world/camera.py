@@ -11,14 +11,14 @@ from random import Random
 from typing import NamedTuple
 
 from instdiff.layout import Box, Instance, Layout
-from instdiff.world.alignment import clearness, crosses
+from instdiff.world.arrangement import Arrangement, Camera, enlargement_on, finest
 from instdiff.world.constraints import ORDERED_FROM, SIDES, links_of
+from instdiff.world.faults import judge, surroundings_of
 from instdiff.world.links import ATTACHED, Links
 from instdiff.world.placement import SHORTEST_LONG_SIDE, surface_share
-from instdiff.world.predicates import Predicate
-from instdiff.world.proposals import Arrangement, Camera, Proposals, enlargement_on, finest
-from instdiff.world.relations import WHOLE, broken_relations, middle_x, middle_y, slack
-from instdiff.world.scene import PICTURE, Relation, Scene
+from instdiff.world.proposals import Proposals
+from instdiff.world.relations import broken_relations, middle_y
+from instdiff.world.scene import Scene
 
 ATTEMPTS = (4, 14)  # arrangements tried at least and at most
 WORK = 130  # about so many things are placed in all attempts together
@@ -26,11 +26,6 @@ CANDIDATES = 36  # boxes tried for each thing
 FLAWLESS = 4  # so many boxes without a fault are enough to choose from
 ROOMY = 4  # ... and, of more things than these, over nothing else
 SHRINK = 0.93  # each attempt fills so much of what the last one filled
-MAX_IOU_ALIKE = 0.1  # of two things of one kind, to be told apart and counted
-MAX_IOU = 0.2
-MAX_HIDDEN = 0.4
-MAX_HIDDEN_DEEP = 0.5  # share of a thing that what the words put in front of it may hide
-MAX_HIDDEN_ON = 0.55  # share of a thing that what is on or under it may hide
 # of two things, one r times as large as the other is drawn r ** GAMMA times as large where nothing says how far they
 # are
 GAMMA = 0.4
@@ -50,23 +45,8 @@ EYE_LEVELS = (0.4, 0.5)  # where the horizon is seen, and where over a crowd
 HIGH_EYE_LEVELS = (0.2, 0.28)
 NEAREST_FEET = (0.92, 0.96)  # the foot of the nearest thing, and where there are one or two
 NEAREST_FEET_OF_FEW = (0.82, 0.93)
-BROKEN = 10.0  # the fault of a relation that does not hold
-UNCLEAR = 3.0  # the fault of one that cannot be seen at a glance
-SURE = 0.02  # how far beyond 45 degrees a direction is that can, as in `instdiff.world.alignment.clearness`
 LOW = 0.45  # where the centre of what is up in the sky is seen at the lowest by nature
 HIGH = 0.38  # where the foot of what stands is seen at the highest
-INVERTED = 2  # the fault of a thing that looks larger than what is really larger
-NARROW = 0.5  # a window narrower than this is kept to, give or take `WINDOW_SLACK`
-WINDOW_SLACK = 0.08
-# How far a relation must be from breaking for the camera to be content, as in `instdiff.world.relations.slack`.
-CARE = {
-    Predicate.LEFT_OF: 0.04,
-    Predicate.RIGHT_OF: 0.04,
-    Predicate.NEXT_TO: 0.03,
-    Predicate.LARGER_THAN: 0.1,
-    Predicate.SMALLER_THAN: 0.1,
-}
-LEAST_CARE = 0.01
 
 
 class Projection(NamedTuple):
@@ -140,14 +120,14 @@ def _arrange(links: Links, aspect: float, shrink: float, rng: Random) -> Arrange
     camera = _aim(links, distances, aspect, rng)
     arrangement = Arrangement()
     is_roomy = len(links.objects) <= ROOMY
-    proposals = Proposals(links, camera, distances, arrangement, rng)
     for name in sorted(links.objects, key=lambda name: (links.rank(name), -links.objects[name].size_m, name)):
-        asked = links.asked.get(name, [])
+        surroundings = surroundings_of(links, name, arrangement)
+        proposals = Proposals(name, links, camera, distances[name], arrangement, rng)
         judged: list[tuple[tuple[float, float], Box, float]] = []
         flawless = 0
         while flawless < FLAWLESS and len(judged) < CANDIDATES:
-            box, distance = proposals.draw(name)
-            verdict = _judge(links, asked, name, box, distance, arrangement)
+            box, distance = proposals.draw()
+            verdict = judge(box, distance, surroundings)
             judged.append((verdict, box, distance))
             flawless += verdict == (0, 0) or (is_roomy and verdict[0] == 0)
         (fault, _), box, distance = min(judged, key=lambda candidate: candidate[0])
@@ -256,79 +236,6 @@ def _aim(links: Links, distances: dict[str, float], aspect: float, rng: Random) 
     horizon = rng.uniform(*(EYE_LEVELS if len(standing) <= CROWD else HIGH_EYE_LEVELS))
     lowest = rng.uniform(*(NEAREST_FEET if len(standing) > 2 else NEAREST_FEET_OF_FEW))
     return Camera(horizon, (lowest - horizon) * min(standing, default=1.0), aspect, finest(len(links.objects)))
-
-
-def _judge(
-    links: Links, asked: list[Relation], name: str, box: Box, distance: float, arrangement: Arrangement
-) -> tuple[float, float]:
-    """(faults, overlap): broken relations count 10 each, wrong sizes 2, overlap past the bounds 1 and by how much."""
-    fault = _unmet(links, asked, name, box, arrangement)
-    overlap = 0.0
-    hidden = 0.0
-    larger = links.much_larger.get(name, set())
-    area = box.area
-    for neighbour, at in arrangement.boxes.items():
-        is_inverted = (neighbour in larger and at.area < area) or (
-            name in links.much_larger.get(neighbour, ()) and area < at.area
-        )
-        if is_inverted and not links.bears(name, neighbour):
-            fault += INVERTED
-        if box.x1 <= at.x0 or at.x1 <= box.x0 or box.y1 <= at.y0 or at.y1 <= box.y0:
-            continue
-        common = box.intersection(at)
-        is_behind = distance > arrangement.distance[neighbour]
-        if links.belong(name, neighbour):
-            is_covered = common / (box if is_behind else at).area > MAX_HIDDEN_ON
-            fault += is_covered and not links.bears(name, neighbour) and not links.outsizes(name, neighbour)
-            continue
-        if links.is_deep(name, neighbour):  # one may cover half of the other
-            is_covered = common / (box if is_behind else at).area > MAX_HIDDEN_DEEP
-            fault += 2 * is_covered
-            continue
-        overlap += common
-        if links.objects[name].is_backdrop != links.objects[neighbour].is_backdrop:
-            continue  # what stands on the horizon may be half hidden
-        fault += _fault_of_overlap(box.iou(at), links.objects[name].category == links.objects[neighbour].category)
-        if is_behind:
-            hidden += common / box.area
-        elif (covered := arrangement.hidden[neighbour] + common / at.area) > MAX_HIDDEN:
-            fault += 1 + covered
-    return fault + (1 + hidden if hidden > MAX_HIDDEN else 0), overlap
-
-
-def _fault_of_overlap(iou: float, alike: bool) -> float:
-    """The fault of two things that lie over each other; of two of one kind less is borne."""
-    if alike:
-        return (iou / MAX_IOU_ALIKE) ** 2 if iou > MAX_IOU_ALIKE else 0.0
-    return 1 + iou if iou > MAX_IOU else 0.0
-
-
-def _unmet(links: Links, asked: list[Relation], name: str, box: Box, arrangement: Arrangement) -> float:
-    """The fault of the relations that do not hold, with some care, between this box and what is placed."""
-    x0, x1, y0, y1 = links.window[name]
-    spans = ((x0, x1, middle_x(box)), (y0, y1, middle_y(box)))
-    fault = BROKEN * sum(
-        high - low < NARROW and not low - WINDOW_SLACK <= middle <= high + WINDOW_SLACK for low, high, middle in spans
-    )
-    boxes = {**arrangement.boxes, PICTURE: WHOLE, name: box}
-    for relation in asked:
-        subject = boxes.get(relation.subject)
-        target = boxes.get(relation.object)
-        if subject and target:
-            room = slack(relation.predicate, subject, target, relation.object in links.aloft)
-            fault += BROKEN * (room < CARE.get(relation.predicate, LEAST_CARE))
-    for other, direction in links.directions[name].items():
-        if other in boxes and clearness(direction, box, boxes[other]) < SURE:
-            fault += UNCLEAR
-    return fault + (BROKEN * _out_of_line(links, name, boxes) if links.between else 0.0)
-
-
-def _out_of_line(links: Links, name: str, boxes: dict[str, Box]) -> bool:
-    """True if something is not between what it is to be between, as this box of a thing shows it."""
-    rows = ((middle, a, b) for middle, (a, b) in links.between.items() if name in (middle, a, b))
-    return any(
-        not crosses(boxes[middle], boxes[a], boxes[b]) for middle, a, b in rows if {middle, a, b} <= boxes.keys()
-    )
 
 
 def _put(arrangement: Arrangement, name: str, box: Box, distance: float) -> None:

@@ -137,7 +137,7 @@ class Links:
         before = {self.anchor_of(name).target, *self.between.get(name, ())} - {""} - above
         return max((1 + self._rank(other, above | {name}) for other in before), default=0)
 
-    @property
+    @cached_property
     def nothing_stands(self) -> bool:
         """True if everything hangs or flies, so that the whole picture is free for it."""
         return all(item.hangs for item in self.objects.values())
@@ -176,13 +176,21 @@ class Links:
         """True if the words put one in front of the other, so that it may hide much of it."""
         return not self.rows["away"].isdisjoint(((a, b), (b, a)))
 
+    @cached_property
+    def _loads(self) -> dict[tuple[str, str], list[str]]:
+        """The ids of what is placed at each anchor, in a fixed order."""
+        loads: dict[tuple[str, str], list[str]] = {}
+        for name in sorted(self.anchors):
+            loads.setdefault(self.anchors[name], []).append(name)
+        return loads
+
     def borne(self, name: str, manner: str) -> list[str]:
         """The ids of what is attached to the object in this manner, in a fixed order."""
-        return sorted(load for load, anchor in self.anchors.items() if anchor == (name, manner))
+        return self._loads.get((name, manner), [])
 
     def load(self, name: str) -> int:
         """How many things rest on the object."""
-        return sum(anchor == (name, "on") for anchor in self.anchors.values())
+        return len(self.borne(name, "on"))
 
     def the(self, name: str) -> str:
         """The object in a sentence: "the red cat"."""
