@@ -80,7 +80,7 @@ class Box(Value):
     @property
     def area(self) -> float:
         """Share of the picture, 0..1."""
-        return self.width * self.height
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
 
     @property
     def centre(self) -> Point:

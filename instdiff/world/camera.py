@@ -120,7 +120,7 @@ def _arrange(links: Links, aspect: float, shrink: float, rng: Random) -> Arrange
     camera = _aim(links, distances, aspect, rng)
     arrangement = Arrangement()
     is_roomy = len(links.objects) <= ROOMY
-    for name in sorted(links.objects, key=lambda name: (links.rank(name), -links.objects[name].size_m, name)):
+    for name in links.order:
         surroundings = surroundings_of(links, name, arrangement)
         proposals = Proposals(name, links, camera, distances[name], arrangement, rng)
         judged: list[tuple[tuple[float, float], Box, float]] = []
@@ -231,7 +231,7 @@ def _aim(links: Links, distances: dict[str, float], aspect: float, rng: Random) 
     standing = [
         distances[name]
         for name, item in links.objects.items()
-        if not (item.hangs or item.is_backdrop or links.anchor_of(name).manner in dependent)
+        if not (item.hangs or name in links.backdrops or links.anchor_of(name).manner in dependent)
     ]
     horizon = rng.uniform(*(EYE_LEVELS if len(standing) <= CROWD else HIGH_EYE_LEVELS))
     lowest = rng.uniform(*(NEAREST_FEET if len(standing) > 2 else NEAREST_FEET_OF_FEW))

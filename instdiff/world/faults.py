@@ -45,7 +45,10 @@ class Neighbour(NamedTuple):
     that are meant to overlap, the share of the farther one that the nearer may hide, and the fault of hiding more.
     """
 
-    box: Box
+    x0: float
+    y0: float
+    x1: float
+    y1: float
     area: float
     distance: float
     hidden: float
@@ -75,6 +78,7 @@ class Surroundings(NamedTuple):
 
 
 def surroundings_of(links: Links, name: str, arrangement: Arrangement) -> Surroundings:
+    """What the boxes of an object are judged by that joins an arrangement."""
     x0, x1, y0, y1 = links.window[name]
     boxes = {**arrangement.boxes, PICTURE: WHOLE}
     ends = [(ask, ask.object if ask.subject == name else ask.subject) for ask in links.asked.get(name, ())]
@@ -98,25 +102,25 @@ def _bounds(low: float, high: float) -> tuple[float, float]:
 
 
 def _neighbour(links: Links, name: str, other: str, arrangement: Arrangement) -> Neighbour:
-    item = links.objects[name]
-    other_item = links.objects[other]
+    """What is placed already, as the object called ``name`` sees it."""
     box = arrangement.boxes[other]
-    bears = links.bears(name, other)
+    belongs = links.belong(name, other)
+    bears = belongs and links.bears(name, other)
     may_cover = None
-    if links.belong(name, other):
+    if belongs:
         may_cover = (MAX_HIDDEN_ON, float(not bears and not links.outsizes(name, other)))
     elif links.is_deep(name, other):
         may_cover = (MAX_HIDDEN_DEEP, 2.0)
     return Neighbour(
-        box,
+        *box.xyxy,
         box.area,
         arrangement.distance[other],
         arrangement.hidden[other],
         not bears and other in links.much_larger.get(name, ()),
         not bears and name in links.much_larger.get(other, ()),
         may_cover,
-        item.is_backdrop == other_item.is_backdrop,
-        item.category == other_item.category,
+        (name in links.backdrops) == (other in links.backdrops),
+        links.objects[name].category == links.objects[other].category,
     )
 
 
@@ -130,9 +134,9 @@ def judge(box: Box, distance: float, surroundings: Surroundings) -> tuple[float,
     for at in surroundings.neighbours:
         if (at.must_be_larger and at.area < area) or (at.must_be_smaller and area < at.area):
             fault += INVERTED
-        if x1 <= at.box.x0 or at.box.x1 <= x0 or y1 <= at.box.y0 or at.box.y1 <= y0:
+        if x1 <= at.x0 or at.x1 <= x0 or y1 <= at.y0 or at.y1 <= y0:
             continue
-        common = box.intersection(at.box)
+        common = (min(x1, at.x1) - max(x0, at.x0)) * (min(y1, at.y1) - max(y0, at.y0))
         is_behind = distance > at.distance
         if at.may_cover:
             share, fault_of_covering = at.may_cover

@@ -138,6 +138,16 @@ class Links:
         return max((1 + self._rank(other, above | {name}) for other in before), default=0)
 
     @cached_property
+    def backdrops(self) -> frozenset[str]:
+        """The ids of what stands on the horizon."""
+        return frozenset(name for name, item in self.objects.items() if item.is_backdrop)
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The ids in the order in which to place them: anchors and large things first."""
+        return sorted(self.objects, key=lambda name: (self.rank(name), -self.objects[name].size_m, name))
+
+    @cached_property
     def nothing_stands(self) -> bool:
         """True if everything hangs or flies, so that the whole picture is free for it."""
         return all(item.hangs for item in self.objects.values())

@@ -77,7 +77,7 @@ class Proposals:
         self.item = self.links.objects[self.name]
         self.target, self.manner = self.links.anchor_of(self.name)
         self.window = self.links.window[self.name]
-        self.is_backdrop = self.item.is_backdrop
+        self.is_backdrop = self.name in self.links.backdrops
         self.depth_m = self.item.thing.depth_m if self.item.thing else None  # of what lies flat
 
     def draw(self) -> tuple[Box, float]:
@@ -181,7 +181,7 @@ class Proposals:
         """A box of what stands on the horizon."""
         objects = self.links.objects
         x0, x1, y0, _ = self.window
-        backdrops = sum(item.is_backdrop for item in objects.values())
+        backdrops = len(self.links.backdrops)
         width, height = self._apparent()
         lone = len(objects) == 1
         bottom = self.camera.horizon + (0.3 if lone else self.rng.uniform(0.0, min(0.05 * backdrops, 0.4)))
