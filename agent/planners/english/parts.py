@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from agent.planners.english import words as w
@@ -34,6 +35,14 @@ class Group:
     def words(self) -> str:
         """The thing in words, without an article: "small white dog"."""
         return " ".join((*self.adjectives, self.noun)).replace(" ,", ",")
+
+    def add_looks(self, looks: Iterable[str]) -> None:
+        """Put adjectives before those that it has, each once."""
+        self.adjectives = (*(look for look in looks if look not in self.adjectives), *self.adjectives)
+
+    def add_extra(self, words: str) -> None:
+        """Let words follow it in the caption."""
+        self.extra = f"{self.extra} {words}".strip()
 
 
 class Dropped(NamedTuple):
@@ -92,6 +101,20 @@ class Reading:
         """How many things a group has, with the parts that were split off."""
         group = self.groups[index]
         return group.count + sum(self.total(part) for part in group.parts)
+
+    def split_off(self, index: int, count: int, looks: Iterable[str], noun: str = "") -> int:
+        """Make some things of a group a group of their own, with looks besides those of all; its index.
+
+        With a noun of its own it leaves the looks of the people that it is of to the others: "the man" of a couple.
+        """
+        whole = self.groups[index]
+        whole.count -= count
+        part = replace(whole, noun=noun or whole.noun, count=count, parts=[], extra="", is_plural=count > 1)
+        part.adjectives = () if noun else whole.adjectives
+        part.add_looks(looks)
+        self.groups.append(part)
+        whole.parts.append(len(self.groups) - 1)
+        return len(self.groups) - 1
 
 
 def last_word(noun: str) -> str:

@@ -1,4 +1,4 @@
-"""A prompt becomes a `Reading`: which things it names, how many, how they look and lie, and what is left to the words."""
+"""A prompt becomes a `Reading`: which things it names, how many, how they look and lie, what is left to the words."""
 
 from __future__ import annotations
 
