@@ -29,7 +29,7 @@ VISIBLE = _words("""
     planet garland firefly ghost alien robot monster dragon unicorn zombie vampire witch wizard angel demon elf fairy
     goblin troll mermaid superhero halo tornado volcano crowd audience team band parade skyscraper barbecue chess
     game meal breakfast lunch dinner graffiti food slice ruby emerald gem jewel raindrop snowflake badge emblem
-    logo label banner flag card postcard envelope case map bone artwork masterpiece saying slogan message phrase quote chart scroll newspaper magazine certificate ticket tattoo mural hand fist paw statue pattern
+    logo label banner flag card postcard envelope case map bone pearl landmark artwork masterpiece saying slogan message phrase quote chart scroll newspaper magazine certificate ticket tattoo mural hand fist paw statue pattern
 """)
 INVISIBLE = _words("""
     look view sight way time side place part piece kind type sort form shape style size color colour texture tone hue
@@ -44,7 +44,7 @@ INVISIBLE = _words("""
     mid-air midair inside outside interior exterior center centre middle background foreground distance silence
     trip journey adventure dream thought idea memory moment past future history culture tradition nature gemstone
     perfection elegance luxury sophistication innovation creativity architecture design movement motion action
-    original goodbye hello finesse rest party show race match event festival ceremony meeting conference competition celebration
+    original record limit goodbye hello finesse rest party show race match event festival ceremony meeting conference competition celebration
     bit lot number amount variety selection world one none something nothing anything everything
 """)
 
@@ -52,11 +52,12 @@ INVISIBLE = _words("""
 class Lexeme(NamedTuple):
     """``seen`` is the share of its uses in which it names what can be seen, 0 to 1; ``kind`` that of its first sense.
 
-    ``chain`` says what it is a kind of, nearest first.
+    ``first_seen``: one of its two commonest senses can be seen; ``chain`` says what it is a kind of, nearest first.
     """
 
     kind: str
     seen: float
+    first_seen: bool
     chain: tuple[str, ...]
 
 
@@ -79,7 +80,8 @@ def lexeme(noun: str) -> Lexeme | None:
         weighed.append((kind, int(count or 0) + 1 / (1 + place)))
     total = sum(weight for _, weight in weighed)
     seen = sum(weight for kind, weight in weighed if kind in SEEN) / total
-    return Lexeme(weighed[0][0], seen, tuple(chain.split(">")) if chain else ())
+    first_seen = any(kind in SEEN for kind, _ in weighed[:2])
+    return Lexeme(weighed[0][0], seen, first_seen, tuple(chain.split(">")) if chain else ())
 
 
 def _thing(name: str) -> knowledge.Thing | None:
@@ -96,7 +98,7 @@ def can_be_seen(noun: str) -> bool:
         if name in INVISIBLE:
             return False
         if entry := lexeme(name):
-            return entry.seen >= LEAST_SEEN
+            return entry.seen >= LEAST_SEEN or entry.first_seen
     return True
 
 
@@ -110,6 +112,12 @@ def stand_in(noun: str) -> str | None:
             if thing := _thing(kind):
                 return thing.name
     return None
+
+
+def is_living(noun: str) -> bool:
+    """True for a person or an animal: a platypus."""
+    entry = lexeme(noun.rpartition(" ")[2])
+    return entry is not None and entry.kind in ("animal", "person") or is_kind_of(noun, frozenset(("animal", "person")))
 
 
 def is_kind_of(noun: str, kinds: frozenset[str]) -> bool:
