@@ -44,7 +44,7 @@ INVISIBLE = _words("""
     mid-air midair inside outside interior exterior center centre middle background foreground distance silence
     trip journey adventure dream thought idea memory moment past future history culture tradition nature gemstone
     perfection elegance luxury sophistication innovation creativity architecture design movement motion action
-    original record limit goodbye hello finesse rest party show race match event festival ceremony meeting conference competition celebration
+    group ignition element original record limit goodbye hello finesse rest party show race match event festival ceremony meeting conference competition celebration
     bit lot number amount variety selection world one none something nothing anything everything
 """)
 
@@ -114,10 +114,16 @@ def stand_in(noun: str) -> str | None:
     return None
 
 
+def is_person(noun: str) -> bool:
+    """True for somebody: a driver, a cricketer."""
+    entry = lexeme(noun.rpartition(" ")[2])
+    return entry is not None and entry.kind == "person" or is_kind_of(noun, frozenset(("person",)))
+
+
 def is_living(noun: str) -> bool:
     """True for a person or an animal: a platypus."""
     entry = lexeme(noun.rpartition(" ")[2])
-    return entry is not None and entry.kind in ("animal", "person") or is_kind_of(noun, frozenset(("animal", "person")))
+    return is_person(noun) or entry is not None and entry.kind == "animal" or is_kind_of(noun, frozenset(("animal",)))
 
 
 def is_kind_of(noun: str, kinds: frozenset[str]) -> bool:
