@@ -22,30 +22,33 @@ SEEN = frozenset("animal artifact food person plant body object substance".split
 LEAST_SEEN = 0.3  # share of its uses in which a noun must name what can be seen
 # the senses of these that come first are not what a picture shows of them
 VISIBLE = _words("""
-    campfire bonfire fire flame fireworks firework skyline halfpipe checkers text word letter lettering number square
-    circle triangle rectangle diamond star heart hexagon pentagon octagon cone cylinder sphere cube pyramid prism
-    spiral zigzag dot oval line stripe wave swirl waterfall lightning rainbow cloud smoke iceberg sign poster stage
-    shadow reflection silhouette nest web footprint bubble splash puddle constellation comet meteor galaxy sun moon
-    planet garland firefly ghost alien robot monster dragon unicorn zombie vampire witch wizard angel demon elf fairy
-    goblin troll mermaid superhero halo tornado volcano crowd audience team band parade skyscraper barbecue chess
-    game meal breakfast lunch dinner graffiti food slice ruby emerald gem jewel raindrop snowflake badge emblem
-    logo label banner flag card postcard envelope case map bone pearl landmark artwork masterpiece saying slogan message phrase quote chart scroll newspaper magazine certificate ticket tattoo mural hand fist paw statue pattern
+    campfire bonfire fire flame fireworks firework skyline halfpipe checkers text word letter lettering number
+    square circle triangle rectangle diamond star heart hexagon pentagon octagon cone cylinder sphere cube pyramid
+    prism spiral zigzag dot oval line stripe wave swirl waterfall lightning rainbow cloud smoke iceberg sign poster
+    stage shadow reflection silhouette nest web footprint bubble splash puddle constellation comet meteor galaxy sun
+    moon planet garland firefly ghost alien robot monster dragon unicorn zombie vampire witch wizard angel demon elf
+    fairy goblin troll mermaid superhero halo tornado volcano crowd audience team band parade skyscraper barbecue
+    chess game meal breakfast lunch dinner graffiti food slice ruby emerald gem jewel raindrop snowflake badge
+    emblem logo label banner flag card postcard envelope case map bone pearl landmark artwork masterpiece saying
+    slogan message phrase quote chart scroll newspaper magazine certificate ticket tattoo mural hand fist paw statue
+    pattern
 """)
 INVISIBLE = _words("""
-    look view sight way time side place part piece kind type sort form shape style size color colour texture tone hue
-    finish edge surface line feature detail touch hint display contrast symbol sense feel mood presence beauty
+    look view sight way time side place part piece kind type sort form shape style size color colour texture tone
+    hue finish edge surface line feature detail touch hint display contrast symbol sense feel mood presence beauty
     addition testament reminder wonder treat source work piece art collection end start beginning finale arrival
-    embrace scent aroma fragrance smell taste flavor sound noise tune melody music rhythm beat trick wish speech turn
-    project weight facial shot note notes nap walk swim ride jump dance job task question answer direction
-    conversation chat discussion story lesson class defense protection backdrop setting environment atmosphere
-    fun comfort warmth heat cold chill breeze gust draft rest peace love joy mind body head soul spirit life death
-    company age year day night morning evening afternoon week month season spring summer autumn winter weather
-    air light glow shine sheen gleam glint glare sparkle shade beam ray sunbeam moonbeam sunlight moonlight daylight
-    mid-air midair inside outside interior exterior center centre middle background foreground distance silence
-    trip journey adventure dream thought idea memory moment past future history culture tradition nature gemstone
-    perfection elegance luxury sophistication innovation creativity architecture design movement motion action
-    group ignition element original record limit goodbye hello finesse rest party show race match event festival ceremony meeting conference competition celebration
-    bit lot number amount variety selection world one none something nothing anything everything
+    embrace scent aroma fragrance smell taste flavor sound noise tune melody music rhythm beat trick wish speech
+    turn project weight facial shot note notes nap walk swim ride jump dance job task question answer direction
+    conversation chat discussion story lesson class defense protection backdrop setting environment atmosphere fun
+    comfort warmth heat cold chill breeze gust draft rest peace love joy mind body head soul spirit life death
+    company age year day night morning evening afternoon week month season spring summer autumn winter weather air
+    light glow shine sheen gleam glint glare sparkle shade beam ray sunbeam moonbeam sunlight moonlight daylight
+    mid-air midair inside outside interior exterior center centre middle background foreground distance silence trip
+    journey adventure dream thought idea memory moment past future history culture tradition nature gemstone
+    perfection elegance luxury sophistication innovation creativity architecture design movement motion action group
+    ignition element original record limit goodbye hello finesse rest party show race match event festival ceremony
+    meeting conference competition celebration bit lot number amount variety selection world one none something
+    nothing anything everything
 """)
 
 
