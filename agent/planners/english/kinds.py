@@ -91,7 +91,7 @@ def kind_of(named: Named) -> Kind:
         ),
         (isinstance(meaning, knowledge.Thing), Kind.THING),
         (entry and entry.kind == "body" and last not in lexicon.VISIBLE, Kind.PART),
-        (last == "wall" and prep == "on" and lemma_of(head.head.head) in w.ON_WALLS, Kind.THING),
+        (last == "wall" and lemma_of(head.head.head) in w.ON_WALLS, Kind.THING),
         (last in w.SCENERY and not (named.is_solid and _stands_alone(named)), Kind.UNSEEN),
         (is_capital and not looks and _names_no_thing(named), Kind.NAME),
         (last in w.LOCATIONS and named.is_inside, Kind.SETTING),

@@ -118,7 +118,7 @@ def parse(text: str) -> Parsed:
     tokens = nlp.tokenizer(text)
     slips = _slips([token.text for token in tokens])
     words = [slips.get(token.text, token.text) for token in tokens]
-    if not is_english(words):
+    if not is_english([token.text for token in tokens]):
         start = text[:60].strip()
         reason = f"{start!r} is not English, which is what the offline planner reads; name another with --planner"
         raise BadInput("prompt", reason)

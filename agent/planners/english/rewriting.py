@@ -34,6 +34,7 @@ _OR = re.compile(
 )
 _ONE_MANY = re.compile(r"(\d{1,2}|solo|multiple)[ _]?(girl|boy|man|woman|cat|dog|person|child|other)s?", re.I)
 _NO_PLACE = "".join(rf"(?<!\b{word} )" for word in "the to on at far upper lower top bottom".split())
+_PRONOUNS = {"its": "it", "his": "him", "her": "her", "their": "them"}
 _PLAIN = tuple(
     (re.compile(rf"\b(?:{pattern})", re.I), words)
     for pattern, words in (
@@ -48,12 +49,9 @@ _PLAIN = tuple(
             r"on the \1 is ",
         ),
         (r"(?:the )?(left|right|top|bottom) (?:side|half) (?:has|holds|shows|contains)\b", r"on the \1 is"),
-        *(
-            (
-                rf"(?:to|on) {owner} (left|right)\b(?! (?:hand|arm|side|foot|leg|paw|eye|ear|shoulder))",
-                rf"to the \1 of {pronoun}",
-            )
-            for owner, pronoun in {"its": "it", "his": "him", "her": "her", "their": "them"}.items()
+        (
+            r"(?:to|on) (its|his|her|their) (left|right)\b(?! (?:hand|arm|side|foot|leg|paw|eye|ear|shoulder))",
+            lambda match: f"to the {match[2]} of {_PRONOUNS[match[1].lower()]}",
         ),
         (rf"{_NO_PLACE}(left|right) of\b", r"to the \1 of"),
     )
@@ -81,7 +79,6 @@ class Rewritten:
     quotes: list[str] = field(default_factory=list)
     compared: list[tuple[str, int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    is_tags: bool = False
 
 
 def rewrite(prompt: str) -> Rewritten:
@@ -91,9 +88,7 @@ def rewrite(prompt: str) -> Rewritten:
     result = Rewritten(plain, _QUOTED.sub(QUOTE, plain))
     result.quotes = [words for groups in _QUOTED.findall(plain) for words in groups if words]
     result.text = _lower_titles(result.text)
-    if tags := _sentence_of_tags(result.text):
-        result.text = tags
-        result.is_tags = True
+    result.text = _sentence_of_tags(result.text) or result.text
     result.text = _ASKING.sub("", result.text, count=1) or result.text
     _compare(result)
     for pattern, words in _PLAIN:
