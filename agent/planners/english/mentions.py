@@ -70,15 +70,12 @@ def _is_head(parsed: Parsed, token: Token) -> bool:
     if following is not None:
         if name.endswith("ing") and following.pos_ == "DET" or following.text in "-–" and not token.whitespace_:
             return False  # "building a tower", "diamond-shaped"
-        if name in w.COLOURS | w.MATERIALS and following.pos_ != "ADP" and _may_be_noun(parsed.names[following.i]):
+        described = nouns.known(parsed.names[following.i]) or lexicon.lexeme(parsed.names[following.i])
+        if name in w.COLOURS | w.MATERIALS and described and following.pos_ != "ADP":
             return False
     if not is_noun(token) and not _is_noun_after_all(parsed, token):
         return False
     return not _is_doing(parsed, token) and not _is_modifier(parsed, token)
-
-
-def _may_be_noun(name: str) -> bool:
-    return bool(nouns.known(name) or lexicon.lexeme(name) or lexicon.lexeme(nouns.singular_of(name)))
 
 
 def _is_doing(parsed: Parsed, token: Token) -> bool:
@@ -86,8 +83,7 @@ def _is_doing(parsed: Parsed, token: Token) -> bool:
     name = parsed.names[token.i]
     if not name.endswith("ing") or nouns.known(name) or len(name) < 6 or name in w.META:
         return False
-    previous = _beside(token, -1)
-    is_after_noun = previous is not None and is_noun(previous)
+    is_after_noun = is_noun(_beside(token, -1))
     if is_after_noun and lexicon.is_kind_of(nouns.singular_of(parsed.names[token.i - 1]), ACTING):
         return True
     entry = lexicon.lexeme(name)
@@ -118,17 +114,13 @@ def _is_modifier(parsed: Parsed, token: Token) -> bool:
     if token.dep_ not in MODIFIERS or head.i <= token.i or head.tag_ == "JJR":  # "a lemon smaller than a grape"
         return False
     between = token.doc[token.i + 1 : head.i]
-    previous = _beside(token, -1)
-    is_led = previous is not None and previous.tag_ in ("DT", "CD") or any(t.dep_ == "det" for t in token.lefts)
-    if between and is_led and between[0].tag_ in ("VBN", "VBD") and between[0].lower_ not in w.BOUND:
-        return False  # "the patrons sipped and savored the brew"
-    if _is_doing(parsed, head) or between and between[0].tag_ == "VBG":
-        return False
+    if _is_doing(parsed, head) or any(t.tag_ in PARTICIPLES and t.lower_ not in w.BOUND for t in between[:1]):
+        return False  # "the patrons sipped and savored the brew", but "a snow covered hill"
     if any(t.dep_ == "det" or t.tag_ in w.BREAKS and not _joins_looks(parsed, t) for t in between):
         return False
     if token.dep_ == "nmod":
         return is_noun(head) and all(t.dep_ != "nummod" for t in token.lefts)
-    return is_noun(head) or head.pos_ in ("ADJ", "X", "NUM") or _is_noun_after_all(parsed, head)
+    return is_noun(head) or head.pos_ in ("ADJ", "X", "NUM")
 
 
 def _joins_looks(parsed: Parsed, token: Token) -> bool:
@@ -167,7 +159,7 @@ def _is_of_phrase(parsed: Parsed, token: Token, head: Token, start: int) -> bool
     if token.pos_ == "PUNCT" and token.text not in "-–\"'“”":
         return False
     previous = _beside(token, -1)
-    if token.tag_ in PARTICIPLES and previous is not None and is_noun(previous) and not _is_modifier(parsed, previous):
+    if token.tag_ in PARTICIPLES and is_noun(previous) and not _is_modifier(parsed, previous):
         return False  # "a giraffe walking through ..."
     return not _is_head(parsed, token) and not _is_doing(parsed, token)
 
@@ -184,8 +176,7 @@ def _mention(parsed: Parsed, head: Token) -> Mention:
     noun, plural, meaning, looks = _name(head, head_word, number.looks, tags)
     members = _members(parsed, head)
     if head_word in nouns.PEOPLE_COLLECTIVES and (members or not has_of(head)):
-        count = max(members, count)
-        count = count if count > 1 else nouns.PEOPLE_COLLECTIVES[head_word]
+        count = members or max(count, nouns.PEOPLE_COLLECTIVES[head_word])
         vague = head_word not in w.EXACT_COLLECTIVES
         plural = True
         noun = "person"

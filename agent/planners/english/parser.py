@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from agent.planners.english import words as w
 from instdiff.errors import BadInput
@@ -259,6 +259,6 @@ def lemma_of(token: Token) -> str:
     return {"rid": "ride", "lain": "lie", "lied": "lie"}.get(token.lemma_, token.lemma_)
 
 
-def is_noun(token: Token) -> bool:
+def is_noun(token: Token | None) -> TypeGuard[Token]:
     """True for a word that may name something."""
-    return token.pos_ in ("NOUN", "PROPN")
+    return token is not None and token.pos_ in ("NOUN", "PROPN")
