@@ -146,13 +146,12 @@ class Naming:
         collective, times = self._collective(token)
         is_one = bool({mention.noun, f"{mention.noun}s", mention.category} & w.ONE_PAIR)
         count = mention.count or (1 if mention.determiner == "a" else 0)
+        is_vague = mention.vague and not (mention.determiner == "a" and count == 1)
         if collective == "pair" and is_one:
             return times, False
         if collective:
             own = count or nouns.COLLECTIVES.get(collective, 1)
-            is_vague = (mention.vague or not count) and collective not in w.EXACT
-            return own * (times if collective in ("pair", "dozen") else 1), is_vague
-        is_vague = mention.vague or not count
+            return own * (times if collective in ("pair", "dozen") else 1), is_vague and collective not in w.EXACT
         if not count:
             is_vague = mention.plural and not is_one
             count = (2 if mention.noun in w.COUPLES else UNSAID) if is_vague else 1

@@ -92,8 +92,9 @@ def fill(naming: Naming, token: Token, mention: Mention, host: int) -> None:
         other = naming.mentions[inside.i]
         is_counted = other.plural or other.count > 1 or other.determiner == "a"
         if last_word(mention.noun) in w.CONTAINERS and other.kind is Kind.THING and is_counted:
-            count = other.count or (FEW if other.plural and other.determiner != "a" else 1)
-            naming.of[inside.i] = (naming.add(other, count, other.adjectives, not other.count),)
+            is_vague = not other.count and other.determiner != "a"
+            count = other.count or (FEW if other.plural and is_vague else 1)
+            naming.of[inside.i] = (naming.add(other, count, other.adjectives, is_vague),)
             naming.reading.relate(naming.of[inside.i][0], Predicate.IN, host)
         elif mention.noun in w.DETACHED and other.noun in ("tree", "bush"):
             continue
