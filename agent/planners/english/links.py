@@ -16,18 +16,6 @@ if TYPE_CHECKING:
 VERBS = ("VERB", "AUX")
 BEGINNINGS = ("DET", "ADJ", "NUM", "NOUN", "PROPN")  # of a noun phrase
 OBJECTS = ("pobj", "pcomp", "dobj", "attr", "npadvmod")
-CLAUSES = (
-    "conj",
-    "xcomp",
-    "advcl",
-    "ccomp",
-    "dep",
-    "pcomp",
-    "prep",
-    "parataxis",
-    "acomp",
-    "amod",
-)  # verbs below others
 
 
 class Phrase(NamedTuple):
@@ -121,10 +109,8 @@ def conjuncts(token: Token) -> list[Token]:
 
 def anchor_of(parsed: Parsed, phrase: Phrase) -> Token | None:
     """The noun, verb or auxiliary that a phrase hangs from; None where nothing is before it."""
-    above = [token for token in parsed.doc[phrase.start].ancestors if not phrase.start <= token.i < phrase.end]
-    return next((token for token in above if is_noun(token) or token.pos_ in (*VERBS, "PRON")), None) or (
-        above[-1] if above else None
-    )
+    above = (token for token in parsed.doc[phrase.start].ancestors if not phrase.start <= token.i < phrase.end)
+    return next((token for token in above if is_noun(token) or token.pos_ in (*VERBS, "PRON")), None)
 
 
 def subject_of(verb: Token) -> Token | None:
@@ -133,22 +119,18 @@ def subject_of(verb: Token) -> Token | None:
         if token != verb and is_noun(token):
             return token
         subject = next((child for child in token.children if child.dep_ in ("nsubj", "nsubjpass")), None)
-        is_pronoun = subject is not None and subject.tag_ in ("WDT", "WP", "WP$") and token.dep_ == "relcl"
-        if subject is not None and not is_pronoun:
+        if subject is not None and subject.tag_ not in ("WDT", "WP", "WP$"):
             return subject
         if token.dep_ in ("acl", "relcl"):
             return token.head
         if any(child.dep_ == "expl" for child in token.children):  # "there is a dog"
             return next((child for child in token.children if child.dep_ in ("attr", "dobj")), None)
-        if token.dep_ not in CLAUSES:
-            return None
     return None
 
 
 def clause_verb(token: Token) -> Token | None:
     """The nearest verb above a token, or the verb that is above all."""
-    above = token.ancestors if token.head != token else (token,)
-    return next((verb for verb in above if verb.pos_ in VERBS), None)
+    return next((verb for verb in (*token.ancestors, token) if verb.pos_ in VERBS), None)
 
 
 def place_on_picture(parsed: Parsed, phrase: Phrase) -> tuple[tuple[Predicate, ...], int] | None:

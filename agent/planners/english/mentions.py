@@ -63,6 +63,8 @@ def _is_head(parsed: Parsed, token: Token) -> bool:
     """True for a noun that is no part of another noun's phrase."""
     name = parsed.names[token.i]
     following = _beside(token, 1)
+    if name == "another":
+        return token.dep_ in ("dobj", "dative") and token.head.pos_ in ("VERB", "ADJ")
     if token.pos_ == "PRON":
         return name in w.PERSONS and name not in ("one", "other")
     if not any(map(str.isalnum, name)) or name in nouns.NUMBERS or name in w.NO_HEADS:
@@ -255,6 +257,9 @@ def _number_of(words: list[str]) -> Number:
             determiner = "number"
         elif words[at] in DETERMINERS:
             determiner = DETERMINERS[words[at]]
+            if words[at] == "both":
+                count = 2
+                vague = False
         elif words[at] not in w.AROUND_NUMBERS:
             break
         at += max(len(phrase.split()), 1)
