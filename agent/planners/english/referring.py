@@ -78,8 +78,7 @@ def _is_one_of(group: Group, token: Token, mention: Mention) -> bool:
 def groups_meant(naming: Naming, token: Token) -> tuple[int, ...]:
     """The groups that a pronoun stands for."""
     word = token.lower_
-    is_relative = word == "that" and token.dep_ in ("nsubj", "nsubjpass", "dobj") and token.head.dep_ == "relcl"
-    if token.tag_ in ("WP", "WDT") or is_relative:
+    if token.tag_ in ("WP", "WDT"):
         verb = token.head.head if token.dep_ == "pobj" else token.head  # "a bridge on which people stand"
         return naming.groups(verb.head) if verb.dep_ == "relcl" else ()
     before = [i for i in sorted(naming.of) if i < token.i and naming.of[i]]
@@ -87,9 +86,8 @@ def groups_meant(naming: Naming, token: Token) -> tuple[int, ...]:
         return ()
     if word == "both":
         named = tuple(dict.fromkeys(group for i in before for group in naming.of[i]))
-        is_object = naming.parsed.doc[token.i - 1].pos_ == "ADP"
-        inside = naming.of.get(token.i - 2, ()) if is_object else ()
-        named = tuple(group for group in named if group not in inside) or named
+        if naming.parsed.doc[token.i - 1].pos_ == "ADP":  # "a cat next to both"
+            named = tuple(group for group in named if group not in naming.of.get(token.i - 2, ())) or named
         return named[-2:] if naming.reading.total(named[-1]) < 2 else named[-1:]
     if word in w.THEY:
         own = _own(naming, token)
