@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from spacy.tokens import Token
 
 COMPONENTS = w.PARTS - w.DETACHED | w.COMPONENTS
+SUBSTANCE = w.COLOURS | w.MATERIALS  # may be said of the noun that follows
+NO_WHOLES = w.COLOURS - w.COLOURED_FRUIT | w.MATERIALS | w.BEFORE_PARTS  # in "a glass window", "a computer keyboard"
+NO_NAMES = w.ADJECTIVES | w.PHYSICAL | w.SHAPES
+BAKED = (w.HYPERNYMS["animal"] | w.HYPERNYMS["vehicle"]) - w.EATEN
 ACTING = frozenset(("person", "animal", "dragon", "robot", "monster"))
 MODIFIERS = ("compound", "nmod", "amod", "npadvmod", "quantmod", "nummod")
 PARTICIPLES = ("VBG", "VBN", "VBD")
@@ -72,12 +76,15 @@ def _is_head(parsed: Parsed, token: Token) -> bool:
     if following is not None:
         if name.endswith("ing") and following.pos_ == "DET" or following.text in "-–" and not token.whitespace_:
             return False  # "building a tower", "diamond-shaped"
-        described = nouns.known(parsed.names[following.i]) or lexicon.lexeme(parsed.names[following.i])
-        if name in w.COLOURS | w.MATERIALS and described and following.pos_ != "ADP":
+        if name in SUBSTANCE and following.pos_ != "ADP" and _may_be_noun(parsed.names[following.i]):
             return False
     if not is_noun(token) and not _is_noun_after_all(parsed, token):
         return False
     return not _is_doing(parsed, token) and not _is_modifier(parsed, token)
+
+
+def _may_be_noun(name: str) -> bool:
+    return bool(nouns.known(name) or lexicon.lexeme(name))
 
 
 def _is_doing(parsed: Parsed, token: Token) -> bool:
@@ -107,7 +114,7 @@ def _is_noun_after_all(parsed: Parsed, token: Token) -> bool:
     if previous is None:
         return len(token.doc) == 1
     leads = previous.pos_ in ("DET", "NUM", "ADJ") or previous.tag_ == "PRP$"
-    return leads or parsed.names[previous.i] in w.COLOURS | w.MATERIALS
+    return leads or parsed.names[previous.i] in SUBSTANCE
 
 
 def _is_modifier(parsed: Parsed, token: Token) -> bool:
@@ -280,7 +287,7 @@ def _name(
     singular = nouns.singular_of(word)
     plural = is_plural or lexicon.lexeme(word) is None and lexicon.lexeme(singular) is not None
     own = len(looks)
-    while own and tags[own - 1].startswith("NN") and looks[own - 1] not in w.ADJECTIVES | w.PHYSICAL | w.SHAPES:
+    while own and tags[own - 1].startswith("NN") and looks[own - 1] not in NO_NAMES:
         own -= 1
     return " ".join((*looks[own:], singular if plural else word)), plural, None, looks[:own]
 
@@ -293,15 +300,13 @@ def _members(parsed: Parsed, head: Token) -> int:
 
 def _inner_thing(words: list[str]) -> nouns.Noun | None:
     """The bear of "a bear birthday party", the car of "a car hood": a thing before a head that is none."""
-    looks = w.COLOURS - w.COLOURED_FRUIT | w.MATERIALS | w.BEFORE_PARTS
-    known = (nouns.known(word) for word in reversed(words) if word not in looks)
+    known = (nouns.known(word) for word in reversed(words) if word not in NO_WHOLES)
     return next((noun for noun in known if noun and noun.thing), None)
 
 
 def _shows(noun: str, inner: nouns.Noun) -> bool:
     """True for what has the look of a thing: an elephant toy, a truck cake (but not a chicken pie)."""
-    baked = (w.HYPERNYMS["animal"] | w.HYPERNYMS["vehicle"]) - w.EATEN
-    return last_word(noun) in w.MODELS or last_word(noun) in w.BAKED and inner.name in baked
+    return last_word(noun) in w.MODELS or last_word(noun) in w.BAKED and inner.name in BAKED
 
 
 def _is_misread(head: Token, head_word: str, determiner: str) -> bool:

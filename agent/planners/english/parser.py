@@ -142,7 +142,7 @@ def _name_length(words: list[str]) -> int:
     """How many of these words are one known name; 1 for a lone word."""
     first = words[0].lower()
     is_first = first in nouns.first_words() or nouns.singular_of(first) in nouns.first_words()
-    if not is_first or first in w.COLOURS - w.COLOURED_FRUIT:
+    if not is_first or first in w.COLOURS and first not in w.COLOURED_FRUIT:
         return 1
     names = [" ".join(words[:length]) for length in range(len(words), 1, -1)]
     return next((len(name.split()) for name in names if name.isascii() and nouns.known(name.lower())), 1)

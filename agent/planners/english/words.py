@@ -54,7 +54,6 @@ CLOTHES = _words("clothes")
 SCENERY = _words("scenery")
 LOCATIONS = _words("locations")
 TIMES = _words("times")
-MONTHS_AND_DAYS = _words("months_and_days")
 EMPTY = _words("empty")
 BUSY = _words("busy")
 DEPTHS = _predicates("depths")
@@ -124,8 +123,6 @@ AROUND_NUMBERS = _words("around_numbers")
 
 ADJECTIVES = COLOURS | MATERIALS | LOOKS | frozenset(SIZES)
 LIVING = HYPERNYMS["animal"] | {"person", "robot", "statue"}
-DOING = HOLD | WEAR | RIDE | COVER | STANDING | PUT | frozenset(POSTURES)
-DOING |= frozenset(("eat", "wait", "look", "laugh", "smile", "cry"))
 # relations.py, subjects.py, groups.py, referring.py, absent.py, asides.py
 JOINTS = _words("joints")
 LEADING = _words("leading")
@@ -158,9 +155,3 @@ MAKE = _words("make")
 SHOOT = _words("shoot")
 BECOME = _words("become")
 MADE_BY = _words("made_by")
-
-
-def is_doing(word: str) -> bool:
-    """True for the -ing form of a verb of doing."""
-    stem = word.removesuffix("ing")
-    return bool({stem, stem + "e", stem[:-1], stem[:-1] + "e"} & DOING)
