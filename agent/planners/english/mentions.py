@@ -200,9 +200,7 @@ def _mention(parsed: Parsed, head: Token) -> Mention:
         if " " not in noun and inner.singular in looks:
             looks = looks[: looks.index(inner.singular)]
             noun = f"{inner.singular} {noun}"
-    elif inner and (
-        _is_misread(head, head_word, determiner) or inner.name != "person" and _is_part_of(noun, kind, meaning, tags)
-    ):
+    elif inner and (_is_misread(head, head_word, determiner) or _is_part_of(inner, noun, kind, meaning, tags)):
         noun = inner.singular
         kind = Kind.THING
         plural = inner.plural
@@ -315,12 +313,13 @@ def _is_misread(head: Token, head_word: str, determiner: str) -> bool:
     return misread and head_word not in w.ALWAYS_PLURAL
 
 
-def _is_part_of(noun: str, kind: Kind, meaning: object, tags: list[str]) -> bool:
-    """True for a part that is named with what it is of: "a car hood"."""
-    is_compound = " " in noun
-    if last_word(noun) in COMPONENTS and (is_compound and meaning is None or "".join(tags[-1:]).startswith("NN")):
+def _is_part_of(inner: nouns.Noun, noun: str, kind: Kind, meaning: object, tags: list[str]) -> bool:
+    """True for a part that is named with what it is of: "a car hood", but not "a passenger seat"."""
+    if inner.name == "person":
+        return False
+    if last_word(noun) in COMPONENTS and (" " in noun and meaning is None or "".join(tags[-1:]).startswith("NN")):
         return True
-    return is_compound and kind in (Kind.UNSEEN, Kind.PART)
+    return " " in noun and kind in (Kind.UNSEEN, Kind.PART)
 
 
 def _is_activity(parsed: Parsed, head: Token, start: int) -> bool:
