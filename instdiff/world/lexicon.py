@@ -46,7 +46,7 @@ INVISIBLE = _words("""
     mid-air midair inside outside interior exterior center centre middle background foreground distance silence trip
     journey adventure dream thought idea memory moment past future history culture tradition nature gemstone
     perfection elegance luxury sophistication innovation creativity architecture design movement motion action group
-    ignition element original record limit goodbye hello finesse rest party show race match event festival ceremony
+    ignition element story original record limit goodbye hello finesse rest party show race match event festival ceremony
     meeting conference competition celebration bit lot number amount variety selection world one none something
     nothing anything everything
 """)

@@ -70,7 +70,8 @@ def is_other_words(naming: Naming, token: Token, mention: Mention) -> bool:
     if not any(naming.mentions[t.i].kind is Kind.UNSEEN for t in of_what(naming, token)):
         return False
     becomes = token.head.lower_ in ("into", "as") and lemma_of(token.head.head) in w.BECOME
-    return becomes or token.dep_ in ("appos", "npadvmod") and any(naming.of.values())  # "a canvas of variation"
+    is_said = any(naming.of.values()) or naming.reading.setting
+    return becomes or token.dep_ in ("appos", "npadvmod") and bool(is_said)  # "a canvas of variation"
 
 
 def is_maker(naming: Naming, token: Token, mention: Mention) -> bool:

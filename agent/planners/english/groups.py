@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.planners.english import words as w
@@ -135,6 +136,8 @@ class Naming:
         """The groups that name a thing: one that is there already, or new ones."""
         if (same := earlier_group(self, token, mention)) is not None:
             return (same,)
+        if mention.noun == "glass" and self._collective(token)[0] == "pair":
+            mention = replace(mention, noun="eyeglasses", category="eyeglasses")
         count, is_vague = self._count(token, mention)
         shares = by_colour(mention, count, is_vague)
         named = [self.add(mention, share, looks, is_vague) for looks, share in shares]

@@ -83,6 +83,7 @@ def kind_of(named: Named) -> Kind:
         (isinstance(meaning, knowledge.Setting), Kind.SETTING),
         (last in w.PLANETS and prep == "on", Kind.NAME),
         (noun in w.COLOURS and _is_shade(named), Kind.UNSEEN),
+        (is_capital and " " in noun and last in w.LOCATIONS and named.is_inside, Kind.NAME),  # "at Times Square"
         (last in w.PARTS and _is_part(named), Kind.PART),
         (last in w.INNER_PARTS and looks & w.LEVELS, Kind.PART),  # "the top shelf"
         (
@@ -94,12 +95,12 @@ def kind_of(named: Named) -> Kind:
         (last == "wall" and lemma_of(head.head.head) in w.ON_WALLS, Kind.THING),
         (last in w.SCENERY and not (named.is_solid and _stands_alone(named)), Kind.UNSEEN),
         (is_capital and not looks and _names_no_thing(named), Kind.NAME),
-        (last in w.LOCATIONS and named.is_inside, Kind.SETTING),
+        (last in w.LOCATIONS and (named.is_inside or last in w.ROOMS and head.dep_ == "ROOT"), Kind.SETTING),
         (
             entry
             and entry.kind in ("location", "time")
             and not named.is_solid
-            and (named.is_inside or entry.seen < RARELY_SEEN),
+            and (named.is_inside or entry.seen < RARELY_SEEN and last not in lexicon.VISIBLE),
             Kind.UNSEEN,
         ),
         (lexicon.can_be_seen(noun) or named.is_solid and last not in lexicon.INVISIBLE, Kind.THING),
@@ -141,6 +142,9 @@ def _is_object(named: Named) -> bool:
     if noun in w.SHAPES and not (determiner == "the" and prep in ("in", "on", "at", "across")):
         return True
     if named.verb in w.COVER or named.verb and noun in w.NATURE and head.head.pos_ == "VERB":
+        return True
+    is_whose = prep == "of" and head.head.head.dep_ == "nsubj"  # "the surface of the lake reflected the sky"
+    if is_whose and noun in w.NATURE:
         return True
     if meaning and meaning.name in w.TIMES or prep == "of" and head.head.head.lower_ not in w.SIDE_WORDS:
         return False

@@ -19,6 +19,7 @@ SUBSTANCE = w.COLOURS | w.MATERIALS  # may be said of the noun that follows
 NO_WHOLES = w.COLOURS - w.COLOURED_FRUIT | w.MATERIALS | w.BEFORE_PARTS  # in "a glass window", "a computer keyboard"
 NO_NAMES = w.ADJECTIVES | w.PHYSICAL | w.SHAPES
 BAKED = (w.HYPERNYMS["animal"] | w.HYPERNYMS["vehicle"]) - w.EATEN
+BUILDINGS = frozenset(("building", "structure", "mercantile establishment", "place of business", "house", "shop"))
 ACTING = frozenset(("person", "animal", "dragon", "robot", "monster"))
 MODIFIERS = ("compound", "nmod", "amod", "npadvmod", "quantmod", "nummod")
 PARTICIPLES = ("VBG", "VBN", "VBD")
@@ -315,7 +316,7 @@ def _is_misread(head: Token, head_word: str, determiner: str) -> bool:
 
 def _is_part_of(inner: nouns.Noun, noun: str, kind: Kind, meaning: object, tags: list[str]) -> bool:
     """True for a part that is named with what it is of: "a car hood", but not "a passenger seat"."""
-    if inner.name == "person":
+    if inner.name == "person" or lexicon.is_kind_of(inner.singular, BUILDINGS):
         return False
     if last_word(noun) in COMPONENTS and (" " in noun and meaning is None or "".join(tags[-1:]).startswith("NN")):
         return True

@@ -118,7 +118,8 @@ def parse(text: str) -> Parsed:
     tokens = nlp.tokenizer(text)
     slips = _slips([token.text for token in tokens])
     words = [slips.get(token.text, token.text) for token in tokens]
-    if not is_english([token.text for token in tokens]):
+    has_small = any(token.lower_ in small_words() - w.FOREIGN for token in tokens)
+    if not is_english(words if has_small else [token.text for token in tokens]):
         start = text[:60].strip()
         reason = f"{start!r} is not English, which is what the offline planner reads; name another with --planner"
         raise BadInput("prompt", reason)
@@ -152,14 +153,21 @@ def _stand_in(name: str) -> str:
     """The word that the parser sees: the last one of a name, in its regular form."""
     last = name.rpartition(" ")[2]
     noun = nouns.known(last) if last.islower() else None
-    return nouns.plural_of(noun.singular) if noun and noun.plural and noun.thing and " " not in noun.singular else last
+    if noun is None or not noun.plural or noun.thing is None or " " in noun.singular:
+        return last
+    plural = nouns.plural_of(noun.singular)
+    return plural if plural != noun.singular else last
 
 
 def is_english(words: list[str]) -> bool:
     """False where most words are of no English: of another language or alphabet, or no words at all."""
     lettered = [word for word in words if any(map(str.isalpha, word))]
     foreign = sum(any(letter.isalpha() and letter > LAST_LATIN for letter in word) for word in lettered)
-    known = len(lettered) if len(lettered) < 2 else sum(map(is_word, lettered))
+    known = (
+        len(lettered)
+        if len(lettered) < 2
+        else sum(is_word(word) and word.lower() not in w.FOREIGN for word in lettered)
+    )
     return foreign <= UNREAD * len(lettered) <= known
 
 
@@ -236,9 +244,14 @@ def _slips(words: list[str]) -> dict[str, str]:
 def _meant(word: str) -> str | None:
     """The known word that a misspelt one is likest to: with its first letter, and one or two letters otherwise."""
     alike = [name for name in _vocabulary() if name[0] == word[0] and abs(len(name) - len(word)) <= 1]
-    scored = [(difflib.SequenceMatcher(None, word, name).ratio(), name in knowledge.things(), name) for name in alike]
-    best = max(scored, default=(0.0, False, ""))
-    return best[2] if best[0] >= ALIKE else None
+    scored = [(_likeness(word, name), name in knowledge.things(), name) for name in alike]
+    ratio, _, meant = max(scored, default=(0.0, False, ""))
+    return meant if ratio >= ALIKE else None
+
+
+def _likeness(word: str, name: str) -> float:
+    """How alike two words are, 0 to 1; letters in another order are the usual slip."""
+    return 1.0 if sorted(word) == sorted(name) else difflib.SequenceMatcher(None, word, name).ratio()
 
 
 @cache

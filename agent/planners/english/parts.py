@@ -124,4 +124,4 @@ def last_word(noun: str) -> str:
 
 def is_living(category: str) -> bool:
     """True for persons, animals, and what acts like one: a robot."""
-    return category in w.LIVING or lexicon.is_kind_of(category, frozenset(("animal", "person")))
+    return category in w.LIVING or lexicon.is_living(category)

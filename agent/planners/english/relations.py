@@ -85,6 +85,10 @@ class Relating:
                 self.reading.relate(subject, w.COMPARED[phrase.words], target)
         else:
             lemma = self._verb_above(phrase)
+            if self._is_denied(phrase):
+                return
+            if any(self._uses(lemma, *pair) for pair in pairs):  # "a cat and a boy on the phone": the boy is
+                pairs = [pair for pair in pairs if self._uses(lemma, *pair)]
             is_pronoun = any(token.pos_ == "PRON" for token in tokens)
             is_inside = any(map(self._is_inner, tokens))
             for subject, target in pairs:
@@ -114,7 +118,7 @@ class Relating:
                 self.reading.relate(subject, Predicate.IN, target)
                 return
         if phrase.words == "in" and self._can_wear(subject, target):
-            self.reading.relate(target, Predicate.WORN_BY, subject)
+            self._wear(subject, target)
         elif predicate in (Predicate.ON, Predicate.IN) and self._uses(lemma, subject, target):
             self.reading.relate(target, Predicate.HELD_BY, subject)
         elif predicate is Predicate.IN and group.category in w.LAIN_ON:
@@ -133,12 +137,25 @@ class Relating:
         groups = self.reading.groups
         return last_word(groups[target].noun) in w.CLOTHES and is_living(groups[subject].category)
 
+    def _wear(self, wearer: int, item: int) -> None:
+        """Clothe a group; several in "a red dress" have one each."""
+        group = self.reading.groups[item]
+        several = self.reading.total(wearer)
+        if group.count == 1 and several > 1:
+            group.count = several
+        self.reading.relate(item, Predicate.WORN_BY, wearer)
+
     def _uses(self, lemma: str, subject: int, target: int) -> bool:
         """True for "a man talking on a phone": he uses what is too small to be on."""
         group = self.reading.groups[target]
         if self.reading.groups[subject].category != "person" or not lemma or lemma in w.STANDING - w.SET_DOWN:
             return False
         return longest_m(group.category, group.noun) < HANDY_M if group.is_known else lemma in w.HOLD
+
+    def _is_denied(self, phrase: Phrase) -> bool:
+        """True for "it does not fit into the suitcase"."""
+        anchor = anchor_of(self.parsed, phrase)
+        return anchor is not None and any(child.dep_ == "neg" for child in anchor.children)
 
     def _verb_above(self, phrase: Phrase) -> str:
         """The base form of the verb that a phrase hangs from, or empty."""
@@ -212,7 +229,7 @@ class Relating:
         if any(a == item and (b == host or how in placed) for a, how, b in self.reading.relations):
             return
         if self._can_wear(host, item):
-            self.reading.relate(item, Predicate.WORN_BY, host)
+            self._wear(host, item)
         elif lemma and is_living(self.reading.groups[host].category) and is_holdable(group.category, group.noun):
             self.reading.relate(item, Predicate.HELD_BY, host)
         elif (host, item) not in self.reading.hosts and host != item:
@@ -246,7 +263,7 @@ class Relating:
             mention = self.naming.mentions.get(token.i)
             if mention is not None and last_word(mention.noun) in w.CLOTHES:
                 for group in self.naming.groups(token):
-                    self.reading.relate(group, Predicate.WORN_BY, wearer)
+                    self._wear(wearer, group)
 
     def _act(self, lemma: str, actor: int, target: int) -> None:
         """What an actor does with a target."""
@@ -260,7 +277,7 @@ class Relating:
             if not reading.groups[actor].is_vague:
                 group.count = several  # two girls riding bicycles ride two
         if lemma in w.WEAR:
-            reading.relate(target, Predicate.WORN_BY, actor)
+            self._wear(actor, target)
         elif lemma in w.RIDE and longest_m(group.category, group.noun) > HANDY_M:
             reading.relate(actor, Predicate.ON, target)
             reading.groups[actor].pose = "riding"

@@ -42,6 +42,15 @@ _PLAIN = tuple(
         (r"(?:what|how) (?:would|does|do|did|will|might) (.+?) look(?: like)?(?=\W|$)", r"\1"),
         (r"close[ -]up(?= of| view| shot| image| photo| picture)", "closeup"),
         (r"loved one\b", "loved person"),
+        (
+            rf"(?<!the )(?<!a )(?:reading|saying|(?:that|which) (?:reads|says|said)|titled|called|named) (?={QUOTE})",
+            "with ",
+        ),
+        (
+            r"play(?:ing|s) a game of (soccer|football|basketball|volleyball|baseball|tennis)\b",
+            r"playing with a \1 ball",
+        ),
+        (r"games? of (?=chess|checkers|cards|dominoes|billiards|darts)", ""),
         (r"(work|piece|works|pieces) of art\b", "artwork"),
         (
             r"(?<!\bto )((?:(?:top|bottom|upper|lower|far) )?(?:left|right|top|bottom|middle|cent(?:er|re)))"

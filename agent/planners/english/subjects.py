@@ -95,6 +95,8 @@ def _wearer(naming: Naming, token: Token | None) -> Token | None:
     mention = naming.mentions.get(token.i) if token is not None else None
     if token is None or mention is None or last_word(mention.noun) not in w.CLOTHES:
         return token
+    if token.dep_ == "dobj" and lemma_of(token.head) in w.WEAR:
+        return subject_of(token.head)
     is_worn = token.dep_ == "pobj" and token.head.lower_ in ("in", "with") and is_living_at(naming, token.head.head.i)
     return token.head.head if is_worn else token
 

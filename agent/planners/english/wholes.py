@@ -59,7 +59,9 @@ def _words(naming: Naming, mention: Mention) -> str:
 
 
 def _is_alone(naming: Naming, token: Token) -> bool:
-    """True where nothing that a part may belong to is named before it."""
+    """True for the eyes of "the eyes of an owl": nothing that they may belong to is named before them."""
+    if not is_body(naming.mentions[token.i].noun):
+        return False
     return token.dep_ == "ROOT" or governor(token) == "of" and not any(naming.of.values())
 
 

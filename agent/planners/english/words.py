@@ -29,6 +29,7 @@ def _predicates(name: str) -> dict[str, Predicate]:
 
 
 COLOURS = _words("colours")
+FOREIGN = _words("foreign")
 MATERIALS = _words("materials")
 SIZES = {word: float(factor) for word, factor in _table("sizes").items()}
 LOOKS = _words("looks")
