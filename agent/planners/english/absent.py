@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from agent.planners.english import words as w
 from agent.planners.english.mentions import Mention
 from agent.planners.english.parser import lemma_of
+from instdiff.world import nouns
 
 if TYPE_CHECKING:
     from spacy.tokens import Token
@@ -19,6 +20,9 @@ def negation_start(naming: Naming, token: Token, mention: Mention) -> int | None
     names = naming.parsed.names
     if mention.determiner == "no":
         return _with_joints(names, mention.start)
+    counted = naming.mentions.get(token.head.head.i) if token.head.lower_ == "of" else None
+    if counted and nouns.singular_of(names[counted.at]) in nouns.COLLECTIVES:  # "without any pairs of shoes"
+        return negation_start(naming, token.head.head, counted)
     first = _first_listed(naming, token, mention)
     if first != token and negation_start(naming, first, naming.mentions[first.i]) is not None:
         return _with_joints(names, mention.start)

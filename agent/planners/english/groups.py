@@ -94,12 +94,12 @@ class Naming:
         if token.i in self.likeness:
             look_like(self, mention, self.likeness[token.i])
             self.drop(mention, "says how another thing looks")
+        elif (other := stands_for(self, token, mention)) is not None:
+            self.standing_for[token.i] = other
         elif (start := negation_start(self, token, mention)) is not None:
             self._note_absent(token, mention.category if mention.is_known else mention.noun, start, mention.at + 1)
         elif token.text == QUOTE and self.quotes:
             self._quote(token)
-        elif (other := stands_for(self, token, mention)) is not None:
-            self.standing_for[token.i] = other
         elif mention.kind is Kind.META:
             self.reading.asks_for_picture = True
         elif is_other_words(self, token, mention):

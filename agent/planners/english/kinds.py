@@ -176,7 +176,7 @@ def _stands_alone(named: Named) -> bool:
 def _names_no_thing(named: Named) -> bool:
     """True for "in Berlin", "by Monet", "the skyline of Paris"; not for "a photo of the Kremlin"."""
     if named.prep == "of":
-        return named.head.head.head.lower_ not in w.META
+        return named.head.head.head.lower_ not in w.META | w.SIDE_WORDS
     return named.prep in w.BEFORE_NAMES
 
 

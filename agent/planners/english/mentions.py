@@ -110,7 +110,7 @@ def _is_noun_after_all(parsed: Parsed, token: Token) -> bool:
         return True  # "two chemtrails"
     if not nouns.known(name) or token.pos_ in ("DET", "ADP", "NUM", "AUX"):
         return False
-    if " " in name or token.dep_ == "conj" and is_noun(token.head):
+    if " " in name or token.dep_ == "pobj" and not is_noun(previous) or token.dep_ == "conj" and is_noun(token.head):
         return True
     if previous is None:
         return len(token.doc) == 1
@@ -185,13 +185,23 @@ def _mention(parsed: Parsed, head: Token) -> Mention:
     head_word = parsed.names[head.i]
     noun, plural, meaning, looks = _name(head, head_word, number.looks, tags)
     members = _members(parsed, head)
-    if head_word in nouns.PEOPLE_COLLECTIVES and (members or not has_of(head)):
+    herd = _inner_thing(looks) if head_word in nouns.COLLECTIVES and not members else None
+    if herd and lexicon.is_living(herd.name) and herd.name != "person":  # "an owl family"
+        count, vague, plural, noun, meaning = (
+            max(count, nouns.COLLECTIVES[head_word]),
+            True,
+            True,
+            herd.singular,
+            herd.thing,
+        )
+        looks = looks[: looks.index(noun)] if noun in looks else []
+    elif head_word in nouns.PEOPLE_COLLECTIVES and (members or not has_of(head)):
         count = members or max(count, nouns.PEOPLE_COLLECTIVES[head_word])
         vague = head_word not in w.EXACT_COLLECTIVES
         plural = True
         noun = "person"
         meaning = knowledge.things()["person"]
-    is_person = not meaning and (noun in w.PERSONS or lexicon.is_kind_of(noun, frozenset(("person",))))
+    is_person = not meaning and (noun in w.PERSONS or lexicon.is_person(noun))
     category = "person" if is_person else meaning.name if isinstance(meaning, knowledge.Thing) else noun
     is_known = is_person or isinstance(meaning, knowledge.Thing)
     kind = kind_of(Named(head, noun, meaning, determiner, frozenset(looks), governor(head)))

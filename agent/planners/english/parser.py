@@ -156,7 +156,7 @@ def _stand_in(name: str) -> str:
     if noun is None or not noun.plural or noun.thing is None or " " in noun.singular:
         return last
     plural = nouns.plural_of(noun.singular)
-    return plural if plural != noun.singular else last
+    return plural if plural != noun.singular and " " not in plural else last
 
 
 def is_english(words: list[str]) -> bool:

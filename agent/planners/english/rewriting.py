@@ -50,6 +50,8 @@ _PLAIN = tuple(
             r"play(?:ing|s) a game of (soccer|football|basketball|volleyball|baseball|tennis)\b",
             r"playing with a \1 ball",
         ),
+        (rf"(words?|text|saying|letters?|phrase|slogan|label|sign|poster|banner) {QUOTE}", rf"\1 with {QUOTE}"),
+        (r"traffic jam\b", "many cars in a traffic jam"),
         (r"games? of (?=chess|checkers|cards|dominoes|billiards|darts)", ""),
         (r"(work|piece|works|pieces) of art\b", "artwork"),
         (

@@ -32,6 +32,8 @@ def stands_for(naming: Naming, token: Token, mention: Mention) -> int | None:
         if other.kind in (Kind.THING, Kind.PART, Kind.UNSEEN):
             if mention.kind is Kind.UNSEEN:
                 naming.drop(mention, mention.kind.value)
+                if w.PHYSICAL & set(mention.adjectives) and mention.noun in w.LIKENESSES:
+                    naming.extras[target.i] = f"of {_words(naming, mention)}"  # "the smooth shape of the pen"
             elif mention.adjectives:
                 naming.extras[target.i] = f"with {_words(naming, mention)}"
             return target.i
@@ -98,7 +100,7 @@ def fill(naming: Naming, token: Token, mention: Mention, host: int) -> None:
             count = other.count or (FEW if other.plural and is_vague else 1)
             naming.of[inside.i] = (naming.add(other, count, other.adjectives, is_vague),)
             naming.reading.relate(naming.of[inside.i][0], Predicate.IN, host)
-        elif mention.noun in w.DETACHED and other.noun in ("tree", "bush"):
+        elif mention.noun in w.DETACHED and other.noun in w.LEAFY:
             continue
         else:
             if other.kind is Kind.THING and (mention.noun in w.MODELS or mention.kind is Kind.PART):

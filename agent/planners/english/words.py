@@ -30,6 +30,7 @@ def _predicates(name: str) -> dict[str, Predicate]:
 
 COLOURS = _words("colours")
 FOREIGN = _words("foreign")
+LEAFY = _words("leafy")
 MATERIALS = _words("materials")
 SIZES = {word: float(factor) for word, factor in _table("sizes").items()}
 LOOKS = _words("looks")
