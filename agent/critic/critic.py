@@ -17,9 +17,10 @@ from agent.critic import checks
 from agent.critic.checks import Fault
 from agent.critic.findings import Finding, FindingKind
 from agent.planners import CHAT_NAME
+from agent.planners.english.parts import Reading
 from agent.planners.english.reader import read_prompt
 from agent.planners.plan import Plan, Planner
-from instdiff.errors import InstDiffError
+from instdiff.errors import BadInput, InstDiffError
 from instdiff.world import nouns
 from instdiff.world.camera import project
 from instdiff.world.placement import carrier, loads
@@ -70,7 +71,7 @@ def criticise(plan: Plan, prompt: str = "", repair: bool = True, only: set[int] 
         The repaired plan, and the findings in the order of the checks: first what should not be there, then each
         instance's place, then relations. A repair is made only if it breaks no relation and hides nothing else.
     """
-    absent = plan.scene.absent if plan.scene else read_prompt(prompt).absent if prompt else ()
+    absent = plan.scene.absent if plan.scene else _reading(prompt).absent
     exact = exact_counts(prompt)
     critic = _Critic(plan, repair, only)
     critic.drop(partial(checks.forbidden, absent={nouns.category_of(name) for name in absent}))
@@ -163,11 +164,19 @@ def exact_counts(prompt: str) -> Counter[str]:
     guessed = {nouns.NUMBERS[word] for word in nouns.VAGUE if f" {word} " in text}
     counts: Counter[str] = Counter()
     vague = set()
-    for group in read_prompt(prompt).groups:
+    for group in _reading(prompt).groups:
         counts[group.category] += group.count
         if group.is_vague or group.count in guessed:
             vague.add(group.category)
     return Counter({category: count for category, count in counts.items() if category not in vague})
+
+
+def _reading(prompt: str) -> Reading:
+    """What a prompt says; nothing where it is of another language, in which a chat model may have planned it."""
+    try:
+        return read_prompt(prompt) if prompt.strip() else Reading()
+    except BadInput:
+        return Reading()
 
 
 def criticise_and_replan(plan: Plan, prompt: str, planner: Planner | None, seed: int) -> Critique:

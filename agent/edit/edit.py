@@ -81,7 +81,7 @@ def _add(sheet: Sheet, words: str) -> None:
 
 def _split_reference(sheet: Sheet, words: str) -> tuple[str, list[tuple[Predicate, tuple[str, ...]]]]:
     """ "a cup next to the cup" in two: the grammar of whole prompts takes both for the same cup."""
-    reading = read_prompt(words)
+    reading = read_prompt(words, any_language=True)
     if len(reading.groups) == 1 and not reading.relations:
         for end in re.finditer(r" (?=the )", words):
             for start in re.finditer(r" ", words[: end.start()]):
@@ -121,7 +121,7 @@ def _between(relations: list[Relation], sheet: Sheet) -> list[Relation]:
 
 
 def _read_new(words: str) -> Reading:
-    reading = read_prompt(words)
+    reading = read_prompt(words, any_language=True)
     if not reading.groups:
         raise BadInput("edit", f'"{words}" names nothing that could be added; say it like "add a cat on the sofa"')
     return reading

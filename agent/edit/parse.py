@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from agent.edit.editable_plan import Sheet
-from agent.planners.english.words import FEMALE, MALE
 from agent.planners.english.parts import Group, Reading
 from agent.planners.english.reader import read_prompt
+from agent.planners.english.words import FEMALE, MALE
 from instdiff.errors import BadInput
 from instdiff.world import nouns
 from instdiff.world.relations import slack
@@ -254,7 +254,7 @@ def _reading(phrase: str, strict: bool = True) -> Reading:
         BadInput: the phrase names nothing, and ``strict`` asks for something.
     """
     begins = re.match(rf"(?:the|a|an|all|both|one|any|some|{_COUNTED}|my|your|\d+) ", phrase)
-    reading = read_prompt(phrase if begins else f"the {phrase}")
+    reading = read_prompt(phrase if begins else f"the {phrase}", any_language=True)
     if strict and not reading.groups:
         name = phrase.removeprefix("the ")
         raise BadInput("edit", f'"{name}" names no thing; say it like "the lamp" or "the left dog"')

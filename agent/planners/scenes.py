@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from agent.planners.english.kinds import Kind
 from agent.planners.english.parser import small_words
 from agent.planners.english.parts import Group, Reading, is_living
 from agent.planners.english.reader import read_prompt
@@ -94,7 +95,8 @@ def _invent_subject(reading: Reading, prompt: str, notes: list[str], rng: Random
         reading.setting_is_subject = True
         notes.append(f"The prompt says only what is absent; a {setting.name} was chosen freely.")
         return setting
-    words = _telling_words(reading.caption)
+    unseen = [dropped.words for dropped in reading.dropped if dropped.reason == Kind.UNSEEN.value]
+    words = _telling_words(unseen[-1] if unseen else reading.caption)
     if not words or reading.absent:
         raise BadInput(
             "prompt",

@@ -72,7 +72,7 @@ def _is_head(parsed: Parsed, token: Token) -> bool:
         return token.dep_ in ("dobj", "dative") and token.head.pos_ in ("VERB", "ADJ")
     if token.pos_ == "PRON":
         return name in w.PERSONS and name not in ("one", "other")
-    if not any(map(str.isalnum, name)) or name in nouns.NUMBERS or name in w.NO_HEADS:
+    if not any(map(str.isalpha, nouns.singular_of(name))) or name in nouns.NUMBERS or name in w.NO_HEADS:
         return False
     if following is not None:
         if name.endswith("ing") and following.pos_ == "DET" or following.text in "-–" and not token.whitespace_:

@@ -106,11 +106,11 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str, any_language: bool = False) -> Parsed:
     """Parse a text whose white space is plain.
 
     Raises:
-        BadInput: it is not English, or the pipeline is not installed.
+        BadInput: it is not English, and not ``any_language`` is taken; or the pipeline is not installed.
     """
     nlp = pipeline()
     from spacy.tokens import Doc  # after the pipeline, which keeps torch out
@@ -119,7 +119,7 @@ def parse(text: str) -> Parsed:
     slips = _slips([token.text for token in tokens])
     words = [slips.get(token.text, token.text) for token in tokens]
     has_small = any(token.lower_ in small_words() - w.FOREIGN for token in tokens)
-    if not is_english(words if has_small else [token.text for token in tokens]):
+    if not any_language and not is_english(words if has_small else [token.text for token in tokens]):
         start = text[:60].strip()
         reason = f"{start!r} is not English, which is what the offline planner reads; name another with --planner"
         raise BadInput("prompt", reason)

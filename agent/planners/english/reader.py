@@ -9,14 +9,17 @@ from agent.planners.english.parts import Dropped, Reading
 from agent.planners.english.relations import Relating
 
 
-def read_prompt(prompt: str) -> Reading:
+def read_prompt(prompt: str, any_language: bool = False) -> Reading:
     """What a prompt in English says.
+
+    Args:
+        any_language: words that look foreign are read too: a name alone, such as "the xoloitzcuintle".
 
     Raises:
         BadInput: it is not English, or the parser is not installed.
     """
     rewritten = rewriting.rewrite(prompt)
-    parsed = parse(rewritten.text)
+    parsed = parse(rewritten.text, any_language)
     naming = Naming(parsed, rewritten)
     reading = naming.reading
     naming.name_all()

@@ -269,3 +269,10 @@ def test_the_loop_criticises_before_it_paints(tmp_path):
     again = agent.run(layout=given)
     assert len(painter.painted[-1][0].instances) == 3  # reported, not changed
     assert [(f.kind, f.repaired) for f in again.rounds[0].findings] == [(K.DUPLICATE, False)]
+
+
+def test_a_prompt_in_another_language_is_criticised_by_its_layout_alone():
+    prompt = "ein grüner Frosch neben einem roten Ball"
+    plan = OfflinePlanner().plan("a green frog next to a red ball", (512, 512), 0)
+    assert exact_counts(prompt) == {}
+    assert criticise(plan.model_copy(update={"scene": None, "ids": ()}), prompt=prompt).findings == ()
