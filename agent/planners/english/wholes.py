@@ -50,7 +50,8 @@ def place_part(naming: Naming, token: Token, mention: Mention) -> None:
         return
     naming.of[token.i] = owners
     words = _words(naming, mention)
-    for group in (naming.reading.groups[index] for index in owners[-1:] if mention.adjectives):
+    is_seen = mention.adjectives and last_word(mention.noun) not in w.INNER_PARTS
+    for group in (naming.reading.groups[index] for index in owners[-1:] if is_seen):
         if words not in group.extra:
             group.add_extra(f"{'and' if 'with' in group.extra.split() else 'with'} {words}")
     naming.drop(mention, f"is a part {'and goes with what it belongs to' if owners else 'of nothing that is named'}")
@@ -72,6 +73,8 @@ def owners_of(naming: Naming, token: Token, mention: Mention) -> tuple[int, ...]
     if naming.of.get(mention.owner):
         return naming.of[mention.owner]
     before = naming.named_before(token)
+    if before and last_word(mention.noun) in w.INNER_PARTS:  # "a fridge has cans on the top shelf"
+        return naming.of[before[0]]
     if before and token.dep_ == "appos" and is_body(mention.noun):  # "an old man on the right, grey beard"
         return naming.of[before[-1]]
     first = token

@@ -100,6 +100,8 @@ RELATED = [
     ("a lemon smaller than a cherry", ("lemon", "smaller than", "cherry")),
     ("The chair supported the vase.", ("vase", "on", "chair")),
     ("a flag with a dragon on it", ("dragon", "in", "flag")),
+    ("a cupboard has plates on the top shelf and pots on the lower shelf", ("pot", "in", "cupboard")),
+    ("a cupboard has plates on the top shelf and pots on the lower shelf", ("plate", "in", "cupboard")),
     ("two cats in the background and a dog", ("cat", "behind", "dog")),
 ]
 
