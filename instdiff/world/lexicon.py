@@ -29,9 +29,9 @@ VISIBLE = _words("""
     moon planet garland firefly ghost alien robot monster dragon unicorn zombie vampire witch wizard angel demon elf
     fairy goblin troll mermaid superhero halo tornado volcano crowd audience team band parade skyscraper barbecue
     chess game meal breakfast lunch dinner graffiti food slice ruby emerald gem jewel raindrop snowflake badge
-    emblem logo label banner flag card postcard envelope case map bone pearl pendant landmark artwork masterpiece saying
-    slogan message phrase quote chart scroll newspaper magazine certificate ticket tattoo mural hand fist paw statue
-    pattern
+    emblem logo label banner flag card postcard envelope case map bone pearl pendant landmark artwork masterpiece
+    saying slogan message phrase quote chart scroll newspaper magazine certificate ticket tattoo mural hand fist paw
+    statue pattern
 """)
 INVISIBLE = _words("""
     look view sight way time side place part piece kind type sort form shape style size color colour texture tone
@@ -46,9 +46,9 @@ INVISIBLE = _words("""
     mid-air midair inside outside interior exterior center centre middle background foreground distance silence trip
     journey adventure dream thought idea memory moment past future history culture tradition nature gemstone
     perfection elegance luxury sophistication innovation creativity architecture design movement motion action group
-    ignition element story drive tour hike original record limit goodbye hello finesse rest party show race match event festival ceremony
-    meeting conference competition celebration bit lot number amount variety selection world one none something
-    nothing anything everything
+    ignition element story drive tour hike original record limit goodbye hello finesse rest party show race match
+    event festival ceremony meeting conference competition celebration bit lot number amount variety selection world
+    one none something nothing anything everything
 """)
 
 

@@ -91,7 +91,7 @@ def kind_of(named: Named) -> Kind:
             Kind.SETTING,
         ),
         (isinstance(meaning, knowledge.Thing), Kind.THING),
-        (entry and entry.kind == "body" and last not in lexicon.VISIBLE, Kind.PART),
+        (entry and entry.kind == "body" and last not in lexicon.VISIBLE and " " not in noun, Kind.PART),
         (last == "wall" and lemma_of(head.head.head) in w.ON_WALLS, Kind.THING),
         (last in w.SCENERY and not (named.is_solid and _stands_alone(named)), Kind.UNSEEN),
         (is_capital and not looks and _names_no_thing(named), Kind.NAME),
@@ -103,7 +103,8 @@ def kind_of(named: Named) -> Kind:
             and (named.is_inside or entry.seen < RARELY_SEEN and last not in lexicon.VISIBLE),
             Kind.UNSEEN,
         ),
-        (lexicon.can_be_seen(noun) or named.is_solid and last not in lexicon.INVISIBLE, Kind.THING),
+        (lexicon.can_be_seen(noun), Kind.THING),
+        (named.is_solid and (last in w.PARTS or last not in lexicon.INVISIBLE), Kind.THING),
     )
     return next((kind for applies, kind in rules if applies), Kind.UNSEEN)
 
@@ -140,6 +141,9 @@ def _is_object(named: Named) -> bool:
     """True for a kind of place that is a thing to stand next to, a square that is a shape, a river that flows."""
     head, noun, meaning, determiner, _, prep = named
     if noun in w.SHAPES and not (determiner == "the" and prep in ("in", "on", "at", "across")):
+        return True
+    is_listed = head.dep_ == "conj" or any(child.dep_ == "conj" for child in head.children)
+    if is_listed and named.is_solid and determiner == "a" and not prep:  # "a yellow duck and a blue pond"
         return True
     if named.verb in w.COVER or named.verb and noun in w.NATURE and head.head.pos_ == "VERB":
         return True

@@ -23,6 +23,7 @@ BUILDINGS = frozenset(("building", "structure", "mercantile establishment", "pla
 ACTING = frozenset(("person", "animal", "dragon", "robot", "monster"))
 MODIFIERS = ("compound", "nmod", "amod", "npadvmod", "quantmod", "nummod")
 PARTICIPLES = ("VBG", "VBN", "VBD")
+ALWAYS_SEEN = 0.9  # share of its uses in which a noun names what can be seen
 MOST = 1000  # things that are counted
 DETERMINERS = (
     dict.fromkeys(nouns.OWN, "own")
@@ -108,14 +109,26 @@ def _is_noun_after_all(parsed: Parsed, token: Token) -> bool:
     previous = _beside(token, -1)
     if previous is not None and previous.tag_ == "CD" and token.pos_ == "VERB" and not is_verb(name):
         return True  # "two chemtrails"
-    if not nouns.known(name) or token.pos_ in ("DET", "ADP", "NUM", "AUX"):
+    if token.pos_ in ("DET", "ADP", "NUM", "AUX"):
         return False
+    if not nouns.known(name):
+        return _ends_phrase(name, token)
     if " " in name or token.dep_ == "pobj" and not is_noun(previous) or token.dep_ == "conj" and is_noun(token.head):
         return True
     if previous is None:
         return len(token.doc) == 1
     leads = previous.pos_ in ("DET", "NUM", "ADJ") or previous.tag_ == "PRP$"
     return leads or parsed.names[previous.i] in SUBSTANCE
+
+
+def _ends_phrase(name: str, token: Token) -> bool:
+    """True for the pendant of "a round pendant and ...", which only nouns name and which no noun follows."""
+    entry = lexicon.lexeme(name)
+    following, previous = _beside(token, 1), _beside(token, -1)
+    ends = following is None or following.pos_ in ("CCONJ", "PUNCT", "ADP", "AUX")
+    is_led = previous is not None and previous.pos_ in ("DET", "ADJ", "NUM", "NOUN")
+    only_thing = entry is not None and entry.seen >= ALWAYS_SEEN and name not in NO_NAMES
+    return only_thing and ends and is_led and token.pos_ in ("ADJ", "X")
 
 
 def _is_modifier(parsed: Parsed, token: Token) -> bool:
@@ -158,7 +171,8 @@ def _is_of_phrase(parsed: Parsed, token: Token, head: Token, start: int) -> bool
     is_below = (
         head.is_ancestor(token) or token.dep_ in ("det", "nummod", "amod", "compound") and token.head.i >= token.i
     )
-    if not is_below and not (start == head.i and parsed.names[token.i] in w.MATERIALS):
+    is_beside = start == head.i and not is_noun(head) and token.pos_ in ("ADJ", "DET", "NUM")  # of a misread noun
+    if not is_below and not is_beside and not (start == head.i and parsed.names[token.i] in w.MATERIALS):
         return False
     if token.pos_ in ("ADP", "AUX", "SCONJ", "INTJ") or token.tag_ == "POS":
         return False

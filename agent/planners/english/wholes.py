@@ -50,8 +50,8 @@ def place_part(naming: Naming, token: Token, mention: Mention) -> None:
         return
     naming.of[token.i] = owners
     words = _words(naming, mention)
-    is_seen = mention.adjectives and last_word(mention.noun) not in w.INNER_PARTS
-    for group in (naming.reading.groups[index] for index in owners[-1:] if is_seen):
+    is_told = bool(mention.adjectives) and last_word(mention.noun) not in w.INNER_PARTS
+    for group in (naming.reading.groups[index] for index in owners[-1:] if is_told):
         if words not in group.extra:
             group.add_extra(f"{'and' if 'with' in group.extra.split() else 'with'} {words}")
     naming.drop(mention, f"is a part {'and goes with what it belongs to' if owners else 'of nothing that is named'}")
