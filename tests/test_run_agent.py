@@ -271,3 +271,19 @@ def test_the_whole_way_with_the_bundled_models(tmp_path, capfd):
     assert run_agent.main(["--layout", first["image"], "--out", str(tmp_path), "--json"]) == 0
     again = json.loads(capfd.readouterr().out)
     assert Image.open(again["image"]).tobytes() == Image.open(first["image"]).tobytes()
+
+
+def test_explain_shows_how_the_words_are_read_and_paints_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_agent.main(["two cats in a ray of light", "--explain"]) == 0
+    shown = capsys.readouterr().out
+    assert "cat" in shown and '"light" is left to the caption' in shown
+    assert not list(tmp_path.iterdir())
+    assert run_agent.main(["two cats", "--explain", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["things"][0]["how many"] == "2"
+
+
+@pytest.mark.parametrize("arguments", [["ein grüner Frosch neben dem Ball"], [""], ["--layout", "plan.json"]])
+def test_what_cannot_be_explained_is_one_line_and_code_2(arguments, capsys):
+    assert run_agent.main([*arguments, "--explain"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
