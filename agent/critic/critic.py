@@ -172,7 +172,7 @@ def exact_counts(prompt: str) -> Counter[str]:
 
 
 def _reading(prompt: str) -> Reading:
-    """What a prompt says; nothing where it is of another language, in which a chat model may have planned it."""
+    """What a prompt says; nothing where it cannot be read: a chat model may have planned another language."""
     try:
         return read_prompt(prompt) if prompt.strip() else Reading()
     except BadInput:

@@ -6,7 +6,7 @@ from random import Random
 
 from agent.planners.english.kinds import Kind
 from agent.planners.english.parser import small_words
-from agent.planners.english.parts import Group, Reading, is_living
+from agent.planners.english.parts import Group, Reading, is_living, last_word
 from agent.planners.english.reader import read_prompt
 from agent.planners.english.relations import HANDY_M
 from agent.planners.english.words import ASKING, BUSY, EMPTY, FLAT, HYPERNYMS, META, MODELS, SIZES, STYLE
@@ -44,11 +44,7 @@ ROOM = 2.2  # ... and as a share of its own width
 def scene_of(prompt: str, rng: Random) -> tuple[Scene, list[str]]:
     """The scene that a prompt describes, and notes on what was decided freely."""
     check_length(prompt)
-    return scene_of_reading(read_prompt(prompt), prompt, rng)
-
-
-def scene_of_reading(reading: Reading, prompt: str, rng: Random) -> tuple[Scene, list[str]]:
-    """The scene of a prompt that is read already; the groups of the reading are cut and counted to fit."""
+    reading = read_prompt(prompt)
     notes = reading.left_out()
     setting = knowledge.settings().get(reading.setting)
     if not reading.groups and setting is None:
@@ -233,9 +229,7 @@ def _size_of(group: Group) -> tuple[float, float]:
     """(width, height) in metres: what is known of the noun, as its adjectives change it."""
     noun = nouns.known(group.category)
     is_place = noun is not None and not noun.plural and isinstance(noun.meaning, knowledge.Setting)
-    category = (
-        group.category if group.category in knowledge.things() else lexicon.stand_in(group.noun) or group.category
-    )
+    category = lexicon.known_as(group.category, group.noun)
     width_m, height_m = PLACE_M if is_place else knowledge.size_of(category, group.noun)
     model = next((word for word in (*group.adjectives, *group.noun.split()) if word in MODELS), "")
     if model:  # "a toy elephant", "a statue of a horse"
@@ -270,9 +264,7 @@ def _objects_of(reading: Reading, setting: knowledge.Setting | None) -> tuple[li
                 caption=_caption_of(group),
                 width_m=width_m,
                 height_m=height_m,
-                support=_support(
-                    category if category in knowledge.things() else lexicon.stand_in(group.noun) or "", setting
-                ),
+                support=_support(lexicon.known_as(category, group.noun), setting),
             )
             for name in names
         ]
@@ -360,7 +352,7 @@ def _belongings(
                 continue
             owner = items[ids[host][i % len(ids[host])]]
             item = items[name]
-            if owner.category in FLAT or reading.groups[host].noun.rpartition(" ")[2] in FLAT:
+            if owner.category in FLAT or last_word(reading.groups[host].noun) in FLAT:
                 additions.append(Relation(subject=name, predicate=Predicate.IN, object=owner.id))
                 continue
             carries = owner.thing is not None and owner.thing.surface is not None

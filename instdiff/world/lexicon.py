@@ -129,6 +129,11 @@ def is_living(noun: str) -> bool:
     return is_person(noun) or entry is not None and entry.kind == "animal" or is_kind_of(noun, frozenset(("animal",)))
 
 
+def known_as(category: str, noun: str) -> str:
+    """A category that is a known thing; for another the known thing that its noun is a kind of, if there is one."""
+    return category if category in knowledge.things() else stand_in(noun) or category
+
+
 def is_kind_of(noun: str, kinds: frozenset[str]) -> bool:
     """True if the noun is one of these, or a kind of one: a plumber is a person."""
     for name in dict.fromkeys((noun, noun.rpartition(" ")[2])):

@@ -106,8 +106,9 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+@lru_cache(maxsize=64)
 def parse(text: str, any_language: bool = False) -> Parsed:
-    """Parse a text whose white space is plain.
+    """Parse a text whose white space is plain. Kept: a run reads its prompt to check, to plan and to criticise.
 
     Raises:
         BadInput: it is not English, and not ``any_language`` is taken; or the pipeline is not installed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.planners.english import rewriting
 from agent.planners.english.groups import Naming
 from agent.planners.english.parser import parse
-from agent.planners.english.parts import Dropped, Reading
+from agent.planners.english.parts import Reading
 from agent.planners.english.relations import Relating
 
 
@@ -30,6 +30,3 @@ def read_prompt(prompt: str, any_language: bool = False) -> Reading:
     reading.caption = rewriting.caption_of(rewritten, naming.negated)
     reading.dropped = list(dict.fromkeys(reading.dropped))
     return reading
-
-
-__all__ = ["Dropped", "Reading", "read_prompt"]

@@ -298,8 +298,7 @@ class Relating:
 
 def longest_m(category: str, noun: str) -> float:
     """The longest side of a thing in metres, as far as it is known."""
-    known = category if category in knowledge.things() else lexicon.stand_in(noun) or category
-    return max(knowledge.size_of(known, noun))
+    return max(knowledge.size_of(lexicon.known_as(category, noun), noun))
 
 
 def is_holdable(category: str, noun: str) -> bool:
