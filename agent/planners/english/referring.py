@@ -194,7 +194,7 @@ def split(naming: Naming, token: Token) -> None:
     parts = {part for group in groups for part in group.parts}
     many = [i for i, group in enumerate(groups) if i not in parts and reading.total(i) > 1 and group.count]
     if is_of_them and not looks and number > 1:
-        naming.of[token.i] = _recounted(naming, number, many)
+        naming.of[token.i] = _recounted(naming, token, number, many)
     elif word == "one" and looks and any(child.lower_ in ("a", "an") for child in token.lefts):  # "a white one"
         groups.append(replace(groups[-1], count=1, adjectives=tuple(looks), parts=[], extra=""))
         naming.of[token.i] = (len(groups) - 1,)
@@ -230,12 +230,12 @@ def looks_after(naming: Naming, start: int) -> tuple[list[str], bool]:
     return looks, is_of_them
 
 
-def _recounted(naming: Naming, number: int, many: list[int]) -> tuple[int, ...]:
+def _recounted(naming: Naming, token: Token, number: int, many: list[int]) -> tuple[int, ...]:
     """ "Pumpkins; there are a dozen of them", or "the two of them": so many of what was named."""
     for index in reversed(many):
         group = naming.reading.groups[index]
         if group.is_vague and not group.parts:
             group.count, group.is_vague = number, False
             return (index,)
-    count = len(naming.reading.groups)
-    return tuple(range(max(count - number, 0), count))
+    own = _own(naming, token)  # "a pianist behind the two of them" is none of the two
+    return tuple(index for index in range(len(naming.reading.groups)) if index not in own)[-number:]

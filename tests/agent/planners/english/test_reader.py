@@ -102,6 +102,7 @@ RELATED = [
     ("a flag with a dragon on it", ("dragon", "in", "flag")),
     ("a cupboard has plates on the top shelf and pots on the lower shelf", ("pot", "in", "cupboard")),
     ("a cupboard has plates on the top shelf and pots on the lower shelf", ("plate", "in", "cupboard")),
+    ("a cook to the left of a baker; a waiter sits behind the two of them", ("waiter", "behind", "cook")),
     ("two cats in the background and a dog", ("cat", "behind", "dog")),
 ]
 
