@@ -44,16 +44,15 @@ STAGES_HELP = """\
 stages, in order (each reads what the ones before it wrote under --out):
   sprites      fetch the pictures of things (npm package, pinned by hash)
   encoder      solve the autoencoder's encoder, and learn the tokenizer
-  scenes       compose scenes and encode them, 1000 to a file: --shards files, and half as many full of common things
-  places       train text encoder and place map alone: what things look like, without noise; quick, so do it first
-  painter      train UNet, UniFusion and text encoder together
+  drawings     train the text encoder and the drawings: what each thing looks like alone; quick, so do it first
+  painter      train UNet, UniFusion and text encoder together on scenes
   autoencoder  train the autoencoder's decoder
   decoder      train it on, half on latents as the painter makes them, so that it mends their flaws
   detector     train the detector
   judge        train the second detector, which scores benchmarks and is kept out of the loop
   crops        train the detector's second look, which says what is in one place of a picture
   judge-crops  train that of the judge
-  bundle       write what is trained to --target, in half precision, crops in one byte a weight
+  bundle       write what is trained to --target, in half precision, UNet and crops in one byte a weight
   unbundle     the other way round: lay the models of --target out under --out, to train on from them
 
 With --likeness the painter and the decoder also learn to look right to the trained detector of --out, which makes
@@ -62,9 +61,9 @@ shapes clearer: train the detector first, then go on with --likeness --resume.
 Training stages stop after --minutes and leave a checkpoint every few minutes; --resume goes on from it. The learning
 rate stays up until a slice with --cooldown, which brings it down over its last minutes: end the last slice with one.
 
-Scenes for detector, judge and their crops are composed as these train, by --workers processes. With --start they begin
-with the weights of a folder, such as instdiff/draft/detector or instdiff/draft/detector/crops; crops without it begin
-with the layers of the detector in --out.
+Scenes for the painter, the detectors and their crops are composed as these train, by --workers processes. With --start
+they begin with the weights of a folder, such as instdiff/draft, instdiff/draft/detector or
+instdiff/draft/detector/crops; crops without it begin with the layers of the detector in --out.
 
   python -m instdiff.train draft --stage painter --out work --minutes 60 --resume
   python -m instdiff.train draft --stage painter --out work --minutes 20 --cooldown 20 --resume

@@ -40,13 +40,12 @@ class DraftDetector(Detector):
     def __init__(self, name: str = "draft", folder: Path | None = None):
         from instdiff.model.crop_classifier import CropClassifier
         from instdiff.model.detector import DenseDetector
-        from instdiff.model.int8_weights import load_int8
         from instdiff.model.two_stage import TwoStageDetector
 
         self.name = name
         folder = folder or WEIGHTS / FOLDERS[name]
-        self.model = load_int8(DenseDetector, folder)
-        self.stages = TwoStageDetector(self.model, load_int8(CropClassifier, folder / CROPS))
+        self.model = DenseDetector.from_pretrained(folder)
+        self.stages = TwoStageDetector(self.model, CropClassifier.from_pretrained(folder / CROPS))
         config = self.stages.crops.config
         self.threshold = config.score_threshold
         self.found_score = config.found_score

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.detectors import Detector
 from evaluators.draft import held_out as draft_layouts
 from evaluators.draft import paint as draft_paint
@@ -17,9 +18,9 @@ from evaluators.draft import scores as draft_scores
 from evaluators.draft.held_out import HeldOutLayout
 from evaluators.draft.paint import Row
 from evaluators.gallery import load_bundled, look
-from evaluators.manifest import Manifest, open_manifest, read_pictures
+from evaluators.manifest import Manifest, open_manifest, read_manifest, read_pictures
 from evaluators.reporting import EvaluationResult, add_output_arguments, progress_bar
-from instdiff.cli import add_options, given_values, output_folder, parse_values
+from instdiff.cli import add_options, given_values, input_folder, output_file, output_folder, parse_values
 from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, ServiceError
 from instdiff.render_settings import PRESETS, RenderSettings, resolve_settings
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from instdiff.training.draft.composer import Composer
 
 OUT = Path("outputs/evaluations/draft")
+ON_SHEET = 48  # layouts
+SHEET_SIDE = 160  # of a picture, in pixels
+SHEET_COLUMNS = 12
 BATCH = 8  # with guidance, eight layouts fill the sixteen rows that the UNet is given at once
 SETTINGS = ("steps", "guidance", "mis", "alpha", "preset")  # the flags of `RenderSettings` that are taken
 HELP = """Paints 500 held-out layouts with the bundled draft model, lets the judge look at the pictures, and scores them
@@ -59,6 +63,8 @@ class Options:
     batch: int = BATCH
     sprites: Path | None = None
     out: Path = OUT
+    sheet: Path | None = None
+    beside: Path | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, RenderSettings, SETTINGS)
     parser.add_argument("--batch", type=int, default=BATCH, metavar="N", help="layouts painted at once (%(default)s)")
     parser.add_argument("--sprites", type=Path, metavar="FOLDER", help="the emoji sets (fetched into the cache)")
+    parser.add_argument("--sheet", type=output_file, metavar="FILE", help="the first layouts, composed and painted")
+    parser.add_argument(
+        "--beside", type=input_folder, metavar="FOLDER", help="on the sheet: pictures of another run's row"
+    )
     parser.add_argument("--write-layouts", action="store_true", help="compose the layouts anew into the package; stop")
     parser.add_argument("--export-coco", type=output_folder, metavar="FOLDER", help="write a COCO data set, and stop")
     add_output_arguments(parser, OUT)
@@ -122,7 +132,12 @@ def read_options(args: argparse.Namespace) -> Options:
         raise BadInput("presets", f"compares with exact pictures, not with --preset {args.preset}; drop one of them")
     if not 1 <= args.batch <= 64:
         raise BadInput("batch", f"{args.batch} is outside 1..64")
-    return Options(places, args.count, args.ablations, args.presets, settings, args.batch, args.sprites, args.folder)
+    if args.beside and not args.sheet:
+        raise BadInput("beside", "is shown on a sheet; give --sheet too")
+    return Options(
+        places, args.count, args.ablations, args.presets, settings, args.batch, args.sprites, args.folder, args.sheet,
+        args.beside,
+    )  # fmt: skip
 
 
 def benchmark(options: Options, engine: PipelineEngine, judge: Detector) -> EvaluationResult:
@@ -155,6 +170,8 @@ def benchmark(options: Options, engine: PipelineEngine, judge: Detector) -> Eval
         keys = draft_paint.keys(options.count)
         for row, manifest in manifests.items():
             score(row.name, read_pictures(manifest, options.out / row.folder, keys), (row.place,))
+    if options.sheet:
+        _write_sheet(options, first, composer, {row.name: (manifests[row], options.out / row.folder) for row in rows})
     result = _result(options, engine, settings, figures, notes)
     if options.presets:
         place = options.places[0]
@@ -164,6 +181,26 @@ def benchmark(options: Options, engine: PipelineEngine, judge: Detector) -> Eval
         result = replace(result, figures={**result.figures, "presets": presets}, tables=(*result.tables, table))
     result.write(options.out)
     return result
+
+
+def _write_sheet(
+    options: Options,
+    held_out: Sequence[HeldOutLayout],
+    composer: Composer | None,
+    rows: dict[str, tuple[Manifest, Path]],
+) -> None:
+    """The first layouts as composed pictures, as another run painted them, and as each row shows them."""
+    shown = held_out[:ON_SHEET]
+    keys = draft_paint.keys(len(shown))
+    columns: dict[str, Iterator[Image]] = {"composed": _composites(shown, composer)} if composer else {}
+    if options.beside:
+        columns["beside"] = read_pictures(read_manifest(options.beside), options.beside, keys)
+    columns |= {name: read_pictures(manifest, folder, keys) for name, (manifest, folder) in rows.items()}
+    tiles = []
+    for layout, *images in zip(shown, *columns.values(), strict=True):
+        lines = [layout.scene.caption, *[""] * (len(images) - 1)]
+        tiles += [Tile(image, line) for image, line in zip(images, zip(lines, columns, strict=True), strict=True)]
+    contact_sheet(tiles, options.sheet or OUT, SHEET_SIDE, len(columns) * max(SHEET_COLUMNS // len(columns), 1))
 
 
 def _rows(options: Options, settings: RenderSettings) -> tuple[list[Row], list[str]]:

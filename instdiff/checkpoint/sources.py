@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from instdiff.checkpoint import parameter_names
 from instdiff.checkpoint.conversion_report import (
     DIFFUSERS,
@@ -22,6 +24,8 @@ from instdiff.checkpoint.pickles import Record, read_pickle, value_at
 from instdiff.checkpoint.schedule import BETAS, schedule_buffers
 from instdiff.checkpoint.tensors import Lazy, read_safetensors
 from instdiff.errors import BadInput
+from instdiff.model.int8_weights import FILE as INT8
+from instdiff.model.int8_weights import SCALE, unpack
 
 TRAINING = "state of the training"
 SCHEDULE = "noise schedule, which the scheduler computes"
@@ -277,7 +281,22 @@ def _weights(folder: Path) -> dict[str, Lazy]:
             path = folder / (stem + ending)
             if path.is_file():
                 return read_safetensors(path) if ending.endswith(".safetensors") else flatten(read_pickle(path), path)
+    if (folder / INT8).is_file():
+        return unpack_lazily(read_safetensors(folder / INT8))
     raise BadInput(str(folder), "holds no weights in one file (diffusion_pytorch_model.safetensors or the like)")
+
+
+def unpack_lazily(packed: dict[str, Lazy]) -> dict[str, Lazy]:
+    """The tensors of weights in one byte each (see `instdiff.model.int8_weights`), in single precision."""
+
+    def unpacked(name: str) -> Lazy:
+        scale = packed.get(name + SCALE)
+        if scale is None:
+            return packed[name]
+        value = packed[name]
+        return Lazy(value.shape, torch.float32, lambda: unpack({name: value.load(), name + SCALE: scale.load()})[name])
+
+    return {name: unpacked(name) for name in packed if not name.endswith(SCALE)}
 
 
 def read_json(path: Path) -> dict:

@@ -85,6 +85,12 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         """Pictures (B, 3, H, W) in -1..1 -> ``.latent`` (B, C, H / patch, W / patch), not yet scaled."""
         return EncoderOutput(latent=self.encoder(images))
 
+    def encode_sketch(self, sketch: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """A small picture (B, 3, ...), 0..1, enlarged -> latents (B, C, h, w) of ``size``, scaled for denoising."""
+        side = self.config.patch
+        images = F.interpolate(sketch, (side * size[0], side * size[1]), mode="bilinear", align_corners=False)
+        return self.encode(2 * images.to(self.encoder.weight.dtype) - 1).latent * self.config.scaling_factor
+
     def decode(self, latents: torch.Tensor, return_dict: bool = True) -> Any:
         """Unscaled latents (B, C, h, w) -> ``.sample`` (B, 3, h * patch, w * patch), about -1..1; or a tuple of it."""
         sample = self.inverse(latents) + self.refine(latents)

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
+from diffusers import ConfigMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from instdiff.model.detector import ConvBlock, DenseDetector, ResidualBlock
+from instdiff.model.int8_weights import Int8Model
 
 PLACE_STRIDE = 16  # of the features that places are read from
 PLACE_CHANNELS = 32
@@ -30,7 +31,7 @@ class CropPredictions(NamedTuple):
     offsets: torch.Tensor  # (N, 4): how far each side of the thing (xyxy) is from the place's, in the place's own sides
 
 
-class CropClassifier(ModelMixin, ConfigMixin):
+class CropClassifier(Int8Model, ConfigMixin):
     """A small residual network over a place with some of what is around it, stretched to a square.
 
     Args:

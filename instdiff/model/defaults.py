@@ -24,6 +24,7 @@ class ModelDefaults(Value):
     alpha: float = Field(default=0.8, ge=0.0, le=1.0)
     mis: float = Field(default=0.36, ge=0.0, lt=1.0)
     noise_scale: float = Field(default=1.0, gt=0.0)  # the starting noise is multiplied by it
+    strength: float = Field(default=1.0, gt=0.0, le=1.0)  # below 1, painting begins from a sketch with so much noise
     native_size: tuple[PositiveInt, PositiveInt] = (512, 512)  # (width, height) in pixels
     max_side: PositiveInt = 4096  # pixels; an engine paints larger layouts at this side, and enlarges them
 

@@ -65,6 +65,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         unifusion: UniFusion,
         scheduler: SchedulerMixin,
         noise_scale: float | None = None,
+        strength: float | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         alpha: float | None = None,
@@ -78,6 +79,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         Args:
             noise_scale: the starting noise is multiplied by it; below 1, a small model paints calmer and plainer
                 pictures.
+            strength: 1 paints from noise alone; below 1, a model with a place map paints over its first guess, under
+                noise of so much of the schedule.
             num_inference_steps, guidance_scale, alpha, mis: what a call takes where it is not given them.
             native_size: (width, height) in pixels of the pictures that the model was trained on.
             max_side: the longest side in pixels that the model paints well.
@@ -91,11 +94,13 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, unifusion=unifusion, scheduler=scheduler
         )
         arguments: dict[str, Any] = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
-        arguments |= {"alpha": alpha, "mis": mis, "noise_scale": noise_scale}
+        arguments |= {"alpha": alpha, "mis": mis, "noise_scale": noise_scale, "strength": strength}
         arguments |= {"native_size": native_size, "max_side": max_side}
         stated = (defaults or {}) | {name: value for name, value in arguments.items() if value is not None}
         # Only what is stated is kept: a file that an older version wrote beside the model may state the rest.
         self.register_to_config(**ModelDefaults.parse(stated, "defaults").stated)
+        if self.defaults.strength < 1 and not unifusion.place_mapper:
+            raise BadInput("strength", "painting begins from a place map's first guess only where there is a place map")
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs) -> InstanceDiffusionPipeline:
@@ -202,7 +207,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         settings = self.defaults.model_copy(update={name: value for name, value in asked.items() if value is not None})
         options = SamplingOptions(
             settings.num_inference_steps, settings.guidance_scale, settings.alpha, settings.mis,
-            max_batch, guidance_every, inner_every, eta,
+            max_batch, guidance_every, inner_every, eta, settings.strength,
         )  # fmt: skip
 
         # 2. Check what was handed in.
@@ -272,13 +277,18 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         slots = slots_for(max(len(layout.instances) for layout in layouts), masked)
         counts = None if masked else token_counts(slots, self.unifusion.seg_tokens).to(self._execution_device)
         seg_size = self.unifusion.config.seg_size
+        latent_size = self._latent_size(size)
 
         def condition(grounding: Grounding, caption: str) -> Condition:
             text, pooled = encoded[caption]
             tokens = self.unifusion(grounding)
-            mapper = self.unifusion.place_mapper
-            place_map = mapper(grounding, pooled, self._latent_size(size)) if mapper else None
-            return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts)
+            place_map = sketch = None
+            if mapper := self.unifusion.place_mapper:
+                guess = mapper.guess(grounding, pooled, latent_size)
+                place_map = mapper.vectors(guess)
+                if self.defaults.strength < 1:
+                    sketch = self.vae.encode_sketch(guess[:, :3], latent_size)
+            return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts, sketch)
 
         nowhere = with_text(empty_grounding(slots, seg_size).to(self._execution_device), no_text)
         unwanted = dict.fromkeys(layout.negative_caption for layout in layouts)

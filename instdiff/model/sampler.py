@@ -26,6 +26,7 @@ class SamplingOptions:
     guidance_every: int = 1
     inner_every: int = 1
     eta: float | None = None
+    strength: float = 1.0  # below 1, only the last so much of the schedule is gone through, from the sketches on
 
     @property
     def steps_apart(self) -> int:
@@ -42,6 +43,7 @@ class Condition:
     regions: torch.Tensor  # (1, N, 32, 32) bool
     place_map: torch.Tensor | None  # (1, C, H, W)
     counts: torch.Tensor | None = None  # (T,) how many equal tokens each token stands for, the same in all conditions
+    sketch: torch.Tensor | None = None  # (1, C, H, W) clean latents to begin from, where the strength is below 1
 
 
 @dataclass
@@ -81,13 +83,27 @@ def step_numbers(num_evaluations: int, num_steps: int) -> list[int]:
     return [i * num_steps // num_evaluations for i in range(num_evaluations)]
 
 
-def evaluations(scheduler: SchedulerMixin, num_steps: int, alpha: float, device: torch.device) -> list[UNetEvaluation]:
-    """All evaluations of the UNet that a scheduler, whose timesteps are set, asks for."""
-    steps = step_numbers(len(scheduler.timesteps), num_steps)
+def set_timesteps(scheduler: SchedulerMixin, num_steps: int, strength: float = 1.0) -> torch.Tensor:
+    """Prepare a scheduler for the last ``num_steps`` of so many steps that they are ``strength`` of all; on the CPU.
+
+    Returns:
+        The timesteps of these steps, (n,).
+    """
+    skipped = round(num_steps / strength) - num_steps
+    scheduler.set_timesteps(num_steps + skipped)
+    first = skipped * getattr(scheduler, "order", 1)
+    if first and hasattr(scheduler, "set_begin_index"):  # others find their place by the timestep
+        scheduler.set_begin_index(first)
+    return scheduler.timesteps[first:]
+
+
+def evaluations(timesteps: torch.Tensor, num_steps: int, alpha: float, device: torch.device) -> list[UNetEvaluation]:
+    """All evaluations of the UNet at a scheduler's timesteps (n,)."""
+    steps = step_numbers(len(timesteps), num_steps)
     alphas = alpha_schedule(num_steps, alpha)
-    on_device = scheduler.timesteps.to(device)
+    on_device = timesteps.to(device)
     return [
-        UNetEvaluation(i, step, scheduler.timesteps[i], on_device[i], alphas[step], steps[i + 1 : i + 2] != [step])
+        UNetEvaluation(i, step, timesteps[i], on_device[i], alphas[step], steps[i + 1 : i + 2] != [step])
         for i, step in enumerate(steps)
     ]
 
@@ -205,16 +221,20 @@ def sample(
     Returns:
         (B, C, H, W) clean latents.
     """
-    scheduler.set_timesteps(options.num_inference_steps)
+    timesteps = set_timesteps(scheduler, options.num_inference_steps, options.strength)
     generators = generators or [torch.default_generator] * len(latents)
-    noises = (latents * scheduler.init_noise_sigma).split(1)
+    if options.strength < 1:  # as in SDEdit (Meng et al., ICLR 2022)
+        sketches = torch.cat([sketch for own in conditions if (sketch := own[0].sketch) is not None]).to(latents)
+        noises = scheduler.add_noise(sketches, latents, timesteps[:1].to(latents.device)).split(1)
+    else:
+        noises = (latents * scheduler.init_noise_sigma).split(1)
     if not options.steps_apart:
         conditions = [own[:1] for own in conditions]
     starts = zip(noises, conditions, negatives, generators, strict=True)
     pictures = [start_branches(scheduler, *start) for start in starts]
     used = [c for branches in pictures for branch in branches for c in (branch.condition, branch.negative)]
     denoiser = Denoiser(unet, used, latents.shape[-2:], options.max_batch, FeatureCache(options.inner_every))
-    for evaluation in evaluations(scheduler, options.num_inference_steps, options.alpha, latents.device):
+    for evaluation in evaluations(timesteps, options.num_inference_steps, options.alpha, latents.device):
         if evaluation.step == options.steps_apart:
             pictures = [[merge_instances(branches)] for branches in pictures]  # section 3.4
         denoiser.cache.prepare(evaluation)

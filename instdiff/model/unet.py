@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
+from diffusers import ConfigMixin, ModelMixin  # by the second, diffusers knows what a pipeline can load
 from diffusers.configuration_utils import register_to_config
 from diffusers.loaders import PeftAdapterMixin
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
@@ -19,6 +19,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import nn
 
 from instdiff.model.attention import Memory, SpatialTransformer
+from instdiff.model.int8_weights import Int8Model
 
 MEMORY_FORMAT = torch.channels_last
 
@@ -148,7 +149,7 @@ def _decoder(
     return blocks
 
 
-class InstanceUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
+class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
     """Predicts the noise (or velocity) of a latent, given the caption and the grounding tokens.
 
     Args:

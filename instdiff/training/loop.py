@@ -111,12 +111,18 @@ def learning_rate(plan: TrainingPlan, step: int, share: float) -> float:
 
 
 def make_accelerator(device: Literal["auto", "cpu"], precision: str, accumulate: int = 1) -> Accelerator:
-    """Where and how to compute: ``auto`` is the machine's accelerator where it has one.
+    """Where and how to compute.
+
+    Args:
+        device: ``auto`` is the machine's accelerator where it has one.
+        precision: ``no``, ``bf16``, ``fp16``, or ``auto``: bf16 where the hardware multiplies in it.
 
     Raises:
         BadInput: the device has no such precision.
     """
     on_processor = device == "cpu" or not torch.accelerator.is_available()
+    if precision == "auto":
+        precision = "bf16" if multiplies_bf16(on_processor) else "no"
     if on_processor and precision == "fp16":
         raise BadInput("precision", "fp16 needs a graphics card; here choose bf16 or no")
     AcceleratorState._reset_state()  # one process may hold trainings of different precision, one after another
@@ -130,6 +136,14 @@ def make_accelerator(device: Literal["auto", "cpu"], precision: str, accumulate:
         )
     except ValueError as error:  # half precision that the device has not
         raise BadInput("precision", str(error).splitlines()[0]) from error
+
+
+def multiplies_bf16(on_processor: bool) -> bool:
+    """Whether the hardware has bfloat16; a processor that has not works in it several times slower than in float32."""
+    if not on_processor:
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not say
+    return known.get("avx512_bf16", False)
 
 
 @contextmanager

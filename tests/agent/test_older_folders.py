@@ -18,7 +18,7 @@ from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
 DATA = Path(__file__).parents[1] / "data"
 MAKE = ["--scenes", "kitchen,street", "--per-picture", "2", "--colours", "red,blue", "--count", "3", "--batch", "2"]
-MAKE += ["--size", "64", "--steps", "2", "--rounds", "2", "--accept", "all", "--verifier", "draft"]
+MAKE += ["--size", "64", "--steps", "2", "--guidance", "1.7", "--rounds", "2", "--accept", "all", "--verifier", "draft"]
 MACHINE = ("model_hash", "verifier_hash", "torch")  # of a manifest: what other weights and another machine change
 
 

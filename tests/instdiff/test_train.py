@@ -14,7 +14,7 @@ def test_a_stage_names_the_one_that_comes_before(stage, tmp_path, capsys):
 
 
 def test_a_trained_detector_looks_only_where_it_can(tmp_path, capsys):
-    for part in ("tokenizer", "scenes/held-out"):
+    for part in ("sprites", "vae", "tokenizer"):
         (tmp_path / part).mkdir(parents=True)
     arguments = ["draft", "--out", str(tmp_path), "--likeness", "--stage"]
     assert main([*arguments, "painter"]) == 2

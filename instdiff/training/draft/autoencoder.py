@@ -8,20 +8,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from instdiff.formats.files import whole_file
-from instdiff.layout import Layout
 from instdiff.model.autoencoder import PatchAutoencoder
-from instdiff.model.grounding import Grounding, place_grounding
-from instdiff.model.unet import InstanceUNet
-from instdiff.model.unifusion import UniFusion
 from instdiff.training.draft.composer import Composer
-from instdiff.training.draft.painter import Painter, noise_scheduler
+from instdiff.training.draft.painter import Painter, noise_scheduler, take_over
+from instdiff.training.draft.painter_samples import PainterScenes, SampleUnpacker, SceneBatch
 from instdiff.training.draft.perceptual_loss import Likeness
-from instdiff.training.draft.scenes import SEG_SIZE, SLOTS, SceneBatch, layout_of, to_tensor
+from instdiff.training.draft.scenes import layout_of, to_tensor
 from instdiff.training.draft.sheets import autoencoder_sheet
 from instdiff.training.draft.sprites import load_sprites
+from instdiff.training.draft.stream import SceneBuffer
 from instdiff.training.loop import Task, seeded_weights
 from instdiff.training.state import save_model
 
@@ -34,6 +32,7 @@ FIT_SEED = 1_000_000
 HELD_OUT_SEED = 8_000_000
 PAINTED_SEED = 3_000_000
 FIT_PICTURES = 1500
+DECODER_CHANNELS = (128, 64, 40)
 HELD_OUT_PICTURES = 32
 CROP = 8  # the side of a window is so many patches
 # Half of the latents are disturbed by up to this share of their deviation: those of a painter are never exact.
@@ -44,69 +43,69 @@ LIKENESS = 0.1  # weight of what a detector sees, where one looks
 Pair = tuple[torch.Tensor, torch.Tensor]  # pictures (B, 3, S, S), and their latents (B, C, h, w)
 
 
-def load_painter(folder: Path, tokenizer: Path) -> Painter:
+def load_painter(folder: Path, tokenizer: CLIPTokenizer, latent_channels: int) -> Painter:
     """The averaged models that the painter stage leaves, to paint with."""
-    unet = InstanceUNet.from_pretrained(folder / "unet").float()
-    painter = Painter(CLIPTokenizer.from_pretrained(tokenizer), unet.config.in_channels)
-    painter.unet = unet
-    painter.unifusion = UniFusion.from_pretrained(folder / "unifusion").float()
-    painter.text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float()
+    painter = Painter.of(tokenizer, latent_channels)
+    take_over(painter, folder)
     return painter.eval()
 
 
 @torch.no_grad()
 def repaint_latents(
-    painter: Painter, autoencoder: PatchAutoencoder, composer: Composer, rng: np.random.Generator, count: int
+    painter: Painter, scenes: PainterScenes, scale: float, composer: Composer, rng: np.random.Generator, count: int
 ) -> Pair:
     """Compose ``count`` pictures and paint them again from noised latents.
+
+    Args:
+        scenes: records them.
+        scale: of the latents that are denoised.
 
     Returns:
         The pictures (B, 3, S, S) uint8, and their painted latents (B, C, h, w) float16, not scaled.
     """
     images = []
     latents = []
+    unpack = SampleUnpacker(scenes.tokenizer)
     for first in range(0, count, BATCH):
         composites = [composer.compose(rng) for _ in range(min(BATCH, count - first))]
-        pictures = to_tensor([composite.image for composite in composites])
-        clean = autoencoder.encode(pictures).latent * autoencoder.config.scaling_factor
-        layouts = [layout_of(composite, composite.image.shape[0]) for composite in composites]
-        groundings = [place_grounding(layout, int(rng.integers(2**31)), SEG_SIZE, SLOTS) for layout in layouts]
-        noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
+        records = SceneBuffer(len(composites), torch.device("cpu"), scenes.dtype)
+        records.add(np.stack([scenes.record_layout(c.image, layout_of(c), rng) for c in composites]))
+        batch = unpack(records.fields, None)
+        noise = torch.from_numpy(rng.standard_normal(batch.latents.shape, dtype=np.float32))
         start = int(rng.integers(*FIRST_STEPS))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            painted = paint(painter, clean, layouts, Grounding.cat(groundings), start, noise)
-        images.append(((pictures + 1) * 127.5).round().byte())
-        latents.append((painted / autoencoder.config.scaling_factor).half())
+            painted = paint(painter, batch, unpack.empty_caption, start, noise)
+        images.append(torch.from_numpy(np.stack([c.image for c in composites])).permute(0, 3, 1, 2))
+        latents.append((painted / scale).half())
         print(f"painted again: {first + len(composites)} of {count}", flush=True)
     return torch.cat(images), torch.cat(latents)
 
 
 def paint(
-    painter: Painter, clean: torch.Tensor, layouts: list[Layout], grounding: Grounding, first: int, noise: torch.Tensor
+    painter: Painter, batch: SceneBatch, empty_caption: torch.Tensor, first: int, noise: torch.Tensor
 ) -> torch.Tensor:
-    """Latents (B, C, h, w) noised to step ``first``, then denoised with guidance (DDIM: Song et al. 2021, eq. 12)."""
+    """A batch's latents noised to step ``first``, then denoised with guidance (DDIM: Song et al. 2021, eq. 12)."""
     scheduler = noise_scheduler()
     signal = scheduler.alphas_cumprod
     times = torch.linspace(first, 0, STEPS + 1).long()
-    phrases = [[instance.caption for instance in layout.instances] for layout in layouts]
-    grounded = SceneBatch(clean, [layout.caption for layout in layouts], grounding, phrases)
-    free = SceneBatch(clean, [""] * len(layouts), grounding.null(), [[] for _ in layouts])
-    latents = scheduler.add_noise(clean, noise, times[:1].expand(len(clean)))
+    free = batch._replace(captions=empty_caption.expand_as(batch.captions), grounding=batch.grounding.null())
+    grounded, unguided_told = painter.read(batch), painter.read(free)
+    latents = scheduler.add_noise(batch.latents, noise, times[:1].expand(len(noise)))
     for time, next_time in zip(times, times[1:], strict=False):
         timesteps = time.expand(len(latents))
-        guided, unguided = (painter(batch, latents, timesteps)[0].float() for batch in (grounded, free))
+        guided, unguided = (painter.denoise(told, latents, timesteps) for told in (grounded, unguided_told))
         predicted = unguided + GUIDANCE * (guided - unguided)
         direction = (latents - signal[time].sqrt() * predicted) / (1 - signal[time]).sqrt()
         latents = signal[next_time].sqrt() * predicted + (1 - signal[next_time]).sqrt() * direction
     return predicted
 
 
-def fit(sprites: Path, folder: Path, latent_channels: int = 32) -> None:
+def fit(sprites: Path, folder: Path, latent_channels: int = 16, patch: int = 8) -> None:
     """Solve the encoder from composed scenes and save it, with a decoder that has learned nothing yet."""
     composer = Composer(load_sprites(sprites))
     rng = np.random.default_rng(FIT_SEED)
     with seeded_weights(0):
-        autoencoder = PatchAutoencoder(latent_channels=latent_channels)
+        autoencoder = PatchAutoencoder(latent_channels, patch, DECODER_CHANNELS)
     share = autoencoder.fit(to_tensor([composer.compose(rng).image for _ in range(FIT_PICTURES)]))
     autoencoder.save_pretrained(folder)
     print(f"{latent_channels} components keep {share:.1%} of the variance", flush=True)
@@ -125,7 +124,7 @@ class DecoderTask(Task[Pair]):
     Args:
         folder: the autoencoder whose encoder is solved.
         start: folder of a decoder to begin with, where there is no state; the bundled one is such.
-        painter: makes half of the latents from pictures: the decoder learns to mend its flaws.
+        painter: makes half of the latents from recorded scenes: the decoder learns to mend its flaws.
         painted: file of these pictures and latents, made where it is not there.
         likeness: is looked at besides the pixels.
     """
@@ -136,7 +135,7 @@ class DecoderTask(Task[Pair]):
         folder: Path,
         start: Path | None,
         batch_size: int,
-        painter: Painter | None,
+        painter: tuple[Painter, PainterScenes] | None,
         painted: Path,
         likeness: Likeness | None = None,
     ):
@@ -146,7 +145,7 @@ class DecoderTask(Task[Pair]):
         self.start = start
         self.batch_size = batch_size
         self.likeness = likeness
-        self.painted = painted_latents(painter, self.autoencoder, self.composer, painted) if painter else None
+        self.painted = painted_latents(*painter, self.autoencoder, self.composer, painted) if painter else None
         rng = np.random.default_rng(HELD_OUT_SEED)
         self.held_out = to_tensor([self.composer.compose(rng).image for _ in range(HELD_OUT_PICTURES)])
 
@@ -205,11 +204,14 @@ class DecoderTask(Task[Pair]):
         return images, latents + latents.std() * noise
 
 
-def painted_latents(painter: Painter, autoencoder: PatchAutoencoder, composer: Composer, path: Path) -> Pair:
+def painted_latents(
+    painter: Painter, scenes: PainterScenes, autoencoder: PatchAutoencoder, composer: Composer, path: Path
+) -> Pair:
     """Pictures, and their latents as the painter makes them; made once, and then read from ``path``."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        pair = repaint_latents(painter, autoencoder, composer, np.random.default_rng(PAINTED_SEED), PAINTED)
+        rng = np.random.default_rng(PAINTED_SEED)
+        pair = repaint_latents(painter, scenes, autoencoder.config.scaling_factor, composer, rng, PAINTED)
         with whole_file(path) as temporary:
             torch.save(pair, temporary)
     images, latents = torch.load(path, weights_only=True)

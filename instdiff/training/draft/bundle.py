@@ -13,11 +13,11 @@ from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.crop_classifier import CropClassifier
 from instdiff.model.defaults import ModelDefaults
 from instdiff.model.detector import DenseDetector
-from instdiff.model.int8_weights import load_int8, save_int8
+from instdiff.model.int8_weights import Int8Model, save_int8
 from instdiff.model.pipeline import InstanceDiffusionPipeline
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion
-from instdiff.training.draft.painter import noise_scheduler
+from instdiff.training.draft.painter import PARTS, noise_scheduler
 
 # Where a detector lies in a working folder, where in that of the bundled models, and what it is.
 DETECTORS: tuple[tuple[str, str, type[ModelMixin]], ...] = (
@@ -26,10 +26,11 @@ DETECTORS: tuple[tuple[str, str, type[ModelMixin]], ...] = (
     ("crops/crops", "detector/crops", CropClassifier),
     ("judge-crops/crops", "judge/crops", CropClassifier),
 )
-# How the draft models paint best; of full noise a short training makes a mosaic.
+# How the draft models paint best: a little noise over the first guess, from which few steps lead away.
 DEFAULTS = ModelDefaults(
-    num_inference_steps=16, guidance_scale=1.7, alpha=1, mis=0, noise_scale=0.6, native_size=(256, 256), max_side=256
-)
+    num_inference_steps=4, guidance_scale=1.0, alpha=1, mis=0, noise_scale=0.4, strength=0.2, native_size=(256, 256),
+    max_side=256,
+)  # fmt: skip
 
 
 def bundle(work: Path, target: Path) -> int:
@@ -51,12 +52,14 @@ def bundle(work: Path, target: Path) -> int:
     )
     for name in ("vae", "text_encoder", "tokenizer", "unet", "unifusion", "scheduler"):
         shutil.rmtree(target / name, ignore_errors=True)
-    for model in (pipeline.vae, pipeline.text_encoder, pipeline.unet, pipeline.unifusion):
-        model.half()
+    pipeline.vae.half()
+    pipeline.text_encoder.half()
     pipeline.save_pretrained(target)
+    for name in ("unet", "unifusion"):
+        bundle_int8(getattr(pipeline, name), target / name)
     for trained, bundled, kind in DETECTORS:
         if (work / trained).exists():
-            bundle_detector(load_int8(kind, work / trained), target / bundled)
+            bundle_detector(kind.from_pretrained(work / trained), target / bundled)
     for path in target.rglob("config.json"):  # where a model was trained is nobody's business
         config = json.loads(path.read_text())
         config.pop("_name_or_path", None)
@@ -66,13 +69,18 @@ def bundle(work: Path, target: Path) -> int:
 
 def bundle_detector(model: ModelMixin, folder: Path) -> None:
     """Write a detector in half precision, a crop classifier in one byte a weight, in place of what is there."""
-    for path in folder.glob("*.safetensors"):
-        path.unlink()
     if isinstance(model, CropClassifier):
-        folder.mkdir(parents=True, exist_ok=True)
-        save_int8(model, folder)
+        bundle_int8(model, folder)
     else:
         model.half().save_pretrained(folder)
+
+
+def bundle_int8(model: Int8Model, folder: Path) -> None:
+    """Write a model in one byte a weight, in place of what is there."""
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    save_int8(model, folder)
 
 
 def assemble(vae, text_encoder, tokenizer, unet, unifusion) -> InstanceDiffusionPipeline:
@@ -90,8 +98,8 @@ def unbundle(source: Path, work: Path) -> None:
     for name in ("tokenizer", "vae"):
         shutil.copytree(source / name, work / name, dirs_exist_ok=True)
     shutil.copytree(source / "vae", work / "autoencoder" / "vae", dirs_exist_ok=True)
-    for name, model in (("unet", InstanceUNet), ("unifusion", UniFusion), ("text_encoder", CLIPTextModel)):
-        model.from_pretrained(source / name).float().save_pretrained(work / "painter" / name)
+    for name, kind in PARTS.items():
+        kind.from_pretrained(source / name).float().save_pretrained(work / "painter" / name)
     for trained, bundled, kind in DETECTORS:
         if (source / bundled).exists():
-            load_int8(kind, source / bundled).save_pretrained(work / trained)
+            kind.from_pretrained(source / bundled).save_pretrained(work / trained)

@@ -173,14 +173,20 @@ class Composer:
     def _dress(self, placed: PlacedThing, sprite: Sprite, rng: np.random.Generator) -> Layer:
         """A sprite in its place, in a colour and a texture of its kind."""
         kind = THINGS[placed.category]
-        texture = kind.textures[rng.integers(len(kind.textures))] if kind.textures and rng.random() < TEXTURED else None
-        share = 0.3 if texture in ("wooden", "metal") else COLOURED
-        colours = ALL if placed.category in self.common else kind.colours
-        colour = colours[rng.integers(len(colours))] if colours and rng.random() < share else None
+        colour, texture = self.choose_look(placed.category, rng, any_colour=placed.category in self.common)
         mirrored = kind.mirror and rng.random() < MIRRORED
         if not colour and not texture and kind.natural and rng.random() < NAMED_NATURAL:
             colour = kind.natural
         return self.layer(placed, sprite, Look(placed.category, colour, texture, sprite.noun), mirrored)
+
+    def choose_look(self, name: str, rng: np.random.Generator, any_colour: bool) -> tuple[str | None, str | None]:
+        """A colour and a texture that a category comes in, each None where it is left as it is."""
+        kind = THINGS[name]
+        texture = kind.textures[rng.integers(len(kind.textures))] if kind.textures and rng.random() < TEXTURED else None
+        share = 0.3 if texture in ("wooden", "metal") else COLOURED
+        colours = ALL if any_colour else kind.colours
+        colour = colours[rng.integers(len(colours))] if colours and rng.random() < share else None
+        return colour, texture
 
     def layer(self, placed: PlacedThing, sprite: Sprite, look: Look, mirrored: bool = False) -> Layer:
         """A sprite painted anew, mirrored and scaled to its place; what has its colour by nature is left as it is."""

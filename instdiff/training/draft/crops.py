@@ -14,7 +14,6 @@ from torch import nn
 
 from instdiff.model.crop_classifier import CropClassifier, CropPredictions, offsets_between
 from instdiff.model.detector import DenseDetector, pairwise_iou
-from instdiff.model.int8_weights import load_int8
 from instdiff.training.draft.catalogue import COLOUR_NAMES, NAMES, TEXTURE_NAMES
 from instdiff.training.draft.detector import JUDGE_CHANNELS, JUDGE_SEED
 from instdiff.training.draft.held_out import PART, HeldOutPictures
@@ -187,7 +186,7 @@ class CropTask(Task[CropBatch]):
         if self.start:
             take_over(self.model, self.start)
         elif self.detector:
-            self.model.begin_with(load_int8(DenseDetector, self.detector))
+            self.model.begin_with(DenseDetector.from_pretrained(self.detector))
 
     def optimizer(self, rate: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)

@@ -12,7 +12,7 @@ from instdiff.errors import BadInput
 from instdiff.values import Value
 
 Stage = Literal[
-    "sprites", "encoder", "scenes", "places", "painter", "autoencoder", "decoder", "detector", "judge", "crops",
+    "sprites", "encoder", "drawings", "painter", "autoencoder", "decoder", "detector", "judge", "crops",
     "judge-crops", "bundle", "unbundle",
 ]  # fmt: skip
 CHOICES: tuple[Stage, ...] = get_args(Stage)
@@ -21,13 +21,11 @@ Need = tuple[str, Stage]
 DRAWINGS: Need = ("sprites", "sprites")
 ENCODER: Need = ("vae", "encoder")
 TOKENIZER: Need = ("tokenizer", "encoder")
-SCENES: Need = ("scenes/held-out", "scenes")
 PAINTER: Need = ("painter/unet", "painter")
 NEEDS: dict[Stage, tuple[Need, ...]] = {
     "encoder": (DRAWINGS,),
-    "scenes": (DRAWINGS, ENCODER),
-    "places": (TOKENIZER, SCENES),
-    "painter": (TOKENIZER, SCENES),
+    "drawings": (DRAWINGS, ENCODER, TOKENIZER),
+    "painter": (DRAWINGS, ENCODER, TOKENIZER),
     "autoencoder": (DRAWINGS, ENCODER),
     "decoder": (DRAWINGS, ENCODER, TOKENIZER, PAINTER),
     "detector": (DRAWINGS, ENCODER),
@@ -37,9 +35,15 @@ NEEDS: dict[Stage, tuple[Need, ...]] = {
     "bundle": (TOKENIZER, ENCODER, PAINTER),
 }
 LIKENESS_NEEDS: tuple[Need, ...] = (("detector/detector", "detector"), ("autoencoder/vae", "autoencoder"))
-LIKENESS_STAGES = ("painter", "decoder")
-STREAM_STAGES = ("detector", "judge", "crops", "judge-crops")
-
+DETECTORS = ("detector", "judge", "crops", "judge-crops")
+# The stages that use an option.
+USERS: dict[str, tuple[str, ...]] = {
+    "likeness": ("painter", "decoder"),
+    "start": ("drawings", "painter", *DETECTORS),
+    "second_vae": DETECTORS,
+    "workers": ("painter", *DETECTORS),
+    "buffer": ("painter", *DETECTORS),
+}
 
 Number = Annotated[float, Flag("N")]
 Switch = Annotated[bool, Flag()]
@@ -56,8 +60,8 @@ class DraftOptions(Value):
     resume: Switch = Field(default=False, description="go on from the last checkpoint")
     start: Annotated[Path | None, Flag("PATH", read=input_folder)] = Field(
         default=None,
-        description="detector, judge and their crops: begin with the weights of this model's folder, and a new "
-        "optimizer; with --resume only where there is no checkpoint",
+        description="drawings, painter, detectors and crops: begin with the weights of this folder's models, as far as "
+        "they fit, and a new optimizer; with --resume only where there is no checkpoint",
     )
     second_vae: Annotated[Path | None, Flag("PATH", read=input_folder)] = Field(
         default=None,
@@ -67,26 +71,28 @@ class DraftOptions(Value):
     workers: Annotated[int | None, Flag("N")] = Field(
         default=None,
         ge=1,
-        description="detector, judge and their crops: processes that compose scenes (all processors but 2, at least 1)",
+        description="painter, detectors and crops: processes that compose scenes (all processors but 2, at least 1)",
     )
     buffer: Annotated[int | None, Flag("N")] = Field(
         default=None,
         ge=1,
-        description="detector, judge and their crops: scenes to draw from, 0.2 MB each (60000 on a GPU, 6000 without)",
+        description="painter, detectors and crops: scenes to draw from, up to 0.2 MB each (60000 on a GPU, 6000 "
+        "without)",
     )
     batch: Annotated[int | None, Flag("N")] = Field(
-        default=None, ge=1, description="pictures a step (places and painter 24, autoencoder 8, detectors 16, crops 32)"
+        default=None,
+        ge=1,
+        description="pictures a step (drawings 64, painter and crops 32, autoencoder 8, detectors 16)",
     )
     rate: Annotated[float | None, Flag("N")] = Field(
         default=None,
         gt=0,
-        description="learning rate (places and crops 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)",
+        description="learning rate (drawings and crops 2e-3, painter 8e-4, autoencoder 6e-4, detectors 1.5e-3)",
     )
     device: Annotated[Literal["auto", "cpu"], Flag()] = Field(default="auto", description="where to compute (auto)")
-    precision: Annotated[Literal["no", "bf16", "fp16"], Flag()] = Field(
-        default="bf16", description="mixed precision (bf16)"
+    precision: Annotated[Literal["auto", "no", "bf16", "fp16"], Flag()] = Field(
+        default="auto", description="mixed precision (auto: bf16 where the hardware has it)"
     )
-    shards: Annotated[int, Flag("N")] = Field(default=60, ge=1, description="how many files of 1000 scenes (60)")
     target: Annotated[Path, Flag("PATH", read=output_folder)] = Field(
         default=Path(__file__).parents[2] / "draft", description="folder of the bundled models"
     )
@@ -97,12 +103,10 @@ class DraftOptions(Value):
         Raises:
             BadInput: it is not, or an option is given that the stage does not use.
         """
-        if self.likeness and self.stage not in LIKENESS_STAGES:
-            reason = f"is nothing that the stage {self.stage} looks at; only {' and '.join(LIKENESS_STAGES)} do"
-            raise BadInput("likeness", reason)
-        for name in ("start", "second_vae", "workers", "buffer"):
-            if getattr(self, name) is not None and self.stage not in STREAM_STAGES:
-                raise BadInput(name, f"is nothing that the stage {self.stage} uses; only {', '.join(STREAM_STAGES)} do")
+        for name, stages in USERS.items():
+            if getattr(self, name) and self.stage not in stages:
+                users = " and ".join(stages) if len(stages) == 2 else ", ".join(stages)
+                raise BadInput(name, f"is nothing that the stage {self.stage} uses; only {users} do")
         for part, stage in NEEDS.get(self.stage, ()) + (LIKENESS_NEEDS if self.likeness else ()):
             if not (self.out / part).exists():
                 missing = f"{self.out} has no {part} yet, which the stage {self.stage} reads"

@@ -51,8 +51,11 @@ class Likeness(nn.Module):
         return torch.stack(distances).sum()
 
     def of_latents(self, painted: torch.Tensor, clean: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """The same of latents (B, C, h, w), scaled for denoising, as the decoder shows them."""
-        return self(self._decode(painted), self._decode(clean), weights)
+        """The same of latents (B, C, h, w), scaled for denoising, as the encoder's linear inverse shows them.
 
-    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        return self.autoencoder.decode(latents / self.autoencoder.config.scaling_factor).sample
+        The decoder's network would cost more than all else, and the features see little of what it adds.
+        """
+        return self(self._show(painted), self._show(clean), weights)
+
+    def _show(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.autoencoder.inverse(latents / self.autoencoder.config.scaling_factor)

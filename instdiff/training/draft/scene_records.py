@@ -5,11 +5,13 @@ Without torch, so that such a process starts within a second and stays small.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Sequence
 from itertools import count
 from multiprocessing import parent_process
 from multiprocessing.context import BaseContext
+from typing import Protocol
 
 import numpy as np
 
@@ -22,6 +24,7 @@ MASK_SIZE = 64  # and of a mask
 MAX_THINGS = 14  # no scene has more
 RING_SCENES = 64
 PARENT_CHECK_S = 5.0
+NICENESS = 10
 
 # One scene. Masks are packed to bits, row by row; a label is -1 where there is no thing, a colour where none is chosen.
 SCENE = np.dtype(
@@ -56,21 +59,40 @@ def record_scene(composite: Composite) -> np.ndarray:
     return record
 
 
+class SceneRecorder(Protocol):
+    """Makes records of scenes in the processes that compose them, to which it is sent as it is."""
+
+    dtype: np.dtype
+
+    def record(self, composite: Composite, rng: np.random.Generator) -> np.ndarray:
+        """A scene as a record, an array of ``dtype`` without dimensions."""
+
+
+class LabelledScenes:
+    """Records scenes as detectors learn from them."""
+
+    dtype = SCENE
+
+    def record(self, composite: Composite, rng: np.random.Generator) -> np.ndarray:
+        return record_scene(composite)
+
+
 class SceneRing:
     """The way of scenes from one process to another: a ring of records in shared memory without a name.
 
     Such memory goes with the last process that has it, however that process ends.
     """
 
-    def __init__(self, context: BaseContext):
-        self.memory = context.RawArray("B", RING_SCENES * SCENE.itemsize)
+    def __init__(self, context: BaseContext, dtype: np.dtype = SCENE):
+        self.dtype = dtype
+        self.memory = context.RawArray("B", RING_SCENES * dtype.itemsize)
         self.free = context.Semaphore(RING_SCENES)
         self.filled = context.Semaphore(0)
         self.taken = 0
 
     def records(self) -> np.ndarray:
         """The ring's records (RING_SCENES,)."""
-        return np.frombuffer(self.memory, SCENE)
+        return np.frombuffer(self.memory, self.dtype)
 
     def take(self, timeout_s: float = 0.0) -> list[np.ndarray]:
         """Copies of the scenes that are there, in order; waits for the first one for so long."""
@@ -84,11 +106,17 @@ class SceneRing:
 
 
 def compose_into(
-    ring: SceneRing, sprites: dict[str, list[Sprite]], seed: Sequence[int], first: int, common_share: float
+    ring: SceneRing,
+    recorder: SceneRecorder,
+    sprites: dict[str, list[Sprite]],
+    seed: Sequence[int],
+    first: int,
+    common_share: float,
 ) -> None:
     """Compose scene after scene into the ring, until the process that reads it has ended.
 
     Args:
+        recorder: makes the ring's records.
         seed: three numbers; with the scene's own number they say what it shows.
         first: number of the first scene.
         common_share: share of the scenes that are full of common things.
@@ -96,6 +124,8 @@ def compose_into(
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that reads is asked to stop, and then stops this one
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)  # on a machine with few processors the training goes first, and sees scenes more often
     cv2.setNumThreads(0)
     composer = Composer(sprites)
     common_composer = Composer(sprites, favour=FAVOUR)
@@ -104,8 +134,9 @@ def compose_into(
     for index in count(first):
         rng = np.random.default_rng([*seed, index])
         scene = (common_composer if rng.random() < common_share else composer).compose(rng)
+        record = recorder.record(scene, rng)
         while not ring.free.acquire(timeout=PARENT_CHECK_S):
             if parent and not parent.is_alive():
                 return
-        records[(index - first) % RING_SCENES] = record_scene(scene)
+        records[(index - first) % RING_SCENES] = record
         ring.filled.release()

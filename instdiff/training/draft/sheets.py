@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from transformers import CLIPTokenizer
 
 from instdiff.formats.files import write_bytes
 from instdiff.layout import Box, Instance
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.detector import DenseDetector
 from instdiff.training.draft.bundle import assemble
+from instdiff.training.draft.drawings import Drawings
 from instdiff.training.draft.painter import Painter
-from instdiff.training.draft.scenes import StoredScenes, layout_of
+from instdiff.training.draft.painter_task import HeldOutScenes
+from instdiff.training.draft.scenes import layout_of
 
 if TYPE_CHECKING:
     from instdiff.training.draft.composer import Composite
 
 COUNT = 8
+DRAWN = 16  # drawings in a row
+ROWS = 6
+DRAWINGS_SEED = 9_600_000
 STRIP = 44  # pixels below a picture
 LINE = 48  # letters of a line there
 QUALITY = 88  # of JPEG
@@ -37,21 +43,34 @@ class Preview:
     instances: Sequence[Instance] = ()
 
 
-def painter_sheet(vae: Path, painter: Painter, held_out: StoredScenes, path: Path) -> None:
+def painter_sheet(
+    autoencoder: PatchAutoencoder, tokenizer: CLIPTokenizer, painter: Painter, held_out: HeldOutScenes, path: Path
+) -> None:
     """Held-out scenes, each as it was composed and as it is painted from its layout."""
-    autoencoder = PatchAutoencoder.from_pretrained(vae).float().to(painter.device)
-    layouts = [layout_of(scene) for scene in held_out.scenes[:COUNT]]
-    pipeline = assemble(autoencoder, painter.text_encoder, painter.tokenizer, painter.unet, painter.unifusion)
+    composites = held_out.composites[:COUNT]
+    layouts = [layout_of(composite) for composite in composites]
+    autoencoder = autoencoder.to(painter.device)
+    pipeline = assemble(autoencoder, painter.text_encoder, tokenizer, painter.unet, painter.unifusion)
     pipeline.set_progress_bar_config(disable=True)
     painted = pipeline(layouts, generator=torch.Generator().manual_seed(0), output_type="np").images
-    latents = torch.from_numpy(np.stack(held_out.latents[:COUNT])).float().to(painter.device)
-    with torch.no_grad():
-        composed = autoencoder.decode(latents / autoencoder.config.scaling_factor).sample
     previews = []
-    for layout, composed_image, painted_image in zip(layouts, _to_images(composed), painted, strict=True):
-        previews.append(Preview(composed_image, f"composed: {layout.caption}", layout.instances))
+    for layout, composite, painted_image in zip(layouts, composites, painted, strict=True):
+        previews.append(Preview(composite.image, f"composed: {layout.caption}", layout.instances))
         previews.append(Preview((painted_image * 255).round().astype(np.uint8), "painted"))
     save_sheet(previews, path)
+
+
+def drawings_sheet(drawings: Drawings, painter: Painter, held_out: HeldOutScenes, path: Path) -> None:
+    """Single things on white, each as it is and, below it, as it is drawn from its caption."""
+    samples = drawings.batch(DRAWN * ROWS, np.random.default_rng(DRAWINGS_SEED), painter.device)
+    features = painter.text_encoder(samples.captions).pooler_output
+    drawn = painter.unifusion.place_mapper.drawer(features)
+    on_white = [rgba[:, :3] + 1 - rgba[:, 3:] for rgba in (samples.drawings, drawn)]  # (B, 3, S, S), 0..1
+    wanted, seen = (_to_images(2 * pictures - 1) for pictures in on_white)
+    strips = []
+    for first in range(0, len(seen), DRAWN):
+        strips += [np.hstack(images[first : first + DRAWN]) for images in (wanted, seen)]
+    write_image(np.vstack(strips), path)
 
 
 def autoencoder_sheet(autoencoder: PatchAutoencoder, pictures: torch.Tensor, path: Path) -> None:
@@ -80,10 +99,15 @@ def detector_sheet(model: DenseDetector, pictures: torch.Tensor, path: Path) -> 
 
 
 def save_sheet(pictures: Sequence[Preview | Composite], path: Path) -> None:
-    """Write the contact sheet of the pictures as PNG or, much smaller, as JPEG, as the name says."""
+    """Write the contact sheet of the pictures."""
+    write_image(contact_sheet(pictures), path)
+
+
+def write_image(image: np.ndarray, path: Path) -> None:
+    """Write a picture (H, W, 3) uint8 as PNG or, much smaller, as JPEG, as the name says."""
     import cv2
 
-    _, encoded = cv2.imencode(path.suffix, contact_sheet(pictures)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    _, encoded = cv2.imencode(path.suffix, image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     write_bytes(path, encoded.tobytes())
 
 

@@ -198,6 +198,11 @@ class Sprite:
         return self._painted[colour, texture]
 
 
+def usual_looks(sprites: dict[str, list[Sprite]]) -> dict[str, list[Sprite]]:
+    """Of every category the drawings in its usual look: the plain one and those of special kinds."""
+    return {name: drawings[: 1 + len(THINGS[name].kinds)] for name, drawings in sprites.items()}
+
+
 def fetch_sprites(folder: Path) -> None:
     """Download the emoji packages into ``folder``: pictures, drawings and a NOTICE. Does nothing if they are there.
 

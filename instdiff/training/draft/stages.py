@@ -9,31 +9,34 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import CLIPTokenizer
 
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.training.draft.autoencoder import DecoderTask, fit, load_painter
 from instdiff.training.draft.bundle import bundle, unbundle
 from instdiff.training.draft.captions import train_tokenizer
-from instdiff.training.draft.composer import FAVOUR, Composer
+from instdiff.training.draft.composer import Composer
 from instdiff.training.draft.crops import CropTask, make_crop_classifier
 from instdiff.training.draft.detector import CLIP_NORM, JUDGE_SEED, DetectorTask, make_detector
+from instdiff.training.draft.drawings import Drawings
 from instdiff.training.draft.held_out import HeldOutPictures
 from instdiff.training.draft.options import DraftOptions, Stage
-from instdiff.training.draft.painter import PainterTask
+from instdiff.training.draft.painter_samples import PainterScenes, SampleUnpacker
+from instdiff.training.draft.painter_task import HeldOutScenes, PainterTask
 from instdiff.training.draft.perceptual_loss import Likeness
-from instdiff.training.draft.scenes import write_shards
-from instdiff.training.draft.sheets import painter_sheet
+from instdiff.training.draft.sheets import drawings_sheet, painter_sheet
 from instdiff.training.draft.spoil import Repainter
-from instdiff.training.draft.sprites import Sprite, fetch_sprites, load_sprites
+from instdiff.training.draft.sprites import Sprite, fetch_sprites, load_sprites, usual_looks
 from instdiff.training.draft.stream import SceneStream
 from instdiff.training.loop import Task, TrainingPlan, make_accelerator, train
 
 TOKENIZER_SEED = 2_000_000
 TOKENIZER_SCENES = 6000
-HELD_OUT_SHARD = 9000
 EMA = 0.998
 # No two models see the same scenes.
-STREAM_SEEDS = {"detector": 10_000_000, "judge": 11_000_000, "crops": 12_000_000, "judge-crops": 13_000_000}
+STREAM_SEEDS = {
+    "detector": 10_000_000, "judge": 11_000_000, "crops": 12_000_000, "judge-crops": 13_000_000, "painter": 14_000_000
+}  # fmt: skip
 
 
 def run_stage(options: DraftOptions) -> None:
@@ -58,40 +61,55 @@ def fit_encoder(options: DraftOptions) -> None:
     train_tokenizer(captions).save_pretrained(options.out / "tokenizer")
 
 
-def write_scenes(options: DraftOptions) -> None:
-    """Compose the training scenes, half as many full of common things, and one file of held-out ones."""
-    folder = options.out / "scenes"
-    drawings = load_sprites(options.out / "sprites")
-    autoencoder = PatchAutoencoder.from_pretrained(options.out / "vae")
-    composer = Composer(drawings)
-    last = options.shards + options.shards // 2
-    write_shards(folder / "held-out", composer, autoencoder, HELD_OUT_SHARD, HELD_OUT_SHARD + 1)
-    write_shards(folder, composer, autoencoder, 0, options.shards)
-    write_shards(folder, Composer(drawings, favour=FAVOUR), autoencoder, options.shards, last)
-
-
 def train_painter(options: DraftOptions) -> None:
-    """Train UNet, UniFusion and text encoder together; the stage places leaves the UNet as it is."""
+    """Train UNet, UniFusion and text encoder together; the stage drawings leaves UNet and places as they are."""
     out = options.out
-    decoder = out / "autoencoder" / "vae"
-    places_only = options.stage == "places"
-    task = PainterTask(
-        out / "scenes",
-        out / "tokenizer",
-        start=out / "painter" if options.resume else None,
-        batch_size=options.batch or 24,
-        places_only=places_only,
-        likeness=load_likeness(options),
-        sheet=partial(painter_sheet, decoder if decoder.exists() else out / "vae"),
-    )
-    plan = plan_slice(options, "painter", rate=2e-3 if places_only else 8e-4)
-    train_slice(options, task, replace(plan, clip_norm=1.0, ema=EMA, log_every=50))
+    drawings_only = options.stage == "drawings"
+    tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
+    sprites = load_sprites(out / "sprites")
+    autoencoder = load_autoencoders(options)[0]
+    recorder = PainterScenes(tokenizer, autoencoder)
+    drawings = Drawings(Composer(sprites), tokenizer)
+    seed = STREAM_SEEDS["painter"]
+    unpack = SampleUnpacker(tokenizer)
+    # Of two looks it would learn the mean, in which both are blurred.
+    usual = usual_looks(sprites)
+    with SceneStream(usual, seed, options.workers, options.buffer, recorder=recorder, unpack=unpack) as scenes:
+        task = PainterTask(
+            tokenizer,
+            autoencoder,
+            drawings,
+            None if drawings_only else scenes,
+            HeldOutScenes(Composer(sprites), recorder),
+            start=first_parts(options),
+            batch_size=options.batch or (64 if drawings_only else 32),
+            likeness=load_likeness(options),
+            sheet=partial(drawings_sheet, drawings)
+            if drawings_only
+            else partial(painter_sheet, autoencoder, tokenizer),
+        )
+        plan = plan_slice(options, options.stage, rate=2e-3 if drawings_only else 8e-4)
+        train_slice(options, task, replace(plan, clip_norm=1.0, ema=EMA, log_every=50))
+
+
+def first_parts(options: DraftOptions) -> Path | None:
+    """The folder of the painter's parts to begin with where there is no state."""
+    trained = [options.start] if options.start else []
+    if options.resume:
+        trained.append(options.out / "painter")  # a working folder may hold the bundled ones
+    if options.stage == "painter":
+        trained.append(options.out / "drawings")
+    return next((folder for folder in trained if (folder / "unet").exists()), options.start)
 
 
 def train_decoder(options: DraftOptions) -> None:
     """Train the autoencoder's decoder; the stage decoder shows it latents as the painter makes them too."""
     out = options.out
-    painter = load_painter(out / "painter", out / "tokenizer") if options.stage == "decoder" else None
+    painter = None
+    if options.stage == "decoder":
+        tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
+        recorder = PainterScenes(tokenizer, PatchAutoencoder.from_pretrained(out / "vae"))
+        painter = (load_painter(out / "painter", tokenizer, recorder.dtype["latents"].shape[0]), recorder)
     task = DecoderTask(
         out / "sprites",
         out / "vae",
@@ -202,8 +220,7 @@ def write_bundle(options: DraftOptions) -> None:
 STAGES: dict[Stage, Callable[[DraftOptions], None]] = {
     "sprites": lambda options: fetch_sprites(options.out / "sprites"),
     "encoder": fit_encoder,
-    "scenes": write_scenes,
-    "places": train_painter,
+    "drawings": train_painter,
     "painter": train_painter,
     "autoencoder": train_decoder,
     "decoder": train_decoder,

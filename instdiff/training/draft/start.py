@@ -7,7 +7,6 @@ from pathlib import Path
 from diffusers import ModelMixin
 
 from instdiff.errors import BadInput
-from instdiff.model.int8_weights import load_int8
 
 THRESHOLDS = ("score_threshold", "found_score")
 
@@ -21,7 +20,7 @@ def take_over(model: ModelMixin, folder: Path) -> None:
         BadInput: the folder holds no such model, or one of other widths.
     """
     try:
-        started = load_int8(type(model), folder)
+        started = type(model).from_pretrained(folder)
     except OSError as error:
         raise BadInput("start", f"{folder} holds no {type(model).__name__}: {error}") from error
     if list(started.config.channels) != list(model.config.channels):

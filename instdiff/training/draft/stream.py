@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from accelerate import PartialState
 
 from instdiff.errors import ServiceError
 from instdiff.training.draft.labelled_pictures import LabelledPictures, unpack_scenes
-from instdiff.training.draft.scene_records import SCENE, SceneRing, compose_into
+from instdiff.training.draft.scene_records import SCENE, LabelledScenes, SceneRecorder, SceneRing, compose_into
 from instdiff.training.draft.sprites import Sprite
 
 CPU_SCENES = 6_000  # kept in memory, of 0.2 MB each
@@ -23,39 +24,48 @@ GPU_SCENES = 60_000
 FIRST_SCENES = 400  # there before the first batch is drawn
 COMMON_SHARE = 0.5
 WAIT_S = 0.2
+THREADS = "OMP_NUM_THREADS"
 
 # Changes new images (n, S, S, 3) uint8, given the generator to draw with.
 ImageChange = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+Batch = TypeVar("Batch")
+# Makes a batch of the fields of some records, (B, ...) each, given the generator to draw with.
+Unpack = Callable[[dict[str, torch.Tensor], torch.Generator], Batch]
+
+
+def labelled(fields: dict[str, torch.Tensor], generator: torch.Generator) -> LabelledPictures:
+    """The batch of a detector."""
+    return unpack_scenes(fields)
 
 
 class SceneBuffer:
     """The newest scenes, on the training's device; those that come once it is full replace the oldest."""
 
-    def __init__(self, size: int, device: torch.device):
+    def __init__(self, size: int, device: torch.device, dtype: np.dtype = SCENE):
         self.size = size
         self.added = 0
         self.fields: dict[str, torch.Tensor] = {}
-        for name in SCENE.names or ():
-            kind, shape = SCENE[name].subdtype or (SCENE[name], ())
-            dtype = torch.from_numpy(np.zeros(0, kind)).dtype
-            self.fields[name] = torch.zeros((size, *shape), dtype=dtype, device=device)
+        for name in dtype.names or ():
+            kind, shape = dtype[name].subdtype or (dtype[name], ())
+            values = torch.from_numpy(np.zeros(0, kind))
+            self.fields[name] = torch.zeros((size, *shape), dtype=values.dtype, device=device)
 
     def __len__(self) -> int:
         return min(self.added, self.size)
 
     def add(self, scenes: np.ndarray) -> torch.Tensor:
-        """Take up scenes, (n,) of `SCENE`, n at most the buffer's size; returns their places in it (n,)."""
+        """Take up records (n,), n at most the buffer's size; returns their places in it (n,)."""
         places = torch.from_numpy(np.arange(self.added, self.added + len(scenes)) % self.size)
         for name, values in self.fields.items():
             places = places.to(values.device)
-            values[places] = torch.from_numpy(np.ascontiguousarray(scenes[name])).to(values.device)
+            values[places] = torch.from_numpy(scenes[name].copy()).to(values.device)
         self.added += len(scenes)
         return places
 
-    def draw(self, size: int, generator: torch.Generator) -> LabelledPictures:
-        """So many of the scenes at random; a scene may come twice."""
+    def draw(self, size: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """The fields of so many of the scenes at random; a scene may come twice."""
         chosen = torch.randint(len(self), (size,), generator=generator, device=generator.device)
-        return unpack_scenes({name: values[chosen] for name, values in self.fields.items()})
+        return {name: values[chosen] for name, values in self.fields.items()}
 
 
 class Worker(NamedTuple):
@@ -65,7 +75,7 @@ class Worker(NamedTuple):
     ring: SceneRing
 
 
-class SceneStream:
+class SceneStream(Generic[Batch]):
     """Scenes that other processes compose as the training goes, on the training's device.
 
     Scene i of worker w of the training's process p is determined by (seed, p, w, i). Which scenes a batch is drawn from
@@ -74,7 +84,9 @@ class SceneStream:
     Args:
         workers: how many processes; None takes what the processors of this training's share can bear.
         size: how many scenes are kept; None chooses by the device.
-        change: what new pictures go through once.
+        change: what new images go through once.
+        recorder: makes records of scenes, in the workers.
+        unpack: makes a batch of records.
     """
 
     def __init__(
@@ -85,6 +97,8 @@ class SceneStream:
         size: int | None = None,
         change: ImageChange | None = None,
         first_scenes: int = FIRST_SCENES,
+        recorder: SceneRecorder | None = None,
+        unpack: Unpack[Batch] = labelled,  # type: ignore[assignment]
     ):
         self.sprites = sprites
         self.seed = seed
@@ -92,17 +106,19 @@ class SceneStream:
         self.size = size
         self.change = change
         self.first_scenes = first_scenes
+        self.recorder = recorder or LabelledScenes()
+        self.unpack = unpack
         self.workers: list[Worker] = []
         self.waited_s = 0.0
         self.drawn = 0
 
-    def __enter__(self) -> SceneStream:
+    def __enter__(self) -> SceneStream[Batch]:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def batch(self, size: int, step: int, generator: torch.Generator) -> LabelledPictures:
+    def batch(self, size: int, step: int, generator: torch.Generator) -> Batch:
         """So many of the scenes at random, on the generator's device.
 
         Raises:
@@ -117,7 +133,7 @@ class SceneStream:
             self._receive(WAIT_S)
         self.waited_s += time.monotonic() - start
         self.drawn += size
-        return self.buffer.draw(size, generator)
+        return self.unpack(self.buffer.draw(size, generator), generator)
 
     def figures(self) -> dict[str, float]:
         """Pictures drawn per second, the share of the time spent on waiting for scenes and taking them up, their count.
@@ -143,16 +159,18 @@ class SceneStream:
     def _start(self, first: int, device: torch.device) -> None:
         state = PartialState()
         self.started = time.monotonic()
-        self.buffer = SceneBuffer(self.size or (CPU_SCENES if device.type == "cpu" else GPU_SCENES), device)
+        size = self.size or (CPU_SCENES if device.type == "cpu" else GPU_SCENES)
+        self.buffer = SceneBuffer(size, device, self.recorder.dtype)
         self.generator = torch.Generator(device).manual_seed(self.seed + state.process_index)
         context = get_context("spawn")  # a fork of a process with torch's threads can hang
         for index in range(self.count or default_workers(state.num_processes)):
-            ring = SceneRing(context)
+            ring = SceneRing(context, self.recorder.dtype)
             seed = (self.seed, state.process_index, index)
-            arguments = (ring, self.sprites, seed, first, COMMON_SHARE)
+            arguments = (ring, self.recorder, self.sprites, seed, first, COMMON_SHARE)
             process = context.Process(target=compose_into, args=arguments, daemon=True)
             self.workers.append(Worker(process, ring))
-            process.start()
+            with _one_thread():
+                process.start()
 
     def _receive(self, timeout_s: float = 0.0) -> None:
         """Take up what the workers have composed; waits for each of them for so long."""
@@ -167,6 +185,20 @@ class SceneStream:
             if self.change:
                 images = self.buffer.fields["image"]
                 images[places] = self.change(images[places], self.generator)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """What is started inside computes in one thread: more would take the processors that the training computes on."""
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[THREADS]
+        else:
+            os.environ[THREADS] = before
 
 
 def default_workers(num_processes: int) -> int:

@@ -344,3 +344,20 @@ def test_options():
         None,
         "somewhere",
     )
+
+
+def test_a_sheet_has_a_column_for_another_run_and_one_for_each_row(engine, judge, no_sprites, tmp_path):
+    draft.benchmark(options(tmp_path / "other"), engine, judge)
+    sheet = tmp_path / "sheet.png"
+    beside = tmp_path / "other" / "point"
+    draft.benchmark(options(tmp_path / "out", sheet=sheet, beside=beside), engine, judge)
+    with Image.open(sheet) as image:
+        width, height = image.size
+        pictures = [image.convert("RGB").crop((160 * i, 0, 160 * i + 160, 160)).tobytes() for i in range(6)]
+    assert width == 6 * 160 and height > 160  # three layouts, twice each
+    assert pictures[::2] == pictures[1::2] and len(set(pictures)) == 3
+
+
+def test_pictures_of_another_run_are_shown_on_a_sheet_alone(capsys):
+    assert main(["draft", "--beside", "."]) == 2
+    assert capsys.readouterr().err.startswith("error: beside: ")

@@ -291,6 +291,26 @@ def test_a_model_may_start_from_less_noise(pipeline, tmp_path):
     assert pipeline.defaults.noise_scale == 1.0
 
 
+def test_a_model_without_a_place_map_has_no_sketch_to_begin_from(pipeline):
+    with pytest.raises(BadInput, match="^strength: "):
+        InstanceDiffusionPipeline(**pipeline.components, strength=0.5)
+
+
+def test_little_noise_leaves_the_first_guess_as_it_is():
+    draft = InstanceDiffusionPipeline.from_pretrained(engine_info("draft").folder, local_files_only=True)
+    cat = Instance(caption="an orange cat", box=Box(x0=0.2, y0=0.3, x1=0.8, y1=0.9))
+    told = Layout(width=256, height=256, caption="an orange cat in a garden", instances=(cat,))
+    faithful = InstanceDiffusionPipeline(**draft.components, strength=0.01)
+    faithful.set_progress_bar_config(disable=True)
+    noise = torch.Generator().manual_seed(0)
+    [painted] = faithful(told, num_inference_steps=1, generator=noise, output_type="pt").images
+    conditions, _ = faithful._conditions([told], told.size, apart=False)
+    [sketched] = faithful.decode(conditions[0][0].sketch, "pt")
+    orange = sketched[:, 160, 128]
+    assert orange[0] > orange[1] > orange[2]
+    assert (painted - sketched).abs().mean() < 0.05
+
+
 def test_parts_of_things_are_instances_like_any_other(pipeline):
     """A layout may be painted again from the same noise with parts added, as boxes or points."""
     whole = layout()

@@ -10,7 +10,7 @@ from diffusers import (
 )
 from golden_figures import figures, plms, small_grounding, small_models, tensors
 
-from instdiff.model.sampler import Condition, SamplingOptions, alpha_schedule, sample, step_numbers
+from instdiff.model.sampler import Condition, SamplingOptions, alpha_schedule, sample, set_timesteps, step_numbers
 from instdiff.model.unet import InstanceUNet
 
 TOLERANCE = 5e-3
@@ -191,3 +191,44 @@ def test_fifty_steps_equal_the_reference(name, mis):
     if mis:
         assert difference(torch.cat(trajectory[int(50 * mis) - 1]).mean(0, keepdim=True), f"{name}.merged") <= TOLERANCE
     assert difference(final, f"{name}.final") <= TOLERANCE
+
+
+@pytest.mark.parametrize("kind", [DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler])
+def test_less_than_all_of_a_schedule_is_its_end(kind):
+    whole = kind()
+    whole.set_timesteps(10)
+    assert torch.equal(set_timesteps(kind(), 4, 0.4), whole.timesteps[6:])
+    assert torch.equal(set_timesteps(kind(), 10), whole.timesteps)
+
+
+class SureUNet:
+    """Knows what the picture is, whatever it is shown; keeps what that was."""
+
+    config = type("Config", (), {"has_stock_conv_in": False})
+    device = torch.device("cpu")
+    dtype = torch.float32
+
+    def __init__(self, picture):
+        self.picture = picture
+        self.shown = []
+
+    def remember(self, *_):
+        return []
+
+    def __call__(self, latents, timestep, **_):
+        self.shown.append(latents)
+        return self.picture.expand_as(latents)
+
+
+@pytest.mark.parametrize(("kind", "more"), [(DDIMScheduler, {"clip_sample": False}), (DPMSolverMultistepScheduler, {})])
+def test_painting_begins_from_a_sketch_with_noise(kind, more):
+    scheduler = kind(prediction_type="sample", timestep_spacing="trailing", **more)
+    picture, sketch, noise = torch.randn(3, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    unet = SureUNet(picture)
+    condition = Condition(torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, 1, 1, 1), None, sketch=sketch)
+    options = SamplingOptions(5, 1.0, 1.0, 0.0, strength=0.5)
+    final = sample(unet, scheduler, noise, [[condition]], [condition], options)
+    assert torch.allclose(final, picture, atol=1e-5)
+    assert len(unet.shown) == 5
+    signal = scheduler.alphas_cumprod[scheduler.timesteps[5]]
+    assert torch.allclose(unet.shown[0], signal.sqrt() * sketch + (1 - signal).sqrt() * noise, atol=1e-2)

@@ -6,23 +6,23 @@ import subprocess
 import sys
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 pytest.importorskip("cv2")
 
 from instdiff.engine import DRAFT_FOLDER
+from instdiff.errors import BadInput
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.crop_classifier import CropClassifier
 from instdiff.model.detector import DenseDetector
-from instdiff.model.int8_weights import load_int8
 from instdiff.model.unifusion import UniFusion
 from instdiff.train import main
 from instdiff.training import state
-from instdiff.training.draft import painter, scenes, sheets
+from instdiff.training.draft import painter, sheets, stages
+from instdiff.training.draft.stream import SceneStream
 from tests.instdiff.model.test_detector import composer
 
 SMALL_PART = 10_000  # bytes
@@ -73,24 +73,21 @@ def test_a_model_that_once_was_larger_leaves_nothing_behind(tmp_path):
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A working folder with few scenes and the bundled models laid out."""
+    """A working folder with the bundled models laid out."""
     folder = tmp_path_factory.mktemp("work")
     assert main(["draft", "--stage", "unbundle", "--out", str(folder)]) == 0
-    vae = PatchAutoencoder.from_pretrained(DRAFT_FOLDER / "vae").float()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenes, "SHARD_SCENES", 50)
-        for place, seed in ((folder / "scenes", 0), (folder / "scenes/held-out", 9000)):
-            scenes.write_shards(place, composer(), vae, seed, seed + 1)
+    (folder / "sprites").mkdir()
     return folder
 
 
-def train_painter(folder):
+def train_painter(folder, stage="painter"):
     """Train a short slice; returns the step that it ends at."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sheets, "COUNT", 2)
-        patch.setattr(painter, "fit_preview", partial(painter.fit_preview, batches=1))
-        assert main(f"draft --stage painter --out {folder} --minutes 0.02 --batch 2 --resume".split()) == 0
-    return state.load_state(folder / "painter")["step"]
+        patch.setattr(stages, "load_sprites", lambda folder: composer().sprites)
+        patch.setattr(stages, "SceneStream", partial(SceneStream, first_scenes=4))
+        assert main(f"draft --stage {stage} --out {folder} --minutes 0.02 --batch 2 --resume".split()) == 0
+    return state.load_state(folder / stage)["step"]
 
 
 @pytest.fixture(scope="module")
@@ -114,32 +111,47 @@ def test_the_painter_goes_on_from_its_checkpoint(trained, tmp_path):
         assert sheet.size == (4 * 256, 300)
 
 
+def test_drawings_are_learned_from_the_bundled_painter_on(work, tmp_path):
+    shutil.copytree(work, tmp_path, dirs_exist_ok=True)
+    assert train_painter(tmp_path, "drawings") > 0
+    before, after = (UniFusion.from_pretrained(tmp_path / name / "unifusion") for name in ("painter", "drawings"))
+    change = {name: not torch.equal(value, after.state_dict()[name]) for name, value in before.state_dict().items()}
+    assert {name for name, changed in change.items() if changed} == {
+        name for name in change if name.startswith("place_mapper.drawer.")
+    }
+
+
 def test_what_is_laid_out_is_bundled_again(work, tmp_path):
     """The detectors, and their crop classifiers in the detectors' folders."""
     assert main(["draft", "--stage", "bundle", "--out", str(work), "--target", str(tmp_path)]) == 0
     for folder, kind in (("detector", DenseDetector), ("detector/crops", CropClassifier), ("judge", DenseDetector)):
-        bundled = load_int8(kind, DRAFT_FOLDER / folder)
-        again = load_int8(kind, tmp_path / folder)
+        bundled = kind.from_pretrained(DRAFT_FOLDER / folder)
+        again = kind.from_pretrained(tmp_path / folder)
         assert again.config.score_threshold == bundled.config.score_threshold
         for name, value in bundled.state_dict().items():
             assert torch.allclose(again.state_dict()[name].float(), value.float(), atol=1e-3)
 
 
-def test_models_without_a_training_state_get_a_preview_that_fits(work):
-    """The head that reads the place map is not bundled; solved anew, it explains unseen latents."""
-    model = painter.Painter(CLIPTokenizer.from_pretrained(work / "tokenizer"), 32)
-    model.unifusion.load_state_dict(UniFusion.from_pretrained(work / "painter/unifusion").float().state_dict())
-    model.text_encoder.load_state_dict(
-        CLIPTextModel.from_pretrained(work / "painter/text_encoder").float().state_dict()
-    )
-    stored = scenes.StoredScenes(work / "scenes")
-    held_out = scenes.StoredScenes(work / "scenes/held-out").batch(50, np.random.default_rng(1))
-    painter.fit_preview(model, stored, np.random.default_rng(0), batches=4)
-    with torch.no_grad():
-        solved = painter.preview_loss(model(held_out)[1], held_out).item()
-        model.preview.weight.zero_()
-        flat = painter.preview_loss(model(held_out)[1], held_out).item()
-    assert solved < 0.75 * flat
+def test_parts_of_other_sizes_are_taken_over_as_far_as_they_fit(work, tmp_path):
+    shutil.copytree(work / "painter", tmp_path, dirs_exist_ok=True)
+    bundled = UniFusion.from_pretrained(tmp_path / "unifusion")
+    smaller = dict(bundled.config.place_map, layers=1)
+    UniFusion.from_config(bundled.config, place_map=smaller).save_pretrained(tmp_path / "unifusion")
+    tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
+    model = painter.Painter.of(tokenizer, bundled_latents(work))
+    before = {name: value.clone() for name, value in model.unifusion.state_dict().items()}
+    painter.take_over(model, tmp_path)
+    after = model.unifusion.state_dict()
+    there = UniFusion.from_pretrained(tmp_path / "unifusion").state_dict()
+    assert "place_mapper.layers.3.first.weight" not in there
+    assert torch.equal(after["place_mapper.layers.3.first.weight"], before["place_mapper.layers.3.first.weight"])
+    assert all(torch.equal(value, after[name]) for name, value in there.items())
+    with pytest.raises(BadInput, match="^start: .* holds no InstanceUNet"):
+        painter.take_over(model, tmp_path / "nothing")
+
+
+def bundled_latents(work):
+    return PatchAutoencoder.from_pretrained(work / "vae").config.latent_channels
 
 
 def test_two_processes_train_one_painter(trained, tmp_path):
@@ -153,7 +165,7 @@ def test_two_processes_train_one_painter(trained, tmp_path):
         "--nproc_per_node",
         "2",
         "-m",
-        "instdiff.train",
+        "tests.instdiff.training.draft.train_with_doubles",
     ]
     asked = f"draft --stage painter --out {tmp_path} --minutes 0.05 --batch 2 --resume".split()
     done = subprocess.run(

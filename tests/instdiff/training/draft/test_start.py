@@ -43,8 +43,11 @@ def test_other_models_are_refused(tmp_path):
         take_over(model, tmp_path)
 
 
-@pytest.mark.parametrize("option", ["--start .", "--second-vae .", "--workers 1", "--buffer 9"])
-def test_options_of_the_detectors_are_refused_elsewhere(option, tmp_path, capsys):
-    assert main(["draft", "--stage", "painter", "--out", str(tmp_path), *option.split()]) == 2
+@pytest.mark.parametrize(
+    ("stage", "option"),
+    [("decoder", "--start ."), ("painter", "--second-vae ."), ("drawings", "--workers 1"), ("decoder", "--buffer 9")],
+)
+def test_options_are_refused_where_nothing_uses_them(stage, option, tmp_path, capsys):
+    assert main(["draft", "--stage", stage, "--out", str(tmp_path), *option.split()]) == 2
     field = option.split()[0].strip("-").replace("-", "_")
-    assert capsys.readouterr().err.startswith(f"error: {field}: is nothing that the stage painter uses")
+    assert capsys.readouterr().err.startswith(f"error: {field}: is nothing that the stage {stage} uses")

@@ -62,9 +62,9 @@ def test_a_full_buffer_forgets_its_oldest():
     scenes = np.zeros(7, SCENE)
     scenes["labels"][:, 0] = np.arange(7)
     buffer.add(scenes[:3])
-    assert len(buffer) == 3 and set(buffer.draw(50, generator()).labels[:, 0].tolist()) == {0, 1, 2}
+    assert len(buffer) == 3 and set(buffer.draw(50, generator())["labels"][:, 0].tolist()) == {0, 1, 2}
     assert buffer.add(scenes[3:]).tolist() == [3, 0, 1, 2] and len(buffer) == 4
-    assert set(buffer.draw(80, generator()).labels[:, 0].tolist()) == {3, 4, 5, 6}
+    assert set(buffer.draw(80, generator())["labels"][:, 0].tolist()) == {3, 4, 5, 6}
 
 
 def test_scenes_are_those_of_their_seed_and_number_and_no_process_stays():
