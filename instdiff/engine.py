@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from instdiff.errors import BadInput, ServiceError
-from instdiff.layout import Layout
+from instdiff.layout import Box, Layout
 from instdiff.model.defaults import read_defaults
 from instdiff.render_settings import RenderSettings, resolve_settings, scheduler_for
 from instdiff.settings import models_folder, stored_model
@@ -20,8 +20,10 @@ from instdiff.settings import models_folder, stored_model
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from instdiff.model.pipeline import InstanceDiffusionOutput
     from instdiff.model.refine import Refiner
 
+EARLY = 0.25  # share of the steps after which pictures are chosen from
 DRAFT_FOLDER = Path(__file__).parent / "draft"
 SD15 = "instancediffusion-sd15"
 SD15_MISSING = (
@@ -55,6 +57,27 @@ class Rendering:
     model_hash: str
     versions: dict[str, str]
     refined: tuple[Image, ...] = ()  # the pictures after the refiner, where one is asked for
+    seeds: tuple[int, ...] = ()  # of the noise of each picture
+    unet_evaluations: int = 0  # what they cost: so many latents were given to the UNet
+
+
+@dataclass(frozen=True)
+class Change:
+    """A picture of which a part is to be painted anew.
+
+    Attributes:
+        picture: of the layout's size, painted by any engine, or a photograph.
+        layout: what is to be seen on it afterwards.
+        regions: where it may change; every pixel elsewhere stays as it is.
+        apart: indices of the instances that are painted anew, which the Multi-Instance Sampler denoises on their own.
+        seed: of the noise.
+    """
+
+    picture: Image
+    layout: Layout
+    regions: tuple[Box, ...]
+    apart: tuple[int, ...]
+    seed: int
 
 
 def engine_info(name: str) -> EngineInfo:
@@ -85,6 +108,9 @@ def _sd15_folder() -> Path:
     return folder
 
 
+Choice: TypeAlias = "Callable[[list[Image]], Sequence[int]]"  # from unfinished pictures, which of them go on
+
+
 class Engine(Protocol):
     """What a run or a dataset asks of an engine.
 
@@ -104,8 +130,18 @@ class Engine(Protocol):
         on_step: Callable[[int, int], None] | None = None,
         on_preview: Callable[[Image], None] | None = None,
         preview_every: int = 4,
+        choose: Choice | None = None,
     ) -> Rendering:
         """Paint a layout; see `PipelineEngine.render`."""
+
+    def repaint(
+        self,
+        changes: Sequence[Change],
+        settings: RenderSettings,
+        on_step: Callable[[int, int], None] | None = None,
+        strength: float = 1.0,
+    ) -> Rendering:
+        """Paint parts of pictures anew; see `PipelineEngine.repaint`."""
 
     def render_many(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int]) -> list[Image]:
         """One picture of each layout of one size; see `PipelineEngine.render_many`."""
@@ -172,6 +208,7 @@ class PipelineEngine:
         on_step: Callable[[int, int], None] | None = None,
         on_preview: Callable[[Image], None] | None = None,
         preview_every: int = 4,
+        choose: Choice | None = None,
     ) -> Rendering:
         """Paint a layout.
 
@@ -179,16 +216,89 @@ class PipelineEngine:
             settings: what is None takes the engine's default; picture k is painted from seed ``settings.seed + k``.
             on_step: called with (step, number of steps), counting from 1.
             on_preview: called after every ``preview_every`` steps but the last, with the first picture as it is then.
+            choose: is shown all pictures after a quarter of the steps; only those that it names go on.
 
         Returns:
-            ``settings.num_images`` pictures of the layout's size.
+            ``settings.num_images`` pictures of the layout's size, or as many as were chosen.
 
         Raises:
             BadInput: a refiner is asked for, and there is none.
         """
         settings = resolve_settings(settings, self.defaults)
-        num_steps = settings.num_inference_steps
-        assert num_steps is not None  # nothing is, once resolved
+        seeds = [settings.seed + k for k in range(settings.num_images)]
+        chosen = list(range(len(seeds)))
+
+        def choose_early(images: list[Image]) -> list[int]:
+            assert choose
+            chosen[:] = choose([_of_size(image, layout.size) for image in images])
+            return chosen
+
+        step_done = self._step_done(settings, on_step, on_preview, preview_every)
+        canvas = layout.with_size(*self._canvas(layout.size))
+        painted = self._call([canvas], settings, seeds, step_done, choose=choose_early if choose else None)
+        images = [_of_size(image, layout.size) for image in painted.images]
+        return self._rendering(images, layout, settings, [seeds[k] for k in chosen], painted.unet_evaluations)
+
+    def repaint(
+        self,
+        changes: Sequence[Change],
+        settings: RenderSettings,
+        on_step: Callable[[int, int], None] | None = None,
+        strength: float = 1.0,
+    ) -> Rendering:
+        """Paint parts of pictures anew, all in one batch.
+
+        Args:
+            changes: of layouts of one size.
+            settings: what is None takes the engine's default; ``seed`` and ``num_images`` are not read.
+            on_step: called with (step, number of steps), counting from 1.
+            strength: how much of what was there is painted over, above 0 to 1; at 1 nothing shines through.
+
+        Returns:
+            A picture for each change. Outside of its regions it is to the pixel as it was.
+
+        Raises:
+            BadInput: a picture is not of its layout's size, or a refiner is asked for, and there is none.
+        """
+        from instdiff.model.inpainting import mask_of, put_back
+
+        settings = resolve_settings(settings, self.defaults)
+        size = changes[0].layout.size
+        canvas = self._canvas(size)
+        if wrong := next((change.picture.size for change in changes if change.picture.size != size), None):
+            raise BadInput("picture", f"has {wrong[0]} x {wrong[1]} pixels, and its layout {size[0]} x {size[1]}")
+        painted = self._call(
+            [change.layout.with_size(*canvas) for change in changes],
+            settings,
+            [change.seed for change in changes],
+            self._step_done(settings, on_step, strength=strength),
+            image=[_of_size(change.picture, canvas) for change in changes],
+            mask_image=[mask_of(change.regions, canvas) for change in changes],
+            apart=[change.apart for change in changes],
+            strength=strength,
+        )
+        masks = [mask_of(change.regions, size) for change in changes]
+
+        def whole(images: Sequence[Image]) -> list[Image]:
+            rows = zip(changes, images, masks, strict=True)
+            return [put_back(change.picture, _of_size(image, size), mask) for change, image, mask in rows]
+
+        images = painted.images if canvas == size else whole(painted.images)
+        seeds = [change.seed for change in changes]
+        rendering = self._rendering(images, changes[0].layout, settings, seeds, painted.unet_evaluations)
+        return replace(rendering, refined=tuple(whole(rendering.refined))) if rendering.refined else rendering
+
+    def _step_done(
+        self,
+        settings: RenderSettings,
+        on_step: Callable[[int, int], None] | None,
+        on_preview: Callable[[Image], None] | None = None,
+        preview_every: int = 4,
+        strength: float = 1.0,
+    ) -> Callable:
+        """The pipeline's ``callback_on_step_end`` that tells how far painting is."""
+        assert settings.num_inference_steps  # nothing is None, once resolved
+        num_steps = max(round(strength * settings.num_inference_steps), 1)
 
         def step_done(pipeline, step, timestep, tensors):
             if on_step:
@@ -197,14 +307,19 @@ class PipelineEngine:
                 on_preview(self.pipeline.decode(tensors["latents"][:1])[0])
             return tensors
 
-        seeds = [settings.seed + k for k in range(settings.num_images)]
-        images = self.render_many([layout], settings, seeds, step_done)
+        return step_done
+
+    def _rendering(
+        self, images: list[Image], layout: Layout, settings: RenderSettings, seeds: list[int], evaluated: int
+    ) -> Rendering:
+        """Painted pictures, refined if that is asked for."""
         versions = {package: version(package) for package in ("torch", "diffusers", "transformers")}
         refined: list[Image] = []
         if settings.cascade_strength:
             refined = self.refiner.refine(images, layout, settings.cascade_strength, seeds)
             versions["refiner"] = self._refiner_hash
-        return Rendering(images, layout, settings, self.name, self.model_hash, versions, tuple(refined))
+        about = (self.name, self.model_hash, versions, tuple(refined), tuple(seeds), evaluated)
+        return Rendering(images, layout, settings, *about)
 
     def paint(
         self, layouts: list[Layout], settings: RenderSettings, seeds: list[int], step_done: Callable | None = None
@@ -217,6 +332,17 @@ class PipelineEngine:
             seeds: of the noise of each picture, as many for each layout.
             step_done: the pipeline's ``callback_on_step_end``.
         """
+        return self._call(layouts, settings, seeds, step_done).images
+
+    def _call(
+        self,
+        layouts: list[Layout],
+        settings: RenderSettings,
+        seeds: list[int],
+        step_done: Callable | None = None,
+        **more: Any,
+    ) -> InstanceDiffusionOutput:
+        """What the pipeline makes of layouts; as `paint`, with more of its arguments."""
         import torch
 
         return self.pipeline(
@@ -231,7 +357,9 @@ class PipelineEngine:
             num_images_per_layout=len(seeds) // len(layouts),
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             callback_on_step_end=step_done,
-        ).images
+            choose_after=max(round(EARLY * (settings.num_inference_steps or 1)), 1),
+            **more,
+        )
 
     def render_many(
         self, layouts: list[Layout], settings: RenderSettings, seeds: list[int], step_done: Callable | None = None
@@ -243,7 +371,7 @@ class PipelineEngine:
         size = layouts[0].size
         canvas = self._canvas(size)
         images = self.paint([layout.with_size(*canvas) for layout in layouts], settings, seeds, step_done)
-        return [image if image.size == size else image.resize(size) for image in images]
+        return [_of_size(image, size) for image in images]
 
     def _canvas(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size to paint at: at most the model's largest, sides multiples of two latents, the aspect kept nearly."""
@@ -251,6 +379,10 @@ class PipelineEngine:
         shrink = min(1.0, self.info.max_side / max(size))
         width, height = (max(64, round(side * shrink / step) * step) for side in size)
         return width, height
+
+
+def _of_size(image: Image, size: tuple[int, int]) -> Image:
+    return image if image.size == size else image.resize(size)
 
 
 def hash_weights(folder: Path) -> str:

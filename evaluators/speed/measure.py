@@ -121,7 +121,7 @@ class Workload:
             side = self.models.latent_side
             unet = self.models.unet
             noise = numbers("noise", (1, unet.config.in_channels, side, side)).to(self.device)
-            return sample(unet, self.models.scheduler, noise, [conditions], [negative], self.options)
+            return sample(unet, self.models.scheduler, noise, [conditions], [negative], self.options).latents
 
     def _conditions(self) -> tuple[list[Condition], Condition]:
         text_dim = self.models.unifusion.config.text_dim

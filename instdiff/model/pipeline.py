@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import PIL.Image
 import torch
 from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 from diffusers.image_processor import VaeImageProcessor
@@ -21,7 +22,8 @@ from instdiff.errors import BadInput
 from instdiff.layout import Layout
 from instdiff.model.defaults import ModelDefaults, read_defaults
 from instdiff.model.grounding import Grounding, empty_grounding, place_grounding, with_reach, with_text
-from instdiff.model.sampler import Branch, Condition, SamplingOptions, sample
+from instdiff.model.inpainting import keep, put_back
+from instdiff.model.sampler import Branch, Condition, EarlyLook, SamplingOptions, sample
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion, slots_for, token_counts
 
@@ -37,10 +39,21 @@ class EncodedCaption(NamedTuple):
     pooled: torch.Tensor  # (1, D)
 
 
+class _ToChange(NamedTuple):
+    """Of each picture of a call, the older one that it changes, and where."""
+
+    images: list[Image]
+    masks: list[Image]
+
+
 class InstanceDiffusionOutput(BaseOutput):
-    """``images``: PIL pictures, (n, H, W, 3) numpy in 0..1, (n, 3, H, W) tensors, or latents, by ``output_type``."""
+    """``images``: PIL pictures, (n, H, W, 3) numpy in 0..1, (n, 3, H, W) tensors, or latents, by ``output_type``.
+
+    ``unet_evaluations`` is what they cost: how many latents the UNet was asked about, all steps together.
+    """
 
     images: list[Image] | np.ndarray | torch.Tensor
+    unet_evaluations: int = 0
 
 
 class InstanceDiffusionPipeline(DiffusionPipeline):
@@ -165,6 +178,12 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         guidance_every: int = 1,
         inner_every: int = 1,
         eta: float | None = None,
+        image: Image | list[Image] | None = None,
+        mask_image: Image | list[Image] | None = None,
+        strength: float = 1.0,
+        apart: Sequence[Collection[int]] | None = None,
+        choose: Callable[[list[Image]], Sequence[int]] | None = None,
+        choose_after: int = 1,
     ) -> InstanceDiffusionOutput | tuple:
         """Paint; number of steps, guidance, alpha and mis are the model's own (see `defaults`) where they are None.
 
@@ -192,22 +211,36 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
                 outermost is. 1 is exact.
             eta: for schedulers that take it (DDIM, TCD), how much noise they add; None is what the scheduler takes by
                 itself.
+            image: a picture to change, of the layouts' size, or one for each layout.
+            mask_image: where it is changed: white is painted anew, and every pixel that is black stays as it is; or
+                one for each layout. None changes it everywhere.
+            strength: how much of what was there is painted over, above 0 to 1; at 1 nothing shines through.
+            apart: for each layout the indices of the instances that are denoised on their own in the ``mis`` steps;
+                None is all of them.
+            choose: looks at all pictures as far as they can be told after ``choose_after`` steps, and says by their
+                indices which of them go on.
 
         Returns:
             The pictures, those of the first layout first.
 
         Raises:
             BadInput: layouts of different sizes, a side that the model cannot paint, latents of the wrong shape,
-                generators that are not as many as the pictures, or tensors for the callback that are not there.
+                generators that are not as many as the pictures, tensors for the callback that are not there, or
+                pictures to change and masks that do not fit the layouts.
         """
         # 1. What the call does not say is as the model has it.
         asked = {
             "num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale, "alpha": alpha, "mis": mis
         }  # fmt: skip
         settings = self.defaults.model_copy(update={name: value for name, value in asked.items() if value is not None})
+        if not 0 < strength <= 1:
+            raise BadInput("strength", f"{strength} is outside of 0..1 (0 excluded)")
+        steps = (
+            settings.num_inference_steps if image is None else max(round(strength * settings.num_inference_steps), 1)
+        )
         options = SamplingOptions(
-            settings.num_inference_steps, settings.guidance_scale, settings.alpha, settings.mis,
-            max_batch, guidance_every, inner_every, eta, settings.strength,
+            steps, settings.guidance_scale, settings.alpha, settings.mis,
+            max_batch, guidance_every, inner_every, eta, settings.strength * share,
         )  # fmt: skip
 
         # 2. Check what was handed in.
@@ -220,13 +253,29 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             raise BadInput("callback_on_step_end_tensor_inputs", reason)
 
         # 3. Encode captions and places, once for all pictures of a layout.
-        conditions, negatives = self._conditions(layouts, size, apart=options.steps_apart > 0)
+        every = [range(len(layout.instances)) for layout in layouts] if apart is None else apart
+        conditions, negatives = self._conditions(layouts, size, every if options.steps_apart else [()] * len(layouts))
         conditions = [own for own in conditions for _ in range(num_images_per_layout)]
         negatives = [negative for negative in negatives for _ in range(num_images_per_layout)]
 
         # 4. Prepare the starting noise.
         latents = self.noise(size, generator, count) if latents is None else self._starting_noise(latents, size, count)
         latents = latents * settings.noise_scale
+        changed = _images_to_change(image, mask_image, layouts, num_images_per_layout)
+        kept = keep(self.vae, *changed, self._latent_size(size)) if changed else None
+        begin = None
+        if kept and share < 1:
+            begin = torch.cat([old.latents for old in kept])
+        elif self.defaults.strength < 1:
+            begin = torch.cat([sketch for own in conditions if (sketch := own[0].sketch) is not None])
+        going = list(range(count))
+
+        def choose_early(estimates: torch.Tensor) -> Sequence[int]:
+            assert choose
+            going[:] = choose(self.decode(estimates))
+            return going
+
+        look = EarlyLook(choose_after, choose_early) if choose else None
 
         # 5. Denoise.
         with self.progress_bar(total=options.num_inference_steps) as bar:
@@ -241,14 +290,22 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
                         for branches, own_latents in zip(pictures, changed["latents"].split(1), strict=True):
                             branches[0].latents = own_latents
 
-            latents = sample(
-                self.unet, scheduler or self.scheduler, latents, conditions, negatives, options, on_step, generators
-            )
+            latents, evaluated = sample(
+                self.unet, scheduler or self.scheduler, latents, conditions, negatives, options, on_step, generators,
+                begin, kept, look,
+            )  # fmt: skip
 
         # 6. Decode.
-        images = latents if output_type == "latent" else self.decode(latents, output_type)
+        if output_type == "latent":
+            images: list[Image] | np.ndarray | torch.Tensor = latents
+        elif changed:
+            painted = zip(going, self.decode(latents), strict=True)
+            whole = [put_back(changed.images[index], picture, changed.masks[index]) for index, picture in painted]
+            images = _as_type(whole, output_type)
+        else:
+            images = self.decode(latents, output_type)
         self.maybe_free_model_hooks()
-        return InstanceDiffusionOutput(images=images) if return_dict else (images,)
+        return InstanceDiffusionOutput(images=images, unet_evaluations=evaluated) if return_dict else (images,)
 
     def encode_captions(self, captions: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Captions -> token features (n, 77, D) and pooled features (n, D); what is past 77 tokens is cut off."""
@@ -268,9 +325,9 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         return width, height
 
     def _conditions(
-        self, layouts: list[Layout], size: tuple[int, int], apart: bool
+        self, layouts: list[Layout], size: tuple[int, int], apart: Sequence[Collection[int]]
     ) -> tuple[list[list[Condition]], list[Condition]]:
-        """Per layout: the whole, then (if ``apart``) each instance alone; and the negative, shared where the same."""
+        """Per layout: the whole, then each instance of ``apart`` alone; and the negative, shared where the same."""
         encoded = self._encode_all(layouts)
         no_text = next(iter(encoded.values())).pooled[:0]  # (0, D)
         masked = self.unet.config.instance_masked
@@ -295,15 +352,13 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         negatives = {caption: condition(nowhere, caption) for caption in unwanted}
 
         conditions = []
-        for layout in layouts:
+        for layout, alone in zip(layouts, apart, strict=True):
             phrases = [instance.caption or instance.category for instance in layout.instances]
             placed = with_reach(layout) if self.unifusion.place_mapper else layout
             places = place_grounding(placed, seg_size=seg_size, slots=slots).to(self._execution_device)
             whole = with_text(places, torch.cat([no_text, *(encoded[phrase].pooled for phrase in phrases)]))
-            branches = [condition(whole, layout.caption)]
-            if apart:
-                branches += [condition(whole.pick(0, i), phrase) for i, phrase in enumerate(phrases)]
-            conditions.append(branches)
+            branches = [condition(whole.pick(0, i), phrases[i]) for i in sorted(alone)]
+            conditions.append([condition(whole, layout.caption), *branches])
         return conditions, [negatives[layout.negative_caption] for layout in layouts]
 
     def _encode_all(self, layouts: list[Layout]) -> dict[str, EncodedCaption]:
@@ -353,3 +408,31 @@ def _generator_of_each(generator: Generators, count: int) -> list[torch.Generato
     if len(generators) not in (1, count):
         raise BadInput("generator", f"{len(generators)} generators for {count} pictures; give one, or one for each")
     return generators * count if len(generators) == 1 else generators
+
+
+def _images_to_change(
+    image: Image | list[Image] | None, mask: Image | list[Image] | None, layouts: list[Layout], each: int
+) -> _ToChange | None:
+    """What a call is to change, for ``each`` picture of every layout; None where it paints from nothing."""
+    if image is None:
+        if mask is not None:
+            raise BadInput("mask_image", "says where to change an image, and none is given")
+        return None
+    images = image if isinstance(image, list) else [image] * len(layouts)
+    masks = mask if isinstance(mask, list) else [mask or PIL.Image.new("L", layouts[0].size, "white")] * len(layouts)
+    for name, given in (("image", images), ("mask_image", masks)):
+        if len(given) != len(layouts):
+            raise BadInput(name, f"{len(given)} for {len(layouts)} layouts; give one, or one for each")
+        if wrong := next((one.size for one in given if one.size != layouts[0].size), None):
+            raise BadInput(
+                name, f"has {wrong[0]} x {wrong[1]} pixels, and the layouts {layouts[0].width} x {layouts[0].height}"
+            )
+    return _ToChange([one for one in images for _ in range(each)], [one for one in masks for _ in range(each)])
+
+
+def _as_type(images: list[Image], output_type: str) -> list[Image] | np.ndarray | torch.Tensor:
+    """Pictures by a diffusers ``output_type``."""
+    if output_type == "pil":
+        return images
+    arrays = VaeImageProcessor.pil_to_numpy(images)
+    return arrays if output_type == "np" else VaeImageProcessor.numpy_to_pt(arrays)

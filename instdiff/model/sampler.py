@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from diffusers import SchedulerMixin
 
 from instdiff.model.attention import Memory
+from instdiff.model.inpainting import Kept
+from instdiff.model.timesteps import UNetEvaluation, evaluations, set_timesteps
 from instdiff.model.unet import InstanceUNet
 
 
@@ -26,7 +29,7 @@ class SamplingOptions:
     guidance_every: int = 1
     inner_every: int = 1
     eta: float | None = None
-    strength: float = 1.0  # below 1, only the last so much of the schedule is gone through, from the sketches on
+    strength: float = 1.0  # below 1, only the last so much of the schedule is gone through, from clean latents on
 
     @property
     def steps_apart(self) -> int:
@@ -43,7 +46,27 @@ class Condition:
     regions: torch.Tensor  # (1, N, 32, 32) bool
     place_map: torch.Tensor | None  # (1, C, H, W)
     counts: torch.Tensor | None = None  # (T,) how many equal tokens each token stands for, the same in all conditions
-    sketch: torch.Tensor | None = None  # (1, C, H, W) clean latents to begin from, where the strength is below 1
+    sketch: torch.Tensor | None = None  # (1, C, H, W) clean latents of a first guess
+
+
+@dataclass(frozen=True)
+class EarlyLook:
+    """A look at all pictures while they are noisy still, so that only the best go on.
+
+    Attributes:
+        after: this many steps.
+        choose: from what the pictures will be as far as is known, (B, C, H, W) clean latents, to which of them go on.
+    """
+
+    after: int
+    choose: Callable[[torch.Tensor], Sequence[int]]
+
+
+class Sampled(NamedTuple):
+    """Clean latents (B, C, H, W) of the pictures that went on, and how many latents the UNet was asked about."""
+
+    latents: torch.Tensor
+    unet_evaluations: int
 
 
 @dataclass
@@ -55,57 +78,23 @@ class Branch:
     latents: torch.Tensor  # (1, C, H, W)
     scheduler: SchedulerMixin
     lead: torch.Tensor | None = None  # (1, C, H, W) where guidance led in a step before, if that is to be taken again
+    clean: torch.Tensor | None = None  # (1, C, H, W) what a step led to, without noise, where one looks
 
 
-@dataclass(frozen=True)
-class UNetEvaluation:
-    """One evaluation of the UNet; some schedulers take several for a step."""
+@dataclass
+class Picture:
+    """A picture while it is denoised: its branches, of which the first is the global one."""
 
-    index: int
-    step: int
-    timestep: torch.Tensor  # on the CPU, where schedulers compute with it
-    device_timestep: torch.Tensor  # the same where the UNet reads it, so that the loop never waits for the device
-    alpha: float
-    ends_step: bool
+    branches: list[Branch]
+    noise: torch.Tensor  # (1, C, H, W) that it began with
+    generator: torch.Generator  # of the noise of stochastic schedulers
+    kept: Kept | None = None
 
-
-def alpha_schedule(num_steps: int, alpha: float) -> list[float]:
-    """Strength of the grounding per step (section 3.3): 1 for the first ``alpha`` of the steps, 0 for those after."""
-    grounded = int(alpha * num_steps)
-    return [1.0] * grounded + [0.0] * (num_steps - grounded)
-
-
-def step_numbers(num_evaluations: int, num_steps: int) -> list[int]:
-    """Which step each evaluation of the UNet belongs to: PLMS evaluates its first step twice."""
-    extra = num_evaluations - num_steps
-    if extra in (0, 1):
-        return [max(i - extra, 0) for i in range(num_evaluations)]
-    return [i * num_steps // num_evaluations for i in range(num_evaluations)]
-
-
-def set_timesteps(scheduler: SchedulerMixin, num_steps: int, strength: float = 1.0) -> torch.Tensor:
-    """Prepare a scheduler for the last ``num_steps`` of so many steps that they are ``strength`` of all; on the CPU.
-
-    Returns:
-        The timesteps of these steps, (n,).
-    """
-    skipped = round(num_steps / strength) - num_steps
-    scheduler.set_timesteps(num_steps + skipped)
-    first = skipped * getattr(scheduler, "order", 1)
-    if first and hasattr(scheduler, "set_begin_index"):  # others find their place by the timestep
-        scheduler.set_begin_index(first)
-    return scheduler.timesteps[first:]
-
-
-def evaluations(timesteps: torch.Tensor, num_steps: int, alpha: float, device: torch.device) -> list[UNetEvaluation]:
-    """All evaluations of the UNet at a scheduler's timesteps (n,)."""
-    steps = step_numbers(len(timesteps), num_steps)
-    alphas = alpha_schedule(num_steps, alpha)
-    on_device = timesteps.to(device)
-    return [
-        UNetEvaluation(i, step, timesteps[i], on_device[i], alphas[step], steps[i + 1 : i + 2] != [step])
-        for i, step in enumerate(steps)
-    ]
+    def keep(self, timestep: torch.Tensor | None) -> None:
+        """Put what stays of the picture back into all branches, under the noise of a timestep, None for none."""
+        for branch in self.branches if self.kept else ():
+            assert self.kept
+            branch.latents = self.kept.within(branch.latents, branch.scheduler, self.noise, timestep)
 
 
 class FeatureCache:
@@ -153,6 +142,7 @@ class Denoiser:
         self.size = size
         self.max_batch = max_batch
         self.cache = cache
+        self.evaluated = 0  # rows so far
         self.rows: list[int] = []
         self.batches: list[tuple[list[Memory], torch.Tensor | None]] = []
         self.remember(list(dict.fromkeys(conditions)))
@@ -177,6 +167,7 @@ class Denoiser:
             self.rows = rows
             self.batches = [self._batch(rows[i : i + self.max_batch]) for i in range(0, len(rows), self.max_batch)]
             self.cache.features.clear()
+        self.evaluated += len(rows)
         inputs = torch.cat(latents).to(self.unet.dtype).split(self.max_batch)
         outputs = [
             self.unet(
@@ -208,7 +199,10 @@ def sample(
     options: SamplingOptions,
     on_step: Callable[[int, int, list[list[Branch]]], None] | None = None,
     generators: list[torch.Generator] | None = None,
-) -> torch.Tensor:
+    begin: torch.Tensor | None = None,
+    kept: Sequence[Kept | None] | None = None,
+    look: EarlyLook | None = None,
+) -> Sampled:
     """Denoise B latents.
 
     Args:
@@ -217,32 +211,56 @@ def sample(
         on_step: called as ``on_step(step, timestep, pictures)`` after each step with every picture's branches, of which
             the first is the global one; it may change their latents.
         generators: B, of the noise that stochastic schedulers add; None draws from torch's own.
-
-    Returns:
-        (B, C, H, W) clean latents.
+        begin: (B, C, H, W) clean latents that the noise is laid over, needed where the strength is below 1.
+        kept: of each picture what stays of an older one.
+        look: drops all but the best pictures on the way.
     """
     timesteps = set_timesteps(scheduler, options.num_inference_steps, options.strength)
-    generators = generators or [torch.default_generator] * len(latents)
-    if options.strength < 1:  # as in SDEdit (Meng et al., ICLR 2022)
-        sketches = torch.cat([sketch for own in conditions if (sketch := own[0].sketch) is not None]).to(latents)
-        noises = scheduler.add_noise(sketches, latents, timesteps[:1].to(latents.device)).split(1)
-    else:
-        noises = (latents * scheduler.init_noise_sigma).split(1)
+    if begin is None:
+        starts = latents * scheduler.init_noise_sigma
+    else:  # as in SDEdit (Meng et al., ICLR 2022)
+        starts = scheduler.add_noise(begin.to(latents), latents, timesteps[:1].to(latents.device))
     if not options.steps_apart:
         conditions = [own[:1] for own in conditions]
-    starts = zip(noises, conditions, negatives, generators, strict=True)
-    pictures = [start_branches(scheduler, *start) for start in starts]
-    used = [c for branches in pictures for branch in branches for c in (branch.condition, branch.negative)]
+    generators = generators or [torch.default_generator] * len(latents)
+    rows = zip(starts.split(1), latents.split(1), conditions, negatives, generators, strict=True)
+    stays = kept or [None] * len(latents)
+    pictures = [
+        Picture(start_branches(scheduler, start, own, negative, generator), noise, generator, of)
+        for (start, noise, own, negative, generator), of in zip(rows, stays, strict=True)
+    ]
+    used = [c for picture in pictures for branch in picture.branches for c in (branch.condition, branch.negative)]
     denoiser = Denoiser(unet, used, latents.shape[-2:], options.max_batch, FeatureCache(options.inner_every))
-    for evaluation in evaluations(timesteps, options.num_inference_steps, options.alpha, latents.device):
+    todo = evaluations(timesteps, options.num_inference_steps, options.alpha, latents.device)
+    for evaluation, following in zip(todo, [*todo[1:], None], strict=True):
         if evaluation.step == options.steps_apart:
-            pictures = [[merge_instances(branches)] for branches in pictures]  # section 3.4
+            for picture in pictures:
+                picture.branches = [merge_instances(picture.branches)]  # section 3.4
+        if evaluation.index == 0:
+            for picture in pictures:
+                picture.keep(evaluation.device_timestep)
         denoiser.cache.prepare(evaluation)
-        denoise_step(denoiser, pictures, evaluation, generators, options)
+        looks = bool(look and following and evaluation.ends_step and evaluation.step + 1 == look.after)
+        denoise_step(denoiser, pictures, evaluation, options, looks)
+        for picture in pictures:
+            picture.keep(following and following.device_timestep)
         if on_step and evaluation.ends_step:
-            on_step(evaluation.step, int(evaluation.timestep), pictures)
+            on_step(evaluation.step, int(evaluation.timestep), [picture.branches for picture in pictures])
+        if look and looks:
+            pictures = [pictures[index] for index in look.choose(_expected(pictures))]
     # A picture is still apart only if no step was left after the first phase.
-    return torch.cat([merge_instances(branches).latents for branches in pictures])
+    merged = [merge_instances(picture.branches).latents for picture in pictures]
+    return Sampled(torch.cat(merged), denoiser.evaluated)
+
+
+def _expected(pictures: list[Picture]) -> torch.Tensor:
+    """(B, C, H, W): the clean latents that the last step led to."""
+    means = []
+    for picture in pictures:
+        estimates = [branch.clean for branch in picture.branches if branch.clean is not None]
+        mean = torch.cat(estimates).mean(0, keepdim=True)
+        means.append(picture.kept.latents.lerp(mean, picture.kept.region) if picture.kept else mean)
+    return torch.cat(means)
 
 
 def start_branches(
@@ -273,20 +291,35 @@ def merge_instances(branches: list[Branch]) -> Branch:
 
 
 def denoise_step(
-    denoiser: Denoiser,
-    pictures: list[list[Branch]],
-    evaluation: UNetEvaluation,
-    generators: list[torch.Generator],
-    options: SamplingOptions,
+    denoiser: Denoiser, pictures: list[Picture], evaluation: UNetEvaluation, options: SamplingOptions, looks: bool
 ) -> None:
-    """One evaluation of the UNet, and with it one step of every branch's scheduler."""
-    branches = [branch for own in pictures for branch in own]
+    """One evaluation of the UNet, and with it one step of every branch's scheduler; ``clean`` only where one looks."""
+    branches = [branch for picture in pictures for branch in picture.branches]
     if evaluation.index % options.guidance_every == 0:
         for branch in branches:
             branch.lead = None
-    predictions = iter(guide(denoiser, branches, evaluation, options.guidance_scale))
-    for own, generator in zip(pictures, generators, strict=True):
-        advance(own, [next(predictions) for _ in own], evaluation.timestep, generator, options.eta)
+    predictions = guide(denoiser, branches, evaluation, options.guidance_scale)
+    for branch, prediction in zip(branches, predictions, strict=True) if looks else ():
+        branch.clean = clean_estimate(branch.scheduler, branch.latents, prediction, evaluation.timestep)
+    each = iter(predictions)
+    for picture in pictures:
+        own = [next(each) for _ in picture.branches]
+        advance(picture.branches, own, evaluation.timestep, picture.generator, options.eta)
+
+
+def clean_estimate(
+    scheduler: SchedulerMixin, latents: torch.Tensor, prediction: torch.Tensor, timestep: torch.Tensor
+) -> torch.Tensor:
+    """What noisy latents (1, C, H, W) are without noise, as far as a prediction for them tells."""
+    kind = scheduler.config.get("prediction_type", "epsilon")
+    if kind == "sample":
+        return prediction
+    scaled = scheduler.scale_model_input(latents, timestep)  # of unit variance, whatever the scheduler's own scale
+    signal = scheduler.alphas_cumprod[int(timestep.round())].to(latents) ** 0.5
+    noise = (1 - signal**2) ** 0.5
+    if kind == "v_prediction":
+        return signal * scaled - noise * prediction
+    return (scaled - noise * prediction) / signal
 
 
 def guide(

@@ -72,7 +72,7 @@ def test_inner_levels_are_kept_for_a_step_and_computed_anew_after_instances_are_
             latents[every] = sample(
                 unet, scheduler_for("dpm++", plms()), noise, [[whole, one]], [negative],
                 SamplingOptions(8, 3.0, 0.75, 0.25, inner_every=every),
-            )  # fmt: skip
+            ).latents  # fmt: skip
     finally:
         hook.remove()
     assert inner == [[3, 4, 2, 2, 2, 2, 2, 2], [3, 4, 2, 2, 2]]
@@ -104,7 +104,7 @@ def rows_per_step(unet, **options) -> tuple[list[int], torch.Tensor]:
             [[whole, one, other]],
             [negative],
             SamplingOptions(6, 3.0, 1.0, 0.5, **options),
-        )
+        ).latents
     finally:
         hook.remove()
     return rows, latents
@@ -127,6 +127,6 @@ def test_kept_guidance_is_exact_where_it_leads_nowhere_else(unet):
 
     def paint(every):
         options = SamplingOptions(4, 3.0, 1.0, 0.0, guidance_every=every)
-        return sample(unet, scheduler_for("dpm++", plms()), noise, [[same]], [same], options)
+        return sample(unet, scheduler_for("dpm++", plms()), noise, [[same]], [same], options).latents
 
     assert torch.allclose(paint(1), paint(3), atol=1e-5)

@@ -9,13 +9,14 @@ import torch
 from transformers import CLIPTokenizer
 
 from instdiff.training.draft.captions import Look, instance_caption
-from instdiff.training.draft.catalogue import COMMON, THINGS
+from instdiff.training.draft.catalogue import ALL, COMMON, TEXTURES, THINGS
 from instdiff.training.draft.composer import NAMED_NATURAL, Composer
 from instdiff.training.draft.painter_samples import PHRASE_TOKENS, tokens_of
 from instdiff.training.draft.sprites import Sprite, usual_looks
 
 SIDE = 64  # of a drawing
-COMMON_COLOURED = 0.5  # share of the common things that may have any colour
+ANY_LOOK = 0.25  # share of the drawings in any colour and any texture; of the common things twice as many
+PLAIN = 0.4  # share of those that have no texture
 HEIGHTS = (0.05, 0.6)  # of things on pictures, which captions may speak of
 
 
@@ -27,7 +28,10 @@ class DrawingBatch(NamedTuple):
 
 
 class Drawings:
-    """Draws samples of single things in their usual look, each category as often as any other."""
+    """Draws samples of single things in their usual drawing, each category as often as any other.
+
+    Now and then in a colour and a texture that scenes do not have them in: people ask for black bookshelves too.
+    """
 
     def __init__(self, composer: Composer, tokenizer: CLIPTokenizer):
         self.composer = composer
@@ -50,8 +54,11 @@ class Drawings:
         name = self.composer.names[rng.integers(len(self.composer.names))]
         usual = self.sprites[name]
         index = int(rng.integers(len(usual)))
-        any_colour = name in COMMON and rng.random() < COMMON_COLOURED
-        colour, texture = self.composer.choose_look(name, rng, any_colour)
+        if rng.random() < (2 * ANY_LOOK if name in COMMON else ANY_LOOK):
+            colour = ALL[rng.integers(len(ALL))]
+            texture = None if rng.random() < PLAIN else TEXTURES[rng.integers(len(TEXTURES))]
+        else:
+            colour, texture = self.composer.choose_look(name, rng, any_colour=False)
         natural = THINGS[name].natural if not colour and not texture and rng.random() < NAMED_NATURAL else None
         look = Look(name, colour or natural, texture, usual[index].noun)
         caption = instance_caption(look, float(rng.uniform(*HEIGHTS)), rng)

@@ -304,7 +304,7 @@ def test_little_noise_leaves_the_first_guess_as_it_is():
     faithful.set_progress_bar_config(disable=True)
     noise = torch.Generator().manual_seed(0)
     [painted] = faithful(told, num_inference_steps=1, generator=noise, output_type="pt").images
-    conditions, _ = faithful._conditions([told], told.size, apart=False)
+    conditions, _ = faithful._conditions([told], told.size, apart=[()])
     [sketched] = faithful.decode(conditions[0][0].sketch, "pt")
     orange = sketched[:, 160, 128]
     assert orange[0] > orange[1] > orange[2]

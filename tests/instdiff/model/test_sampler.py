@@ -10,7 +10,8 @@ from diffusers import (
 )
 from golden_figures import figures, plms, small_grounding, small_models, tensors
 
-from instdiff.model.sampler import Condition, SamplingOptions, alpha_schedule, sample, set_timesteps, step_numbers
+from instdiff.model.sampler import Condition, SamplingOptions, sample
+from instdiff.model.timesteps import alpha_schedule, set_timesteps, step_numbers
 from instdiff.model.unet import InstanceUNet
 
 TOLERANCE = 5e-3
@@ -59,7 +60,7 @@ def run(mode="box", steps=10, mis=0.0, guidance=7.5, alpha=0.8):
         SamplingOptions(steps, guidance, alpha, mis),
         on_step=lambda step, timestep, layouts: trajectory.append([b.latents.clone() for b in layouts[0]]),
     )  # fmt: skip
-    return trajectory, final
+    return trajectory, final.latents
 
 
 def difference(found, name):
@@ -114,7 +115,7 @@ def test_the_loop_never_waits_for_the_device(scheduler):
         noise = torch.zeros(1, 4, 8, 8)
     conditions = [[Condition(text, tokens, regions, None) for _ in range(3)]]
     negative = Condition(text, tokens, regions, None)
-    assert sample(unet, scheduler(), noise, conditions, [negative], SamplingOptions(3, 7.5, 0.5, 0.4)).is_meta
+    assert sample(unet, scheduler(), noise, conditions, [negative], SamplingOptions(3, 7.5, 0.5, 0.4)).latents.is_meta
 
 
 @pytest.mark.parametrize("max_batch", [1, 3])
@@ -140,13 +141,13 @@ def test_small_batches_and_equal_rows_change_nothing(max_batch):
     def paint(**options):
         sizes.clear()
         options = SamplingOptions(4, 7.5, 0.8, 0.5, **options)
-        return sample(unet, plms(), noise, [conditions] * 2, [negative] * 2, options)
+        return sample(unet, plms(), noise, [conditions] * 2, [negative] * 2, options).latents
 
     together = paint()
     assert sizes == [8, 12, 12, 4, 4]  # 2 (3 + 1) rows, then 2 (3 + 3) while apart, then 2 (1 + 1)
     assert (paint(max_batch=max_batch) - together).abs().max() <= 1e-4
     assert max(sizes) == max_batch and sum(sizes) == 40
-    alone = sample(unet, plms(), noise[1:], [conditions], [negative], SamplingOptions(4, 7.5, 0.8, 0.5))
+    alone = sample(unet, plms(), noise[1:], [conditions], [negative], SamplingOptions(4, 7.5, 0.8, 0.5)).latents
     assert (alone - together[1:]).abs().max() <= 1e-4
 
 
@@ -225,9 +226,9 @@ def test_painting_begins_from_a_sketch_with_noise(kind, more):
     scheduler = kind(prediction_type="sample", timestep_spacing="trailing", **more)
     picture, sketch, noise = torch.randn(3, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     unet = SureUNet(picture)
-    condition = Condition(torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, 1, 1, 1), None, sketch=sketch)
+    condition = Condition(torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, 1, 1, 1), None)
     options = SamplingOptions(5, 1.0, 1.0, 0.0, strength=0.5)
-    final = sample(unet, scheduler, noise, [[condition]], [condition], options)
+    final = sample(unet, scheduler, noise, [[condition]], [condition], options, begin=sketch).latents
     assert torch.allclose(final, picture, atol=1e-5)
     assert len(unet.shown) == 5
     signal = scheduler.alphas_cumprod[scheduler.timesteps[5]]
