@@ -20,7 +20,6 @@ from instdiff.settings import models_folder, stored_model
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from instdiff.model.pipeline import InstanceDiffusionOutput
     from instdiff.model.refine import Refiner
 
 EARLY = 0.25  # share of the steps after which pictures are chosen from
@@ -235,9 +234,9 @@ class PipelineEngine:
 
         step_done = self._step_done(settings, on_step, on_preview, preview_every)
         canvas = layout.with_size(*self._canvas(layout.size))
-        painted = self._call([canvas], settings, seeds, step_done, choose=choose_early if choose else None)
-        images = [_of_size(image, layout.size) for image in painted.images]
-        return self._rendering(images, layout, settings, [seeds[k] for k in chosen], painted.unet_evaluations)
+        painted, evaluated = self._call([canvas], settings, seeds, step_done, choose=choose_early if choose else None)
+        images = [_of_size(image, layout.size) for image in painted]
+        return self._rendering(images, layout, settings, [seeds[k] for k in chosen], evaluated)
 
     def repaint(
         self,
@@ -267,7 +266,7 @@ class PipelineEngine:
         canvas = self._canvas(size)
         if wrong := next((change.picture.size for change in changes if change.picture.size != size), None):
             raise BadInput("picture", f"has {wrong[0]} x {wrong[1]} pixels, and its layout {size[0]} x {size[1]}")
-        painted = self._call(
+        painted, evaluated = self._call(
             [change.layout.with_size(*canvas) for change in changes],
             settings,
             [change.seed for change in changes],
@@ -283,9 +282,9 @@ class PipelineEngine:
             rows = zip(changes, images, masks, strict=True)
             return [put_back(change.picture, _of_size(image, size), mask) for change, image, mask in rows]
 
-        images = painted.images if canvas == size else whole(painted.images)
+        images = painted if canvas == size else whole(painted)
         seeds = [change.seed for change in changes]
-        rendering = self._rendering(images, changes[0].layout, settings, seeds, painted.unet_evaluations)
+        rendering = self._rendering(images, changes[0].layout, settings, seeds, evaluated)
         return replace(rendering, refined=tuple(whole(rendering.refined))) if rendering.refined else rendering
 
     def _step_done(
@@ -332,7 +331,7 @@ class PipelineEngine:
             seeds: of the noise of each picture, as many for each layout.
             step_done: the pipeline's ``callback_on_step_end``.
         """
-        return self._call(layouts, settings, seeds, step_done).images
+        return self._call(layouts, settings, seeds, step_done)[0]
 
     def _call(
         self,
@@ -341,11 +340,11 @@ class PipelineEngine:
         seeds: list[int],
         step_done: Callable | None = None,
         **more: Any,
-    ) -> InstanceDiffusionOutput:
-        """What the pipeline makes of layouts; as `paint`, with more of its arguments."""
+    ) -> tuple[list[Image], int]:
+        """Pictures, and the evaluations of the UNet that they took; as `paint`, with more arguments of the pipeline."""
         import torch
 
-        return self.pipeline(
+        output = self.pipeline(
             layouts,
             num_inference_steps=settings.num_inference_steps,
             guidance_scale=settings.guidance_scale,
@@ -360,6 +359,8 @@ class PipelineEngine:
             choose_after=max(round(EARLY * (settings.num_inference_steps or 1)), 1),
             **more,
         )
+        assert isinstance(output.images, list)
+        return output.images, output.unet_evaluations
 
     def render_many(
         self, layouts: list[Layout], settings: RenderSettings, seeds: list[int], step_done: Callable | None = None

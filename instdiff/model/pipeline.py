@@ -235,11 +235,9 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         settings = self.defaults.model_copy(update={name: value for name, value in asked.items() if value is not None})
         if not 0 < strength <= 1:
             raise BadInput("strength", f"{strength} is outside of 0..1 (0 excluded)")
-        steps = (
-            settings.num_inference_steps if image is None else max(round(strength * settings.num_inference_steps), 1)
-        )
+        share = 1.0 if image is None else strength
         options = SamplingOptions(
-            steps, settings.guidance_scale, settings.alpha, settings.mis,
+            max(round(share * settings.num_inference_steps), 1), settings.guidance_scale, settings.alpha, settings.mis,
             max_batch, guidance_every, inner_every, eta, settings.strength * share,
         )  # fmt: skip
 
@@ -261,8 +259,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         # 4. Prepare the starting noise.
         latents = self.noise(size, generator, count) if latents is None else self._starting_noise(latents, size, count)
         latents = latents * settings.noise_scale
-        changed = _images_to_change(image, mask_image, layouts, num_images_per_layout)
-        kept = keep(self.vae, *changed, self._latent_size(size)) if changed else None
+        before = _images_to_change(image, mask_image, layouts, num_images_per_layout)
+        kept = keep(self.vae, *before, self._latent_size(size)) if before else None
         begin = None
         if kept and share < 1:
             begin = torch.cat([old.latents for old in kept])
@@ -272,7 +270,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
         def choose_early(estimates: torch.Tensor) -> Sequence[int]:
             assert choose
-            going[:] = choose(self.decode(estimates))
+            going[:] = choose(self.decode_pil(estimates))
             return going
 
         look = EarlyLook(choose_after, choose_early) if choose else None
@@ -298,9 +296,9 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         # 6. Decode.
         if output_type == "latent":
             images: list[Image] | np.ndarray | torch.Tensor = latents
-        elif changed:
-            painted = zip(going, self.decode(latents), strict=True)
-            whole = [put_back(changed.images[index], picture, changed.masks[index]) for index, picture in painted]
+        elif before:
+            painted = zip(going, self.decode_pil(latents), strict=True)
+            whole = [put_back(before.images[index], picture, before.masks[index]) for index, picture in painted]
             images = _as_type(whole, output_type)
         else:
             images = self.decode(latents, output_type)
@@ -398,6 +396,12 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         """Latents (n, C, H, W), as they are denoised -> pictures, by ``output_type``."""
         pictures = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype), return_dict=False)[0]
         return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor).postprocess(pictures, output_type=output_type)
+
+    def decode_pil(self, latents: torch.Tensor) -> list[Image]:
+        """Latents (n, C, H, W), as they are denoised -> PIL pictures."""
+        pictures = self.decode(latents)
+        assert isinstance(pictures, list)
+        return pictures
 
 
 def _generator_of_each(generator: Generators, count: int) -> list[torch.Generator] | None:
