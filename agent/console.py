@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column, Table
 from rich.text import Text
 
-from agent.events import Criticised, Done, Event, Judged, Loading, PlanReady, Started, Step, Waiting
+from agent.events import Criticised, Done, Event, Judged, Loading, PlanReady, Repairing, Started, Step, Waiting
 from evaluators.report import Report
 from instdiff.errors import printable
 
@@ -49,11 +49,12 @@ class Display:
                     self.console.print(words(f"  {note}", "dim"))
             case Criticised():
                 self._criticised(event)
+            case Repairing():
+                self._repairing(event)
             case Step():
                 self._step(event)
-            case Judged(round=index, layout=layout, report=report):
-                self._stop_progress()
-                self.console.print(verdict_table(index, layout, report))
+            case Judged():
+                self._judged(event)
             case Waiting(run=run):
                 self._say("waiting for you", f"python run_agent.py --approve {run.folder}   (or --replan, --reject)")
             case Done(run=run):
@@ -66,6 +67,21 @@ class Display:
             self.console.print(state + words(finding.sentence))
         if any(finding.repaired for finding in event.findings):
             self.console.print(plan_table(event.round, event.plan))
+
+    def _repairing(self, event: Repairing) -> None:
+        """What is tried for each thing that failed, and on how much of the picture."""
+        self.console.print(Text(f"round {event.round} mends what failed and keeps the rest", "bold"))
+        for number, repair in enumerate(event.repairs, 1):
+            where = f"{repair.share:.0%} of the picture" if repair.share else "nothing is painted"
+            label = f"  {number}. " if len(event.repairs) > 1 else "  "
+            self.console.print(words(f"{label}{'; '.join(step.sentence for step in repair.steps)} ({where})"))
+
+    def _judged(self, event: Judged) -> None:
+        """The verdicts, and whether a repair is taken."""
+        self._stop_progress()
+        self.console.print(verdict_table(event.round, event.layout, event.report))
+        if event.result.repair and not event.result.repair.accepted:
+            self.console.print(Text("  not better: the picture before stays", "yellow"))
 
     def _step(self, event: Step) -> None:
         if self.progress is None:
@@ -96,6 +112,7 @@ class Display:
         self._say("best round", f"{run.best_round} of {len(run.rounds)} (counted from 0)")
         self._say("planner, engine, verifier", f"{run.planner}, {run.request.engine}, {run.request.verifier}")
         self._say("seconds", ", ".join(f"{name} {value:.1f}" for name, value in run.seconds.items()))
+        self._say("evaluations of the UNet", ", ".join(str(done.unet_evaluations) for done in run.rounds) + " by round")
         if run.before_after:
             self._say("before and after", str(run.before_after))
         self._say("picture", str(run.image))

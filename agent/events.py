@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_seri
 
 from agent.critic.findings import Finding
 from agent.planners.plan import Plan
+from agent.repair.records import RepairRecord
 from agent.runs import Round, Run
 from evaluators.report import Report
 from instdiff.errors import BadInput
@@ -64,6 +65,15 @@ class Criticised(_Event):
     findings: tuple[Finding, ...]
 
 
+class Repairing(_Event):
+    """What failed is about to be mended in these ways; ``layouts`` are what each of them plans to be seen."""
+
+    kind: Literal["repairing"] = "repairing"
+    round: int
+    repairs: tuple[RepairRecord, ...]
+    layouts: tuple[Layout, ...] = ()
+
+
 class Step(_Event):
     """One denoising step of a picture is done; ``step`` counts from 1 to ``steps``, ``image`` from 0."""
 
@@ -86,7 +96,7 @@ class PreviewReady(_Event):
 
 
 class Judged(_Event):
-    """The pictures of a round were looked at; the report is about the best of them."""
+    """The pictures of a round were looked at; the report is about the best of them, whether it is accepted or not."""
 
     kind: Literal["judged"] = "judged"
     round: int
@@ -130,7 +140,7 @@ class Failed(_Event):
     reason: str
 
 
-RoundEvent = PlanReady | Criticised | Step | PreviewReady | Judged
+RoundEvent = PlanReady | Criticised | Repairing | Step | PreviewReady | Judged
 Event = Starting | Started | Loading | RoundEvent | Waiting | Done | Stopped | Failed
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.steps import CheckedState, State, Steps
+from agent.state import CheckedState, State
+from agent.steps import Steps
 from instdiff.errors import BadInput
 
 
@@ -25,15 +26,14 @@ def build_graph(steps: Steps):
     graph.add_edge("plan", "criticise")
     if steps.request.review:
         graph.add_node("review", steps.review)
-        next_step = {False: "review", True: "render"}
-        graph.add_conditional_edges("criticise", lambda state: bool(state["rounds"]), next_step)
+        graph.add_edge("criticise", "review")
         after = {"approve": "render", "replan": "plan", "reject": END}
         graph.add_conditional_edges("review", lambda state: after[state["decision"]], ["render", "plan", END])
     else:
         graph.add_edge("criticise", "render")
     graph.add_edge("render", "verify")
     graph.add_conditional_edges("verify", lambda state: END if steps.is_enough(state) else "revise", ["revise", END])
-    graph.add_edge("revise", "criticise")
+    graph.add_conditional_edges("revise", lambda state: "render" if state["repairs"] else END, ["render", END])
     return graph
 
 

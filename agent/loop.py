@@ -15,7 +15,8 @@ from agent.planners import Planner, check_planner, load_planner, server_of
 from agent.planners.plan import Plan
 from agent.request import AUTO, MAX_ROUNDS, Request
 from agent.runs import GIVEN, Answer, Run, check_links, clear_unfinished, new_folder
-from agent.steps import NO_STATE, Steps
+from agent.state import NO_STATE
+from agent.steps import Steps
 from evaluators.detectors import Detector, check_detector, default_verifier, load_detector
 from instdiff.engine import Engine, engine_info, load_engine
 from instdiff.errors import BadInput, ServiceError

@@ -13,7 +13,7 @@ from instdiff.cli import Flag, options, to_arguments
 from instdiff.errors import BadInput
 from instdiff.formats.fields import mapping, text
 from instdiff.formats.files import parse_json, read_bytes
-from instdiff.layout import MAX_SIDE
+from instdiff.layout import MAX_SIDE, Box
 from instdiff.render_settings import PAINTING, RenderSettings
 from instdiff.values import Fraction, Value
 
@@ -103,6 +103,9 @@ class Edited(Value):
     round: int
     words: str = Field(max_length=MAX_PROMPT)
     notes: tuple[str, ...] = ()
+    regions: tuple[Box, ...] = Field(default=(), description="where the picture changes; nowhere else")
+    apart: tuple[int, ...] = Field(default=(), description="the things that are painted there, counted from 0")
+    keep: bool = Field(default=False, description="the first round is the picture as it is; later ones mend it")
 
 
 class Request(Options):
@@ -112,7 +115,16 @@ class Request(Options):
     """
 
     prompt: str = Field(default="", max_length=MAX_PROMPT, description="the scene in words")
-    rounds: Rounds = Field(default=3, description="paint at most so often (default: 3; 1 for a picture and --edit)")
+    rounds: Rounds = Field(default=3, description="paint at most so often (default: 3; 1 for a picture)")
+    repair: Annotated[bool, Flag(name="no-repair", group=WORKERS)] = Field(
+        default=True, description="paint everything anew in each round, and not only what failed"
+    )
+    candidates: Annotated[int, Flag("N", group=PAINTING, label="Candidates")] = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="begin so many first pictures, look after a quarter of the steps, finish the best (default: 1)",
+    )
     cache: Annotated[bool, Flag(name="no-cache", group=CHAT)] = Field(
         default=True, description="ask anew; answers are kept in ~/.cache/instdiff, or in INSTDIFF_CACHE"
     )

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent.planners.plan import Plan, Planner
+from agent.repair.records import Step
+from agent.repair.repairs import is_better
+from agent.runs import Round
 from evaluators.detectors import Detector
 from evaluators.matching import unchecked_report
 from evaluators.report import Report
@@ -17,6 +20,9 @@ from instdiff.render_settings import RenderSettings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+ANEW = Step(thing="the picture", failure="not as planned", move="planned and painted anew")
+OTHER_NOISE = Step(thing="the picture", failure="not as planned", move="painted anew from other noise")
 
 
 def round_seed(first: int, number: int, limit: int, images: int = 1) -> int:
@@ -46,14 +52,45 @@ def look(detector: Detector | None, images: Sequence[Image], layout: Layout, iou
     return verify(detector, images, [layout] * len(images), iou_threshold)
 
 
+def choose_early(
+    detector: Detector, layout: Layout, iou_threshold: float, count: int, images: Sequence[Image]
+) -> list[int]:
+    """The indices of the most promising of several unfinished pictures: most found, then surest."""
+    promise = [early_score(report) for report in look(detector, images, layout, iou_threshold)]
+    order = sorted(range(len(images)), key=lambda index: promise[index], reverse=True)
+    return sorted(order[:count])
+
+
+def early_score(report: Report) -> tuple[float, float]:
+    """How promising an unfinished picture is: share found, then how sure the detector is of everything planned."""
+    sure = [verdict.sure or 0.0 for verdict in report.verdicts]
+    return (report.score[0], sum(sure) / max(len(sure), 1))
+
+
 def best_index(scores: Sequence[tuple]) -> int:
     """The index of the highest score, the first of equal ones."""
     return scores.index(max(scores))
 
 
-def is_enough(report: Report, rounds_done: int, rounds: int) -> bool:
-    """True if no further round can help: all that can be checked is found, or the rounds are spent."""
-    return report.found == report.checked or rounds_done >= rounds
+def best_repair(before: tuple[Layout, Report], after: Sequence[tuple[Layout, Report]]) -> tuple[int, bool]:
+    """The index of the best of several repaired pictures, and whether it takes the place of the picture before.
+
+    It does only if everything that was found is still found, and more is.
+    """
+    better = [is_better(before, one) for one in after]
+    best = best_index([(accepted, *report.score) for accepted, (_, report) in zip(better, after, strict=True)])
+    return best, better[best]
+
+
+def tried(rounds: Sequence[Round]) -> set[tuple[str, str]]:
+    """(thing, move) of all repairs of a plan, which is another one where everything was planned and painted anew."""
+    moves: set[tuple[str, str]] = set()
+    for done in rounds:
+        if done.repair and done.repair.anew and done.repair.accepted:
+            moves.clear()
+        elif done.repair:
+            moves |= {(step.thing, step.move) for step in done.repair.steps}
+    return moves
 
 
 def as_painted(plan: Plan, seed: int, mis: float | None, alpha: float | None) -> Plan:

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from agent.critic.findings import Finding
 from agent.planners.plan import Plan
+from agent.repair.records import RepairRecord
 from agent.request import Request
 from evaluators.report import Report
 from instdiff.errors import BadInput
@@ -42,7 +43,11 @@ Inside = Annotated[str, Field(pattern=INSIDE, max_length=200)]  # a file inside 
 
 
 class Round(Value):
-    """One round that is done. Paths are relative to the run's folder; ``image`` is the best of ``images``."""
+    """One round that is done. Paths are relative to the run's folder.
+
+    ``images`` are those that it painted, ``image`` is the one that counts after it, with its layout and report: the
+    best of them, or that of the round before, where no repair was accepted.
+    """
 
     layout: Inside
     image: Inside
@@ -55,6 +60,9 @@ class Round(Value):
     findings: tuple[Finding, ...] = Field(default=(), description="what the critic found before the round was painted")
     verified: bool
     score: tuple[float, float, int] = Field(description="share found, mean IoU, minus the number of extras")
+    repair: RepairRecord | None = Field(default=None, description="what was mended of the picture before")
+    unet_evaluations: int = Field(default=0, ge=0, description="what the round cost: latents given to the UNet")
+    seconds: float = Field(default=0.0, ge=0, description="that the round took to paint and to look at")
 
 
 class Run(Value):
@@ -85,6 +93,11 @@ class Run(Value):
         return None if self.best_round is None else self.rounds[self.best_round]
 
     @property
+    def unet_evaluations(self) -> int:
+        """What all rounds cost: so many latents were given to the UNet."""
+        return sum(done.unet_evaluations for done in self.rounds)
+
+    @property
     def image(self) -> Path:
         """The best picture."""
         return self.folder / "best.png"
@@ -95,8 +108,11 @@ class Run(Value):
         return self.folder / "before_after.png" if self.request.edited else None
 
     def with_rounds(self, rounds: list[Round], **changes) -> Run:
-        """The same run after these rounds; the best is the one with the highest score, the earlier one if equal."""
-        best = max(range(len(rounds)), key=lambda index: (rounds[index].score, -index)) if rounds else None
+        """The same run after these rounds; the best is the last one that was accepted."""
+        best = 0 if rounds else None
+        for index, done in enumerate(rounds):
+            accepted = done.repair.accepted if done.repair else done.score > rounds[best or 0].score
+            best = index if accepted else best
         verified = best is not None and rounds[best].verified
         return self.model_copy(update={"rounds": tuple(rounds), "best_round": best, "verified": verified, **changes})
 
@@ -141,6 +157,7 @@ class Run(Value):
             "engine": self.request.engine,
             "verifier": self.request.verifier,
             "seconds": self.seconds,
+            "unet_evaluations": self.unet_evaluations,
         }
 
 

@@ -9,82 +9,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypedDict
 
 from PIL import Image
-from pydantic import ConfigDict, Field
 
 from agent import rounds, runs
-from agent.critic.critic import criticise, criticise_and_replan
-from agent.critic.findings import Finding
+from agent.critic.critic import Critique, criticise, criticise_and_replan
 from agent.edit.runs import before_after
-from agent.events import Criticised, Event, Judged, PlanReady, PreviewReady, Step, Waiting
+from agent.events import Criticised, Event, Judged, PlanReady, Repairing, Waiting
+from agent.painting import RoundPainter, Start, read_image
 from agent.planners import Planner
 from agent.planners.plan import Plan
-from agent.request import MAX_ROUNDS, Request
-from agent.runs import Answer, Inside, Round, Run, read_report
+from agent.repair.failures import Failure, failures_of
+from agent.repair.records import RepairRecord
+from agent.repair.repairs import Repair, next_repairs
+from agent.request import Request
+from agent.runs import Answer, Round, Run, read_report
+from agent.state import CheckedState, PaintedPicture, PaintedRound, State
 from evaluators.detectors import Detector
 from evaluators.report import Report
 from instdiff import formats
-from instdiff.engine import Engine, Rendering
+from instdiff.engine import Choice, Engine
 from instdiff.errors import BadInput
 from instdiff.layout import Layout
-from instdiff.values import Fraction, Value
 from prompts.usage import Usage
-
-
-class State(TypedDict, total=False):
-    """What the checkpoint holds: JSON and file names, never pictures."""
-
-    plan: dict  # the plan that the coming round paints
-    findings: list[dict]  # what the critic found in it, as `Finding`
-    painted: dict  # the round that is painted, but not yet looked at, as `PaintedRound`
-    rounds: list[dict]  # the rounds that are done, as `Round`
-    seconds: dict[str, float]  # per step, all rounds together
-    decision: str  # of `Answer`, if a person was asked
-    again: int  # how often a person had it planned again
-
-
-NO_STATE: State = {"plan": {}, "findings": [], "painted": {}, "rounds": [], "seconds": {}}
-
-
-class PaintedRound(Value):
-    """The pictures of a round that is painted, but not yet looked at."""
-
-    model_config = ConfigDict(extra="ignore")
-    seed: int = Field(description="of the first picture; each next one takes the next seed")
-    images: tuple[Inside, ...] = Field(min_length=1, max_length=64)
-    model_hash: str | None
-    versions: dict[str, str]
-    mis: Fraction | None = None
-    alpha: Fraction | None = None
-    settings: dict = {}
-
-
-class CheckedState(Value):
-    """A `State`, checked: it comes from a file, which may be somebody else's."""
-
-    model_config = ConfigDict(extra="ignore")
-    plan: Plan | None = None
-    findings: tuple[Finding, ...] = ()
-    painted: PaintedRound | None = None
-    rounds: tuple[Round, ...] = Field(default=(), max_length=MAX_ROUNDS)
-    seconds: dict[str, float] = {}
-    decision: str = ""
-    again: int = 0
-
-    @classmethod
-    def read(cls, state: State) -> CheckedState:
-        """Raises BadInput for what no step could have written."""
-        return cls.parse({name: value for name, value in state.items() if value != {}}, "checkpoint")
-
-    @property
-    def current(self) -> Plan:
-        """The plan that the coming round paints."""
-        if self.plan is None:
-            raise BadInput("run", "its checkpoint holds no plan")
-        return self.plan
 
 
 class Steps:
@@ -139,18 +88,15 @@ class Steps:
         return {"plan": plan.model_dump(mode="json"), "seconds": seconds}
 
     def criticise(self, state: State) -> State:
-        """What is wrong is repaired, or planned again if it is the first plan; a given layout is only reported on."""
-        index = len(state["rounds"])
+        """What is wrong with the first plan is repaired, or planned again; a given layout is only reported on."""
         plan = CheckedState.read(state).current
         with self._clock(state, "plan") as seconds:
             if self.planner is None:
                 critique = criticise(plan, "", repair=False)
-            elif index:
-                critique = criticise(plan, self.request.prompt)
             else:
                 critique = criticise_and_replan(plan, self.request.prompt, self.planner, self._planning_seed(state))
         if critique.findings:
-            self.on_event(Criticised(round=index, plan=critique.plan, findings=critique.findings))
+            self.on_event(Criticised(round=0, plan=critique.plan, findings=critique.findings))
         findings = [finding.model_dump(mode="json") for finding in critique.findings]
         return {"plan": critique.plan.model_dump(mode="json"), "findings": findings, "seconds": seconds}
 
@@ -159,7 +105,7 @@ class Steps:
         from langgraph.types import interrupt
 
         plan = CheckedState.read(state).current
-        self._write_layout(self.run.folder / "round-0" / "layout.json", plan.layout)
+        self._write_plan(self.run.folder / "round-0", plan)
         answer = Answer.model_validate(interrupt("review"))
         decided = {"approve": "approved", "reject": "rejected"}.get(answer.decision)
         self.run = self.run.model_copy(update={"review": decided})
@@ -178,71 +124,134 @@ class Steps:
         return self.run
 
     def render(self, state: State) -> State:
-        """The pictures of the round, each with a seed of its own, so that each can be painted again alone."""
-        index = len(state["rounds"])
-        plan = CheckedState.read(state).current
+        """The pictures of the round: of the plan, or of each way to mend the picture before."""
+        now = CheckedState.read(state)
+        index = len(now.rounds)
         folder = self.run.folder / f"round-{index}"
         with self._clock(state, "render") as seconds:
-            layout = self._write_layout(folder / "layout.json", plan.layout)
-            runs.write_scene(folder / "scene.json", plan)
-            seed = self._round_seed(index) if plan.seed is None else plan.seed
-            names = []
-            for image in range(self.request.settings.num_images):
-                rendering = self._paint(layout, plan, seed + image, index, image)
-                names.append(_write_pictures(rendering, layout, folder, image))
-        painted = PaintedRound(
-            seed=seed,
-            images=tuple(names),
-            model_hash=rendering.model_hash,
-            versions=dict(rendering.versions),
-            mis=rendering.settings.mis,
-            alpha=rendering.settings.alpha,
-            settings=rendering.settings.model_dump(exclude={"seed", "num_images"}),
-        )
-        return {"painted": painted.model_dump(mode="json"), "seconds": seconds}
+            folder.mkdir(exist_ok=True)
+            painter = RoundPainter(self.engine(), self.request, folder, self.on_event, self.preview_every)
+            if now.repairs:
+                before = self.run.folder / now.rounds[-1].image
+                painter.paint_repairs(now.repairs, before, self._round_seed(index))
+            else:
+                self._paint_first(painter, now.current, self._round_seed(index))
+        return {"painted": painter.done().model_dump(mode="json"), "seconds": seconds}
+
+    def _paint_first(self, painter: RoundPainter, plan: Plan, seed: int) -> None:
+        """The pictures of the first plan; those of an edit are what the words change of another picture."""
+        self._write_plan(painter.folder, plan)
+        seed = seed if plan.seed is None else plan.seed
+        edited = self.request.edited
+        if edited and edited.keep:
+            painter.keep(plan, self.run.folder / runs.BEFORE, seed)
+        elif edited and edited.regions and painter.can_repaint:
+            start = Start(self.run.folder / runs.BEFORE, edited.regions, edited.apart)
+            painter.paint_start(plan, start, seed)
+        else:
+            painter.paint_plan(plan, seed, self._choice(plan))
+
+    def _choice(self, plan: Plan) -> Choice | None:
+        """Which of several unfinished pictures go on, where that is asked for and somebody can tell."""
+        detector = self.detector() if self.detector else None
+        keep = self.request.settings.num_images
+        if detector is None or self.request.candidates <= keep:
+            return None
+        return partial(rounds.choose_early, detector, plan.layout, self.request.iou_threshold, keep)
 
     def verify(self, state: State) -> State:
-        """One report per picture; the round keeps the best picture and its report."""
+        """One report per picture; the best one counts, if it is the first, or better than the one before."""
         now = CheckedState.read(state)
         if now.painted is None:
             raise BadInput("run", "its checkpoint holds no pictures to look at")
         index = len(now.rounds)
         folder = self.run.folder / f"round-{index}"
+        started = time.monotonic()
         with self._clock(state, "verify") as seconds:
-            layout = formats.load_layout(folder / "layout.json", boxes="xywh")
-            images = [_read_image(folder / name) for name in now.painted.images]
+            plans = [self._plan_of(now, picture) for picture in now.painted.pictures]
+            layouts = [rounds.as_written(plan.layout) for plan in plans]
+            images = [read_image(folder / picture.name) for picture in now.painted.pictures]
             detector = self.detector() if self.detector else None
-            reports = rounds.look(detector, images, layout, self.request.iou_threshold)
-            best = rounds.best_index([report.score for report in reports])
-            result = self._write_round(now, now.painted, best, images[best], layout, reports[best])
-        self.on_event(Judged(round=index, layout=layout, report=reports[best], result=result))
-        model = {"model_hash": now.painted.model_hash, "versions": now.painted.versions}
-        about = {"planner": now.current.planner, "painted_with": now.painted.settings, **model}
+            looked = [
+                (layout, rounds.look(detector, [image], layout, self.request.iou_threshold)[0])
+                for layout, image in zip(layouts, images, strict=True)
+            ]
+            if now.repairs:
+                best, accepted = rounds.best_repair(self._before(now), looked)
+            else:
+                best, accepted = rounds.best_index([report.score for _, report in looked]), True
+            taken = plans[best] if accepted else now.current
+            spent = round(now.painted.seconds + time.monotonic() - started, 3)
+            result = self._write_round(now, now.painted, best, images[best], *looked[best], accepted, spent)
+        self.on_event(Judged(round=index, layout=layouts[best], report=looked[best][1], result=result))
+        about: dict[str, object] = {"planner": taken.planner}
+        if now.painted.model_hash:
+            about |= {"model_hash": now.painted.model_hash, "versions": now.painted.versions}
+            about["painted_with"] = now.painted.settings
         self.run = self.run.model_copy(update=about)
         self._save([*now.rounds, result], seconds)
-        return {"rounds": [done.model_dump(mode="json") for done in self.run.rounds], "seconds": seconds}
+        done = [done.model_dump(mode="json") for done in self.run.rounds]
+        return {"rounds": done, "plan": taken.model_dump(mode="json"), "repairs": [], "seconds": seconds}
 
     def revise(self, state: State) -> State:
-        """The plan of the next round: what failed goes back to the planner. A given layout keeps its places."""
+        """What the next round tries: moves for what failed, painted in their places alone, or another whole picture."""
         now = CheckedState.read(state)
-        index = len(now.rounds)
-        seed = self._round_seed(index)
+        seed = self._round_seed(len(now.rounds))
         with self._clock(state, "revise") as seconds:
-            if self.planner is None:
-                notes = (f"the layout was given: its places are kept, and it is painted again with seed {seed}",)
-                revised = now.current.model_copy(update={"notes": notes, "seed": seed})
-            else:
-                painted = self._as_painted(now)
-                report = read_report(self.run.folder / now.rounds[-1].report)
-                revised = rounds.revise_plan(self.planner, self.request.prompt, painted, report, seed)
-                revised = rounds.with_next_seed(revised, painted, self.request.settings, seed)
-        self.on_event(PlanReady(round=index, plan=revised))
-        return {"plan": revised.model_dump(mode="json"), "seconds": seconds}
+            layout, report = self._before(now)
+            repairs: list[Repair] = []
+            findings: list[dict] = []
+            edited = self.request.edited
+            if self.request.repair and hasattr(self.engine(), "repaint"):
+                given = self.planner is None and not edited
+                repairs = next_repairs(now.current, self._failures(now), rounds.tried(now.rounds), given)
+            if repairs:
+                records = tuple(record(repair) for repair in repairs)
+                layouts = tuple(repair.plan.layout for repair in repairs)
+                self.on_event(Repairing(round=len(now.rounds), repairs=records, layouts=layouts))
+            elif not edited:
+                critique = self._anew(now, report, seed)
+                findings = [finding.model_dump(mode="json") for finding in critique.findings]
+                step = rounds.OTHER_NOISE if critique.plan.layout == layout else rounds.ANEW
+                repairs = [Repair(steps=(step,), plan=critique.plan, anew=True)]
+        return {"repairs": [r.model_dump(mode="json") for r in repairs], "findings": findings, "seconds": seconds}
+
+    def _anew(self, now: CheckedState, report: Report, seed: int) -> Critique:
+        """Another plan of everything, from the planner; a given layout keeps its places."""
+        index = len(now.rounds)
+        if self.planner is None:
+            notes = (f"the layout was given: its places are kept, and it is painted again with seed {seed}",)
+            critique = Critique(now.current.model_copy(update={"notes": notes, "seed": seed}), ())
+        else:
+            revised = rounds.revise_plan(self.planner, self.request.prompt, now.with_tried, report, seed)
+            revised = rounds.with_next_seed(revised, now.current, self.request.settings, seed)
+            critique = criticise(revised, self.request.prompt)
+        self.on_event(PlanReady(round=index, plan=critique.plan))
+        if critique.findings:
+            self.on_event(Criticised(round=index, plan=critique.plan, findings=critique.findings))
+        return critique
 
     def is_enough(self, state: State) -> bool:
         """True if no further round can help."""
-        done = CheckedState.read(state).rounds
-        return rounds.is_enough(read_report(self.run.folder / done[-1].report), len(done), self.request.rounds)
+        now = CheckedState.read(state)
+        return len(now.rounds) >= self.request.rounds or not self._failures(now)
+
+    def _failures(self, now: CheckedState) -> list[Failure]:
+        """What is wrong with the picture so far; of one that was changed in some regions, with what is in them."""
+        edited = self.request.edited
+        regions = edited.regions if edited and edited.regions else None
+        return list(failures_of(*self._before(now), regions))
+
+    def _before(self, now: CheckedState) -> tuple[Layout, Report]:
+        """What was planned of the picture that counts so far, and what was found."""
+        last = now.rounds[-1]
+        layout = formats.load_layout(self.run.folder / last.layout, boxes="xywh")
+        return layout, read_report(self.run.folder / last.report)
+
+    def _plan_of(self, now: CheckedState, picture: PaintedPicture) -> Plan:
+        """The plan of a picture, with the seed and strengths that it was painted with."""
+        plan = now.current if picture.repair is None else now.repairs[picture.repair].plan
+        return rounds.as_painted(plan, picture.seed, picture.mis, picture.alpha)
 
     def keep_usage(self) -> None:
         """Write down what the planner took, if it failed: who goes on with the run must not forget it."""
@@ -270,63 +279,61 @@ class Steps:
         settings = self.request.settings
         return rounds.round_seed(settings.seed, index, 2**63 - settings.num_images, settings.num_images)
 
-    def _as_painted(self, now: CheckedState) -> Plan:
-        """The plan with the seed and strengths of the picture that the last report is about."""
-        if now.painted is None:
-            raise BadInput("run", "its checkpoint holds no pictures to revise")
-        last = now.rounds[-1]
-        seed = now.painted.seed + last.images.index(last.image)
-        return rounds.as_painted(now.current, seed, now.painted.mis, now.painted.alpha)
-
-    def _paint(self, layout: Layout, plan: Plan, seed: int, index: int, image: int) -> Rendering:
-        """Paint picture ``image`` of round ``index``."""
-        settings = rounds.next_settings(self.request.settings, plan, seed)
-        images = self.request.settings.num_images
-
-        def on_step(step: int, steps: int) -> None:
-            self.on_event(Step(round=index, image=image, images=images, step=step, steps=steps))
-
-        def on_preview(picture: Image.Image) -> None:
-            self.on_event(PreviewReady(round=index, image=image, picture=picture))
-
-        if not self.preview_every:
-            return self.engine().render(layout, settings, on_step)
-        return self.engine().render(layout, settings, on_step, on_preview=on_preview, preview_every=self.preview_every)
-
     def _write_round(
-        self, now: CheckedState, painted: PaintedRound, best: int, image: Image.Image, layout: Layout, report: Report
+        self,
+        now: CheckedState,
+        painted: PaintedRound,
+        best: int,
+        image: Image.Image,
+        layout: Layout,
+        report: Report,
+        accepted: bool,
+        spent: float,
     ) -> Round:
         """Write what was found on the best picture of a round, and return the round."""
         from evaluators.drawing import draw_report
 
         folder = self.run.folder / f"round-{len(now.rounds)}"
-        plan = now.current
+        picture = painted.pictures[best]
+        plan = self._plan_of(now, picture)
+        if now.repairs:
+            self._write_plan(folder, plan)
         with formats.whole_file(folder / "annotated.png") as temporary:
             draw_report(image, layout, report).save(temporary, format="PNG")
         result = Round(
             layout=f"{folder.name}/layout.json",
-            image=f"{folder.name}/{painted.images[best]}",
-            images=tuple(f"{folder.name}/{name}" for name in painted.images),
+            image=f"{folder.name}/{picture.name}",
+            images=tuple(f"{folder.name}/{one.name}" for one in painted.pictures),
             annotated=f"{folder.name}/annotated.png",
             report=f"{folder.name}/report.json",
-            seed=painted.seed,
+            seed=painted.pictures[0].seed,
             planner=plan.planner,
             notes=plan.notes,
             findings=now.findings,
             verified=report.verified and self.detector is not None,
             score=report.score,
+            unet_evaluations=painted.unet_evaluations,
+            seconds=spent,
         )
+        if now.repairs:
+            tried = record(now.repairs[picture.repair or 0], now.repairs, accepted)
+            notes = () if not tried.anew else plan.notes
+            result = result.model_copy(update={"repair": tried, "notes": notes})
         figures = {"found": report.found, "checked": report.checked, "mean_iou": report.mean_iou}
-        from_round = result.model_dump(mode="json", include={"verified", "notes", "findings"})
-        about = {"image": painted.images[best], **figures, **from_round}
+        from_round = result.model_dump(mode="json", include={"verified", "notes", "findings", "repair"})
+        about = {"image": picture.name, **figures, **from_round}
         runs.write_json(folder / "report.json", {**about, **report.model_dump(mode="json")})
-        return result
+        if accepted:
+            return result
+        before = now.rounds[-1]
+        kept = ("layout", "image", "annotated", "report", "planner", "verified", "score")
+        return result.model_copy(update={name: getattr(before, name) for name in kept})
 
-    def _write_layout(self, path: Path, layout: Layout) -> Layout:
-        """Write a layout and return it as it is read back."""
-        path.parent.mkdir(exist_ok=True)
-        formats.save_layout(layout, path)
-        return rounds.as_written(layout)
+    def _write_plan(self, folder: Path, plan: Plan) -> None:
+        """Write a plan into the folder of a round."""
+        folder.mkdir(exist_ok=True)
+        formats.save_layout(plan.layout, folder / "layout.json")
+        runs.write_scene(folder / "scene.json", plan)
 
     def _save(self, results: list[Round], seconds: dict[str, float], **changes: object) -> None:
         total = self._total_before + time.monotonic() - self._started
@@ -345,15 +352,10 @@ class Steps:
         seconds[step] = seconds.get(step, 0.0) + time.monotonic() - started
 
 
-def _write_pictures(rendering: Rendering, layout: Layout, folder: Path, number: int) -> str:
-    """Write a picture of a round and what the refiner made of it; returns the name of the one that counts."""
-    about = {"engine": rendering.engine, "model_hash": rendering.model_hash, "versions": rendering.versions}
-    for kind, image in zip(("image", "refined"), (rendering.images[0], *rendering.refined), strict=False):
-        name = f"{kind}-{number}.png" if number else f"{kind}.png"
-        formats.write_png(image, folder / name, layout, {**rendering.settings.model_dump(), **about})
-    return name
-
-
-def _read_image(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGB")
+def record(repair: Repair, tried: tuple[Repair, ...] = (), accepted: bool = False) -> RepairRecord:
+    """What a run remembers of a repair, and of the others that were tried with it."""
+    others = [step for other in tried if other is not repair for step in other.steps]
+    steps = tuple(dict.fromkeys([*repair.steps, *others]))
+    return RepairRecord(
+        steps=steps, regions=repair.regions, share=min(repair.share, 1.0), anew=repair.anew, accepted=accepted
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,9 +15,11 @@ from agent.dataset.folder import FailedCandidate, Folder, Item
 from agent.dataset.planning import PlannedCandidate, planner_of, service_retries
 from agent.dataset.recipe import Recipe
 from agent.planners.plan import Plan, Planner
+from agent.repair.failures import failures_of
+from agent.repair.repairs import AT_ONCE, Repair, next_repairs
 from evaluators.detectors import Detector, load_detector
 from evaluators.report import Report, VerdictKind
-from instdiff.engine import Engine, engine_info, load_engine
+from instdiff.engine import Change, Engine, engine_info, load_engine
 from instdiff.errors import InstDiffError
 from instdiff.formats import layout_to_json
 from instdiff.render_settings import RenderSettings, resolve_settings
@@ -30,15 +32,29 @@ T = TypeVar("T")
 
 
 @dataclass
-class _Candidate:
-    """A candidate on its way: plan and settings of its coming picture, the new picture, and the best round so far."""
+class _Try:
+    """A picture that is painted for a candidate: of its plan, or of a way to mend the picture before."""
 
-    planned: PlannedCandidate
     plan: Plan
     settings: RenderSettings  # nothing is None
-    usage: Usage
+    repair: Repair | None = None
     image: Image | None = None
-    best: tuple[Item, Image] | None = None
+
+
+@dataclass
+class _Candidate:
+    """A candidate on its way: what is painted for it next, and the picture that counts so far, with its report."""
+
+    planned: PlannedCandidate
+    usage: Usage
+    tries: list[_Try]
+    plan: Plan
+    settings: RenderSettings  # of the picture that counts
+    image: Image | None = None
+    report: Report | None = None
+    round: int = 0
+    tried: set[tuple[str, str]] = field(default_factory=set)
+    steps: list[str] = field(default_factory=list)  # that were accepted
 
 
 class Worker:
@@ -62,10 +78,10 @@ class Worker:
         going = [candidate for candidate in begun if candidate]
         for number in range(self.recipe.rounds):
             self._paint(going)
-            failed = [(candidate, report) for candidate in going if (report := self._judge(candidate, number))]
+            failed = [candidate for candidate in going if self._judge(candidate, number)]
             going = []
-            for candidate, report in failed:
-                if self._attempt(candidate.planned, partial(self._revise, candidate, report, number + 1)):
+            for candidate in failed:
+                if self._attempt(candidate.planned, partial(self._revise, candidate, number + 1)):
                     going.append(candidate)
         return self._used - before
 
@@ -105,56 +121,93 @@ class Worker:
             raise InstDiffError(planned.error)
         seed = self.recipe.seed_of(planned.index) if planned.plan.seed is None else planned.plan.seed
         plan = _as_written(planned.plan)
-        return _Candidate(planned, plan, self._settings(plan, seed), planned.usage)
+        settings = self._settings(plan, seed)
+        return _Candidate(planned, planned.usage, [_Try(plan, settings)], plan, settings)
 
     def _settings(self, plan: Plan, seed: int) -> RenderSettings:
         return resolve_settings(rounds.next_settings(self.recipe.settings, plan, seed), self.defaults)
 
     def _paint(self, going: list[_Candidate]) -> None:
-        """The next picture of each, those of one size and with the same settings at once; None where that fails."""
-        groups: dict[tuple, list[_Candidate]] = {}
+        """The next pictures of each, those of one kind, size and strength at once; None where that fails."""
+        groups: dict[tuple, list[tuple[_Candidate, _Try]]] = {}
         for candidate in going:
-            key = (candidate.plan.layout.size, candidate.settings.mis, candidate.settings.alpha)
-            groups.setdefault(key, []).append(candidate)
+            for one in candidate.tries:
+                repaints = one.repair is not None and not one.repair.anew
+                if one.repair and repaints and not one.repair.regions:  # the plan alone is another
+                    one.image = candidate.image
+                    continue
+                key = (repaints, one.plan.layout.size, one.settings.mis, one.settings.alpha)
+                groups.setdefault(key, []).append((candidate, one))
         for group in groups.values():
             try:
                 self._paint_together(group)
             except Exception:  # of any kind: a layout that the model cannot paint must not take the others with it
-                for candidate in group:
-                    candidate.image = None
+                for candidate, one in group:
+                    one.image = None
                     again = Retrying(stop=stop_after_attempt(self.retries + 1), reraise=True)
-                    self._attempt(candidate.planned, partial(self._paint_together, [candidate]), again)
+                    self._attempt(candidate.planned, partial(self._paint_together, [(candidate, one)]), again)
 
-    def _paint_together(self, group: list[_Candidate]) -> None:
-        layouts = [candidate.plan.layout for candidate in group]
-        seeds = [candidate.settings.seed for candidate in group]
-        images = self._engine.render_many(layouts, group[0].settings, seeds)
-        for candidate, image in zip(group, images, strict=True):
-            candidate.image = image
-
-    def _judge(self, candidate: _Candidate, number: int) -> Report | None:
-        """Look at the new picture; the report if another round is to come, else the best round is kept or rejected."""
-        image = candidate.image
-        report = image and self._attempt(candidate.planned, partial(self._look, candidate.plan, image))
-        if not image or not report:
-            return None
-        item = self._item(candidate, report, number)
-        if candidate.best is None or _rank(item) > _rank(candidate.best[0]):
-            candidate.best = (item, image)
-        if not rounds.is_enough(report, number + 1, self.recipe.rounds):
-            return report
-        best, best_image = candidate.best
-        if best.annotated or self.recipe.accept == "all":
-            self.folder.keep(best, best_image)
+    def _paint_together(self, group: list[tuple[_Candidate, _Try]]) -> None:
+        settings = group[0][1].settings
+        if group[0][1].repair and not group[0][1].repair.anew:
+            changes = [
+                Change(candidate.image, one.plan.layout, one.repair.regions, one.repair.apart, one.settings.seed)
+                for candidate, one in group
+                if candidate.image and one.repair
+            ]
+            images = self._engine.repaint(changes, settings).images
         else:
-            self.folder.reject(best)
-        return None
+            layouts = [one.plan.layout for _, one in group]
+            images = self._engine.render_many(layouts, settings, [one.settings.seed for _, one in group])
+        for (_, one), image in zip(group, images, strict=True):
+            one.image = image
+
+    def _judge(self, candidate: _Candidate, number: int) -> bool:
+        """Look at the new pictures; True if another round is to come, else what counts is kept or rejected."""
+        if any(one.image is None for one in candidate.tries):
+            return False
+        reports = [
+            self._attempt(candidate.planned, partial(self._look, one.plan, one.image))
+            for one in candidate.tries
+            if one.image
+        ]
+        looked = [(one.plan.layout, report) for one, report in zip(candidate.tries, reports, strict=True) if report]
+        if len(looked) < len(candidate.tries):
+            return False
+        best, accepted = 0, True
+        if candidate.report:
+            best, accepted = rounds.best_repair((candidate.plan.layout, candidate.report), looked)
+        if accepted:
+            self._take(candidate, candidate.tries[best], looked[best][1], number)
+        report = candidate.report
+        assert report and candidate.image
+        if number + 1 < self.recipe.rounds and any(failures_of(candidate.plan.layout, report)):
+            return True
+        item = self._item(candidate, report)
+        if item.annotated or self.recipe.accept == "all":
+            self.folder.keep(item, candidate.image)
+        else:
+            self.folder.reject(item)
+        return False
+
+    def _take(self, candidate: _Candidate, best: _Try, report: Report, number: int) -> None:
+        """A new picture counts from here on."""
+        candidate.plan = best.plan
+        candidate.settings = best.settings
+        candidate.image = best.image
+        candidate.report = report
+        candidate.round = number
+        if best.repair and best.repair.anew:
+            candidate.tried.clear()
+            candidate.steps.clear()
+        elif best.repair:
+            candidate.steps += [step.sentence for step in best.repair.steps]
 
     def _look(self, plan: Plan, image: Image) -> Report:
         # one picture at a time: what is asked for on one must not change what is seen on another
         return rounds.look(self._detector, [image], plan.layout, self.recipe.min_iou)[0]
 
-    def _item(self, candidate: _Candidate, report: Report, number: int) -> Item:
+    def _item(self, candidate: _Candidate, report: Report) -> Item:
         planned = candidate.planned
         every = tuple(range(len(report.verdicts)))
         found_instances = tuple(verdict.instance for verdict in report.verdicts if verdict.kind is VerdictKind.FOUND)
@@ -163,10 +216,10 @@ class Worker:
             index=planned.index,
             prompt=planned.prompt,
             seed=candidate.settings.seed,
-            round=number,
+            round=candidate.round,
             split=self.recipe.split_of(planned.prompt),
             planner=candidate.plan.planner,
-            notes=candidate.plan.notes,
+            notes=(*candidate.plan.notes, *candidate.steps),
             painted_with=candidate.settings.model_dump(include={"mis", "alpha"}),
             layout=layout_to_json(candidate.plan.layout),
             annotated=accepted[self.recipe.accept],
@@ -175,29 +228,37 @@ class Worker:
             usage=candidate.usage,
         )
 
-    def _revise(self, candidate: _Candidate, report: Report, number: int) -> Plan:
-        """The plan of the next round; a given layout keeps its places and gets another seed."""
+    def _revise(self, candidate: _Candidate, number: int) -> list[_Try]:
+        """What is tried next: moves for what failed, painted in their places alone, or another whole picture."""
         planned = candidate.planned
-        seed = rounds.round_seed(self.recipe.seed_of(planned.index), number, 2**31)
+        assert candidate.report
         settings = candidate.settings
         painted = rounds.as_painted(candidate.plan, settings.seed, settings.mis, settings.alpha)
+        seed = rounds.round_seed(self.recipe.seed_of(planned.index), number, 2**31 - AT_ONCE, AT_ONCE)
+        repairs: list[Repair] = []
+        if hasattr(self._engine, "repaint"):
+            failures = list(failures_of(painted.layout, candidate.report))
+            repairs = next_repairs(painted, failures, candidate.tried, planned.given)
+        if repairs:
+            candidate.tried |= {(step.thing, step.move) for repair in repairs for step in repair.steps}
+            plans = [_as_written(repair.plan) for repair in repairs]
+            rows = zip(plans, repairs, strict=True)
+            candidate.tries = [
+                _Try(plan, self._settings(plan, seed + k), repair) for k, (plan, repair) in enumerate(rows)
+            ]
+            return candidate.tries
         if planned.given:
-            plan = painted
+            plan = painted.model_copy(update={"seed": seed})
         else:
             before = self._planner.usage
-            revised = rounds.revise_plan(self._planner, planned.prompt, painted, report, seed)
+            revised = rounds.revise_plan(self._planner, planned.prompt, painted, candidate.report, seed)
             candidate.usage += self._planner.usage - before
             revised = _as_written(criticise(revised, planned.prompt).plan)
             plan = rounds.with_next_seed(revised, painted, self.recipe.settings, seed)
             seed = seed if plan.seed is None else plan.seed
-        candidate.plan = plan
-        candidate.settings = self._settings(plan, seed)
-        return plan
-
-
-def _rank(item: Item) -> tuple:
-    """What the rounds of a candidate are ranked by; of equal ones the first stays."""
-    return (bool(item.annotated), *item.report.score)
+        anew = Repair(steps=(rounds.ANEW,), plan=plan, anew=True)
+        candidate.tries = [_Try(plan, self._settings(plan, seed), anew)]
+        return candidate.tries
 
 
 def _as_written(plan: Plan) -> Plan:

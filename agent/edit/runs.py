@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
+from agent.edit.changes import Changed, changed_between, regions_of_things
 from agent.planners.plan import Plan
+from agent.repair.failures import failures_of
 from agent.request import Edited, Request
-from agent.runs import BEFORE, GIVEN, GIVEN_SCENE, Round, Run, copy_whole, new_folder, read_scene, write_scene
+from agent.runs import (
+    BEFORE,
+    GIVEN,
+    GIVEN_SCENE,
+    Round,
+    Run,
+    copy_whole,
+    new_folder,
+    read_report,
+    read_scene,
+    write_scene,
+)
 from instdiff.errors import BadInput
 from instdiff.formats import read_png, save_layout, whole_file
+from instdiff.layout import Box
 from instdiff.render_settings import RenderSettings
 
 GAP = 8
@@ -32,6 +47,30 @@ def before_after(before: Path, after: Path, path: Path) -> None:
         draw.text((x + 4, right.height + 2), word, fill="black", font=font)
     with whole_file(path) as temporary:
         sheet.save(temporary, format="PNG")
+
+
+def repair_run(start: Source, things: Sequence[str], out: str | Path, **changes) -> Run:
+    """A run that paints things of a picture anew in their places, or, where none is named, what failed on it.
+
+    Raises:
+        BadInput: there is no such thing, or nothing failed.
+    """
+    plan = start.plan.model_copy(update={"notes": ()})
+    if things:
+        changed = regions_of_things(plan.layout, things)
+        settings = start.settings.model_copy(update={"seed": (start.settings.seed + 1) % 2**63})
+        words = f"repair {', '.join(things)}"
+        return new_run(start, plan, words, out, changed, **{"settings": settings, **changes})
+    report = read_report(start.run.folder / _best(start.run).report)
+    if not any(failures_of(plan.layout, report)):
+        raise BadInput("repair", f"nothing failed on {start.run.image}; name what is wrong, such as --thing lamp")
+    return new_run(start, plan, "repair what failed", out, Changed((), ()), keep=True, **changes)
+
+
+def erase_run(start: Source, regions: Sequence[Box], out: str | Path, **changes) -> Run:
+    """A run that paints over what is in some regions of a picture; nothing is planned there that was not before."""
+    plan = start.plan.model_copy(update={"notes": ()})
+    return new_run(start, plan, "remove what is not wanted", out, Changed(tuple(regions), ()), **changes)
 
 
 class Source(NamedTuple):
@@ -56,18 +95,37 @@ def source(folder: str | Path, out: str | Path = "outputs") -> Source:
     return Source(run, Plan(layout=layout, planner=best.planner, **scene), settings)
 
 
-def new_run(start: Source, plan: Plan, words: str, out: str | Path, **changes) -> Run:
-    """A folder for an edited plan, ready to be painted: all as in the run before, in one round.
+def new_run(
+    start: Source,
+    plan: Plan,
+    words: str,
+    out: str | Path,
+    changed: Changed | None = None,
+    keep: bool = False,
+    **changes,
+) -> Run:
+    """A folder for an edited plan, ready to be painted: all as in the run before, but for what is changed.
 
     Args:
+        changed: where the picture is painted anew; None is where the plans differ.
+        keep: the first round is the picture as it is, and later ones mend what failed on it.
         changes: fields of `agent.request.Request` that are asked for otherwise.
 
     Raises:
         BadInput: a field cannot be used, the run has no picture yet, or nothing can be written there.
     """
     best = _best(start.run)
-    edit = Edited(run=str(start.run.folder), round=start.run.rounds.index(best), words=words, notes=plan.notes)
-    values = {"prompt": plan.layout.caption, "planner": "none", "planner_url": None, "rounds": 1, "review": False}
+    changed = changed or changed_between(start.plan.layout, plan.layout)
+    edit = Edited(
+        run=str(start.run.folder),
+        round=start.run.rounds.index(best),
+        words=words,
+        notes=plan.notes,
+        regions=changed.regions,
+        apart=changed.apart,
+        keep=keep,
+    )
+    values = {"prompt": plan.layout.caption, "planner": "none", "planner_url": None, "review": False}
     before = dict(start.run.request)
     request = Request.parse({**before, **values, "settings": start.settings, "edited": edit, **changes})
     folder = new_folder(out, words)

@@ -59,10 +59,12 @@ def test_what_failed_is_planned_again_and_the_best_round_wins(tmp_path):
     run = agent(tmp_path, painter).run("dog cat car")
     assert calls(tmp_path) == ["plan", "revise", "revise"]
     assert ([r.score[0] for r in run.rounds], run.best_round, run.verified) == (
-        [pytest.approx(1 / 3), pytest.approx(2 / 3), 0.0],
+        [pytest.approx(1 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3)],
         1,
         False,
     )
+    assert [done.image for done in run.rounds] == ["round-0/image.png", "round-1/image.png", "round-1/image.png"]
+    assert run.rounds[2].images == ("round-2/image.png",) and not run.rounds[2].repair.accepted
     assert run.image.read_bytes() == (run.folder / "round-1/image.png").read_bytes()
     assert run.rounds[1].notes == ("once more: dog, cat",)
     assert [settings.seed for _, settings in painter.painted] == [0, 1, 2]
@@ -231,7 +233,7 @@ def test_killed_while_painting_round_1_and_resumed(tmp_path):
     out = tmp_path / "out"
     process = door("dog cat", "--out", str(out), "--json", delay_s=0.5)
     deadline = time.monotonic() + 60
-    while not list(out.glob("*/round-1/layout.json")):
+    while not list(out.glob("*/round-1")):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)

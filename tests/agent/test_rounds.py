@@ -89,14 +89,6 @@ def test_the_best_is_the_first_of_equals():
     assert rounds.best_index([(0.5, 0.1, 0), (1.0, 0.2, -1), (1.0, 0.2, -1)]) == 1
 
 
-def test_enough_is_all_that_can_be_checked_or_all_rounds():
-    kinds = (VerdictKind.FOUND, VerdictKind.UNCHECKED, VerdictKind.MISSING)
-    verdicts = tuple(Verdict(instance=number, name="dog", kind=kind) for number, kind in enumerate(kinds))
-    report = Report(detector="colours", iou_threshold=0.5, verdicts=verdicts)
-    assert not rounds.is_enough(report, 1, 3) and rounds.is_enough(report, 3, 3)
-    assert rounds.is_enough(report.model_copy(update={"verdicts": verdicts[:2]}), 1, 3)
-
-
 def test_a_layout_is_painted_as_its_file_says(tmp_path):
     written = rounds.as_written(PLAN.layout)
     assert rounds.as_written(written) == written
