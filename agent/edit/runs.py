@@ -49,8 +49,11 @@ def before_after(before: Path, after: Path, path: Path) -> None:
         sheet.save(temporary, format="PNG")
 
 
-def repair_run(start: Source, things: Sequence[str], out: str | Path, **changes) -> Run:
+def repair_run(start: Source, things: Sequence[str], out: str | Path, erased: Sequence[Box] = (), **changes) -> Run:
     """A run that paints things of a picture anew in their places, or, where none is named, what failed on it.
+
+    Args:
+        erased: regions that are painted over beside the named things, as in `erase_run`.
 
     Raises:
         BadInput: there is no such thing, or nothing failed.
@@ -58,13 +61,15 @@ def repair_run(start: Source, things: Sequence[str], out: str | Path, **changes)
     plan = start.plan.model_copy(update={"notes": ()})
     if things:
         changed = regions_of_things(plan.layout, things)
+        changed = changed._replace(regions=(*changed.regions, *erased))
         settings = start.settings.model_copy(update={"seed": (start.settings.seed + 1) % 2**63})
         words = f"repair {', '.join(things)}"
         return new_run(start, plan, words, out, changed, **{"settings": settings, **changes})
     report = read_report(start.run.folder / _best(start.run).report)
     if not any(failures_of(plan.layout, report)):
         raise BadInput("repair", f"nothing failed on {start.run.image}; name what is wrong, such as --thing lamp")
-    return new_run(start, plan, "repair what failed", out, Changed((), ()), keep=True, **changes)
+    rounds = max(start.run.request.rounds, 2)  # the first one is the picture as it is
+    return new_run(start, plan, "repair what failed", out, Changed((), ()), keep=True, **{"rounds": rounds, **changes})
 
 
 def erase_run(start: Source, regions: Sequence[Box], out: str | Path, **changes) -> Run:
