@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PIL import ImageDraw, ImageFont
 from PIL.Image import Image, Resampling
 
@@ -18,22 +20,35 @@ COLOURS = {
     VerdictKind.UNCHECKED: (90, 100, 115),
 }
 EXTRA_COLOUR = (0, 130, 200)
+REGION_COLOUR = (255, 205, 0)
 
 Rect = tuple[float, float, float, float]
 Colour = tuple[int, int, int]
 
 
-def draw_report(image: Image, layout: Layout, report: Report, planned: bool = True, detected: bool = True) -> Image:
+def draw_report(
+    image: Image,
+    layout: Layout,
+    report: Report,
+    planned: bool = True,
+    detected: bool = True,
+    regions: Sequence[Box] = (),
+) -> Image:
     """The picture with its plan and what was found.
 
     Planned places are solid, found boxes dashed, both in the colour of the verdict: green found, orange misplaced,
-    red missing, grey unchecked; blue dashes are extras. ``planned`` and ``detected`` say which of them are drawn. The
-    result is at least 768 pixels on its longer side.
+    red missing, grey unchecked; blue dashes are extras. ``planned`` and ``detected`` say which of them are drawn.
+    ``regions``, such as those that were painted anew, are outlined in yellow. The result is at least 768 pixels on its
+    longer side.
     """
     scale = max(MIN_SIDE / max(image.size), 1.0)
     size = (round(image.width * scale), round(image.height * scale))
     canvas = image.convert("RGB").resize(size, Resampling.LANCZOS)
     draw = ImageDraw.Draw(canvas)
+    for region in regions:
+        corners = region.to_corners(canvas.size)
+        draw.rectangle(corners, outline=(0, 0, 0), width=6)
+        draw.rectangle(corners, outline=REGION_COLOUR, width=4)
     for verdict in report.verdicts:
         if planned:
             _draw_place(draw, layout.instances[verdict.instance], COLOURS[verdict.kind], canvas.size)
@@ -42,7 +57,7 @@ def draw_report(image: Image, layout: Layout, report: Report, planned: bool = Tr
     extras = report.extras if detected else ()
     for extra in extras:
         _draw_dashed(draw, extra.box.to_corners(canvas.size), EXTRA_COLOUR)
-    verdicts = [verdict for verdict in report.verdicts if planned or verdict.detection]
+    verdicts = [verdict for verdict in report.verdicts if planned or (detected and verdict.detection)]
     _draw_labels(draw, layout, report.model_copy(update={"verdicts": tuple(verdicts), "extras": extras}), canvas.size)
     return canvas
 

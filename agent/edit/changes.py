@@ -40,11 +40,11 @@ def regions_of_things(layout: Layout, names: Sequence[str]) -> Changed:
     """
     chosen: list[int] = []
     for name in names:
-        wanted = " ".join(name.lower().split())
+        wanted = _on_one_line(name)
         fitting = [
             index
-            for index, instance in enumerate(layout.instances)
-            if wanted in (instance.name.lower(), f"{instance.name.lower()} {index + 1}", str(index + 1))
+            for index, own in enumerate(_on_one_line(instance.name) for instance in layout.instances)
+            if wanted in (own, f"{own} {index + 1}", str(index + 1))
         ]
         if not fitting:
             every = ", ".join(f"{instance.name} {index}" for index, instance in enumerate(layout.instances, 1))
@@ -52,3 +52,7 @@ def regions_of_things(layout: Layout, names: Sequence[str]) -> Changed:
         chosen += fitting
     indices = tuple(dict.fromkeys(chosen))
     return Changed(tuple(grown(region_of(layout.instances[index]), GROWTH) for index in indices), indices)
+
+
+def _on_one_line(name: str) -> str:
+    return " ".join(name.lower().split())

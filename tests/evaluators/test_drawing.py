@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluators.drawing import COLOURS, EXTRA_COLOUR, draw_report, label
+from evaluators.drawing import COLOURS, EXTRA_COLOUR, REGION_COLOUR, draw_report, label
 from evaluators.matching import match
 from evaluators.report import Detection, VerdictKind
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
@@ -54,6 +54,14 @@ def test_nothing_is_drawn_for_an_empty_plan():
     grey = Image.new("RGB", (128, 96), (128, 128, 128))
     empty = Layout(caption="c")
     assert colours_of(draw_report(grey, empty, match(empty, [], lambda name: name))) == {(128, 128, 128)}
+
+
+def test_regions_are_outlined_alone_where_nothing_else_is_asked_for():
+    grey = Image.new("RGB", (800, 600), (128, 128, 128))
+    drawn = np.asarray(draw_report(grey, LAYOUT, REPORT, False, False, [box(0.25, 0.5, 0.5, 1.0)]))
+    rows, columns = np.nonzero((drawn == REGION_COLOUR).all(axis=-1))
+    assert (columns.min(), rows.min(), columns.max()) == (200, 300, 400)
+    assert colours_of(Image.fromarray(drawn)) == {(128, 128, 128), (0, 0, 0), REGION_COLOUR}
 
 
 def test_the_picture_itself_is_left_as_it_is():
