@@ -257,12 +257,16 @@ class PipelineEngine:
             A picture for each change. Outside of its regions it is to the pixel as it was.
 
         Raises:
-            BadInput: a picture is not of its layout's size, or a refiner is asked for, and there is none.
+            BadInput: changes of no or several sizes, a picture that is not of its layout's size, what the pipeline
+                refuses, or a refiner is asked for, and there is none.
         """
         from instdiff.model.inpainting import mask_of, put_back
 
         settings = resolve_settings(settings, self.defaults)
-        size = changes[0].layout.size
+        sizes = {change.layout.size for change in changes}
+        if len(sizes) != 1:
+            raise BadInput("changes", f"one batch has one size, not {sorted(sizes) or 'none'}")
+        size = sizes.pop()
         canvas = self._canvas(size)
         if wrong := next((change.picture.size for change in changes if change.picture.size != size), None):
             raise BadInput("picture", f"has {wrong[0]} x {wrong[1]} pixels, and its layout {size[0]} x {size[1]}")

@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from diffusers import SchedulerMixin
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from instdiff.layout import Box
 
-FEATHER = 1 / 48  # of the picture's shorter side: how far inside of a region the old picture fades out
+FEATHER = 1 / 48  # of the picture's shorter side: how far inside of a region the old picture fades out, at most
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ class Kept:
 
 
 def keep(
-    vae: torch.nn.Module, images: Sequence[Image.Image], masks: Sequence[Image.Image], latent_size: tuple[int, int]
+    vae: torch.nn.Module,
+    images: Sequence[Image.Image],
+    masks: Sequence[Image.Image],
+    latent_size: tuple[int, int],
+    device: torch.device,
 ) -> list[Kept]:
     """Pictures as latents, with every latent that a mask touches open.
 
@@ -49,10 +54,10 @@ def keep(
         vae: with diffusers' interface.
         masks: as large as the pictures; white is painted anew.
         latent_size: (H, W).
+        device: where the VAE runs, even if it rests elsewhere.
     """
-    device, dtype = vae.device, vae.dtype
     pixels = VaeImageProcessor(do_resize=False).preprocess([image.convert("RGB") for image in images])
-    encoded = vae.encode(pixels.to(device, dtype))
+    encoded = vae.encode(pixels.to(device, vae.dtype))
     latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latent
     latents = (latents * vae.config.scaling_factor).float()
     regions = [F.adaptive_max_pool2d(_raster(mask)[None], latent_size).to(device) for mask in masks]
@@ -61,23 +66,37 @@ def keep(
 
 def put_back(before: Image.Image, after: Image.Image, mask: Image.Image) -> Image.Image:
     """The picture after with every pixel outside of the mask as before; inside of its edge they fade into another."""
-    reach = max(round(FEATHER * min(before.size)), 1)
-    region = _raster(mask)[None]
-    padded = F.pad(region, (reach,) * 4, mode="replicate")  # the frame of the picture is no edge
-    near = F.avg_pool2d(padded, 2 * reach + 1, stride=1)
-    share = (2 * near - 1).clamp(min=0) * region  # 0 at the edge
-    weights = share[0, 0, ..., None].numpy()
+    weights = _weights(_raster(mask)[0].numpy() > 0, max(round(FEATHER * min(before.size)), 1))[..., None]
     old, new = (np.asarray(image.convert("RGB"), dtype=np.float32) for image in (before, after))
     return Image.fromarray((old + weights * (new - old) + 0.5).astype(np.uint8))
 
 
+def _weights(region: np.ndarray, reach: int) -> np.ndarray:
+    """How much of the new picture is seen, 0..1, where a region (H, W) is painted anew: less within reach of its edge.
+
+    Where the region is thin the fade takes at most half of the way to its middle. The frame of the picture is no edge.
+    """
+    if region.all():
+        return np.ones(region.shape, dtype=np.float32)
+    depths = ndimage.distance_transform_cdt(region, "chessboard").astype(np.float32)  # 1 at the edge
+    fades = np.ones_like(depths)
+    fade = 1
+    while fade < reach:
+        fade = min(2 * fade, reach)
+        # All pixels that a square within the region covers, if its middle is twice as deep as the fade is long.
+        thick = ndimage.maximum_filter(depths >= 2 * fade, 4 * fade - 1, mode="nearest")
+        fades[thick] = fade
+    return np.minimum(depths / fades, 1)
+
+
 def mask_of(regions: Sequence[Box], size: tuple[int, int]) -> Image.Image:
-    """A mask (width, height) that is white in the regions."""
+    """A mask (width, height) that is white in the regions, in each at one pixel or more."""
     mask = Image.new("L", size)
     draw = ImageDraw.Draw(mask)
     for region in regions:
-        x0, y0, x1, y1 = region.to_corners(size)
-        draw.rectangle((round(x0), round(y0), round(x1) - 1, round(y1) - 1), fill=255)
+        x0, y0, x1, y1 = (round(corner) for corner in region.to_corners(size))
+        left, top = min(x0, size[0] - 1), min(y0, size[1] - 1)
+        draw.rectangle((left, top, max(x1 - 1, left), max(y1 - 1, top)), fill=255)
     return mask
 
 

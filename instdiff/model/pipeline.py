@@ -28,6 +28,7 @@ from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion, slots_for, token_counts
 
 Generators: TypeAlias = torch.Generator | list[torch.Generator] | None  # one for all pictures, or one for each
+LEAST_STRENGTH = 1 / 1000  # the last of the steps that models are trained on
 # Where older model folders say that our classes are.
 MOVED = {f"instdiff.{name}": f"instdiff.model.{name}" for name in ("autoencoder", "unet", "unifusion")}
 
@@ -225,8 +226,9 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
         Raises:
             BadInput: layouts of different sizes, a side that the model cannot paint, latents of the wrong shape,
-                generators that are not as many as the pictures, tensors for the callback that are not there, or
-                pictures to change and masks that do not fit the layouts.
+                generators that are not as many as the pictures, tensors for the callback that are not there, pictures
+                to change and masks that do not fit the layouts, instances or a choice that are not there, or a
+                scheduler that cannot paint a part of a picture (see `sample`).
         """
         # 1. What the call does not say is as the model has it.
         asked = {
@@ -238,7 +240,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         share = 1.0 if image is None else strength
         options = SamplingOptions(
             max(round(share * settings.num_inference_steps), 1), settings.guidance_scale, settings.alpha, settings.mis,
-            max_batch, guidance_every, inner_every, eta, settings.strength * share,
+            max_batch, guidance_every, inner_every, eta, max(settings.strength * share, LEAST_STRENGTH),
         )  # fmt: skip
 
         # 2. Check what was handed in.
@@ -251,7 +253,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             raise BadInput("callback_on_step_end_tensor_inputs", reason)
 
         # 3. Encode captions and places, once for all pictures of a layout.
-        every = [range(len(layout.instances)) for layout in layouts] if apart is None else apart
+        every = _apart(apart, layouts)
         conditions, negatives = self._conditions(layouts, size, every if options.steps_apart else [()] * len(layouts))
         conditions = [own for own in conditions for _ in range(num_images_per_layout)]
         negatives = [negative for negative in negatives for _ in range(num_images_per_layout)]
@@ -260,7 +262,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         latents = self.noise(size, generator, count) if latents is None else self._starting_noise(latents, size, count)
         latents = latents * settings.noise_scale
         before = _images_to_change(image, mask_image, layouts, num_images_per_layout)
-        kept = keep(self.vae, *before, self._latent_size(size)) if before else None
+        kept = keep(self.vae, *before, self._latent_size(size), self._execution_device) if before else None
         begin = None
         if kept and share < 1:
             begin = torch.cat([old.latents for old in kept])
@@ -271,6 +273,8 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         def choose_early(estimates: torch.Tensor) -> Sequence[int]:
             assert choose
             going[:] = choose(self.decode_pil(estimates))
+            if not going or len(set(going)) < len(going) or not set(going) <= set(range(count)):
+                raise BadInput("choose", f"says {going}; give one or more of the {count} pictures, each of them once")
             return going
 
         look = EarlyLook(choose_after, choose_early) if choose else None
@@ -412,6 +416,18 @@ def _generator_of_each(generator: Generators, count: int) -> list[torch.Generato
     if len(generators) not in (1, count):
         raise BadInput("generator", f"{len(generators)} generators for {count} pictures; give one, or one for each")
     return generators * count if len(generators) == 1 else generators
+
+
+def _apart(given: Sequence[Collection[int]] | None, layouts: list[Layout]) -> Sequence[Collection[int]]:
+    """For each layout the indices of the instances that are denoised on their own: those given, else all."""
+    if given is None:
+        return [range(len(layout.instances)) for layout in layouts]
+    if len(given) != len(layouts):
+        raise BadInput("apart", f"{len(given)} for {len(layouts)} layouts; give one for each")
+    for own, layout in zip(given, layouts, strict=True):
+        if unknown := sorted(set(own) - set(range(len(layout.instances)))):
+            raise BadInput("apart", f"{unknown} of a layout that has {len(layout.instances)} instances, counted from 0")
+    return given
 
 
 def _images_to_change(

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from diffusers import SchedulerMixin
+from diffusers import KDPM2DiscreteScheduler, SchedulerMixin
 
+from instdiff.errors import BadInput
 from instdiff.model.attention import Memory
 from instdiff.model.inpainting import Kept
-from instdiff.model.timesteps import UNetEvaluation, evaluations, set_timesteps
+from instdiff.model.timesteps import UNetEvaluation, evaluations, noise_shares, set_timesteps
 from instdiff.model.unet import InstanceUNet
 
 
@@ -92,9 +93,14 @@ class Picture:
 
     def keep(self, timestep: torch.Tensor | None) -> None:
         """Put what stays of the picture back into all branches, under the noise of a timestep, None for none."""
-        for branch in self.branches if self.kept else ():
-            assert self.kept
-            branch.latents = self.kept.within(branch.latents, branch.scheduler, self.noise, timestep)
+        if not self.kept:
+            return
+        within: dict[int, torch.Tensor] = {}  # what branches share they go on to share
+        for branch in self.branches:
+            before = branch.latents
+            if id(before) not in within:
+                within[id(before)] = self.kept.within(before, branch.scheduler, self.noise, timestep)
+            branch.latents = within[id(before)]
 
 
 class FeatureCache:
@@ -214,7 +220,13 @@ def sample(
         begin: (B, C, H, W) clean latents that the noise is laid over, needed where the strength is below 1.
         kept: of each picture what stays of an older one.
         look: drops all but the best pictures on the way.
+
+    Raises:
+        BadInput: the scheduler does not know the noise of what is kept, or cannot begin in the middle of its schedule.
     """
+    if kept and isinstance(scheduler, KDPM2DiscreteScheduler):  # diffusers' own knows that of whole steps alone
+        reason = "KDPM2DiscreteScheduler cannot paint a part of a picture; give KDPM2AncestralDiscreteScheduler or Heun"
+        raise BadInput("scheduler", reason)
     timesteps = set_timesteps(scheduler, options.num_inference_steps, options.strength)
     if begin is None:
         starts = latents * scheduler.init_noise_sigma
@@ -248,6 +260,7 @@ def sample(
             on_step(evaluation.step, int(evaluation.timestep), [picture.branches for picture in pictures])
         if look and looks:
             pictures = [pictures[index] for index in look.choose(_expected(pictures))]
+            denoiser.cache.features.clear()  # they may be others in number, or in another order
     # A picture is still apart only if no step was left after the first phase.
     merged = [merge_instances(picture.branches).latents for picture in pictures]
     return Sampled(torch.cat(merged), denoiser.evaluated)
@@ -315,8 +328,7 @@ def clean_estimate(
     if kind == "sample":
         return prediction
     scaled = scheduler.scale_model_input(latents, timestep)  # of unit variance, whatever the scheduler's own scale
-    signal = scheduler.alphas_cumprod[int(timestep.round())].to(latents) ** 0.5
-    noise = (1 - signal**2) ** 0.5
+    signal, noise = (share.to(latents) for share in noise_shares(scheduler, timestep))
     if kind == "v_prediction":
         return signal * scaled - noise * prediction
     return (scaled - noise * prediction) / signal

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from diffusers import SchedulerMixin
+from diffusers import LMSDiscreteScheduler, PNDMScheduler, SchedulerMixin
+
+from instdiff.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,37 @@ def set_timesteps(scheduler: SchedulerMixin, num_steps: int, strength: float = 1
 
     Returns:
         The timesteps of these steps, (n,).
+
+    Raises:
+        BadInput: the scheduler knows no way to begin elsewhere than at the start of its schedule.
     """
     skipped = round(num_steps / strength) - num_steps
     scheduler.set_timesteps(num_steps + skipped)
     first = skipped * getattr(scheduler, "order", 1)
-    if first and hasattr(scheduler, "set_begin_index"):  # others find their place by the timestep
+    if hasattr(scheduler, "set_begin_index"):  # others find their place by the timestep
         scheduler.set_begin_index(first)
+    if skipped and isinstance(scheduler, PNDMScheduler) and scheduler.config.skip_prk_steps:
+        left = scheduler.timesteps.unique_consecutive()[first:]
+        return torch.cat([left[:2], left[1:]])  # PLMS evaluates its first step twice, whichever that is
+    if skipped and isinstance(scheduler, (PNDMScheduler, LMSDiscreteScheduler)):
+        kind = type(scheduler).__name__
+        raise BadInput("scheduler", f"{kind} cannot begin in the middle of its schedule; give strength 1, or another")
     return scheduler.timesteps[first:]
+
+
+def noise_shares(scheduler: SchedulerMixin, timestep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How much of latents of unit variance is the picture at a timestep, and how much is noise; numbers, 0..1.
+
+    Between the timesteps of the training the ratio of the two lies on a line, as for schedulers that step there.
+    """
+    alphas = scheduler.alphas_cumprod
+    ratios = ((1 - alphas) / alphas) ** 0.5
+    below = int(timestep)
+    ratio = ratios[below]
+    if part := float(timestep) - below:
+        ratio = ratio.lerp(ratios[below + 1], part)
+    signal = (1 + ratio**2) ** -0.5
+    return signal, (1 - signal**2) ** 0.5
 
 
 def evaluations(timesteps: torch.Tensor, num_steps: int, alpha: float, device: torch.device) -> list[UNetEvaluation]:
