@@ -11,6 +11,7 @@ from typing import Any
 
 from agent.console import Display, show_reading
 from agent.edit import edit_plan, source
+from agent.edit.photographs import is_picture
 from agent.events import Event, Started
 from agent.loop import Agent, OnEvent
 from agent.request import CHAT, OUTCOME, PROGRAM, WORKERS, Request
@@ -46,6 +47,9 @@ examples:
   python run_agent.py --approve outputs/RUN                        paint it (or --replan, --reject)
   python run_agent.py --edit outputs/RUN "add a cat on the sofa"   change the picture, and nothing else in it
   python run_agent.py --edit latest "remove the lamp, make the sofa red and move the table to the left"
+  python run_agent.py --edit photo.jpg "make the car blue"         change a picture of your own
+  python run_agent.py --repair latest                              paint anew what failed, and keep the rest
+  python run_agent.py --repair outputs/RUN --thing lamp            paint the lamp anew: you do not like it
 
 edits: add, remove, replace, move, swap things, make them larger, smaller or of another colour; several in one sentence
 
@@ -72,8 +76,12 @@ def build_parser() -> argparse.ArgumentParser:
     start.add_argument("--approve", metavar="RUN", help="paint the plan of a run that --review left waiting")
     start.add_argument("--replan", metavar="RUN", help="have that plan made again, with another seed; it waits again")
     start.add_argument("--reject", metavar="RUN", help="end that run; nothing is painted")
-    edits = "the prompt says what to change in the best picture of this run, or of the latest one"
-    start.add_argument("--edit", metavar="RUN|latest", help=f"{edits}; all else is taken from its folder")
+    edits = "the prompt says what to change in the best picture of this run, of the latest one, or in a file"
+    start.add_argument("--edit", metavar="RUN|latest|FILE", help=f"{edits}; every pixel elsewhere stays as it is")
+    repairs = "paint anew what failed on the best picture of this run, or of the latest one, and keep the rest"
+    start.add_argument("--repair", metavar="RUN|latest", help=repairs)
+    wrong = "with --repair: what is wrong, by its name in the plan (lamp) or with its number (lamp 2); repeatable"
+    start.add_argument("--thing", metavar="NAME", action="append", help=wrong)
     groups = add_options(parser, Request)
     trust = "let the code run that comes with cogvlm"
     groups[WORKERS].add_argument("--trust-remote-code", action="store_true", help=trust)
@@ -106,7 +114,9 @@ def _check_combination(flags: Mapping[str, Any]) -> None:
     """Refuse flags that would be ignored."""
     if "edit" in flags:
         _check_edit(flags)
-    sources = [name for name in ("prompt", "layout", "resume", *DECISIONS) if name in flags]
+    if "thing" in flags and "repair" not in flags:
+        raise BadInput("thing", "says what --repair paints anew; give the run, such as --repair latest")
+    sources = [name for name in ("prompt", "layout", "resume", "repair", *DECISIONS) if name in flags]
     if not sources:
         cure = 'say what is on the picture, such as "a cozy living room", or give --layout, --edit or --resume'
         raise BadInput("prompt", f"is missing; {cure}")
@@ -116,6 +126,8 @@ def _check_combination(flags: Mapping[str, Any]) -> None:
         if ignored := flags.keys() - {"json", "strict", "trust_remote_code", sources[0]}:
             reason = f"cannot be used together with --{sources[0]}, which takes everything from the run's folder"
             raise BadInput(min(ignored), reason)
+    elif "repair" in flags:
+        _check_change("repair", flags)
     elif "edit" not in flags:
         _check_start(flags)
     if "box_format" in flags and "layout" not in flags:
@@ -146,16 +158,23 @@ def _check_start(flags: Mapping[str, Any]) -> None:
 
 def _check_edit(flags: Mapping[str, Any]) -> None:
     """Refuse what makes no sense with --edit."""
-    if sources := {"layout", "box_format", "resume"} & flags.keys():
+    if sources := {"layout", "box_format", "resume", "repair"} & flags.keys():
         raise BadInput(min(sources), "cannot be used together with --edit, which takes its layout from a run")
     if "prompt" not in flags:
         raise BadInput("edit", 'needs words that say what to change, such as --edit RUN "add a cat on the sofa"')
+    _check_change("edit", flags)
+
+
+def _check_change(name: str, flags: Mapping[str, Any]) -> None:
+    """Refuse what makes no sense where a picture is changed."""
     if about_planner := PLANNER_FLAGS & flags.keys():
-        raise BadInput(min(about_planner), "cannot be used together with --edit, which needs no planner")
+        raise BadInput(min(about_planner), f"cannot be used together with --{name}, which needs no planner")
     if "review" in flags:
-        raise BadInput("review", "cannot be used together with --edit; look at the change with --plan-only")
+        raise BadInput("review", f"cannot be used together with --{name}; look at the change with --plan-only")
     if "size" in flags:
-        raise BadInput("size", "cannot be used together with --edit: noise of another size is another picture")
+        raise BadInput("size", f"cannot be used together with --{name}: the picture keeps its size")
+    if "plan_only" in flags and name == "repair":
+        raise BadInput("plan_only", "cannot be used together with --repair, which keeps the plan")
 
 
 def _run(flags: Mapping[str, Any], folders: list[Path]) -> int:
@@ -182,8 +201,8 @@ def _start(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
         if name in flags:
             answer = None if name == "resume" else Answer.parse({"decision": name})
             return _agent(flags, on_event=on_event).resume(flags[name], answer)
-    if "edit" in flags:
-        return _edit(flags, on_event)
+    if "edit" in flags or "repair" in flags:
+        return _change(flags, on_event)
     layout, stored = _read_layout(flags)
     agent = _agent(flags, build_request(flags, stored), on_event)
     if agent.verifier_note:
@@ -195,15 +214,24 @@ def _start(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
     return run
 
 
-def _edit(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
-    """Paint what the words make of an earlier run; flags that are given replace what that run had."""
-    start = source(flags["edit"], flags.get("out", "outputs"))
+def _change(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
+    """Change an earlier picture; flags that are given replace what its run had."""
     changes = given_values(Request, flags)
+    place = str(flags.get("edit", flags.get("repair")))
+    if is_picture(place) and "edit" in flags:
+        agent = _agent(flags, build_request(flags, {}), on_event)
+        return agent.edit(place, flags["prompt"], **changes)
+    start = source(place, flags.get("out", "outputs"))
     if "verifier" in changes:  # the other verifier had these
         changes = {"verifier_url": None, "verifier_dialect": None, **changes}
     asked = {"settings": _settings(changes.get("settings", {}), dict(start.settings))}
     changes["settings"] = parse_values(Request, asked).settings
-    return _agent(flags, on_event=on_event).edit(start, flags["prompt"], **changes)
+    agent = _agent(flags, on_event=on_event)
+    if "repair" in flags:
+        if flags.get("thing") and "seed" not in flags:
+            del changes["settings"]  # other noise than that of the picture
+        return agent.repair(start, flags.get("thing", ()), **changes)
+    return agent.edit(start, flags["prompt"], **changes)
 
 
 def _explain(flags: Mapping[str, Any]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -157,23 +157,61 @@ class Agent:
         return self._go(run, answer)
 
     def edit(self, start: str | Path | Source, words: str, **changes) -> Run:
-        """Change the best picture of a run in words; noise and settings stay, and so does what is not spoken of.
+        """Change a picture in words: what they speak of is painted anew in its place, and nothing else changes.
 
-        ``start`` is the folder of the run, ``latest``, or what `agent.edit.source` gives; ``changes`` are fields of
-        `agent.request.Request` that are asked for otherwise. The new run names the one it comes from.
+        ``start`` is the folder of a run, of which the best picture is changed, ``latest``, a picture of any origin, or
+        what `agent.edit.source` gives; ``changes`` are fields of `agent.request.Request` that are asked for otherwise.
+        The new run names the one it comes from.
 
         Raises:
             BadInput: there is no such run, or the words cannot be read or speak of what is not there.
         """
-        from agent.edit import edit_plan, new_run, source  # the grammar takes a while to load
+        from agent.edit import edit_plan, new_run  # the grammar takes a while to load
 
-        start = source(start, self.out) if isinstance(start, str | Path) else start
+        start = self._source(start, words)
         plan = edit_plan(start.plan, words)
+        self._check_changes(start, changes)
+        return self._start_over(new_run(start, plan, words, self.out, **changes))
+
+    def repair(self, start: str | Path | Source, things: Sequence[str] = (), **changes) -> Run:
+        """Paint things of a picture anew in their places; what failed on it, where none is named. Else as `edit`.
+
+        ``things`` are names as in the plan, "lamp", or with their number in it, "lamp 2".
+
+        Raises:
+            BadInput: there is no such run or thing, or nothing failed.
+        """
+        from agent.edit.runs import repair_run
+
+        start = self._source(start)
+        self._check_changes(start, changes)
+        return self._start_over(repair_run(start, things, self.out, **changes))
+
+    def _source(self, start: str | Path | Source, words: str = "") -> Source:
+        """What an edit starts from; a picture of any origin becomes a run of its own first."""
+        from agent.edit import edit_plan, source
+        from agent.edit.photographs import is_picture, plan_of_picture, run_of_picture
+
+        if not isinstance(start, str | Path):
+            return start
+        if not words or not is_picture(start):
+            return source(start, self.out)
+        request = self.request
+        if request.verifier == "none":
+            raise BadInput("verifier", "a picture of another origin is edited by what a verifier sees on it; name one")
+        detector = self._detector(request)
+        image, plan = plan_of_picture(Path(start), words, detector)
+        edit_plan(plan, words)  # what cannot be obeyed leaves no run behind
+        return source(run_of_picture(image, plan, detector, request, self.out, Path(start).stem).folder)
+
+    def _check_changes(self, start: Source, changes: Mapping[str, object]) -> None:
+        """Refuse unknown names before a folder is made."""
         request = start.run.request.model_copy(update={"planner": "none", "planner_url": None, **changes})
         self._check(request)
         if "verifier_url" not in changes:
             check_stored_addresses(request)
-        run = new_run(start, plan, words, self.out, **changes)
+
+    def _start_over(self, run: Run) -> Run:
         self.on_event(Started(folder=run.folder, resumed=False))
         return self._go(run)
 

@@ -24,6 +24,9 @@ BENCHMARKS = {
         "agent.benchmarks.plans.readings", "free English beside a careful reader's readings, of plans"
     ),
     "gain": Evaluation("agent.benchmarks.gain", "what the rounds of the loop gain"),
+    "repair": Evaluation("agent.benchmarks.repair", "mending what failed, beside painting everything anew"),
+    "early": Evaluation("agent.benchmarks.early", "what an early look at a picture tells of it"),
+    "edits": Evaluation("agent.benchmarks.edits", "edits in words: are they done, is the rest as it was"),
     "showcase": Evaluation("agent.benchmarks.showcase", "some prompts through the whole agent, as a contact sheet"),
 }
 EXAMPLES = """examples:

@@ -63,7 +63,7 @@ def repair_run(start: Source, things: Sequence[str], out: str | Path, erased: Se
         changed = regions_of_things(plan.layout, things)
         changed = changed._replace(regions=(*changed.regions, *erased))
         settings = start.settings.model_copy(update={"seed": (start.settings.seed + 1) % 2**63})
-        words = f"repair {', '.join(things)}"
+        words = f"repair {', '.join(things)}{' and remove what is not wanted' if erased else ''}"
         return new_run(start, plan, words, out, changed, **{"settings": settings, **changes})
     report = read_report(start.run.folder / _best(start.run).report)
     if not any(failures_of(plan.layout, report)):
