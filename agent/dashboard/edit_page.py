@@ -1,22 +1,32 @@
-"""Edit: change a picture's plan with the mouse or in words, and paint it again with the same noise."""
+"""Edit: change a picture's plan with the mouse or in words, or say what is wrong; nothing else in it changes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import streamlit as st
 
 from agent import job
 from agent.dashboard import navigation
-from agent.dashboard.editor import edit_layout, forget_drawing
+from agent.dashboard.editor import edit_layout, forget_drawing, selected_thing
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.run_index import inside, run_folder, summaries
 from agent.edit import Source, edit_plan, new_run, source
+from agent.edit.changes import Changed, changed_between
+from agent.edit.runs import erase_run, repair_run
 from agent.planners.plan import Plan
+from agent.repair.failures import tag
+from agent.repair.regions import region_of
+from agent.runs import Run
 from instdiff.errors import InstDiffError
-from instdiff.layout import MAX_INSTANCES
+from instdiff.layout import MAX_INSTANCES, Box, Layout
 from instdiff.settings import outputs_folder
 
 BY_HAND = "changed by hand"
 LISTED = 200  # runs that can be chosen from
+NEW = "new things"
+UNWANTED = "what is to go"
+CAPTIONS = {NEW: "new instance", UNWANTED: "to go"}  # of what is drawn
 
 
 def show() -> None:
@@ -33,19 +43,24 @@ def show() -> None:
         words = bar.text_input("In words", placeholder="add a cat on the sofa, remove the lamp")
         pressed = bar.form_submit_button("Change and paint", icon=":material/brush:")
     refused = st.container()
-    st.text(f"Or with the mouse; at most {MAX_INSTANCES} things. Noise and settings stay as they were.")
-    drawn = edit_layout(inside(start.run.folder, start.run.image.name), start.plan.layout, key=f"edit-{name}")
+    st.text(f"Or with the mouse; at most {MAX_INSTANCES} things. What is not changed stays as it is.")
+    meant = st.segmented_control("Boxes that I draw are", list(CAPTIONS), default=NEW, required=True)
+    key = f"edit-{name}"
+    drawn = edit_layout(inside(start.run.folder, start.run.image.name), start.plan.layout, key, CAPTIONS[meant])
     if not drawn:
         return
-    plan = start.plan if drawn == start.plan.layout else Plan(layout=drawn, planner="none", notes=(BY_HAND,))
+    unwanted = _drawn_regions(start.plan.layout, drawn) if meant == UNWANTED else ()
+    is_changed = meant == NEW and drawn != start.plan.layout
+    plan = Plan(layout=drawn, planner="none", notes=(BY_HAND,)) if is_changed else start.plan
     if pressed:
-        try:
-            after = edit_plan(plan, words)
-            _paint(start, after.model_copy(update={"notes": (*plan.notes, *after.notes)}), words)
-        except InstDiffError as error:
-            refused.error(plain(str(error)))
-    if plan is not start.plan:
-        _offer(start, plan)
+        with refused:
+            _paint(start, lambda: _in_words(start, plan, words, unwanted))
+    if is_changed:
+        _offer_change(start, plan)
+    elif drawn != start.plan.layout:
+        _offer_removal(start, drawn, unwanted)
+    else:
+        _offer_repair(start, selected_thing(key, drawn))
 
 
 def _choose() -> str | None:
@@ -64,16 +79,54 @@ def _choose() -> str | None:
     return name
 
 
-def _offer(start: Source, plan: Plan) -> None:
+def _drawn_regions(planned: Layout, drawn: Layout) -> tuple[Box, ...]:
+    """Where something is drawn that is not planned."""
+    return tuple(region_of(instance) for instance in drawn.instances if instance not in planned.instances)
+
+
+def _in_words(start: Source, plan: Plan, words: str, unwanted: tuple[Box, ...]) -> Run:
+    """A run of what the words make of a plan; regions of what is to go are painted over as well."""
+    after = edit_plan(plan, words)
+    after = after.model_copy(update={"notes": (*plan.notes, *after.notes)})
+    changed = changed_between(start.plan.layout, after.layout)
+    return new_run(start, after, words, outputs_folder(), Changed((*changed.regions, *unwanted), changed.apart))
+
+
+def _offer_change(start: Source, plan: Plan) -> None:
     """Paint what was changed with the mouse, once that is asked for."""
     st.text(f"Changed: {len(plan.layout.instances)} things. Nothing is painted yet.")
-    if st.button("Paint again with the same noise", type="primary", icon=":material/brush:"):
-        _paint(start, plan, BY_HAND)
+    if st.button("Paint what is changed", type="primary", icon=":material/brush:"):
+        _paint(start, lambda: new_run(start, plan, BY_HAND, outputs_folder()))
 
 
-def _paint(start: Source, plan: Plan, words: str) -> None:
-    """A new run that names the old one; its page is opened."""
-    run = new_run(start, plan, words, outputs_folder())
-    job.start(run.folder)
+def _offer_removal(start: Source, drawn: Layout, unwanted: tuple[Box, ...]) -> None:
+    """Paint over what boxes are drawn round, where nothing else is changed."""
+    if any(instance not in drawn.instances for instance in start.plan.layout.instances):
+        st.text("Things of the plan are changed or deleted, too. Take that back here, or paint it as new things first.")
+        return
+    st.text(f"To go: what is in {len(unwanted)} places. Nothing is painted yet.")
+    if st.button("Remove it", type="primary", icon=":material/ink_eraser:"):
+        _paint(start, lambda: erase_run(start, unwanted, outputs_folder()))
+
+
+def _offer_repair(start: Source, index: int | None) -> None:
+    """Paint the thing that is selected anew in its place."""
+    if index is None:
+        st.text("A thing that is painted badly can be selected, and repaired.")
+        return
+    name = tag(start.plan.layout, index)
+    st.text(f"Selected: {name}. It can be painted anew in its place, as it is planned.")
+    if st.button("Repair the selected thing", type="primary", icon=":material/healing:"):
+        _paint(start, lambda: repair_run(start, [name], outputs_folder()))
+
+
+def _paint(start: Source, make: Callable[[], Run]) -> None:
+    """Make a run that names the old one, begin to paint it, and open its page; or say why that cannot be."""
+    try:
+        run = make()
+        job.start(run.folder)
+    except InstDiffError as error:
+        st.error(plain(str(error)))
+        return
     forget_drawing(f"edit-{start.run.folder.name}")
     navigation.go("run", run=run.folder.name)

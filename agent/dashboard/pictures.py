@@ -6,6 +6,7 @@ import base64
 import io
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from PIL import Image
@@ -13,7 +14,7 @@ from PIL import Image
 from evaluators.drawing import draw_report
 from evaluators.matching import unchecked_report
 from evaluators.report import Report
-from instdiff.layout import Layout
+from instdiff.layout import Box, Layout
 
 EMPTY = (236, 236, 236)  # the ground of a plan that is not painted yet
 
@@ -47,15 +48,28 @@ JS = """export default function ({ parentElement, data }) {
 
 
 def boxed(
-    picture: Path | None, layout: Layout, report: Report | None = None, planned: bool = True, detected: bool = True
+    picture: Path | None,
+    layout: Layout,
+    report: Report | None = None,
+    planned: bool = True,
+    detected: bool = True,
+    regions: tuple[Box, ...] = (),
 ) -> bytes:
-    """A picture as PNG with its plan and what was found on it; without a picture the plan alone."""
+    """A picture as PNG with its plan and what was found on it; without a picture the plan alone.
+
+    ``regions`` are outlined, such as those that were painted anew.
+    """
     changed_ns = picture.stat().st_mtime_ns if picture else 0
-    return _boxed(picture, changed_ns, layout, report or unchecked_report(layout), planned, detected)
+    return _boxed(picture, changed_ns, layout, report or unchecked_report(layout), planned, detected, regions)
+
+
+def outlined(picture: Path, layout: Layout, regions: tuple[Box, ...]) -> bytes:
+    """A picture as PNG with some regions outlined, and nothing else."""
+    return boxed(picture, layout, planned=False, detected=False, regions=regions)
 
 
 @lru_cache(maxsize=64)
-def _boxed(picture: Path | None, changed_ns: int, layout: Layout, report: Report, *marks: bool) -> bytes:
+def _boxed(picture: Path | None, changed_ns: int, layout: Layout, report: Report, *marks: Any) -> bytes:
     image = Image.open(picture) if picture else Image.new("RGB", layout.size, EMPTY)
     buffer = io.BytesIO()
     draw_report(image, layout, report, *marks).save(buffer, format="PNG")

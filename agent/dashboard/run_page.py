@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections import defaultdict
 from pathlib import Path
 
 import streamlit as st
 
 from agent import job
-from agent.console import corners, place
 from agent.dashboard import live_view, navigation, pictures
 from agent.dashboard.editor import edit_layout, forget_drawing
+from agent.dashboard.marks import show_table
 from agent.dashboard.navigation import plain, shortened
-from agent.dashboard.run_index import Rating, inside, rate, rating_of, run_folder, state_of
+from agent.dashboard.rounds_view import ShownRound, cost, show_rounds, shown_rounds
+from agent.dashboard.run_index import Rating, rate, rating_of, run_folder, state_of
 from agent.events import Failed
 from agent.planners.explaining import explain
 from agent.request import PROGRAM, Edited
-from agent.runs import BEFORE, GIVEN, Answer, Run, read_report
-from evaluators.report import Report
+from agent.runs import BEFORE, GIVEN, Answer, Run
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_to_coco, load_layout
-from instdiff.layout import Instance, Layout
-
-
-def changes(before: Layout, after: Layout) -> list[str]:
-    """One sentence for each thing that came, went, moved or was described otherwise.
-
-    Things of one name are taken for each other in their order; boxes are x0 y0 x1 y1 in pixels.
-    """
-    unmatched: dict[str, list[Instance]] = defaultdict(list)
-    for old in before.instances:
-        unmatched[old.name].append(old)
-    sentences = []
-    for new in after.instances:
-        if not unmatched[new.name]:
-            sentences.append(f"{new.name}: new, at {place(new, after)}")
-            continue
-        old = unmatched[new.name].pop(0)
-        if place(old, before) != place(new, after):
-            sentences.append(f"{new.name}: from {place(old, before)} to {place(new, after)}")
-        if old.caption != new.caption:
-            sentences.append(f"{new.name}: described as {new.caption}, before as {old.caption}")
-    sentences += [f"{old.name}: gone" for gone in unmatched.values() for old in gone]
-    if before.caption != after.caption:
-        sentences.append(f"the caption was: {before.caption}")
-    return sentences
-
-
-ROW = 3  # rounds beside each other
-COLUMNS = ("#", "what", "verdict", "sure", "IoU", "described as", "planned at", "found at")
 
 
 def show() -> None:
@@ -70,10 +40,17 @@ def show_result(name: str) -> None:
     folder = run_folder(name)
     run = Run.load(folder)
     planner = run.planner or run.request.planner
-    st.text(f"{name} · {state_of(run)} · planned by {planner} · painted by {run.request.engine}")
-    if run.request.edited:
-        _origin(run.request.edited)
-    if job.is_running(folder):
+    about = [name, state_of(run), f"planned by {planner}", f"painted by {run.request.engine}"]
+    if any(done.seconds for done in run.rounds):
+        about.append(cost(run.unet_evaluations, run.seconds.get("total", 0.0)))
+    st.text(" · ".join(about))
+    edited = run.request.edited
+    is_running = job.is_running(folder)
+    if edited and run.best and (folder / BEFORE).exists() and not is_running:
+        _before_and_after(run, edited)
+    elif edited:
+        _origin(edited, "Comes from {}")
+    if is_running:
         live_view.watch(name)
         return
     if run.review == "waiting":
@@ -84,15 +61,27 @@ def show_result(name: str) -> None:
         _rounds(run)
 
 
-def _origin(edited: Edited) -> None:
-    """The run that an edit comes from, if it is still in the same folder."""
+def _before_and_after(run: Run, edited: Edited) -> None:
+    """The picture before an edit and the one after it, what was asked for, and the way back."""
+    slider, about = st.columns([3, 2])
+    with slider:
+        pictures.compare(run.folder / BEFORE, run.image, "before", "after", key=f"edit-{run.folder.name}")
+    with about:
+        st.text(edited.words)
+        for note in edited.notes:
+            st.text(note)
+        _origin(edited, "Undo: back to {}")
+
+
+def _origin(edited: Edited, label: str) -> None:
+    """A link to the run that an edit comes from, which is as it was, if it is still in the same folder."""
     before = Path(edited.run).name
     try:
         run_folder(before)
     except BadInput as error:
         st.text(f"Comes from {before}, which is not here: {error.reason}")
         return
-    navigation.link("run", f"Comes from {plain(before)}", run=before)
+    navigation.link("run", label.format(plain(before)), run=before)
 
 
 def _unfinished(run: Run) -> None:
@@ -132,67 +121,23 @@ def _go_on(run: Run, answer: Answer | None = None) -> None:
 def _rounds(run: Run) -> None:
     """The pictures, then everything about one of the rounds."""
     name = run.folder.name
-    layouts = [load_layout(inside(run.folder, done.layout), boxes="xywh") for done in run.rounds]
-    reports = [read_report(inside(run.folder, done.report)) for done in run.rounds]
-    rounds = list(zip(layouts, reports, strict=True))
-    toggles = st.container(horizontal=True)
-    planned = toggles.toggle("Planned boxes", value=True, key=f"planned-{name}")
-    detected = toggles.toggle("Found boxes", value=True, key=f"found-{name}")
-    for first in range(0, len(rounds), ROW):
-        columns = st.columns(min(max(len(rounds), 2), ROW))
-        for index, column in zip(range(first, min(first + ROW, len(rounds))), columns, strict=False):
-            with column:
-                _round(run, index, rounds, planned, detected)
+    rounds = shown_rounds(run)
+    show_rounds(run, rounds)
     index = 0
     if len(rounds) > 1:
         numbers = range(len(rounds))
         index = st.segmented_control("Round", numbers, default=run.best_round, required=True, key=f"round-{name}")
-    layout, report = rounds[index]
     table, tools = st.columns([3, 2])
     with table:
         st.subheader(f"What was planned and found in round {index}")
-        st.dataframe(_rows(layout, report), hide_index=True)
+        show_table(run, index, rounds[index])
         _reading(run)
-        _compare(run)
+        _compare(run, rounds)
     with tools:
         _rate(run)
         st.subheader("Put it right")
         navigation.link("edit", "Edit and paint again", run=name)
-        take_away(run, index, layout)
-
-
-def _round(run: Run, index: int, rounds: list[tuple[Layout, Report]], planned: bool, detected: bool) -> None:
-    """One picture, its figures, and what is different from the round before."""
-    done = run.rounds[index]
-    layout, report = rounds[index]
-    picture = inside(run.folder, done.image)
-    shown = pictures.boxed(picture, layout, report, planned, detected) if planned or detected else picture.read_bytes()
-    best = ", the best" if index == run.best_round and len(rounds) > 1 else ""
-    st.image(shown, width="stretch", alt=f"the picture of round {index}")
-    found = f"{report.found} of {len(layout.instances)} found"
-    st.text(f"round {index}{best}: {found}, mean IoU {report.mean_iou:.2f}, seed {done.seed}")
-    with st.expander("Why it is so", expanded=len(rounds) > 1):
-        for note in done.notes:
-            st.text(note)
-        for finding in done.findings:
-            st.text(f"{'repaired' if finding.repaired else finding.kind}: {finding.sentence}")
-        if index:
-            for change in changes(rounds[index - 1][0], layout):
-                st.text(change)
-
-
-def _rows(layout: Layout, report: Report) -> list[dict]:
-    """The table of instances, with what else was seen at its end."""
-    rows: list[tuple] = []
-    for verdict in report.verdicts:
-        instance = layout.instances[verdict.instance]
-        iou = round(verdict.iou, 2) if verdict.detection else None
-        found_at = corners(verdict.detection.box, layout) if verdict.detection else ""
-        sure = None if verdict.sure is None else round(verdict.sure, 2)
-        judged = (verdict.instance + 1, verdict.name, verdict.kind.value, sure, iou)
-        rows.append((*judged, instance.caption, place(instance, layout), found_at))
-    rows += [(None, extra.category, "extra", round(extra.score, 2), None, "", "", "") for extra in report.extras]
-    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        take_away(run, index, rounds[index])
 
 
 def _reading(run: Run) -> None:
@@ -212,13 +157,13 @@ def _reading(run: Run) -> None:
             st.text(sentence)
 
 
-def _compare(run: Run) -> None:
-    """Two pictures of the run under a slider, where there are two."""
-    choices = {f"round {index}": inside(run.folder, done.image) for index, done in enumerate(run.rounds)}
+def _compare(run: Run, rounds: list[ShownRound]) -> None:
+    """Two pictures of the run under a slider, where there is more than one round."""
+    if len(rounds) < 2:
+        return
+    choices = {f"round {i}{'' if shown.taken else ', not taken'}": shown.picture for i, shown in enumerate(rounds)}
     if (run.folder / BEFORE).exists():
         choices = {"before the edit": run.folder / BEFORE, **choices}
-    if len(choices) < 2:
-        return
     st.subheader("Before and after")
     names = list(choices)
     key = run.folder.name
@@ -245,16 +190,16 @@ def _rate(run: Run) -> None:
             st.rerun()
 
 
-def take_away(run: Run, index: int, layout: Layout) -> None:
+def take_away(run: Run, index: int, shown: ShownRound) -> None:
     """Buttons for the files of a round, and the commands that make it again."""
-    picture = inside(run.folder, run.rounds[index].image)
+    picture = shown.picture
     file = f"{run.folder.name}-round-{index}"
     st.subheader("Take away")
     buttons = st.container(horizontal=True)
     buttons.download_button("Picture", picture.read_bytes, f"{file}.png", "image/png", on_click="ignore")
-    annotations = layouts_to_coco([layout])
+    annotations = layouts_to_coco([shown.layout])
     annotations["images"][0]["file_name"] = f"{file}.png"
-    for label, data, name in (("Layout", layout_to_json(layout), file), ("COCO", annotations, f"{file}-coco")):
+    for label, data, name in (("Layout", layout_to_json(shown.layout), file), ("COCO", annotations, f"{file}-coco")):
         text = json.dumps(data, indent=2, ensure_ascii=False)
         buttons.download_button(label, text, f"{name}.json", "application/json", on_click="ignore")
     st.text("The same picture again:")

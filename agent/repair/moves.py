@@ -60,10 +60,10 @@ def say_plainly(plan: Plan, failure: Failure) -> Plan | None:
 
 def say_the_colour_first(plan: Plan, failure: Failure) -> Plan | None:
     """The colour alone before the noun, and once more behind it: "a red car, entirely red"."""
+    if ", entirely" in _instance(plan, failure).caption:
+        return None
     plain = say_plainly(plan, failure) or plan
     caption = _instance(plain, failure).caption
-    if ", entirely" in caption:
-        return plain if plain != plan else None
     words = caption.lower().split()
     adjectives = [word for word in words if word in COLOURS] or [word for word in words if word in ADJECTIVES]
     if not adjectives:
@@ -113,7 +113,7 @@ def bring_to_front(plan: Plan, failure: Failure) -> Plan | None:
         return None
     others = [at.box for i, at in enumerate(plan.layout.instances) if i != index and at.box]
     covering = max((other for other in others if other.y1 > box.y1), key=box.intersection, default=None)
-    if covering is None:
+    if covering is None or not box.intersection(covering):
         return None
     foot = min(covering.y1 + BELOW, 1 - EDGE)
     moved = plan.with_box(index, Box(x0=box.x0, y0=max(foot - box.height, EDGE), x1=box.x1, y1=foot))

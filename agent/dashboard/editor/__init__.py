@@ -26,7 +26,7 @@ MAX_MASK_TEXT = 2_000_000  # characters of run lengths in one edit, all masks to
 SCRIPTS = ("rle.js", "geometry.js", "gestures.js", "view.js", "editor.js")  # one module: each uses those before it
 
 
-def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None:
+def edit_layout(picture: Path | None, layout: Layout, key: str, caption: str = "new instance") -> Layout | None:
     """Show the layout over the picture, to be edited.
 
     The drawing stays when the page is left and entered again in the same session. Another layout or another key starts
@@ -36,6 +36,7 @@ def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None
         picture: what to draw over, of the layout's proportions; a grey canvas if None.
         layout: where the edit starts.
         key: the name of this editor on the page.
+        caption: of what is drawn next, until it is given another.
 
     Returns:
         The layout as it is drawn; None where that cannot be painted (the reason stands on the page).
@@ -56,15 +57,25 @@ def edit_layout(picture: Path | None, layout: Layout, key: str) -> Layout | None
         "instances": layout.model_dump(mode="json")["instances"],
         "drawn": drawings.get("start"),
         "maxInstances": MAX_INSTANCES,
+        "newCaption": caption,
     }
-    drawn = _component()(key=name, data=data, on_drawn_change=lambda: None).drawn
-    edit = drawings.get("start") if drawn is None else drawn
+    shown = _component()(key=name, data=data, on_drawn_change=lambda: None, on_selected_change=lambda: None)
+    edit = drawings.get("start") if shown.drawn is None else shown.drawn
     drawings[name] = edit
+    drawings["selected"] = shown.selected
     try:
         return layout if edit is None else read_edit(edit, layout)
     except BadInput as error:
         st.error(f"What is drawn cannot be painted: {plain(str(error))}", icon=":material/error:")
         return None
+
+
+def selected_thing(key: str, drawn: Layout) -> int | None:
+    """The index of the instance that is selected in the editor of this name, of what is drawn there; None if none is."""
+    import streamlit as st
+
+    index = st.session_state.get(f"drawn-{key}", {}).get("selected")
+    return index if type(index) is int and 0 <= index < len(drawn.instances) else None  # a bool is no index
 
 
 def forget_drawing(key: str) -> None:

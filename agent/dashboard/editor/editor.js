@@ -4,7 +4,6 @@
 const STEPS_KEPT = 200;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const PAUSE_MS = 500; // in typing, until the page gets the words
-const NEW_CAPTION = "new instance";
 
 class Editor {
   constructor(root) {
@@ -13,6 +12,8 @@ class Editor {
     this.items = []; // instances, each with an id of its own; never changed in place, nor is the array
     this.handed = null; // the instances that the page has, as JSON; null until the page has handed in the first
     this.pause = null; // the timer that hands over words
+    this.handedSelection = -1; // the index that the page has
+    this.soon = null; // the timer that hands over the selection
     this.nextId = 0;
     this.selected = null;
     this.tool = "select";
@@ -41,8 +42,8 @@ class Editor {
 
   // What the page hands in: a picture, the instances, and what was drawn of them before the page was left, which Undo
   // takes back. They are taken once; from then on the page follows what is drawn here.
-  load({ picture, width, height, instances, drawn, maxInstances }) {
-    Object.assign(this, { size: { width, height }, maxInstances });
+  load({ picture, width, height, instances, drawn, maxInstances, newCaption }) {
+    Object.assign(this, { size: { width, height }, maxInstances, newCaption });
     this.root.style.setProperty("--aspect", width / height);
     this.part("picture").hidden = !picture;
     if (picture) this.part("picture").src = picture;
@@ -81,6 +82,17 @@ class Editor {
     this.pause = setTimeout(() => this.hand(), PAUSE_MS);
   }
 
+  // What is selected goes to the page once the mouse is let go; -1 is nothing.
+  handSelection() {
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => {
+      const index = this.items.indexOf(this.chosen);
+      if (this.gesture || index === this.handedSelection) return;
+      this.handedSelection = index;
+      this.send("selected", index);
+    });
+  }
+
   // --- changes
 
   add() {
@@ -89,7 +101,7 @@ class Editor {
       return null;
     }
     const places = { box: null, point: null, scribble: null, mask: null };
-    const item = { id: this.nextId++, caption: NEW_CAPTION, category: "", ...places };
+    const item = { id: this.nextId++, caption: this.newCaption, category: "", ...places };
     this.items = [...this.items, item];
     this.selected = item.id;
     return item.id;

@@ -15,6 +15,7 @@ function draw(editor) {
   drawFields(editor);
   drawBar(editor);
   editor.part("status").textContent = editor.message || hintOf(editor);
+  editor.handSelection();
 }
 
 function svg(tag, attributes) {

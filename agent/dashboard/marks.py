@@ -1,0 +1,79 @@
+"""What is wrong with a picture, marked by a person in the table of its things, and mended in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from agent import job
+from agent.console import corners, place
+from agent.dashboard import navigation
+from agent.dashboard.navigation import plain
+from agent.dashboard.rounds_view import ShownRound
+from agent.edit.changes import GROWTH
+from agent.edit.runs import erase_run, repair_run, source
+from agent.repair.failures import failures_of, tag
+from agent.repair.regions import grown
+from agent.runs import Run
+from evaluators.report import Report
+from instdiff.errors import InstDiffError
+from instdiff.layout import Layout
+from instdiff.settings import outputs_folder
+
+COLUMNS = ("#", "what", "verdict", "sure", "IoU", "described as", "planned at", "found at")
+
+
+def show_table(run: Run, index: int, shown: ShownRound) -> None:
+    """The things of a round; those of the best one can be marked, and are painted anew where they are."""
+    rows = _rows(shown.layout, shown.report)
+    if index != run.best_round:
+        st.dataframe(rows, hide_index=True)
+        st.text(f"What is wrong can be marked in the table of round {run.best_round}, the best.")
+        return
+    key = f"marks-{run.folder.name}-{index}"
+    table = st.dataframe(rows, hide_index=True, on_select="rerun", selection_mode="multi-row", key=key)
+    marked = [row for row in table.selection.rows if row < len(rows)]
+    help_text = (
+        "Mark the rows of what is wrong: a planned thing is painted anew in its place, an extra one is painted over."
+        " Nothing else in the picture changes, and this run stays as it is."
+    )
+    if not marked and any(failures_of(shown.layout, shown.report)):
+        if st.button("Repair what failed", icon=":material/healing:", help=help_text, key=f"repair-{key}"):
+            repair(run, shown, [])
+    elif st.button(
+        "Repair what is marked", icon=":material/healing:", help=help_text, disabled=not marked, key=f"repair-{key}"
+    ):
+        repair(run, shown, marked)
+
+
+def repair(run: Run, shown: ShownRound, rows: Sequence[int]) -> None:
+    """Begin a run that mends the marked rows, or what failed where none is marked, and open its page."""
+    planned = len(shown.report.verdicts)
+    things = [tag(shown.layout, shown.report.verdicts[row].instance) for row in rows if row < planned]
+    unwanted = [grown(shown.report.extras[row - planned].box, GROWTH) for row in rows if row >= planned]
+    try:
+        start = source(run.folder)
+        if unwanted and not things:
+            new = erase_run(start, unwanted, outputs_folder())
+        else:
+            new = repair_run(start, things, outputs_folder(), unwanted)
+        job.start(new.folder)
+    except InstDiffError as error:
+        st.error(plain(str(error)))
+        return
+    navigation.go("run", run=new.folder.name)
+
+
+def _rows(layout: Layout, report: Report) -> list[dict]:
+    """The table of instances, with what else was seen at its end."""
+    rows: list[tuple] = []
+    for verdict in report.verdicts:
+        instance = layout.instances[verdict.instance]
+        iou = round(verdict.iou, 2) if verdict.detection else None
+        found_at = corners(verdict.detection.box, layout) if verdict.detection else ""
+        sure = None if verdict.sure is None else round(verdict.sure, 2)
+        judged = (verdict.instance + 1, verdict.name, verdict.kind.value, sure, iou)
+        rows.append((*judged, instance.caption, place(instance, layout), found_at))
+    rows += [(None, extra.category, "extra", round(extra.score, 2), None, "", "", "") for extra in report.extras]
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
