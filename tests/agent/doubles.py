@@ -34,6 +34,8 @@ class Rendering:
     model_hash: str
     versions: dict[str, str]
     refined: tuple[Image.Image, ...] = ()
+    seeds: tuple[int, ...] = ()
+    unet_evaluations: int = 0
 
 
 class RectanglePainter:
@@ -68,6 +70,40 @@ class RectanglePainter:
                 x0, y0, x1, y1 = instance.extent.to_corners(layout.size)
                 draw.rectangle([round(x0), round(y0), round(x1) - 1, round(y1) - 1], fill=COLOURS[instance.category])
         return Rendering([image], layout, settings, self.name, "rectangles-1", {"painter": "1"})
+
+
+class RepaintingPainter(RectanglePainter):
+    """Paints the rectangles in a part of a picture, too; of several pictures only those that are chosen."""
+
+    def render(self, layout, settings, on_step=None, choose=None):
+        seeds = [settings.seed + image for image in range(settings.num_images)]
+        every = [
+            super(RepaintingPainter, self).render(layout, settings.model_copy(update={"seed": seed}), on_step)
+            for seed in seeds
+        ]
+        images = [rendering.images[0] for rendering in every]
+        chosen = list(choose(images)) if choose else range(len(images))
+        made = every[0]
+        made.images = [images[index] for index in chosen]
+        made.seeds = tuple(seeds[index] for index in chosen)
+        made.unet_evaluations = 4 * len(seeds)
+        return made
+
+    def repaint(self, changes, settings, on_step=None, strength=1.0):
+        images = []
+        for change in changes:
+            own = settings.model_copy(update={"seed": change.seed})
+            new = RectanglePainter.render(self, change.layout, own, on_step)
+            image = change.picture.copy()
+            for region in change.regions:
+                corners = [round(side) for side in region.to_corners(image.size)]
+                image.paste(new.images[0].crop(corners), corners[:2])
+            images.append(image)
+        seeds = tuple(change.seed for change in changes)
+        versions = {"painter": "1"}
+        made = Rendering(images, changes[0].layout, new.settings, self.name, "rectangles-1", versions, (), seeds)
+        made.unet_evaluations = 4 * len(changes)
+        return made
 
 
 class ColourDetector(Detector):
@@ -141,7 +177,8 @@ def install() -> None:
     log, forgets, fails = (os.environ.get(f"DOUBLES_{name}", "") for name in ("LOG", "FORGETS", "FAILS"))
     planner = ListPlanner(Path(log) if log else None, tuple(fails.split()))
     missing = {seed: set(forgets.split()) for seed in range(3)} if forgets else {}
-    painter = RectanglePainter(missing, delay_s=float(os.environ.get("DOUBLES_DELAY_S", "0")))
+    kind = RepaintingPainter if os.environ.get("DOUBLES_REPAINT") else RectanglePainter
+    painter = kind(missing, delay_s=float(os.environ.get("DOUBLES_DELAY_S", "0")))
     planner.name = "offline"
     painter.name = "draft"
     loop.load_planner = lambda name, **options: planner
