@@ -211,6 +211,8 @@ def _start(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
     if stored and stored.get("model_hash") != run.model_hash:
         note = "was painted by another version of the model; the new picture differs"
         print(f"note: {flags['layout']} {note}", file=sys.stderr)
+    if "changed_from" in stored:
+        print(f"note: {flags['layout']} was mended in parts; painted as a whole it differs", file=sys.stderr)
     return run
 
 
