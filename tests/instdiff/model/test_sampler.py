@@ -9,7 +9,9 @@ from diffusers import (
     EulerDiscreteScheduler,
 )
 from golden_figures import figures, plms, small_grounding, small_models, tensors
+from sure_unet import SureUNet, condition_of, random_conditions, tiny_unet
 
+from instdiff.model.inpainting import Kept
 from instdiff.model.sampler import Condition, SamplingOptions, sample
 from instdiff.model.timesteps import alpha_schedule, set_timesteps, step_numbers
 from instdiff.model.unet import InstanceUNet
@@ -202,34 +204,38 @@ def test_less_than_all_of_a_schedule_is_its_end(kind):
     assert torch.equal(set_timesteps(kind(), 10), whole.timesteps)
 
 
-class SureUNet:
-    """Knows what the picture is, whatever it is shown; keeps what that was."""
-
-    config = type("Config", (), {"has_stock_conv_in": False})
-    device = torch.device("cpu")
-    dtype = torch.float32
-
-    def __init__(self, picture):
-        self.picture = picture
-        self.shown = []
-
-    def remember(self, *_):
-        return []
-
-    def __call__(self, latents, timestep, **_):
-        self.shown.append(latents)
-        return self.picture.expand_as(latents)
-
-
 @pytest.mark.parametrize(("kind", "more"), [(DDIMScheduler, {"clip_sample": False}), (DPMSolverMultistepScheduler, {})])
 def test_painting_begins_from_a_sketch_with_noise(kind, more):
     scheduler = kind(prediction_type="sample", timestep_spacing="trailing", **more)
     picture, sketch, noise = torch.randn(3, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    unet = SureUNet(picture)
-    condition = Condition(torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, 1, 1, 1), None)
+    unet = SureUNet(picture, scheduler)
+    condition = condition_of(0)
     options = SamplingOptions(5, 1.0, 1.0, 0.0, strength=0.5)
     final = sample(unet, scheduler, noise, [[condition]], [condition], options, begin=sketch).latents
     assert torch.allclose(final, picture, atol=1e-5)
     assert len(unet.shown) == 5
     signal = scheduler.alphas_cumprod[scheduler.timesteps[5]]
     assert torch.allclose(unet.shown[0], signal.sqrt() * sketch + (1 - signal).sqrt() * noise, atol=1e-2)
+
+
+@pytest.mark.parametrize("part", [False, True], ids=["anew", "a part"])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"guidance_scale": 1.0, "mis": 0.0}, [2, 2, 2, 2]),
+        ({"guidance_scale": 7.5, "mis": 0.0}, [4, 4, 4, 4]),
+        ({"guidance_scale": 1.0, "mis": 0.5}, [6, 6, 2, 2]),
+        ({"guidance_scale": 7.5, "mis": 0.5}, [8, 12, 4, 4]),  # the branches of a picture share a first negative
+        ({"guidance_scale": 7.5, "mis": 0.5, "guidance_every": 2}, [8, 6, 4, 2]),
+    ],
+)
+def test_evaluations_are_the_rows_that_the_unet_was_given(options, expected, part):
+    unet = tiny_unet()
+    *own, negative = random_conditions(4)
+    noise = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    kept = [Kept(noise[:1], torch.ones(1, 1, 8, 8))] * 2 if part else None
+    rows = []
+    unet.register_forward_pre_hook(lambda module, inputs: rows.append(len(inputs[0])))
+    options = SamplingOptions(num_inference_steps=4, alpha=1.0, **options)
+    found = sample(unet, DDIMScheduler(), noise, [own] * 2, [negative] * 2, options, kept=kept)
+    assert rows == expected and found.unet_evaluations == sum(expected)
