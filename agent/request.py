@@ -105,6 +105,8 @@ class Edited(Value):
     notes: tuple[str, ...] = ()
     regions: tuple[Box, ...] = Field(default=(), description="where the picture changes; nowhere else")
     apart: tuple[int, ...] = Field(default=(), description="the things that are painted there, counted from 0")
+    gone: tuple[str, ...] = Field(default=(), description="what must not be seen in the regions any more")
+    failed: tuple[int, ...] = Field(default=(), description="the things that failed before, and are left as they are")
     keep: bool = Field(default=False, description="the first round is the picture as it is; later ones mend it")
 
 

@@ -11,7 +11,7 @@ from agent.repair.records import Step
 from agent.repair.repairs import is_better
 from agent.runs import Round
 from evaluators.detectors import Detector
-from evaluators.matching import unchecked_report
+from evaluators.matching import EXTRA_SCORE, unchecked_report
 from evaluators.report import Report
 from evaluators.verifying import verify
 from instdiff.formats import layout_from_json, layout_to_json
@@ -45,11 +45,28 @@ def as_written(layout: Layout) -> Layout:
     return layout_from_json(layout_to_json(layout), boxes="xywh")
 
 
-def look(detector: Detector | None, images: Sequence[Image], layout: Layout, iou_threshold: float) -> list[Report]:
-    """A report on each picture of a layout; without a detector every instance is unchecked."""
+def look(
+    detector: Detector | None,
+    images: Sequence[Image],
+    layout: Layout,
+    iou_threshold: float,
+    unwanted: Sequence[str] = (),
+) -> list[Report]:
+    """A report on each picture of a layout; without a detector every instance is unchecked.
+
+    What is seen of ``unwanted`` categories is among the extras.
+    """
     if detector is None:
         return [unchecked_report(layout, iou_threshold)] * len(images)
-    return verify(detector, images, [layout] * len(images), iou_threshold)
+    reports = verify(detector, images, [layout] * len(images), iou_threshold)
+    if not unwanted:
+        return reports
+    every = detector.detect(list(images), list(unwanted))
+    sure = [tuple(one for one in seen if one.score >= EXTRA_SCORE) for seen in every]
+    return [
+        report.model_copy(update={"extras": (*report.extras, *more)})
+        for report, more in zip(reports, sure, strict=True)
+    ]
 
 
 def choose_early(

@@ -173,7 +173,7 @@ class Steps:
             images = [read_image(folder / picture.name) for picture in now.painted.pictures]
             detector = self.detector() if self.detector else None
             looked = [
-                (layout, rounds.look(detector, [image], layout, self.request.iou_threshold)[0])
+                (layout, rounds.look(detector, [image], layout, self.request.iou_threshold, self._unwanted)[0])
                 for layout, image in zip(layouts, images, strict=True)
             ]
             if now.repairs:
@@ -240,7 +240,18 @@ class Steps:
         """What is wrong with the picture so far; of one that was changed in some regions, with what is in them."""
         edited = self.request.edited
         regions = edited.regions if edited and edited.regions else None
-        return list(failures_of(*self._before(now), regions))
+        left = edited.failed if edited else ()
+        failures = failures_of(*self._before(now), regions, self._unwanted)
+        return [failure for failure in failures if not (failure.verdict and failure.verdict.instance in left)]
+
+    def _still_seen(self, report: Report) -> bool:
+        """True if something is seen that an edit took away."""
+        return any(extra.category in self._unwanted for extra in report.extras)
+
+    @property
+    def _unwanted(self) -> tuple[str, ...]:
+        """What an edit took away."""
+        return self.request.edited.gone if self.request.edited else ()
 
     def _before(self, now: CheckedState) -> tuple[Layout, Report]:
         """What was planned of the picture that counts so far, and what was found."""
@@ -310,7 +321,7 @@ class Steps:
             planner=plan.planner,
             notes=plan.notes,
             findings=now.findings,
-            verified=report.verified and self.detector is not None,
+            verified=report.verified and self.detector is not None and not self._still_seen(report),
             score=report.score,
             unet_evaluations=painted.unet_evaluations,
             seconds=spent,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 
 import streamlit as st
 
@@ -27,6 +29,7 @@ LISTED = 200  # runs that can be chosen from
 NEW = "new things"
 UNWANTED = "what is to go"
 CAPTIONS = {NEW: "new instance", UNWANTED: "to go"}  # of what is drawn
+Make: TypeAlias = Callable[[], Run]
 
 
 def show() -> None:
@@ -44,7 +47,8 @@ def show() -> None:
         pressed = bar.form_submit_button("Change and paint", icon=":material/brush:")
     refused = st.container()
     st.text(f"Or with the mouse; at most {MAX_INSTANCES} things. What is not changed stays as it is.")
-    meant = st.segmented_control("Boxes that I draw are", list(CAPTIONS), default=NEW, required=True)
+    offer = st.container(horizontal=True, vertical_alignment="bottom")
+    meant = offer.segmented_control("Boxes that I draw are", list(CAPTIONS), default=NEW, required=True)
     key = f"edit-{name}"
     drawn = edit_layout(inside(start.run.folder, start.run.image.name), start.plan.layout, key, CAPTIONS[meant])
     if not drawn:
@@ -52,15 +56,18 @@ def show() -> None:
     unwanted = _drawn_regions(start.plan.layout, drawn) if meant == UNWANTED else ()
     is_changed = meant == NEW and drawn != start.plan.layout
     plan = Plan(layout=drawn, planner="none", notes=(BY_HAND,)) if is_changed else start.plan
+    with offer:
+        if is_changed:
+            make = _offer_change(start, plan)
+        elif drawn != start.plan.layout:
+            make = _offer_removal(start, drawn, unwanted)
+        else:
+            make = _offer_repair(start, selected_thing(key, drawn))
     if pressed:
+        make = partial(_in_words, start, plan, words, unwanted)
+    if make:
         with refused:
-            _paint(start, lambda: _in_words(start, plan, words, unwanted))
-    if is_changed:
-        _offer_change(start, plan)
-    elif drawn != start.plan.layout:
-        _offer_removal(start, drawn, unwanted)
-    else:
-        _offer_repair(start, selected_thing(key, drawn))
+            _paint(start, make)
 
 
 def _choose() -> str | None:
@@ -92,35 +99,35 @@ def _in_words(start: Source, plan: Plan, words: str, unwanted: tuple[Box, ...]) 
     return new_run(start, after, words, outputs_folder(), Changed((*changed.regions, *unwanted), changed.apart))
 
 
-def _offer_change(start: Source, plan: Plan) -> None:
+def _offer_change(start: Source, plan: Plan) -> Make | None:
     """Paint what was changed with the mouse, once that is asked for."""
+    pressed = st.button("Paint what is changed", type="primary", icon=":material/brush:")
     st.text(f"Changed: {len(plan.layout.instances)} things. Nothing is painted yet.")
-    if st.button("Paint what is changed", type="primary", icon=":material/brush:"):
-        _paint(start, lambda: new_run(start, plan, BY_HAND, outputs_folder()))
+    return partial(new_run, start, plan, BY_HAND, outputs_folder()) if pressed else None
 
 
-def _offer_removal(start: Source, drawn: Layout, unwanted: tuple[Box, ...]) -> None:
+def _offer_removal(start: Source, drawn: Layout, unwanted: tuple[Box, ...]) -> Make | None:
     """Paint over what boxes are drawn round, where nothing else is changed."""
     if any(instance not in drawn.instances for instance in start.plan.layout.instances):
-        st.text("Things of the plan are changed or deleted, too. Take that back here, or paint it as new things first.")
-        return
-    st.text(f"To go: what is in {len(unwanted)} places. Nothing is painted yet.")
-    if st.button("Remove it", type="primary", icon=":material/ink_eraser:"):
-        _paint(start, lambda: erase_run(start, unwanted, outputs_folder()))
+        st.text("Things of the plan are changed, too: take that back here, or paint it as new things first.")
+        return None
+    pressed = st.button("Remove it", type="primary", icon=":material/ink_eraser:")
+    st.text(f"To go: what is in {len(unwanted)} {'place' if len(unwanted) == 1 else 'places'}. Nothing is painted yet.")
+    return partial(erase_run, start, unwanted, outputs_folder()) if pressed else None
 
 
-def _offer_repair(start: Source, index: int | None) -> None:
+def _offer_repair(start: Source, index: int | None) -> Make | None:
     """Paint the thing that is selected anew in its place."""
+    pressed = st.button("Repair the selected thing", icon=":material/healing:", disabled=index is None)
     if index is None:
-        st.text("A thing that is painted badly can be selected, and repaired.")
-        return
+        st.text("Select a thing that is painted badly, and it is painted anew in its place.")
+        return None
     name = tag(start.plan.layout, index)
-    st.text(f"Selected: {name}. It can be painted anew in its place, as it is planned.")
-    if st.button("Repair the selected thing", type="primary", icon=":material/healing:"):
-        _paint(start, lambda: repair_run(start, [name], outputs_folder()))
+    st.text(f"Selected: {name}.")
+    return partial(repair_run, start, [name], outputs_folder()) if pressed else None
 
 
-def _paint(start: Source, make: Callable[[], Run]) -> None:
+def _paint(start: Source, make: Make) -> None:
     """Make a run that names the old one, begin to paint it, and open its page; or say why that cannot be."""
     try:
         run = make()

@@ -22,6 +22,7 @@ from instdiff.layout import Layout
 from instdiff.settings import outputs_folder
 
 COLUMNS = ("#", "what", "verdict", "sure", "IoU", "described as", "planned at", "found at")
+MEANING = "Planned things are painted anew in their places, extra ones are painted over. This run stays as it is."
 
 
 def show_table(run: Run, index: int, shown: ShownRound) -> None:
@@ -34,20 +35,17 @@ def show_table(run: Run, index: int, shown: ShownRound) -> None:
     key = f"marks-{run.folder.name}-{index}"
     table = st.dataframe(rows, hide_index=True, on_select="rerun", selection_mode="multi-row", key=key)
     marked = [row for row in table.selection.rows if row < len(rows)]
-    help_text = (
-        "Mark the rows of what is wrong: a planned thing is painted anew in its place, an extra one is painted over."
-        " Nothing else in the picture changes, and this run stays as it is."
-    )
-    if not marked and any(failures_of(shown.layout, shown.report)):
-        if st.button("Repair what failed", icon=":material/healing:", help=help_text, key=f"repair-{key}"):
-            repair(run, shown, [])
-    elif st.button(
-        "Repair what is marked", icon=":material/healing:", help=help_text, disabled=not marked, key=f"repair-{key}"
-    ):
-        repair(run, shown, marked)
+    failed = not marked and any(failures_of(shown.layout, shown.report))
+    bar = st.container(horizontal=True, vertical_alignment="center")
+    label = "Repair what failed" if failed else "Repair what is marked"
+    is_idle = not marked and not failed
+    pressed = bar.button(label, f"repair-{key}-{failed}", icon=":material/healing:", disabled=is_idle, help=MEANING)
+    bar.text("Mark the rows of what is wrong, and only that is painted anew.")
+    if pressed:
+        _repair(run, shown, marked)
 
 
-def repair(run: Run, shown: ShownRound, rows: Sequence[int]) -> None:
+def _repair(run: Run, shown: ShownRound, rows: Sequence[int]) -> None:
     """Begin a run that mends the marked rows, or what failed where none is marked, and open its page."""
     planned = len(shown.report.verdicts)
     things = [tag(shown.layout, shown.report.verdicts[row].instance) for row in rows if row < planned]

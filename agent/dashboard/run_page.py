@@ -67,7 +67,7 @@ def _before_and_after(run: Run, edited: Edited) -> None:
     with slider:
         pictures.compare(run.folder / BEFORE, run.image, "before", "after", key=f"edit-{run.folder.name}")
     with about:
-        st.text(edited.words)
+        st.text(f"Asked for: {edited.words}")
         for note in edited.notes:
             st.text(note)
         _origin(edited, "Undo: back to {}")

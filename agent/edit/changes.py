@@ -13,10 +13,11 @@ GROWTH = 0.15  # how far a region reaches beyond a place, of its sides
 
 
 class Changed(NamedTuple):
-    """Regions of a picture, and the indices of the instances that are painted anew in them."""
+    """Regions of a picture, the indices of the instances that are painted anew in them, and what goes from there."""
 
     regions: tuple[Box, ...]
-    apart: tuple[int, ...]
+    apart: tuple[int, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 def changed_between(before: Layout, after: Layout) -> Changed:
@@ -29,7 +30,9 @@ def changed_between(before: Layout, after: Layout) -> Changed:
         else:
             new.append(index)
     places = [region_of(instance) for instance in (*gone, *(after.instances[index] for index in new))]
-    return Changed(tuple(grown(place, GROWTH) for place in dict.fromkeys(places)), tuple(new))
+    left = {instance.name for instance in after.instances}
+    names = dict.fromkeys(instance.name for instance in gone if instance.name not in left)
+    return Changed(tuple(grown(place, GROWTH) for place in dict.fromkeys(places)), tuple(new), tuple(names))
 
 
 def regions_of_things(layout: Layout, names: Sequence[str]) -> Changed:

@@ -26,7 +26,7 @@ from agent.runs import (
 )
 from instdiff.errors import BadInput
 from instdiff.formats import read_png, save_layout, whole_file
-from instdiff.layout import Box
+from instdiff.layout import Box, Layout
 from instdiff.render_settings import RenderSettings
 
 GAP = 8
@@ -69,13 +69,13 @@ def repair_run(start: Source, things: Sequence[str], out: str | Path, erased: Se
     if not any(failures_of(plan.layout, report)):
         raise BadInput("repair", f"nothing failed on {start.run.image}; name what is wrong, such as --thing lamp")
     rounds = max(start.run.request.rounds, 2)  # the first one is the picture as it is
-    return new_run(start, plan, "repair what failed", out, Changed((), ()), keep=True, **{"rounds": rounds, **changes})
+    return new_run(start, plan, "repair what failed", out, Changed(()), keep=True, **{"rounds": rounds, **changes})
 
 
 def erase_run(start: Source, regions: Sequence[Box], out: str | Path, **changes) -> Run:
     """A run that paints over what is in some regions of a picture; nothing is planned there that was not before."""
     plan = start.plan.model_copy(update={"notes": ()})
-    return new_run(start, plan, "remove what is not wanted", out, Changed(tuple(regions), ()), **changes)
+    return new_run(start, plan, "remove what is not wanted", out, Changed(tuple(regions)), **changes)
 
 
 class Source(NamedTuple):
@@ -128,6 +128,8 @@ def new_run(
         notes=plan.notes,
         regions=changed.regions,
         apart=changed.apart,
+        gone=changed.gone,
+        failed=() if keep else _failed_before(start, plan.layout, changed),
         keep=keep,
     )
     values = {"prompt": plan.layout.caption, "planner": "none", "planner_url": None, "review": False}
@@ -140,6 +142,14 @@ def new_run(
     run = Run(folder=folder, request=request)
     run.save()
     return run
+
+
+def _failed_before(start: Source, layout: Layout, changed: Changed) -> tuple[int, ...]:
+    """The instances that an edit does not speak of, and that were not right before it."""
+    report = read_report(start.run.folder / _best(start.run).report)
+    before = start.plan.layout
+    wrong = [before.instances[failure.verdict.instance] for failure in failures_of(before, report) if failure.verdict]
+    return tuple(i for i, one in enumerate(layout.instances) if one in wrong and i not in changed.apart)
 
 
 def _best(run: Run) -> Round:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -39,13 +39,16 @@ class Failure(NamedTuple):
     extra: Detection | None = None
 
 
-def failures_of(layout: Layout, report: Report, within: Sequence[Box] | None = None) -> Iterator[Failure]:
+def failures_of(
+    layout: Layout, report: Report, within: Sequence[Box] | None = None, unwanted: Collection[str] = ()
+) -> Iterator[Failure]:
     """What failed: planned things that are not found, then things of a planned kind that are one too many.
 
     Other extras are left as they are: a picture may show more than was asked for.
 
     Args:
         within: only what touches one of these regions; None is everything.
+        unwanted: categories that must not be seen at all.
     """
 
     def is_asked(place: Box) -> bool:
@@ -55,7 +58,7 @@ def failures_of(layout: Layout, report: Report, within: Sequence[Box] | None = N
         kind = _kind(layout, verdict)
         if kind and is_asked(region_of(layout.instances[verdict.instance])):
             yield Failure(kind, tag(layout, verdict.instance), verdict)
-    planned = {instance.name.lower() for instance in layout.instances}
+    planned = {name.lower() for name in (*unwanted, *(instance.name for instance in layout.instances))}
     for number, extra in enumerate((e for e in report.extras if e.category.lower() in planned), 1):
         if is_asked(extra.box):
             yield Failure(FailureKind.EXTRA, f"extra {extra.category} {number}", extra=extra)

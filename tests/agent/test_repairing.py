@@ -216,3 +216,20 @@ def test_killed_while_mending_and_resumed(tmp_path):
     run = Run.load(folder)
     assert run.verified and json.loads(shown)["unet_evaluations"] == run.unet_evaluations > 0
     assert (folder / "round-0/image.png").read_bytes() == first and found(run, 0) < found(run, run.best_round)
+
+
+def test_what_is_to_go_is_looked_for_and_painted_over_again(tmp_path, painted):
+    class Stubborn(RepaintingPainter):
+        """Leaves what was there, but for the last attempt."""
+
+        def repaint(self, changes, settings, on_step=None, strength=1.0):
+            made = super().repaint(changes, settings, on_step, strength)
+            first = [change.picture if change.seed < 2 else image for change, image in zip(changes, made.images)]
+            made.images = first
+            return made
+
+    run = agent(tmp_path, Stubborn()).edit(painted.folder, "remove the cat", rounds=3)
+    assert run.request.edited.gone == ("cat",)
+    assert [step.failure for step in run.rounds[1].repair.steps] == ["one too many", "one too many"]
+    assert run.rounds[1].repair.accepted and run.verified
+    assert read_report(run.folder / "round-0/report.json").extras[0].category == "cat"

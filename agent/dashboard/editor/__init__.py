@@ -71,7 +71,7 @@ def edit_layout(picture: Path | None, layout: Layout, key: str, caption: str = "
 
 
 def selected_thing(key: str, drawn: Layout) -> int | None:
-    """The index of the instance that is selected in the editor of this name, of what is drawn there; None if none is."""
+    """The index of what is selected in the editor of this name, among what is drawn there; None where nothing is."""
     import streamlit as st
 
     index = st.session_state.get(f"drawn-{key}", {}).get("selected")
