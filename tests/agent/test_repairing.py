@@ -224,8 +224,8 @@ def test_what_is_to_go_is_looked_for_and_painted_over_again(tmp_path, painted):
 
         def repaint(self, changes, settings, on_step=None, strength=1.0):
             made = super().repaint(changes, settings, on_step, strength)
-            first = [change.picture if change.seed < 2 else image for change, image in zip(changes, made.images)]
-            made.images = first
+            pairs = zip(changes, made.images, strict=True)
+            made.images = [change.picture if change.seed < 2 else image for change, image in pairs]
             return made
 
     run = agent(tmp_path, Stubborn()).edit(painted.folder, "remove the cat", rounds=3)

@@ -55,7 +55,7 @@ class Drawings:
         usual = self.sprites[name]
         index = int(rng.integers(len(usual)))
         if rng.random() < (2 * ANY_LOOK if name in COMMON else ANY_LOOK):
-            colour = ALL[rng.integers(len(ALL))]
+            colour: str | None = ALL[rng.integers(len(ALL))]
             texture = None if rng.random() < PLAIN else TEXTURES[rng.integers(len(TEXTURES))]
         else:
             colour, texture = self.composer.choose_look(name, rng, any_colour=False)

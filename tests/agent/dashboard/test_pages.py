@@ -4,35 +4,26 @@ import csv
 import io
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
 import run_agent
-from agent.dashboard import datasets_page, evaluations_page, run_index, shots
+from agent.dashboard import datasets_page, evaluations_page, run_index
 from agent.dashboard.navigation import plain
+from agent.dashboard.rounds_view import changes
 from agent.dashboard.run_index import Rating, rate, rating_of, ratings_csv
-from agent.dashboard.run_page import changes
 from agent.loop import Agent
 from agent.runs import Run
 from instdiff.errors import BadInput
 from instdiff.formats import load_layout
 from instdiff.layout import Box, Instance, Layout
 from instdiff.render_settings import RenderSettings
-from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
+from tests.agent.dashboard_pages import needs_browser, run_named, see, small_run
 
-CHROMIUM = shutil.which("chromium")
 MARKUP = "<img src=x onerror=alert(1)> **dog** :red[cat] [car](http://127.0.0.1/x) $tree$ # dog"
-PATIENCE_MS = 250_000  # of a loaded machine
 
 pytestmark = pytest.mark.timeout(900)
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on PATH; apt-get install chromium")
-
-
-def small_run(out, prompt="dog cat", **options) -> Run:
-    parts = {"planner": ListPlanner(), "engine": RectanglePainter({0: {"dog"}}), "verifier": ColourDetector()}
-    return Agent(**{**parts, "out": out, **options}).run(prompt)
 
 
 @pytest.fixture(scope="module")
@@ -44,50 +35,6 @@ def out(tmp_path_factory):
     draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "review": True, "rounds": 1}
     small_run(folder, "a red car", **draft, settings=RenderSettings(num_inference_steps=2))
     return folder
-
-
-def run_named(out, part):
-    (found,) = (path for path in out.iterdir() if part in path.name)
-    return found
-
-
-@pytest.fixture(scope="module")
-def address(out):
-    with shots.serve(out) as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with shots.open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def tab(browser, address):
-    """Opens tabs; a script that a page starts by mistake fails the test."""
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=PATIENCE_MS)
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=address)
-    context.set_default_timeout(PATIENCE_MS)
-    alerts = []
-
-    def opened(path):
-        page = context.new_page()
-        page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
-        page.goto(path)
-        return page
-
-    yield opened
-    context.close()
-    assert alerts == []
-
-
-def see(page, text, exact=False):
-    from playwright.sync_api import expect
-
-    expect(page.get_by_text(text, exact=exact).first).to_be_visible()
 
 
 @needs_browser
@@ -176,7 +123,7 @@ def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab
     page.mouse.down()
     page.mouse.move(x, y - 0.2 * area["height"], steps=5)
     page.mouse.up()
-    page.get_by_role("button", name="Paint again with the same noise").click()
+    page.get_by_role("button", name="Paint what is changed").click()
     page.wait_for_url("**/run?run=*")
     see(page, "What was planned and found in round 0")
     (after,) = (run for run in map(Run.load, out.iterdir()) if run.request.edited)
@@ -262,7 +209,7 @@ def test_a_drawing_stays_when_its_page_is_left_and_words_change_what_is_drawn(ta
     after = Run.load(run_named(out, "add-a-cat"))
     assert [instance.name for instance in painted(after).instances] == [*names[1:], "cat"]
     assert after.request.edited.notes[0] == "changed by hand"
-    page.get_by_role("link", name="Comes from").click()
+    page.get_by_role("link", name="Undo").click()
     page.locator(f"a[href*='edit?run={before.folder.name}']").click()
     expect(page.locator(".editor .row")).to_have_count(len(names))  # what was drawn is painted, and done with
     assert page.get_by_text("Changed:").count() == 0

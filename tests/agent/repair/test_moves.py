@@ -102,9 +102,8 @@ def test_a_plan_does_not_follow_where_the_words_forbid_it():
 def test_another_place_keeps_what_the_words_say():
     on = Relation(subject="a", predicate=Predicate.ON, object="b")
     table = Box(x0=0.3, y0=0.5, x1=0.8, y1=0.9)
-    start = plan(
-        ("a cup", "cup", Box(x0=0.32, y0=0.4, x1=0.42, y1=0.53)), ("a table", "table", table), relations=[on], ids=("a", "b")
-    )  # fmt: skip
+    cup = Box(x0=0.32, y0=0.4, x1=0.42, y1=0.53)
+    start = plan(("a cup", "cup", cup), ("a table", "table", table), relations=[on], ids=("a", "b"))
     moved = moves.place_anew(start, failed(of=start))
     if moved:
         cup = moved.layout.instances[0].box
