@@ -30,6 +30,7 @@ def show() -> None:
         st.text("Choose a run first.")
         navigation.link("runs", "All runs")
         return
+    st.query_params["run"] = name  # a link from one run to another leaves the old address in the browser
     run = Run.load(run_folder(name))
     st.header(plain(shortened(run.request.edited.words if run.request.edited else run.request.prompt, 120)))
     show_result(name)
