@@ -10,34 +10,30 @@ from instdiff.errors import BadInput
 
 MAX_PIXELS = 4096 * 4096
 MAX_TEXT = 1_000_000  # characters; the outline of a thing has some ten thousand runs
+MAX_CHUNKS = 7  # of 5 bits in one number
 
 
 def string_to_counts(text: str) -> list[int]:
     """COCO's compressed text -> run lengths, starting with a run of zeros."""
     if len(text) > MAX_TEXT:
         raise BadInput("mask.counts", f"{len(text)} characters of run lengths; at most {MAX_TEXT} are read")
-    counts: list[int] = []
-    position = 0
-    while position < len(text):
-        value = 0
-        shift = 0
-        more = True
-        while more:
-            if position >= len(text) or shift > 30:
-                raise BadInput("mask.counts", "the run-length text is cut short or has a run that is too long")
-            chunk = ord(text[position]) - 48
-            if not 0 <= chunk < 64:
-                raise BadInput("mask.counts", f"character {text[position]!r} is not part of COCO run-length text")
-            value |= (chunk & 31) << shift
-            more = bool(chunk & 32)
-            position += 1
-            shift += 5
-            if not more and chunk & 16:
-                value -= 1 << shift  # sign extension: runs are stored as differences
-        if len(counts) > 2:
-            value += counts[-2]
-        counts.append(value)
-    return counts
+    if not text:
+        return []
+    chunks = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64) - 48  # 6 bits each
+    odd = np.flatnonzero((chunks < 0) | (chunks > 63))
+    if odd.size:
+        raise BadInput("mask.counts", f"character {text[odd[0]]!r} is not part of COCO run-length text")
+    ends = np.flatnonzero(chunks < 32)  # the last chunk of each number; the others say that more follow
+    lengths = np.diff(ends, prepend=-1)
+    if not ends.size or ends[-1] != len(chunks) - 1 or lengths.max() > MAX_CHUNKS:
+        raise BadInput("mask.counts", "the run-length text is cut short or has a run that is too long")
+    starts = ends - lengths + 1
+    shifts = 5 * (np.arange(len(chunks)) - np.repeat(starts, lengths))
+    values = np.add.reduceat((chunks & 31) << shifts, starts)
+    values -= np.where(chunks[ends] & 16, 1 << 5 * lengths, 0)  # sign extension: runs are stored as differences
+    values[1::2] = np.cumsum(values[1::2])  # to the run before the last one, from the fourth run on
+    values[2::2] = np.cumsum(values[2::2])
+    return values.tolist()
 
 
 def counts_to_string(counts: list[int]) -> str:
