@@ -300,10 +300,10 @@ class PipelineEngine:
         strength: float = 1.0,
     ) -> Callable:
         """The pipeline's ``callback_on_step_end`` that tells how far painting is."""
-        assert settings.num_inference_steps  # nothing is None, once resolved
-        num_steps = max(round(strength * settings.num_inference_steps), 1)
 
         def step_done(pipeline, step, timestep, tensors):
+            assert settings.num_inference_steps  # nothing is None, once resolved
+            num_steps = max(round(strength * settings.num_inference_steps), 1)
             if on_step:
                 on_step(step + 1, num_steps)
             if on_preview and (step + 1) % preview_every == 0 and step + 1 < num_steps:
