@@ -257,8 +257,7 @@ class PipelineEngine:
             A picture for each change. Outside of its regions it is to the pixel as it was.
 
         Raises:
-            BadInput: changes of no or several sizes, a picture that is not of its layout's size, what the pipeline
-                refuses, or a refiner is asked for, and there is none.
+            BadInput: no changes, sizes that differ, what the pipeline refuses, or a refiner where there is none.
         """
         from instdiff.model.inpainting import mask_of, put_back
 
@@ -302,8 +301,7 @@ class PipelineEngine:
         """The pipeline's ``callback_on_step_end`` that tells how far painting is."""
 
         def step_done(pipeline, step, timestep, tensors):
-            assert settings.num_inference_steps  # nothing is None, once resolved
-            num_steps = max(round(strength * settings.num_inference_steps), 1)
+            num_steps = max(round(strength * (settings.num_inference_steps or 1)), 1)
             if on_step:
                 on_step(step + 1, num_steps)
             if on_preview and (step + 1) % preview_every == 0 and step + 1 < num_steps:
