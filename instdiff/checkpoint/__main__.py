@@ -30,6 +30,8 @@ examples:
   InstanceDiffusion on another backbone, a fine-tune of Stable Diffusion 1.x, with a LoRA in it:
     python -m instdiff.checkpoint instancediffusion_sd15.pth --backbone dreamshaper/ --lora style.safetensors \\
         --out models/dreamshaper
+  a Stable Diffusion without a VAE, and one for it:
+    python -m instdiff.checkpoint pruned.safetensors --vae vae-ft-mse-840000-ema-pruned.safetensors --out models/pruned
   back to the reference's file and names:
     python -m instdiff.checkpoint models/instancediffusion-sd15 --to-reference --out back.pth
 
@@ -58,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="PATH", type=output_path, required=True, help=out)
     parser.add_argument("--backbone", metavar="SD", type=input_path, help=backbone)
     parser.add_argument("--stock", metavar="SD", type=input_path, help=stock)
+    vae = "take the VAE from this file or folder: for a checkpoint without one, or instead of its own"
+    parser.add_argument("--vae", metavar="VAE", type=input_path, help=vae)
     parser.add_argument("--lora", metavar="FILE", type=input_file, help="merge a LoRA (diffusers, peft or kohya)")
     parser.add_argument("--lora-scale", metavar="X", type=float, default=1.0, help="strength of the LoRA (1.0)")
     parser.add_argument("--tokenizer", metavar="FOLDER", type=input_folder, help=tokenizer)
@@ -89,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.out, args.force)
     model = assemble(
         args.checkpoint, backbone=args.backbone, stock=args.stock, lora=args.lora, lora_scale=args.lora_scale,
-        tokenizer=args.tokenizer, ema=args.ema, dtype=args.dtype,
+        tokenizer=args.tokenizer, ema=args.ema, dtype=args.dtype, vae=args.vae,
     )  # fmt: skip
     show(model, Console())
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())

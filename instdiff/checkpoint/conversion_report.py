@@ -15,6 +15,7 @@ STABLE = "Stable Diffusion checkpoint"
 DIFFUSERS = "diffusers folder"
 OURS = "model folder"
 FIRST_CONV = "first convolution"
+VAE = "VAE"
 
 
 @dataclass

@@ -19,7 +19,7 @@ from instdiff.checkpoint import models
 from instdiff.checkpoint.conversion_report import DIFFUSERS, FIRST_CONV, OURS, PARTS, STABLE, OpenedSource, PartAccount
 from instdiff.checkpoint.lora import merge_lora, read_lora
 from instdiff.checkpoint.schedule import BETAS, STEPS
-from instdiff.checkpoint.sources import open_source, read_json
+from instdiff.checkpoint.sources import open_source, open_vae, read_json
 from instdiff.checkpoint.tensors import Lazy, in_dtype, write_safetensors
 from instdiff.errors import BadInput
 from instdiff.model.defaults import ModelDefaults, read_defaults
@@ -53,6 +53,7 @@ def assemble(
     tokenizer: Path | None = None,
     ema: bool = True,
     dtype: str | None = None,
+    vae: Path | None = None,
 ) -> AssembledModel:
     """Open everything, put it together and check it; no weights are read yet.
 
@@ -64,12 +65,17 @@ def assemble(
         tokenizer: folder of CLIP's tokenizer.
         ema: take averaged weights where there are some.
         dtype: ``fp16`` or ``fp32``; None keeps what the weights have.
+        vae: where to take the autoencoder from, instead of the checkpoint's own, if it has one.
 
     Raises:
         BadInput: something cannot be read, explained or fitted together.
     """
     sources, notes = _open_together(checkpoint, backbone, stock, ema)
     source = sources[0]
+    if vae:
+        sources.append(open_vae(vae))
+        notes.append(_put_vae(source, sources[-1]))
+    _check_parts(source)
     new_rows = {} if source.parts["unifusion"] else _add_closed_blocks(source, notes)
     if "stock_conv_in.weight" not in source.parts["unet"]:
         notes.append(NO_STOCK)
@@ -198,6 +204,31 @@ def _put_stock_convolution(source: OpenedSource, giver: OpenedSource) -> str:
     return f"steps without grounding run on the first convolution of {giver.path.name}"
 
 
+def _put_vae(source: OpenedSource, giver: OpenedSource) -> str:
+    """Take the autoencoder from another file."""
+    own = source.configs.get("vae", {}).get("_class_name", "AutoencoderKL")
+    if own != "AutoencoderKL":
+        raise BadInput("vae", f"{source.path.name} has a {own} of its own, which no other can stand for")
+    source.drop("vae", source.parts["vae"], f"that of {giver.path.name} is used")
+    source.parts["vae"] = giver.parts["vae"]
+    source.configs.pop("vae", None)
+    source.configs |= giver.configs
+    return f"the VAE is that of {giver.path.name}"
+
+
+def _check_parts(source: OpenedSource) -> None:
+    """Refuse a checkpoint that lacks a part as a whole, as pruned files do.
+
+    Raises:
+        BadInput: naming the part, and how to give it.
+    """
+    if not source.parts["vae"]:
+        cure = "give one with --vae, such as vae-ft-mse-840000-ema-pruned.safetensors or the folder of its model"
+        raise BadInput(str(source.path), f"holds no VAE, without which there are no pictures; {cure}")
+    if not source.parts["text_encoder"]:
+        raise BadInput(str(source.path), "holds no text encoder; take the file of this model that has one")
+
+
 def _add_closed_blocks(source: OpenedSource, notes: list[str]) -> dict[str, PartAccount]:
     """Make room for InstanceDiffusion's blocks in a plain Stable Diffusion."""
     blocks = "InstanceDiffusion's blocks are made new, with closed gates"
@@ -217,10 +248,15 @@ def _configs(source: OpenedSource, words: CLIPTokenizer, folder: Path | None) ->
         width = parts["text_encoder"]["embeddings.token_embedding.weight"].shape[1]
         closed = {"text_dim": width, "out_dim": size, "mid_dim": 4 * size}
         places = own.get("unifusion") or (models.unifusion_config(parts["unifusion"]) if parts["unifusion"] else closed)
+        vae = own.get("vae") or models.vae_config(parts["vae"], source.scaling_factor)
+        latents = vae.get("latent_channels", unet["in_channels"])
+        if latents != unet["in_channels"]:
+            between = f"the VAE makes latents of {latents} channels, and the UNet reads {unet['in_channels']}"
+            raise BadInput(str(source.path), f"{between}; they are not of one model")
         return {
             "unet": unet | {"has_stock_conv_in": "stock_conv_in.weight" in parts["unet"]},
             "unifusion": places,
-            "vae": own.get("vae") or models.vae_config(parts["vae"], source.scaling_factor),
+            "vae": vae,
             "text_encoder": text | {"bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id},
         }
     except (KeyError, IndexError) as error:

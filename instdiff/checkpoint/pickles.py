@@ -17,7 +17,7 @@ from typing import IO
 
 import torch
 
-from instdiff.checkpoint.tensors import Extent, Lazy, view
+from instdiff.checkpoint.tensors import NO_FP8, Extent, Lazy, view
 from instdiff.errors import BadInput
 
 MAX_OPCODES = 500_000  # a model of 1199 tensors with averages and the state of its training takes 181,000
@@ -176,6 +176,8 @@ class _Reader(pickle.Unpickler):
                 self.known[place] = _STORAGES[name]
             elif place in _RECORDS:
                 self.known[place] = type(name, (Record,), {})
+            elif place == ("torch._utils", "_rebuild_tensor_v3"):  # for kinds of numbers that have no storage class
+                raise BadInput(str(self.path), f"holds weights in a newer kind of number; {NO_FP8}")
             else:
                 reason = f"it asks to run {module}.{name}, which no checkpoint needs; nothing was run"
                 raise BadInput(str(self.path), f"refused: {reason}")

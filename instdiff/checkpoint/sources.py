@@ -17,11 +17,19 @@ from instdiff.checkpoint.conversion_report import (
     OURS,
     PARTS,
     STABLE,
+    VAE,
     OpenedSource,
     first_names,
 )
+from instdiff.checkpoint.families import (
+    part_alone,
+    refuse_channels,
+    refuse_other_files,
+    refuse_other_models,
+    refuse_other_pipelines,
+)
 from instdiff.checkpoint.pickles import Record, read_pickle, value_at
-from instdiff.checkpoint.schedule import BETAS, schedule_buffers
+from instdiff.checkpoint.schedule import BETAS, ROUNDED, schedule_buffers
 from instdiff.checkpoint.tensors import Lazy, read_safetensors
 from instdiff.errors import BadInput
 from instdiff.model.int8_weights import FILE as INT8
@@ -29,11 +37,11 @@ from instdiff.model.int8_weights import SCALE, unpack
 
 TRAINING = "state of the training"
 SCHEDULE = "noise schedule, which the scheduler computes"
-COUNTED = "0, 1, 2, ..., counted by the model"
+COUNTED = "0, 1, 2, ..., counted by the model, whatever a merge of models has made of them"
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-MAX_NODES = 200_000
-MAX_NAME = 2_000
-MAX_POSITIONS = 1_000_000  # values, letters, bytes
+MAX_NODES = 200_000  # values
+MAX_NAME = 2_000  # letters
+SCALING_FACTOR = 0.18215  # of the latents of Stable Diffusion 1.x
 
 
 def open_source(path: Path, ema: bool = True) -> OpenedSource:
@@ -49,22 +57,67 @@ def open_source(path: Path, ema: bool = True) -> OpenedSource:
         return _folder(path)
     if not path.is_file():
         raise BadInput(str(path), "there is no such file or folder")
+    data = _content(path)
+    if isinstance(data.get("model"), dict) and any(str(name).startswith("position_net.") for name in data["model"]):
+        return _reference(path, data, ema)
+    if set(data) == {"weight", "bias"}:
+        return _first_conv(path, data)
+    names = _names(path, data)
+    refuse_other_models(path, names)
+    if any(name.startswith("model.diffusion_model.") for name in names):
+        return _stable(path, names, ema)
+    reason = part_alone(names) or "is neither an InstanceDiffusion nor a Stable Diffusion 1.x checkpoint"
+    raise BadInput(str(path), f"{reason}; it holds {first_names(names or data)}")
+
+
+def open_vae(path: Path) -> OpenedSource:
+    """Open an autoencoder alone: its file or folder, or a checkpoint or folder of Stable Diffusion that has one.
+
+    Raises:
+        BadInput: there is none, it is damaged, or it makes other latents than Stable Diffusion 1.x paints.
+    """
+    source = OpenedSource(path, VAE)
+    unexplained: list[str] = []
+    if path.is_dir():
+        folder = path / "vae" if (path / "vae").is_dir() else path
+        config = source.configs["vae"] = read_json(folder / "config.json")
+        factor = config.get("scaling_factor", SCALING_FACTOR)
+        if factor != SCALING_FACTOR:
+            cure = f"those of Stable Diffusion 1.x are scaled by {SCALING_FACTOR}"
+            raise BadInput("vae", f"the latents of {path} are scaled by {factor}; {cure}")
+        names = _weights(folder)
+    else:
+        names = _names(path, _content(path))
+    prefix = next((p for p in ("first_stage_model.", "vae.") if any(name.startswith(p) for name in names)), "")
+    is_todays = any(".down_blocks." in name for name in names)
+    for full, tensor in names.items():
+        name = full.removeprefix(prefix)
+        if full.startswith(prefix) and re.match(r"(en|de)coder\.|(post_)?quant_conv\.|loss\.", name):
+            rename = _modern_attention if is_todays else parameter_names.vae_key
+            _vae(source, full, name, tensor, unexplained, rename)
+        else:
+            source.leave("vae", [full], "only the VAE is asked for")
+    if not source.parts["vae"]:
+        raise BadInput("vae", f"{path} holds no VAE; it holds {first_names(names)}")
+    return _refuse_unexplained(source, unexplained)
+
+
+def _content(path: Path) -> dict:
+    """The named tensors and values of a file of any kind that is read."""
+    refuse_other_files(path)
     with path.open("rb") as file:
         starts_with_json = file.read(9)[8:] == b"{"  # safetensors, whatever the file is called
     is_safetensors = starts_with_json or path.suffix == ".safetensors"
     data: object = read_safetensors(path) if is_safetensors else read_pickle(path)
     if not isinstance(data, dict):
         raise BadInput(str(path), "is no checkpoint: it holds no named tensors")
-    if isinstance(data.get("model"), dict) and any(str(name).startswith("position_net.") for name in data["model"]):
-        return _reference(path, data, ema)
-    if set(data) == {"weight", "bias"}:
-        return _first_conv(path, data)
+    return data
+
+
+def _names(path: Path, data: dict) -> dict[str, Lazy]:
+    """All tensors by their names, those under ``state_dict`` without it."""
     names = flatten({**data, **data["state_dict"]} if isinstance(data.get("state_dict"), dict) else data, path)
-    names = {name: tensor for name, tensor in names.items() if not name.startswith("state_dict.")}
-    if any(name.startswith("model.diffusion_model.") for name in names):
-        return _stable(path, names, ema)
-    reason = "is neither an InstanceDiffusion nor a Stable Diffusion 1.x checkpoint"
-    raise BadInput(str(path), f"{reason}; it holds {first_names(names or data)}")
+    return {name: tensor for name, tensor in names.items() if not name.startswith("state_dict.")}
 
 
 def _reference(path: Path, data: dict, ema: bool) -> OpenedSource:
@@ -94,13 +147,14 @@ def _reference(path: Path, data: dict, ema: bool) -> OpenedSource:
             elif group == "autoencoder":
                 _vae(source, full, name, tensor, unexplained)
             elif group == "text_encoder":
-                _text(source, full, name.removeprefix("transformer."), tensor, unexplained)
+                _text(source, full, name.removeprefix("transformer."), tensor)
             elif group == "diffusion":
                 _schedule(source, full, name, tensor, unexplained)
             elif group in ("opt", "scheduler", "iters"):
                 source.leave("training", [full], TRAINING)
             else:
                 unexplained.append(full)
+    _check_channels(source)
     return _refuse_unexplained(source, unexplained)
 
 
@@ -125,11 +179,12 @@ def _stable(path: Path, names: dict[str, Lazy], ema: bool) -> OpenedSource:
         elif full.startswith("first_stage_model."):
             _vae(source, full, full.removeprefix("first_stage_model."), tensor, unexplained)
         elif full.startswith("cond_stage_model.transformer."):
-            _text(source, full, full.removeprefix("cond_stage_model.transformer."), tensor, unexplained)
+            _text(source, full, full.removeprefix("cond_stage_model.transformer."), tensor)
         elif re.match(r"model_ema\.(decay|num_updates)$|(optimizer_states|lr_schedulers|callbacks|loops)\.", full):
             source.leave("training", [full], TRAINING)
         else:
             _schedule(source, full, full, tensor, unexplained)
+    _check_channels(source)
     return _refuse_unexplained(source, unexplained)
 
 
@@ -138,6 +193,9 @@ def _folder(path: Path) -> OpenedSource:
     index = read_json(path / "model_index.json")
     ours = index.get("_class_name") == "InstanceDiffusionPipeline"
     source = OpenedSource(path, OURS if ours else DIFFUSERS)
+    if not ours:
+        unet = path / "unet" / "config.json"
+        refuse_other_pipelines(path, index.get("_class_name"), read_json(unet) if unet.is_file() else {})
     unexplained: list[str] = []
     parts = PARTS if ours else ("unet", "vae", "text_encoder")
     for part in parts:
@@ -145,7 +203,7 @@ def _folder(path: Path) -> OpenedSource:
         for name, tensor in _weights(path / part).items():
             full = f"{part}/{name}"
             if part == "text_encoder":
-                _text(source, full, name, tensor, unexplained)
+                _text(source, full, name, tensor)
             elif part == "vae" and not ours:
                 _vae(source, full, name, tensor, unexplained, rename=_modern_attention)
             else:
@@ -176,6 +234,7 @@ def _first_conv(path: Path, data: dict) -> OpenedSource:
     source = OpenedSource(path, FIRST_CONV)
     for name, tensor in flatten(data, path).items():
         source.take("unet", name, f"conv_in.{name}", tensor)
+    _check_channels(source)
     return source
 
 
@@ -217,22 +276,20 @@ def _modern_attention(name: str) -> str:
     return re.sub(r"(attentions\.\d\.)(query|key|value|proj_attn)\.", lambda m: f"{m[1]}{_OLD_ATTENTION[m[2]]}.", name)
 
 
-def _text(source: OpenedSource, full: str, name: str, tensor: Lazy, unexplained: list[str]) -> None:
+def _text(source: OpenedSource, full: str, name: str, tensor: Lazy) -> None:
     """A tensor of CLIP's text model, with or without the level ``text_model.``, which transformers 5 has no more."""
     name = name.removeprefix("text_model.")
-    if not name.endswith("position_ids"):
-        source.take("text_encoder", full, name, tensor)
-    elif _counts_up(tensor):
+    if name.endswith("position_ids"):  # a weighted sum of models in half precision leaves other numbers in it
         source.leave("text_encoder", [full], COUNTED)
     else:
-        unexplained.append(full)
+        source.take("text_encoder", full, name, tensor)
 
 
-def _counts_up(tensor: Lazy) -> bool:
-    """True for 0, 1, 2, ... in one row; a tensor of another shape is not read."""
-    if tensor.shape[:-1] not in ((), (1,)) or not tensor.shape or tensor.nbytes > MAX_POSITIONS:
-        return False
-    return tensor.load().flatten().round().tolist() == list(range(tensor.shape[-1]))
+def _check_channels(source: OpenedSource) -> None:
+    """Refuse a UNet that reads something beside latents."""
+    conv = source.parts["unet"].get("conv_in.weight")
+    if conv is not None and len(conv.shape) == 4:
+        refuse_channels(source.path, conv.shape[1])
 
 
 def _schedule(source: OpenedSource, full: str, name: str, tensor: Lazy, unexplained: list[str]) -> None:
@@ -240,7 +297,7 @@ def _schedule(source: OpenedSource, full: str, name: str, tensor: Lazy, unexplai
     expected = schedule_buffers().get(name)
     if expected is None:
         unexplained.append(full)
-    elif tensor.shape != expected.shape or not tensor.load().float().isclose(expected, rtol=2e-3, atol=1e-6).all():
+    elif tensor.shape != expected.shape or not tensor.load().float().isclose(expected, **ROUNDED).all():
         wanted = f"Stable Diffusion 1.x ({BETAS[0]} to {BETAS[1]}, scaled linear)"
         raise BadInput(str(source.path), f"{full} is not the noise schedule of {wanted}")
     else:

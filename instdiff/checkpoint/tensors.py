@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
     "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
+_FP8 = re.compile("F8_|F[46]_|F4$")  # how safetensors calls floats of a byte or less
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+NO_FP8 = "8-bit floats (fp8) are not read; take the file of this model in fp16, bf16 or fp32"
 MAX_HEADER = 1 << 23  # bytes; that of a model of 1199 tensors takes 0.13 MB
 MAX_DIMENSIONS = 16
 MAX_NUMBERS = 1 << 33  # in a tensor
@@ -128,6 +131,8 @@ def _index(path: Path) -> tuple[dict, int]:
 
 def _entry(path: Path, start: int, size: int, entry: dict) -> Lazy:
     first, last = entry["data_offsets"]
+    if isinstance(entry["dtype"], str) and _FP8.match(entry["dtype"]):
+        raise BadInput(str(path), f"holds weights in {entry['dtype']}; {NO_FP8}")
     dtype = _DTYPES[entry["dtype"]]
     shape = tuple(int(side) for side in entry["shape"])
     if len(shape) > MAX_DIMENSIONS or not isinstance(first, int) or not isinstance(last, int):

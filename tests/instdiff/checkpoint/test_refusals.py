@@ -156,7 +156,6 @@ BIAS = "ema__input_blocks__0__0__bias"
         ({"ema__stranger": torch.zeros(1)}, [], "cannot be explained: ema.stranger"),
         ({"ema__input_blocks__1__0__extra": torch.zeros(1)}, [], "left over"),
         ({"text_encoder__extra": torch.zeros(1)}, [], "left over: extra"),
-        ({"text_encoder__transformer__text_model__embeddings__position_ids": torch.ones(1, 77)}, [], "position_ids"),
         ({"diffusion__betas": torch.linspace(0.1, 0.2, 1000)}, [], "noise schedule"),
         ({BIAS: torch.zeros(31).half()}, [], "has shape [31]"),
         ({BIAS: torch.full((32,), torch.nan).half()}, [], "not finite"),
