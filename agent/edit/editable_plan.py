@@ -110,7 +110,7 @@ class Sheet:
     def describe(self, name: str, caption: str) -> None:
         """Give a thing another caption."""
         self.instances[name] = self.instances[name].model_copy(update={"caption": caption})
-        self.objects[name] = self.objects[name].model_copy(update={"caption": caption[:2000]})
+        self.objects[name] = self.objects[name].model_copy(update={"caption": caption[:2000], "chosen": False})
 
     def new_id(self, category: str) -> str:
         if len(self.order) >= MAX_INSTANCES:

@@ -162,6 +162,7 @@ def _usual_objects(
                     width_m=width_m,
                     height_m=height_m,
                     support=_support(category, setting),
+                    chosen=True,
                 )
             )
     return chosen

@@ -5,8 +5,6 @@ A move of a box is made only if it breaks no relation of the scene that held bef
 
 from __future__ import annotations
 
-import re
-
 from agent.edit.editable_plan import Sheet
 from agent.edit.place import place, scale_of
 from agent.planners.english.words import ADJECTIVES, COLOURS
@@ -42,15 +40,15 @@ def ground_more(plan: Plan, failure: Failure) -> Plan | None:
 def say_plainly(plan: Plan, failure: Failure) -> Plan | None:
     """Article, colours and noun alone: "a red lamp" for "a tall red reading lamp with a shade".
 
-    A colour that the caption of the whole does not name was a planner's choice, and goes too.
+    Of what nobody asked for the colour was a planner's choice, and goes too.
     """
     instance = _instance(plan, failure)
-    asked = set(re.findall(r"[\w-]+", plan.layout.caption.lower()))
+    asked = frozenset() if _is_chosen(plan, _index(failure)) else COLOURS
     noun = instance.category.lower()
     words = instance.caption.lower().replace(",", " ").split()
     if not noun or not words:
         return None
-    colours = [word for word in words if word in COLOURS & asked and word not in noun.split()]
+    colours = [word for word in words if word in asked and word not in noun.split()]
     article = [words[0]] if words[0] in ARTICLES else []
     phrase = " ".join(dict.fromkeys([*colours, *noun.split()]))
     if article and article[0] in ("a", "an"):
@@ -147,6 +145,13 @@ def _index(failure: Failure) -> int:
 
 def _instance(plan: Plan, failure: Failure) -> Instance:
     return plan.layout.instances[_index(failure)]
+
+
+def _is_chosen(plan: Plan, index: int) -> bool:
+    """True if no words name a thing: the planner added it."""
+    if plan.scene is None or len(plan.ids) != len(plan.layout.instances):
+        return False
+    return any(item.chosen for item in plan.scene.objects if item.id == plan.ids[index])
 
 
 def _described(plan: Plan, failure: Failure, caption: str) -> Plan | None:

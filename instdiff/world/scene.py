@@ -34,7 +34,7 @@ class SceneObject(Value):
 
     What is left out comes from `instdiff.world.knowledge`: the real size in metres by category, the usual support.
     Without ``distance_m`` the camera finds a natural distance; ``support`` "air" is for what floats because the words
-    ask for it.
+    ask for it. ``chosen`` is true for what the words do not name, of which the looks are open too.
     """
 
     id: str = Field(min_length=1, max_length=100)
@@ -44,6 +44,7 @@ class SceneObject(Value):
     height_m: Metres
     distance_m: Metres | None = None
     support: Literal["floor", "ground", "water", "table", "wall", "ceiling", "sky", "air"]
+    chosen: bool = False
 
     @model_validator(mode="before")
     @classmethod
