@@ -106,7 +106,7 @@ def tried(rounds: Sequence[Round]) -> set[tuple[str, str]]:
         if done.repair and done.repair.anew and done.repair.accepted:
             moves.clear()
         elif done.repair:
-            moves |= {(step.thing, step.move) for step in done.repair.steps}
+            moves |= {(step.thing, step.move) for step in done.repair.tried}
     return moves
 
 

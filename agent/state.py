@@ -81,6 +81,6 @@ class CheckedState(Value):
     @property
     def with_tried(self) -> Plan:
         """The plan of the picture so far, with a note of everything that was tried to mend it."""
-        tried = dict.fromkeys(step.sentence for done in self.rounds if done.repair for step in done.repair.steps)
+        tried = dict.fromkeys(step.sentence for done in self.rounds if done.repair for step in done.repair.tried)
         notes = [note for note in tried if note not in self.current.notes]
         return self.current.model_copy(update={"notes": (*self.current.notes, *notes)})

@@ -365,8 +365,12 @@ class Steps:
 
 def record(repair: Repair, tried: tuple[Repair, ...] = (), accepted: bool = False) -> RepairRecord:
     """What a run remembers of a repair, and of the others that were tried with it."""
-    others = [step for other in tried if other is not repair for step in other.steps]
-    steps = tuple(dict.fromkeys([*repair.steps, *others]))
+    others = dict.fromkeys(step for other in tried for step in other.steps if step not in repair.steps)
     return RepairRecord(
-        steps=steps, regions=repair.regions, share=min(repair.share, 1.0), anew=repair.anew, accepted=accepted
+        steps=repair.steps,
+        others=tuple(others),
+        regions=repair.regions,
+        share=min(repair.share, 1.0),
+        anew=repair.anew,
+        accepted=accepted,
     )

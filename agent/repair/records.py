@@ -23,8 +23,14 @@ class Step(Value):
 class RepairRecord(Value):
     """What a round tried, on how much of the picture, and whether its picture took the place of the one before."""
 
-    steps: tuple[Step, ...] = Field(description="of all that was tried; those that were accepted first")
+    steps: tuple[Step, ...] = Field(description="of the best of the pictures")
+    others: tuple[Step, ...] = Field(default=(), description="of those that were tried beside it")
     regions: tuple[Box, ...] = Field(default=(), description="what the best of the pictures has painted anew")
     share: Fraction = Field(default=0.0, description="how much of the picture that is")
     anew: bool = Field(default=False, description="the whole picture was painted anew")
     accepted: bool = False
+
+    @property
+    def tried(self) -> tuple[Step, ...]:
+        """All steps of the round."""
+        return (*self.steps, *self.others)

@@ -75,7 +75,7 @@ def test_what_is_not_better_leaves_the_picture_as_it_was(tmp_path):
             getattr(run.rounds[0], name) for name in ("image", "layout", "report")
         )
         assert all((run.folder / name).exists() for name in done.images)
-    tried = [(step.thing, step.move) for done in run.rounds for step in (done.repair.steps if done.repair else ())]
+    tried = [(step.thing, step.move) for done in run.rounds for step in (done.repair.tried if done.repair else ())]
     assert len(tried) == len(set(tried))
     assert run.image.read_bytes() == (run.folder / "round-0/image.png").read_bytes()
 
@@ -230,6 +230,6 @@ def test_what_is_to_go_is_looked_for_and_painted_over_again(tmp_path, painted):
 
     run = agent(tmp_path, Stubborn()).edit(painted.folder, "remove the cat", rounds=3)
     assert run.request.edited.gone == ("cat",)
-    assert [step.failure for step in run.rounds[1].repair.steps] == ["one too many", "one too many"]
+    assert [step.failure for step in run.rounds[1].repair.tried] == ["one too many", "one too many"]
     assert run.rounds[1].repair.accepted and run.verified
     assert read_report(run.folder / "round-0/report.json").extras[0].category == "cat"
