@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from instdiff import rle
 from instdiff.errors import BadInput
-from instdiff.formats.boxes import resolve_boxes
+from instdiff.formats.boxes import BoxFormatWarning, resolve_boxes
 from instdiff.formats.fields import mapping, number, pair, sequence, text, whole
+from instdiff.formats.fractions import to_pixels
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask, Point, Scribble
 
+PIXELS = "pixels"  # the value of ``units`` in a file whose places are so small that they look like fractions
 MAX_POLYGONS = 256
 MAX_CORNERS = 50_000  # of one mask
 MAX_DRAWN = 8  # times the canvas that the polygons of one mask may cover, counted by their boxes
@@ -103,6 +107,9 @@ SNAP_PX = 1e-9  # what differs less from a number with three decimals is that nu
 def layout_from_json(data: object, boxes: str = "auto") -> Layout:
     """Parsed JSON -> layout. Keys that the format does not know are ignored.
 
+    Coordinates are pixels; where all of a kind lie within 0..1, they are read as fractions, with a `BoxFormatWarning`,
+    unless ``units`` says ``pixels``.
+
     Args:
         data: what `json.load` gave; nothing about it is taken for granted.
         boxes: what ``bbox`` holds: ``xywh``, ``corners``, or ``auto`` (see `instdiff.formats.box_format`).
@@ -118,6 +125,11 @@ def layout_from_json(data: object, boxes: str = "auto") -> Layout:
     annos = [mapping(anno, f"annos[{index}]") for index, anno in enumerate(sequence(data.get("annos"), "annos"))]
     if len(annos) > MAX_INSTANCES:
         raise BadInput("annos", f"{len(annos)} annotations; the model has room for {MAX_INSTANCES}")
+    if data.get("units") != PIXELS:
+        annos, kinds = to_pixels(annos, layout.size)
+        if kinds:
+            reason = f"all {' and '.join(kinds)} lie within 0..1 and are read as fractions of the canvas"
+            warnings.warn(f'{reason}; if they are pixels, add "units": "{PIXELS}"', BoxFormatWarning, stacklevel=2)
     places = resolve_boxes(annos, layout.size, boxes)
     instances = [read_instance(anno, places.get(i), layout.size, f"annos[{i}]") for i, anno in enumerate(annos)]
     return layout.with_instances(instances)
@@ -146,7 +158,10 @@ def layout_to_json(layout: Layout) -> dict:
     data = {"caption": layout.caption, "width": layout.width, "height": layout.height}
     if layout.negative_caption:
         data["negative_caption"] = layout.negative_caption
-    return {**data, "annos": [_anno(instance, layout.size) for instance in layout.instances]}
+    annos = [_anno(instance, layout.size) for instance in layout.instances]
+    if to_pixels(annos, layout.size)[1]:  # smaller than a pixel, all of them
+        data["units"] = PIXELS
+    return {**data, "annos": annos}
 
 
 def _anno(instance: Instance, size: tuple[int, int]) -> dict:
