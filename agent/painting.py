@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from PIL import Image
 
@@ -20,6 +21,8 @@ from instdiff import formats
 from instdiff.engine import Change, Choice, Engine, Rendering
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Layout
+
+Promise: TypeAlias = Callable[[Repair, Image.Image], tuple]  # how good a repair looks on an unfinished picture
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,12 @@ class RoundPainter:
         formats.write_png(read_image(before), self.folder / name, layout, _about(before))
         self.pictures.append(PaintedPicture(name=name, seed=seed, mis=plan.mis, alpha=plan.alpha, repair=repair))
 
-    def paint_repairs(self, repairs: Sequence[Repair], before: Path, seed: int) -> None:
-        """What each repair makes of the picture before; those that paint with the same strengths in one batch."""
+    def paint_repairs(self, repairs: Sequence[Repair], before: Path, seed: int, promise: Promise | None = None) -> None:
+        """What each repair makes of the picture before; those that paint with the same strengths in one batch.
+
+        Of a batch only the pictures of the repair with the highest ``promise`` after a quarter of the steps are
+        finished.
+        """
         picture = read_image(before)
         images = self.request.settings.num_images
         groups: dict[tuple, list[tuple[int, Change]]] = {}
@@ -129,14 +136,23 @@ class RoundPainter:
         for group in groups.values():
             numbers = [number for number, _ in group]
             plans = [repairs[number].plan for number in numbers]
-            self._repaint([change for _, change in group], plans, numbers, before)
+            choose = partial(_most_promising, numbers, repairs, promise) if promise and len(set(numbers)) > 1 else None
+            self._repaint([change for _, change in group], plans, numbers, before, choose)
 
-    def _repaint(self, changes: list[Change], plans: list[Plan], numbers: Sequence[int | None], before: Path) -> None:
+    def _repaint(
+        self,
+        changes: list[Change],
+        plans: list[Plan],
+        numbers: Sequence[int | None],
+        before: Path,
+        choose: Choice | None = None,
+    ) -> None:
         settings = rounds.next_settings(self.request.settings, plans[0], changes[0].seed)
-        rendering = self.engine.repaint(changes, settings, self._on_step(0, 1))
-        rows = zip(changes, plans, numbers, strict=True)
-        for image, (change, plan, number) in enumerate(rows):
-            self._keep(rendering, image, change.layout, change.seed, plan, number, before)
+        rendering = self.engine.repaint(changes, settings, self._on_step(0, 1), choose=choose)
+        rows = {row[0].seed: row for row in zip(changes, plans, numbers, strict=True)}
+        for image, own in enumerate(rendering.seeds):
+            change, plan, number = rows[own]
+            self._keep(rendering, image, change.layout, own, plan, number, before)
 
     def _keep(
         self,
@@ -180,6 +196,15 @@ class RoundPainter:
             self.on_event(PreviewReady(round=self.index, image=image, picture=picture))
 
         return on_preview
+
+
+def _most_promising(
+    numbers: Sequence[int], repairs: Sequence[Repair], promise: Promise, images: Sequence[Image.Image]
+) -> list[int]:
+    """The indices of the unfinished pictures of the repair that promises most, the first of equal ones."""
+    scores = [promise(repairs[number], image) for number, image in zip(numbers, images, strict=True)]
+    best = numbers[rounds.best_index(scores)]
+    return [index for index, number in enumerate(numbers) if number == best]
 
 
 def _about(picture: Path) -> dict[str, Any]:

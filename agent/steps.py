@@ -18,12 +18,12 @@ from agent import rounds, runs
 from agent.critic.critic import Critique, criticise, criticise_and_replan
 from agent.edit.runs import before_after
 from agent.events import Criticised, Event, Judged, PlanReady, Repairing, Waiting
-from agent.painting import RoundPainter, Start, read_image
+from agent.painting import Promise, RoundPainter, Start, read_image
 from agent.planners import Planner
 from agent.planners.plan import Plan
 from agent.repair.failures import Failure, failures_of
 from agent.repair.records import RepairRecord
-from agent.repair.repairs import Repair, next_repairs
+from agent.repair.repairs import Repair, is_better, next_repairs
 from agent.request import Request
 from agent.runs import Answer, Round, Run, read_report
 from agent.state import CheckedState, PaintedPicture, PaintedRound, State
@@ -133,7 +133,7 @@ class Steps:
             painter = RoundPainter(self.engine(), self.request, folder, self.on_event, self.preview_every)
             if now.repairs:
                 before = self.run.folder / now.rounds[-1].image
-                painter.paint_repairs(now.repairs, before, self._round_seed(index))
+                painter.paint_repairs(now.repairs, before, self._round_seed(index), self._promise(now))
             else:
                 self._paint_first(painter, now.current, self._round_seed(index))
         return {"painted": painter.done().model_dump(mode="json"), "seconds": seconds}
@@ -158,6 +158,20 @@ class Steps:
         if detector is None or self.request.candidates <= keep:
             return None
         return partial(rounds.choose_early, detector, plan.layout, self.request.iou_threshold, keep)
+
+    def _promise(self, now: CheckedState) -> Promise | None:
+        """How good a repair looks on an unfinished picture; None where nobody can tell."""
+        detector = self.detector() if self.detector else None
+        if detector is None:
+            return None
+        before = self._before(now)
+
+        def promise(repair: Repair, image: Image.Image) -> tuple:
+            layout = rounds.as_written(repair.plan.layout)
+            [report] = rounds.look(detector, [image], layout, self.request.iou_threshold, self._unwanted)
+            return (is_better(before, (layout, report)), *rounds.early_score(report))
+
+        return promise
 
     def verify(self, state: State) -> State:
         """One report per picture; the best one counts, if it is the first, or better than the one before."""

@@ -139,6 +139,7 @@ class Engine(Protocol):
         settings: RenderSettings,
         on_step: Callable[[int, int], None] | None = None,
         strength: float = 1.0,
+        choose: Choice | None = None,
     ) -> Rendering:
         """Paint parts of pictures anew; see `PipelineEngine.repaint`."""
 
@@ -244,6 +245,7 @@ class PipelineEngine:
         settings: RenderSettings,
         on_step: Callable[[int, int], None] | None = None,
         strength: float = 1.0,
+        choose: Choice | None = None,
     ) -> Rendering:
         """Paint parts of pictures anew, all in one batch.
 
@@ -252,9 +254,10 @@ class PipelineEngine:
             settings: what is None takes the engine's default; ``seed`` and ``num_images`` are not read.
             on_step: called with (step, number of steps), counting from 1.
             strength: how much of what was there is painted over, above 0 to 1; at 1 nothing shines through.
+            choose: is shown all pictures after a quarter of the steps; only those that it names go on.
 
         Returns:
-            A picture for each change. Outside of its regions it is to the pixel as it was.
+            A picture for each change, or for those chosen. Outside of its regions it is to the pixel as it was.
 
         Raises:
             BadInput: no changes, sizes that differ, what the pipeline refuses, or a refiner where there is none.
@@ -269,6 +272,13 @@ class PipelineEngine:
         canvas = self._canvas(size)
         if wrong := next((change.picture.size for change in changes if change.picture.size != size), None):
             raise BadInput("picture", f"has {wrong[0]} x {wrong[1]} pixels, and its layout {size[0]} x {size[1]}")
+        chosen = list(range(len(changes)))
+
+        def choose_early(images: list[Image]) -> list[int]:
+            assert choose
+            chosen[:] = choose([_of_size(image, size) for image in images])
+            return chosen
+
         painted, evaluated = self._call(
             [change.layout.with_size(*canvas) for change in changes],
             settings,
@@ -278,15 +288,16 @@ class PipelineEngine:
             mask_image=[mask_of(change.regions, canvas) for change in changes],
             apart=[change.apart for change in changes],
             strength=strength,
+            choose=choose_early if choose else None,
         )
         masks = [mask_of(change.regions, size) for change in changes]
 
         def whole(images: Sequence[Image]) -> list[Image]:
-            rows = zip(changes, images, masks, strict=True)
-            return [put_back(change.picture, _of_size(image, size), mask) for change, image, mask in rows]
+            rows = zip(chosen, images, strict=True)
+            return [put_back(changes[k].picture, _of_size(image, size), masks[k]) for k, image in rows]
 
         images = painted if canvas == size else whole(painted)
-        seeds = [change.seed for change in changes]
+        seeds = [changes[k].seed for k in chosen]
         rendering = self._rendering(images, changes[0].layout, settings, seeds, evaluated)
         return replace(rendering, refined=tuple(whole(rendering.refined))) if rendering.refined else rendering
 

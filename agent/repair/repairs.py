@@ -14,7 +14,7 @@ from evaluators.report import Report, VerdictKind
 from instdiff.layout import Box, Layout
 from instdiff.values import Value
 
-AT_ONCE = 2  # repairs that are tried in one round, and painted in one batch
+AT_ONCE = 3  # repairs that are begun in one round, in one batch; only the most promising is finished
 GROWTH = (0.15, 0.3, 0.6, 1.0)  # how far a region reaches beyond a place, of its sides, after so many moves
 
 

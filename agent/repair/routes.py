@@ -1,4 +1,8 @@
-"""What is tried for each kind of failure, in this order: one plain table."""
+"""What is tried for each kind of failure, in this order: one plain table.
+
+A few moves are begun together, and the most promising is finished (see `agent.repair.repairs`). More grounding costs
+the most evaluations of the UNet, so it comes late.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +43,9 @@ FOLLOW = Move("the plan moves to where it is", moves.follow, paints=False)
 ERASE = Move("painted over, with nothing planned there", moves.erase, changes_plan=False)
 
 ROUTES: dict[FailureKind, tuple[Move, ...]] = {
-    FailureKind.MISSING: (PAINT_AGAIN, GROUND_MORE, PLAINLY, LARGER, PLACE_ANEW),
+    FailureKind.MISSING: (PAINT_AGAIN, PLAINLY, LARGER, GROUND_MORE, PLACE_ANEW),
     FailureKind.HIDDEN: (TO_FRONT, LARGER, PLACE_ANEW, PAINT_AGAIN, PLAINLY),
-    FailureKind.MISPLACED: (FOLLOW, PAINT_AGAIN, GROUND_MORE, PLAINLY, LARGER, PLACE_ANEW),
-    FailureKind.WRONG_ATTRIBUTE: (COLOUR_FIRST, PAINT_AGAIN, GROUND_MORE, LARGER),
+    FailureKind.MISPLACED: (FOLLOW, PAINT_AGAIN, PLAINLY, LARGER, GROUND_MORE, PLACE_ANEW),
+    FailureKind.WRONG_ATTRIBUTE: (COLOUR_FIRST, PAINT_AGAIN, LARGER, GROUND_MORE),
     FailureKind.EXTRA: (ERASE, PAINT_AGAIN),
 }

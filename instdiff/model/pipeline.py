@@ -272,7 +272,10 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
 
         def choose_early(estimates: torch.Tensor) -> Sequence[int]:
             assert choose
-            going[:] = choose(self.decode_pil(estimates))
+            shown = self.decode_pil(estimates)
+            if before:
+                shown = [put_back(*row) for row in zip(before.images, shown, before.masks, strict=True)]
+            going[:] = choose(shown)
             if not going or len(set(going)) < len(going) or not set(going) <= set(range(count)):
                 raise BadInput("choose", f"says {going}; give one or more of the {count} pictures, each of them once")
             return going

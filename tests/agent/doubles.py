@@ -89,7 +89,7 @@ class RepaintingPainter(RectanglePainter):
         made.unet_evaluations = 4 * len(seeds)
         return made
 
-    def repaint(self, changes, settings, on_step=None, strength=1.0):
+    def repaint(self, changes, settings, on_step=None, strength=1.0, choose=None):
         images = []
         for change in changes:
             own = settings.model_copy(update={"seed": change.seed})
@@ -99,10 +99,12 @@ class RepaintingPainter(RectanglePainter):
                 corners = [round(side) for side in region.to_corners(image.size)]
                 image.paste(new.images[0].crop(corners), corners[:2])
             images.append(image)
-        seeds = tuple(change.seed for change in changes)
+        chosen = list(choose(images)) if choose else range(len(images))
+        images = [images[index] for index in chosen]
+        seeds = tuple(changes[index].seed for index in chosen)
         versions = {"painter": "1"}
         made = Rendering(images, changes[0].layout, new.settings, self.name, "rectangles-1", versions, (), seeds)
-        made.unet_evaluations = 4 * len(changes)
+        made.unet_evaluations = len(changes) + 3 * len(images)
         return made
 
 

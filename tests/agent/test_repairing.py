@@ -15,7 +15,7 @@ from PIL import Image
 
 from agent.events import Judged, Repairing
 from agent.loop import Agent
-from agent.repair.routes import GROUND_MORE, PAINT_AGAIN
+from agent.repair.routes import GROUND_MORE, LARGER, PAINT_AGAIN
 from agent.runs import Run, read_report
 from evaluators.report import VerdictKind
 from instdiff.errors import BadInput
@@ -55,10 +55,11 @@ def test_what_is_missing_is_painted_in_its_place_and_the_rest_stays(tmp_path):
         x0, y0, x1, y1 = (round(side) for side in box.to_corners(SIZE))
         region[y0:y1, x0:x1] = True
     assert (before[~region] == after[~region]).all() and (before[region] != after[region]).any()
-    assert [done.unet_evaluations for done in run.rounds] == [4, 8] and run.unet_evaluations == 12
+    assert [done.unet_evaluations for done in run.rounds] == [4, 9] and run.unet_evaluations == 13
     assert all(done.seconds > 0 for done in run.rounds)
     [repairing] = [event for event in events if isinstance(event, Repairing)]
-    assert [record.steps[0].move for record in repairing.repairs] == [PAINT_AGAIN.name, GROUND_MORE.name]
+    moves = [record.steps[0].move for record in repairing.repairs]
+    assert moves == [PAINT_AGAIN.name, LARGER.name, GROUND_MORE.name]
     assert [event.result.repair is not None for event in events if isinstance(event, Judged)] == [False, True]
     assert Run.load(run.folder) == run
     stored = json.loads((run.folder / "round-1/report.json").read_text())
@@ -222,7 +223,7 @@ def test_what_is_to_go_is_looked_for_and_painted_over_again(tmp_path, painted):
     class Stubborn(RepaintingPainter):
         """Leaves what was there, but for the last attempt."""
 
-        def repaint(self, changes, settings, on_step=None, strength=1.0):
+        def repaint(self, changes, settings, on_step=None, strength=1.0, choose=None):
             made = super().repaint(changes, settings, on_step, strength)
             pairs = zip(changes, made.images, strict=True)
             made.images = [change.picture if change.seed < 2 else image for change, image in pairs]
