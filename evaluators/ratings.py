@@ -24,6 +24,7 @@ from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.layout import Layout
 from instdiff.values import Value, Words
 from prompts.client import MAX_ATTEMPTS, AnswerError, Message, ModelClient, Question
+from prompts.thoughts import without_thoughts
 
 LOWEST = 1
 HIGHEST = 5
@@ -165,7 +166,7 @@ def read_ratings(text: str) -> Ratings:
     Raises:
         AnswerError: there is none, or a rating is no whole number from 1 to 5.
     """
-    text = text[:MAX_ANSWER_CHARS]
+    text = without_thoughts(text)[:MAX_ANSWER_CHARS]
     try:
         value, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
         return Ratings.model_validate(value)

@@ -7,15 +7,16 @@ import io
 import json
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, cast
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from instdiff.errors import ServiceError
 from prompts.budget import Budget, BudgetExceededError
 from prompts.cache import AnswerCache
+from prompts.thoughts import without_thoughts
 from prompts.usage import Usage
 
 if TYPE_CHECKING:
@@ -37,17 +38,34 @@ class RequestError(ServiceError):
         can_pass: whether another request has a chance.
         wait_s: how long to wait first; None if the service names no time.
         worked: whether the model may have worked on it, and been paid for it, all the same.
+        is_free: whether the next request is on other terms, and this one is none of the `ModelClient.max_attempts`.
     """
 
-    def __init__(self, reason: str, can_pass: bool = False, wait_s: float | None = None, worked: bool = False):
+    def __init__(
+        self,
+        reason: str,
+        can_pass: bool = False,
+        wait_s: float | None = None,
+        worked: bool = False,
+        is_free: bool = False,
+    ):
         self.can_pass = can_pass
         self.wait_s = wait_s
         self.worked = worked
+        self.is_free = is_free
         super().__init__(reason)
 
 
 class AnswerError(ServiceError):
-    """An answer is not what was asked for; the message is one line that the model can act on."""
+    """An answer is not what was asked for; the message is one line that the model can act on.
+
+    Args:
+        usable: what can be made of it all the same, if the model gives nothing better.
+    """
+
+    def __init__(self, reason: str, usable: object = None):
+        self.usable = usable
+        super().__init__(reason)
 
 
 @dataclass(frozen=True)
@@ -71,13 +89,22 @@ class Message:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer, and the tokens that it took; None where the service does not say."""
+    """One answer, and the tokens that it took; None where the service does not say.
+
+    Args:
+        thought: what the model thought before, where the service tells it apart.
+        way: in which it was asked for, in the words of the `Model`.
+        context_tokens: what the question and the answer had room in, where that was set.
+    """
 
     text: str = ""
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
     is_cut_off: bool = False
     is_refusal: bool = False
+    thought: str = ""
+    way: str = ""
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +117,7 @@ class Question(Generic[Result]):
         schema: the JSON schema that the answer should follow, if it should follow one.
         seed: sent along, for services that can repeat themselves.
         complaint: what is said of an unusable answer, from the error's message; None asks the same again.
+        reads_thoughts: whether a thought is read where nothing else is said. Some servers take all for a thought.
     """
 
     messages: tuple[Message, ...]
@@ -98,6 +126,7 @@ class Question(Generic[Result]):
     schema: dict | None = None
     seed: int | None = None
     complaint: Callable[[str], str] | None = None
+    reads_thoughts: bool = False
 
 
 class Model(Protocol):
@@ -114,6 +143,10 @@ class Model(Protocol):
         """The reply to one request, of at most so many tokens; raises `RequestError`."""
         ...
 
+    def ask_otherwise(self, way: str) -> bool:
+        """Ask in another way from now on, because this one brought an empty answer; False if there is no other."""
+        ...
+
 
 @dataclass(eq=False)
 class ModelClient:
@@ -122,7 +155,7 @@ class ModelClient:
     Args:
         name: begins every error.
         budget: looked at before each request.
-        max_attempts: requests for one answer, whatever they are for.
+        max_attempts: requests for one answer, without those on terms that the service refuses or answers nothing to.
         cache: earlier answers; None asks anew each time.
 
     ``usage`` is what all questions took so far; whoever goes on with a run sets what it took before.
@@ -162,22 +195,28 @@ class ModelClient:
         """The text of an answer, and what it comes to."""
         messages = question.messages
         failures: list[RequestError | AnswerError] = []
+        usable: list[tuple[str, Result]] = []
 
         def attempt() -> tuple[str, Result]:
             nonlocal messages
             reply = Reply()
             try:
                 reply = self._request(messages, question)
-                return reply.text, question.read(reply)
+                return self._read(reply, question)
             except (RequestError, AnswerError) as error:
                 failures.append(error)
+                if isinstance(error, AnswerError) and error.usable is not None:
+                    usable.append((reply.text, cast(Result, error.usable)))
                 if isinstance(error, AnswerError) and question.complaint:
-                    answer = Message("ai", reply.text[:4000] or "{}")
+                    answer = Message("ai", without_thoughts(reply.text).strip()[:4000] or "{}")
                     messages = (*question.messages, answer, Message("human", question.complaint(str(error))))
                 raise
 
         attempts = Retrying(
-            stop=stop_after_attempt(self.max_attempts), retry=retry_if_exception(_can_pass), wait=_pause_s, reraise=True
+            stop=lambda _: sum(not _is_free(failure) for failure in failures) >= self.max_attempts,
+            retry=retry_if_exception(_can_pass),
+            wait=_pause_s,
+            reraise=True,
         )
         reason = ""
         try:
@@ -188,12 +227,27 @@ class ModelClient:
             if not failures:
                 raise
             reason = f"; {error}"
+        if usable:
+            return usable[-1]
         last = failures[-1]
         is_unusable = isinstance(last, AnswerError)
         reason = f"the answer is no usable {question.wanted}: {last}{reason}" if is_unusable else f"{last}{reason}"
         count = f"(after {len(failures)} request{'s' * (len(failures) > 1)} to {self.model.place})"
         # raised out here so that no client's error, which may quote a request, hangs on to it
         raise (AnswerError if is_unusable else ServiceError)(f"{self.name}: {reason} {count}")
+
+    def _read(self, reply: Reply, question: Question[Result]) -> tuple[str, Result]:
+        """The text that is usable, and what it comes to; an answer without text is asked for in another way."""
+        if without_thoughts(reply.text).strip() or reply.is_cut_off:
+            return reply.text, question.read(reply)
+        if question.reads_thoughts and reply.thought.strip():
+            try:
+                return reply.thought, question.read(replace(reply, text=reply.thought))
+            except AnswerError:
+                pass  # it only thought
+        if self.model.ask_otherwise(reply.way):
+            raise RequestError("the answer is empty", can_pass=True, wait_s=0.0, is_free=True)
+        return reply.text, question.read(reply)
 
     def _request(self, messages: Sequence[Message], question: Question) -> Reply:
         """The reply to one request, if there is room for it; what it takes is counted, whatever becomes of it."""
@@ -225,6 +279,10 @@ def estimated_tokens(messages: Sequence[Message], schema: dict | None) -> int:
     weight = sum(len(text.encode()) if not text.isascii() else len(text) / CHARS_A_TOKEN for text in texts)
     pictures = sum(message.picture is not None for message in messages)
     return int(weight) + 10 * len(messages) + TOKENS_A_PICTURE * pictures
+
+
+def _is_free(error: RequestError | AnswerError) -> bool:
+    return isinstance(error, RequestError) and error.is_free
 
 
 def _can_pass(error: BaseException) -> bool:

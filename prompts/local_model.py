@@ -80,6 +80,10 @@ class LocalModel:
         prompt_tokens = max(model.n_tokens - len(pieces), 0)
         return Reply("".join(pieces), prompt_tokens, len(pieces), is_cut_off=finish == "length")
 
+    def ask_otherwise(self, way: str) -> bool:
+        """There is one way of asking."""
+        return False
+
     @cached_property
     def _llama(self) -> Llama:
         import llama_cpp

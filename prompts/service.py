@@ -9,18 +9,19 @@ import email.utils
 import importlib
 import json
 import math
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from instdiff.errors import BadInput, ServiceError
-from prompts.client import REFUSAL, Message, Reply, RequestError
+from prompts.budget import LEAST_ANSWER_TOKENS
+from prompts.client import REFUSAL, Message, Reply, RequestError, estimated_tokens
+from prompts.terms import Refusal, Terms
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 OPENAI_URL = "https://api.openai.com/v1"
 OLLAMA_URL = "http://127.0.0.1:11434"
 MAX_WAIT_S = 20.0
+MAX_REASON_CHARS = 2_000
 MAX_BODY_BYTES = 1_000_000
 PLAIN_BODY = {"Accept-Encoding": "identity"}  # a compressed body can be a thousand times its size
-WAYS = ("json_schema", "function_calling", "plain")  # how an answer with a schema is asked for, in this order
-REFUSES_THE_FORM = (400, 422, 501)
-ABOUT_THE_FORM = re.compile(r"response_format|json_schema|tool_choice|\btools\b")  # llama_cpp.server says so with a 500
+CONTEXT_STEP = 4096  # tokens; few sizes, because Ollama loads a model anew for each
+ANSWER_TOKENS = 4096  # that a fitted context has room for: 30 things take 1,700, the rest is for thought
+USUAL_SHARE = 0.8  # of the estimate of a prompt's tokens is what it really takes, measured with Llama 3's tokenizer
 CAN_PASS = (408, 409, 425, 429)
 Asker = Literal["planner", "verifier"]
 KEYS: dict[Asker, str] = {"planner": "OPENAI_API_KEY", "verifier": "INSTDIFF_VERIFIER_KEY or OPENAI_API_KEY"}
@@ -47,22 +49,14 @@ class CompressedBodyError(Exception):
     """A service compresses its answer although it was asked not to; its true size cannot be bounded."""
 
 
-@dataclass(frozen=True)
-class Terms:
-    """How a service is asked. The plain way sends as little as it can, which is what every service understands."""
+class _Settings(NamedTuple):
+    """What is sent with the messages; None is not."""
 
-    way: str = WAYS[0]
-    with_temperature: bool = True
-
-    def weaker(self, status: int, reason: str, with_schema: bool) -> Terms | None:
-        """Terms without what a service refused with this HTTP status and reason; None if nothing can be left out."""
-        is_plain = with_schema and self.way == "plain"
-        if status == 400 and self.with_temperature and not is_plain and "temperature" in reason:
-            return replace(self, with_temperature=False)  # models that reason take none
-        refuses_the_form = status in REFUSES_THE_FORM or (status == 500 and ABOUT_THE_FORM.search(reason))
-        if with_schema and refuses_the_form and not is_plain:
-            return replace(self, way=WAYS[WAYS.index(self.way) + 1])
-        return None
+    temperature: float | None
+    seed: int | None
+    max_tokens: int | None
+    num_ctx: int | None
+    with_newer_name: bool
 
 
 @dataclass(eq=False, repr=False)
@@ -75,6 +69,7 @@ class ChatService:
         api_key: sent to the service, and never shown, logged or put into an error.
         always_limit: send the limit of an answer in every way of asking, even to a service that may refuse it.
         asker: whose option names the address, and whose key it is.
+        num_ctx: the tokens of context that Ollama gives the model; None for as many as each request needs.
 
     ``terms`` begin with all that can be asked for; what the service once refused is left out of them from then on.
     """
@@ -87,7 +82,9 @@ class ChatService:
     timeout_s: float
     always_limit: bool = False
     asker: Asker = "planner"
+    num_ctx: int | None = None
     terms: Terms = field(default=Terms(), init=False)
+    _fitted: int = field(default=0, init=False)  # the largest context so far: a smaller one would load the model anew
 
     def __post_init__(self):
         self.url = self.base_url or (OLLAMA_URL if self.provider == "ollama" else OPENAI_URL)
@@ -107,41 +104,86 @@ class ChatService:
             ServiceError: a package is missing.
         """
         terms = self.terms
-        is_plain = schema is not None and terms.way == "plain"
-        temperature = self.temperature if terms.with_temperature and not is_plain else None
-        limit = max_tokens if self.always_limit or not is_plain or self.provider == "ollama" else None
-        model = self._chat_model(temperature, None if is_plain else seed, limit)
+        sent = self._settings(terms, estimated_tokens(messages, schema), seed, max_tokens, schema is not None)
+        model = self._chat_model(sent)
         content = [(message.role, message.content) for message in messages]
         try:
-            if schema is None or is_plain:
-                return self._reply(model.invoke(content))
+            if schema is None or terms.way == "plain":
+                return self._reply(model.invoke(content), terms.way if schema else "", sent.num_ctx)
             strict = {"strict": True} if terms.way == "json_schema" and self.provider != "ollama" else {}
             structured = model.with_structured_output(schema, method=terms.way, include_raw=True, **strict)
-            return self._reply(structured.invoke(content)["raw"])
+            return self._reply(structured.invoke(content)["raw"], terms.way, sent.num_ctx)
         # whatever a service does ends here: on odd bodies a client raises KeyError, TypeError and more of its own
         except Exception as error:
             if _is_named(error, "LengthFinishReason"):
                 usage = getattr(getattr(error, "completion", None), "usage", None)
                 tokens = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
                 return Reply("", tokens[0], tokens[1], is_cut_off=True)
-            raise self._failure(error, terms, schema is not None) from error
+            limit = max_tokens // terms.limit_divisor
+            raise self._failure(error, terms, schema is not None, limit) from error
 
-    def _chat_model(self, temperature: float | None, seed: int | None, max_tokens: int | None) -> BaseChatModel:
-        """The LangChain model that sends these settings; None is not sent."""
+    def ask_otherwise(self, way: str) -> bool:
+        """Leave a way of asking that brought an empty answer for the next one; False if there is none."""
+        if not way or way == "plain":
+            return False
+        if self.terms.way == way:  # else another thread has left it
+            self.terms = self.terms.after_empty() or self.terms
+        return True
+
+    def _settings(
+        self, terms: Terms, prompt_tokens: int, seed: int | None, max_tokens: int, with_schema: bool
+    ) -> _Settings:
+        """What is sent with a prompt of this estimated length on these terms."""
+        is_plain = with_schema and terms.way == "plain"
+        limit: int | None = max_tokens // terms.limit_divisor
+        num_ctx = None
+        if self.provider == "ollama":
+            num_ctx, limit = self._context(prompt_tokens, max_tokens)
+        elif terms.limit == "none" or (is_plain and not self.always_limit):
+            limit = None
+        return _Settings(
+            self.temperature if terms.with_temperature and not is_plain else None,
+            seed if terms.with_seed and not is_plain else None,
+            limit,
+            num_ctx,
+            # OpenAI's newer models know the limit under a newer name alone, other servers often under the old one alone
+            with_newer_name=(self.provider == "openai") is (terms.limit != "other"),
+        )
+
+    def _context(self, prompt_tokens: int, max_tokens: int) -> tuple[int, int]:
+        """(num_ctx, num_predict) for a prompt of this estimated length.
+
+        Ollama forgets the beginning of what does not fit, without a word.
+
+        Raises:
+            RequestError: the context that is set has no room for the question and an answer.
+        """
+        if self.num_ctx is None:
+            needed = prompt_tokens + min(max_tokens, ANSWER_TOKENS)
+            self._fitted = max(self._fitted, -(-needed // CONTEXT_STEP) * CONTEXT_STEP)
+        num_ctx = self.num_ctx or self._fitted
+        room = num_ctx - int(USUAL_SHARE * prompt_tokens)
+        if room < LEAST_ANSWER_TOKENS:
+            takes = f"the question takes about {num_ctx - room} and an answer at least {LEAST_ANSWER_TOKENS}"
+            raise RequestError(f"a context of {num_ctx} tokens is too small: {takes}; raise --num-ctx")
+        return num_ctx, min(max_tokens, room)
+
+    def _chat_model(self, sent: _Settings) -> BaseChatModel:
+        """The LangChain model that sends these settings."""
         try:
-            return (self._ollama if self.provider == "ollama" else self._openai)(temperature, seed, max_tokens)
+            return self._ollama(sent) if self.provider == "ollama" else self._openai(sent)
         except ImportError as error:
             package = "langchain-ollama" if self.provider == "ollama" else "langchain-openai"
             name = f"{self.provider}:{self.model}"
             raise ServiceError(f"{name} needs the package {package}: pip install {package}") from error
 
-    def _openai(self, temperature: float | None, seed: int | None, max_tokens: int | None) -> BaseChatModel:
-        from langchain_openai import ChatOpenAI
+    def _openai(self, sent: _Settings) -> BaseChatModel:
         from openai import DefaultHttpxClient
 
-        # OpenAI's newer models know the limit under a newer name alone, other servers often under the old one alone
-        is_official = self.provider == "openai"
-        return ChatOpenAI(
+        from prompts.openai_chat import OpenAIChat
+
+        old_limit = {} if sent.with_newer_name or sent.max_tokens is None else {"max_tokens": sent.max_tokens}
+        return OpenAIChat(
             model=self.model,
             base_url=self.url,
             api_key=self.api_key or SecretStr("none"),  # the client insists on one; servers without keys do not read it
@@ -150,21 +192,22 @@ class ChatService:
             max_retries=0,
             timeout=self.timeout_s,
             http_client=DefaultHttpxClient(timeout=self.timeout_s, **self._http_options()),
-            temperature=temperature,
-            seed=seed,
-            max_tokens=max_tokens if is_official else None,
-            extra_body=None if is_official or max_tokens is None else {"max_tokens": max_tokens},
+            temperature=sent.temperature,
+            seed=sent.seed,
+            max_tokens=sent.max_tokens if sent.with_newer_name else None,
+            extra_body=old_limit or None,
         )
 
-    def _ollama(self, temperature: float | None, seed: int | None, max_tokens: int | None) -> BaseChatModel:
-        from langchain_ollama import ChatOllama
+    def _ollama(self, sent: _Settings) -> BaseChatModel:
+        from prompts.ollama_chat import OllamaChat
 
-        return ChatOllama(
+        return OllamaChat(
             model=self.model,
             base_url=self.url,
-            temperature=temperature,
-            seed=None if seed is None else seed % 2**31,
-            num_predict=max_tokens,
+            temperature=sent.temperature,
+            seed=None if sent.seed is None else sent.seed % 2**31,
+            num_predict=sent.max_tokens,
+            num_ctx=sent.num_ctx,
             client_kwargs={"timeout": self.timeout_s, **self._http_options()},
         )
 
@@ -178,27 +221,39 @@ class ChatService:
             raise CompressedBodyError
         response.stream = _bounded(response.stream, type(response), time.monotonic() + self.timeout_s)
 
-    def _reply(self, message: AIMessage) -> Reply:
-        """What a message says: its tool call, or else its content."""
-        if message.tool_calls:
-            text = json.dumps(message.tool_calls[0]["args"])
+    def _reply(self, message: AIMessage, way: str, context_tokens: int | None) -> Reply:
+        """What a message says: its tool call, or else its content; and what was thought first."""
+        call = next((call["args"] for call in message.tool_calls if call["args"]), None)
+        if call:
+            text = json.dumps(call)
         elif message.invalid_tool_calls:
             text = message.invalid_tool_calls[0]["args"] or ""
         else:
             text = str(message.text)
         usage = message.usage_metadata or {}
-        finish = message.response_metadata.get("finish_reason") or message.response_metadata.get("done_reason")
-        is_refusal = finish == "content_filter" or bool(message.additional_kwargs.get("refusal"))
-        tokens = (usage.get("input_tokens"), usage.get("output_tokens"))
-        return Reply(self._without_key(text), *tokens, is_cut_off=finish == "length", is_refusal=is_refusal)
+        about = message.response_metadata
+        finish = about.get("finish_reason") or about.get("done_reason")
+        is_stopped = self.provider == "ollama" and not about.get("done")  # its last line never came
+        return Reply(
+            self._without_key(text),
+            usage.get("input_tokens"),
+            usage.get("output_tokens"),
+            is_cut_off=finish == "length" or is_stopped,
+            is_refusal=finish == "content_filter" or bool(message.additional_kwargs.get("refusal")),
+            thought=self._without_key(message.additional_kwargs.get("reasoning_content", "")),
+            way=way,
+            context_tokens=context_tokens,
+        )
 
-    def _failure(self, error: Exception, terms: Terms, with_schema: bool) -> RequestError:
+    def _failure(self, error: Exception, terms: Terms, with_schema: bool, limit: int) -> RequestError:
         """What went wrong, in one line without the key, and what can be done about it."""
         status = getattr(error, "status_code", None)
         if isinstance(status, int) and status > 0:
             headers = getattr(getattr(error, "response", None), "headers", {})
-            reason = self._without_key(" ".join(str(error).split()))[:200]
-            return self._refusal(status, headers, reason, terms.weaker(status, reason, with_schema))
+            reason = self._without_key(" ".join(str(error).split()))
+            refusal = Refusal(status, reason[:MAX_REASON_CHARS], _parameter_of(error))
+            weaker = terms.weaker(refusal, with_schema, self.always_limit, limit)
+            return self._refusal(status, headers, reason[:200], weaker)
         within = f"within {self.timeout_s:g} s"
         for class_name, reason, can_pass, worked in (
             ("BodyTooLong", f"the answer does not end {within} and {MAX_BODY_BYTES} bytes", True, True),
@@ -217,7 +272,9 @@ class ChatService:
         """An HTTP status other than success; with weaker terms the service is asked again at once."""
         if weaker:
             self.terms = weaker
-            return RequestError(f"the service refused the request ({status}): {reason}", can_pass=True, wait_s=0.0)
+            return RequestError(
+                f"the service refused the request ({status}): {reason}", can_pass=True, wait_s=0.0, is_free=True
+            )
         if status in (401, 403):
             return RequestError(f"the service refused the key ({status}); check {KEYS[self.asker]}")
         if status == 429 and "insufficient_quota" in reason:
@@ -234,6 +291,18 @@ class ChatService:
         """A service's text without the key, should it repeat it."""
         key = self.api_key.get_secret_value() if self.api_key else ""
         return text.replace(key, "***") if len(key) > 5 else text
+
+
+def _parameter_of(error: Exception) -> str:
+    """What an error's body says was refused: OpenAI's ``param``, or FastAPI's places; empty if it names nothing."""
+    body = getattr(error, "body", None)
+    if not isinstance(body, dict):
+        return ""
+    if isinstance(body.get("param"), str):
+        return body["param"]
+    details = body.get("detail")
+    places = [item.get("loc") for item in details if isinstance(item, dict)] if isinstance(details, list) else []
+    return " ".join(str(part) for place in places if isinstance(place, list) for part in place)[:MAX_REASON_CHARS]
 
 
 def place_of(url: str, asker: Asker = "planner") -> str:

@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from string import Template
 
 import prompts
+from evaluators.detectors.prose import denies
 from instdiff.errors import BadInput
 from instdiff.layout import Box
 from prompts.client import AnswerError
+from prompts.lenient_json import objects_in
+from prompts.thoughts import without_thoughts
 
 MAX_ANSWER_CHARS = 60_000
-MAX_FAILED = 30  # places of a "{" that begin no JSON; each costs time
 MAX_BOXES = 200
 MAX_LABEL_CHARS = 100
 OVERHANG = 0.02  # of the picture; as far past its border a box may reach, and is cut
+FRACTIONS = (1, 1)
+THOUSANDTHS = (1000, 1000)
 
 LabelledBox = tuple[str, Box]
 NUMBERS = r"\s*(\d{1,5})\s*,\s*(\d{1,5})\s*"
@@ -35,18 +39,17 @@ CLAUSE = re.compile(
 
 def plain_json(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """``[{"label": "cat", "box": [x0, y0, x1, y1]}]`` in fractions of the picture."""
-    return _from_json(text, "box", lambda x0, y0, x1, y1: (x0, y0, x1, y1))
+    return _from_json(text, "box", FRACTIONS, size)
 
 
 def qwen_pixels(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """Qwen2.5-VL: ``[{"bbox_2d": [x0, y0, x1, y1], "label": "cat"}]`` in pixels of the picture that was sent."""
-    width, height = size
-    return _from_json(text, "bbox_2d", lambda x0, y0, x1, y1: (x0 / width, y0 / height, x1 / width, y1 / height))
+    return _from_json(text, "bbox_2d", size, size)
 
 
 def qwen_thousandths(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """Qwen3-VL: the same JSON in thousandths; Qwen-VL and Qwen2-VL: ``<ref>cat</ref><box>(x0,y0),(x1,y1)</box>``."""
-    text = text[:MAX_ANSWER_CHARS]
+    text = _answer(text)
     label = ""
     boxes = []
     for match in QWEN_TAGS.finditer(text):
@@ -54,17 +57,17 @@ def qwen_thousandths(text: str, size: tuple[int, int]) -> list[LabelledBox]:
             label = match["label"]
         else:
             boxes.append((label, _thousandths(*(float(value) for value in match.groups()[1:]))))
-    return _on_picture(boxes) if boxes else _from_json(text, "bbox_2d", _thousandths)
+    return _on_picture(boxes) if boxes else _from_json(text, "bbox_2d", THOUSANDTHS, size)
 
 
 def gemini(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """Gemini: ``[{"box_2d": [y0, x0, y1, x1], "label": "cat"}]`` in thousandths, rows first."""
-    return _from_json(text, "box_2d", lambda y0, x0, y1, x1: _thousandths(x0, y0, x1, y1))
+    return _from_json(text, "box_2d", THOUSANDTHS, size, rows_first=True)
 
 
 def paligemma(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """PaliGemma: ``<loc0250><loc0100><loc0750><loc0900> cat ; ...``, rows first, in 1024 steps; no token, no box."""
-    matches = PALIGEMMA.findall(text[:MAX_ANSWER_CHARS])
+    matches = PALIGEMMA.findall(_answer(text))
     boxes = [(label, [int(value) / 1024 for value in (x0, y0, x1, y1)]) for y0, x0, y1, x1, label in matches]
     return _on_picture(boxes)
 
@@ -73,7 +76,7 @@ def florence(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """Florence-2: ``cat<loc_100><loc_250><loc_900><loc_750>``, columns first, 1000 steps, several boxes a label."""
     label = ""
     boxes = []
-    for match in FLORENCE.finditer(re.sub(r"</?(?:s|pad)>", "", text[:MAX_ANSWER_CHARS])):
+    for match in FLORENCE.finditer(re.sub(r"</?(?:s|pad)>", "", _answer(text))):
         if match["label"]:
             label = match["label"]
         else:  # the middle of the step
@@ -83,7 +86,7 @@ def florence(text: str, size: tuple[int, int]) -> list[LabelledBox]:
 
 def cogvlm(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     """CogVLM: ``A cat [[x0,y0,x1,y1;x0,y0,x1,y1]] on a red mat [[...]]`` in thousandths; labels stand before."""
-    text = text[:MAX_ANSWER_CHARS]
+    text = _answer(text)
     boxes = []
     end = 0
     for match in COGVLM.finditer(text):
@@ -96,41 +99,70 @@ def cogvlm(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     return _on_picture(boxes)
 
 
-def _from_json(text: str, key: str, corners: Callable[..., tuple]) -> list[LabelledBox]:
+def _answer(text: str) -> str:
+    """What a model says, bounded; a draft in its thought is no detection."""
+    return without_thoughts(text)[:MAX_ANSWER_CHARS]
+
+
+def _from_json(
+    text: str, key: str, asked: tuple[int, int], size: tuple[int, int], rows_first: bool = False
+) -> list[LabelledBox]:
     """The boxes under this key, wherever in the text they stand.
 
+    Args:
+        asked: (width, height) of the picture in the unit that was asked for.
+        size: (width, height) of the picture in pixels.
+        rows_first: whether y stands before x.
+
     Raises:
-        AnswerError: there is no JSON with such boxes, nor an empty list.
+        AnswerError: there is no JSON with such boxes, nor is it said that there is nothing.
     """
-    text = text[:MAX_ANSWER_CHARS]
-    entries = list(_entries(text, key))
-    boxes = []
-    for entry in entries:
-        values = entry[key]
-        if isinstance(values, list) and len(values) == 4 and all(_is_number(value) for value in values):
-            boxes.append((entry.get("label"), corners(*values)))
-    labelled = _on_picture(boxes)
-    if not labelled and (entries or not re.search(r"\[\s*\]", text)):
+    text = _answer(text)
+    entries = [entry for found in objects_in(text) for entry in _with_key(found.value, key)]
+    given = [(entry.get("label"), entry[key]) for entry in entries if not _is_nothing(entry[key])]
+    boxes = [(label, [float(value) for value in corners]) for label, corners in given if _is_box(corners)]
+    if rows_first:
+        boxes = [(label, [x0, y0, x1, y1]) for label, (y0, x0, y1, x1) in boxes]
+    scale = _unit_of([corners for _, corners in boxes], asked, size)
+    labelled = _on_picture([(label, _scaled(corners, scale)) for label, corners in boxes])
+    says_nothing = not given and (entries or re.search(r"\[\s*\]", text) or denies(text))
+    if not labelled and not says_nothing:
         words = json.dumps(" ".join(text.split())[:100], ensure_ascii=False)
         raise AnswerError(f'it holds no "{key}" that can be read as a box on the picture: {words}')
     return labelled
 
 
-def _entries(text: str, key: str) -> Iterator[dict]:
-    """Every JSON object with this key: also in a list that was cut off, or between words."""
-    end = 0
-    failed = 0
-    for match in re.finditer(r"\{", text):
-        if match.start() < end:
-            continue
-        try:
-            value, end = json.JSONDecoder().raw_decode(text, match.start())
-        except (ValueError, RecursionError):  # no JSON from here on, or nested past all sense
-            failed += 1
-            if failed == MAX_FAILED:
-                return
-            continue
-        yield from _with_key(value, key)
+def _unit_of(boxes: list[list[float]], asked: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the picture in the unit that the boxes (x0, y0, x1, y1) of a whole answer are in.
+
+    That is the one that was asked for, unless all lie between 0 and 1, or most are neither in it nor within as many
+    pixels as the picture has, and all are thousandths.
+    """
+    if all(value <= 1 for corners in boxes for value in corners):
+        return FRACTIONS
+    outside = sum(not (_is_within(corners, asked) or _is_within(corners, size)) for corners in boxes)
+    is_all_thousandths = all(_is_within(corners, THOUSANDTHS) for corners in boxes)
+    return THOUSANDTHS if 2 * outside > len(boxes) and is_all_thousandths else asked
+
+
+def _is_within(corners: Sequence[float], size: tuple[int, int]) -> bool:
+    return all(-OVERHANG <= value <= 1 + OVERHANG for value in _scaled(corners, size))
+
+
+def _scaled(corners: Sequence[float], size: tuple[int, int]) -> tuple[float, ...]:
+    """Corners (x0, y0, x1, y1) as fractions of a picture of (width, height)."""
+    return tuple(value / size[number % 2] for number, value in enumerate(corners))
+
+
+def _is_nothing(corners: object) -> bool:
+    """True for what stands in the place of a box where there is none: null, [], zeros."""
+    if isinstance(corners, list):
+        return all(value is None or value in (0, -1) for value in corners)
+    return corners is None or (isinstance(corners, str) and corners.strip().lower() in ("", "none", "null", "n/a"))
+
+
+def _is_box(corners: object) -> bool:
+    return isinstance(corners, list) and len(corners) == 4 and all(_is_number(value) for value in corners)
 
 
 def _with_key(value: object, key: str, depth: int = 0) -> Iterator[dict]:

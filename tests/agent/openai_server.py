@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -50,7 +51,8 @@ class Reply:
 
     ``text`` is the model's message (or the arguments of its tool call, where the request has tools); ``usage`` its
     tokens, (prompt, answer), None if it does not say; ``body`` replaces the whole answer; ``how`` is "at once", "never"
-    (no answer at all), "endless" (a body without end) or "dribble" (a byte now and then).
+    (no answer at all), "endless" (a body without end) or "dribble" (a byte now and then); ``thought`` stands beside the
+    message.
     """
 
     text: str | None = ""
@@ -61,6 +63,7 @@ class Reply:
     usage: tuple[int, int] | None = (1, 1)
     body: bytes | None = None
     how: str = "at once"
+    thought: str | None = None
 
 
 def said(answer: object, **changes) -> Reply:
@@ -77,10 +80,11 @@ def failed(status: int, message: str = "no", **headers: str) -> Reply:
 class ChatServer:
     """Answers the n-th request with the n-th reply, and every further one with the last.
 
+    A reply may also be a function of the request, so that a server refuses what it does not know.
     ``requests`` holds the JSON body of each request, ``paths`` and ``keys`` its path and Authorization header.
     """
 
-    def __init__(self, *replies: Reply):
+    def __init__(self, *replies: Reply | Callable[[dict], Reply]):
         self.replies = replies
         self.requests = []
         self.paths = []
@@ -100,7 +104,7 @@ class ChatServer:
                     server.paths.append(self.path)
                     server.keys.append(self.headers.get("Authorization"))
                 try:
-                    self._send(reply, body)
+                    self._send(reply(body) if callable(reply) else reply, body)
                 except (BrokenPipeError, ConnectionResetError):
                     pass  # the client has had enough, which is what some tests are about
                 self.close_connection = True
@@ -147,7 +151,9 @@ class ChatServer:
 def openai_answer(reply: Reply, request: dict) -> bytes:
     """A chat completion; the text goes into a tool call where the request offers tools."""
     message = {"role": "assistant", "content": reply.text, "refusal": reply.refusal}
-    if request.get("tools"):
+    if reply.thought:
+        message["reasoning_content"] = reply.thought
+    if request.get("tools") and reply.text:
         name = request["tools"][0]["function"]["name"]
         call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": reply.text}}
         message = {**message, "content": None, "tool_calls": [call]}
@@ -166,6 +172,8 @@ def ollama_answer(reply: Reply, request: dict) -> bytes:
         "created_at": "2025-01-01T00:00:00Z",
         "message": {"role": "assistant", "content": reply.text},
     }
+    if reply.thought:
+        start["message"]["thinking"] = reply.thought
     end = {**start, "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": reply.finish}
     end |= {"prompt_eval_count": reply.usage[0], "eval_count": reply.usage[1]} if reply.usage else {}
     return (json.dumps({**start, "done": False}) + "\n" + json.dumps(end) + "\n").encode()

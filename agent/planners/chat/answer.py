@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
@@ -15,10 +16,13 @@ from instdiff.layout import Box, Layout
 from instdiff.world import nouns
 from instdiff.world.scene import Scene
 from prompts.client import AnswerError
+from prompts.lenient_json import objects_in
+from prompts.thoughts import without_thoughts
 
 MAX_ANSWER_CHARS = 60_000
 CUT_OFF = "truncated: the answer was cut off before its end; plan fewer objects and use shorter captions"
-MAX_OBJECT_STARTS = 40  # places of a "{" that are tried when JSON stands inside other text
+MAX_WRAPPERS = 5  # objects around the one that is meant
+OBJECTS_BEGIN = re.compile(r"""["']?objects["']?\s*:\s*\[""")
 FAILED = (VerdictKind.MISPLACED, VerdictKind.MISSING, VerdictKind.WRONG_ATTRIBUTE)
 INSTEAD_IOU = 0.3  # from this IoU on, what was seen in a missing object's place stands there instead of it
 
@@ -90,16 +94,10 @@ class Answer(BaseModel):
 AnswerType = TypeVar("AnswerType", bound=Answer)
 
 
-def read_as(model: type[AnswerType], answer: str) -> AnswerType:
-    """A model's answer as this pydantic model.
-
-    The text is data: JSON, possibly inside a fence or between sentences, and nothing in it is ever run.
-
-    Raises:
-        AnswerError: there is no such JSON in it, with the first reason.
-    """
+def read_as(model: type[AnswerType], data: dict) -> AnswerType:
+    """An answer as this pydantic model; raises `AnswerError` with the first reason against it."""
     try:
-        return model.model_validate(_json_object(answer))
+        return model.model_validate(data)
     except ValidationError as error:
         raise AnswerError(first_reason(error)) from error
 
@@ -112,21 +110,54 @@ def first_reason(error: ValidationError) -> str:
     return f"{where}: {reason}" if where else reason
 
 
-def _json_object(answer: str) -> dict:
-    """The JSON object in a text; prose around it and commas before a closing bracket are forgiven."""
-    if not answer.strip():
+def object_of(answer: str) -> dict:
+    """The JSON object in a model's answer that has a list of objects.
+
+    It may stand in a fence or between sentences, after a thought or a draft: the last complete one is meant. A schema
+    that is repeated has no such list.
+
+    Raises:
+        AnswerError: there is none, or it begins and does not end.
+    """
+    text = without_thoughts(answer)
+    if not text.strip():
         raise AnswerError("the answer is empty")
-    if len(answer) > MAX_ANSWER_CHARS:
-        raise AnswerError(f"the answer has {len(answer)} characters; at most {MAX_ANSWER_CHARS} are allowed")
-    for candidate in (answer, re.sub(r",(\s*[}\]])", r"\1", answer)):
-        for start in [match.start() for match in re.finditer(r"\{", candidate)][:MAX_OBJECT_STARTS]:
-            try:
-                value, _ = json.JSONDecoder().raw_decode(candidate, start)
-            except (ValueError, RecursionError):  # not JSON from here on, or nested past all sense
-                continue
-            if isinstance(value, dict) and "objects" in value:
-                return value
-    raise AnswerError('the answer holds no complete JSON object with "objects"')
+    if len(text) > MAX_ANSWER_CHARS:
+        raise AnswerError(f"the answer has {len(text)} characters; at most {MAX_ANSWER_CHARS} are allowed")
+    last: dict | None = None
+    is_whole = False  # and not only something that is called objects
+    unread = ""  # what stands behind the last one and is no JSON
+    end = 0
+    for found in objects_in(text):
+        unread += text[end : found.start]
+        end = found.end
+        for candidate in _with_objects(found.value):
+            holds_things = _holds_things(candidate["objects"])
+            if holds_things or not is_whole:
+                last = candidate
+                is_whole = holds_things
+                unread = ""
+    if last is None or OBJECTS_BEGIN.search(unread + text[end:]):
+        raise AnswerError('the answer holds no complete JSON object with "objects"')
+    return last
+
+
+def _with_objects(value: object, depth: int = 0) -> Iterator[dict]:
+    """The objects with "objects" in a JSON value, however they are wrapped, but none that describes a form."""
+    if isinstance(value, dict) and "objects" in value and not _is_schema(value["objects"]):
+        yield value
+    elif depth < MAX_WRAPPERS and isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _with_objects(part, depth + 1)
+
+
+def _holds_things(value: object) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(isinstance(part, dict) for part in parts)
+
+
+def _is_schema(value: object) -> bool:
+    return isinstance(value, dict) and bool({"type", "items", "$ref"} & value.keys())
 
 
 def layout_of(fields: dict) -> Layout:

@@ -119,19 +119,26 @@ class ChatPlanner(Planner):
 
         def read(reply: Reply) -> PlanParts:
             if reply.is_cut_off:
-                raise AnswerError(CUT_OFF)
+                raise AnswerError(_cut_off(reply.context_tokens))
             return form.read(reply.text, prompt, size, places_seed)
 
         def complain(reason: str) -> str:
             return _fill(f"plan_{form.name}_retry.md", "", size, reason=reason)
 
         requests_before = self.usage.requests
-        question = Question((opening, Message("human", request)), "layout", read, form.schema, seed, complain)
+        talk = (opening, Message("human", request))
+        question = Question(talk, "layout", read, form.schema, seed, complain, reads_thoughts=True)
         parts = self.client.ask(question)
         is_kept = self.usage.requests == requests_before
         note = "The answer was kept from an earlier run." if is_kept else self.client.budget.describe(self.usage)
         notes = (*parts.notes, note)
         return Plan(layout=parts.layout, planner=self.name, notes=notes, seed=seed, scene=parts.scene, ids=parts.ids)
+
+
+def _cut_off(context_tokens: int | None) -> str:
+    """What is said of an answer that was cut short, in a context of so many tokens if that is known."""
+    context = f"; the model had a context of {context_tokens} tokens, --num-ctx gives it another"
+    return CUT_OFF + (context if context_tokens else "")
 
 
 def _check(prompt: str, size: tuple[int, int]) -> None:

@@ -13,7 +13,8 @@ from typing import Annotated, Literal, NamedTuple, get_args
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 import prompts
-from agent.planners.chat.answer import Answer, Name, Phrase, PlanParts, Sentence, first_reason, line, read_as
+from agent.planners.chat.answer import Answer, Name, Phrase, PlanParts, Sentence, first_reason, line, object_of, read_as
+from agent.planners.chat.slips import without_slips
 from agent.planners.plan import Plan
 from instdiff.layout import MAX_INSTANCES
 from instdiff.world import knowledge, nouns
@@ -148,13 +149,6 @@ def _cosine(a: dict[str, float], b: dict[str, float]) -> float:
 MAX_RELATIONS = 120
 DISTANCE_M = (0.1, 1000.0)
 Carrier = Literal["floor", "ground", "water", "table", "wall", "ceiling", "sky", "air"]
-INVERSE = {
-    Predicate.RIGHT_OF: Predicate.LEFT_OF,
-    Predicate.BELOW: Predicate.ABOVE,
-    Predicate.UNDER: Predicate.ON,
-    Predicate.BEHIND: Predicate.IN_FRONT_OF,
-    Predicate.SMALLER_THAN: Predicate.LARGER_THAN,
-}
 Metres = float | None
 # an unknown support is forgiven: the usual one of the thing is taken
 Support = Annotated[Carrier | None, BeforeValidator(lambda value: value if value in get_args(Carrier) else None)]
@@ -204,14 +198,6 @@ class PlannedScene(Answer):
         excluded = {named_size(name)[0] for name in self.absent}
         if both := [item.category for item in self.objects if named_size(item.category)[0] in excluded]:
             raise ValueError(f'"{both[0]}" is among the objects and among the absent things; it can only be one')
-        stated: set[tuple[Predicate, str, str]] = set()
-        for relation in self.relations:
-            pair = (relation.subject, relation.object)
-            kind = INVERSE.get(relation.predicate, relation.predicate)
-            pair = pair[::-1] if kind != relation.predicate else pair
-            if kind in INVERSE.values() and (kind, *pair[::-1]) in stated:
-                raise ValueError(f'both "{pair[0]} {kind} {pair[1]}" and the opposite are stated; give one')
-            stated.add((kind, *pair))
         return self
 
 
@@ -228,10 +214,16 @@ class SceneForm:
         return "\n\n".join(["Worked examples:", *examples])
 
     def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> PlanParts:
-        """The scene of an answer on a picture of (width, height) pixels; raises `AnswerError`."""
-        scene, notes = read_scene(answer, prompt)
+        """The scene of an answer on a picture of (width, height) pixels; raises `AnswerError`.
+
+        A scene that contradicts itself is refused, and usable without what contradicts.
+        """
+        scene, notes, contradicted = _read_scene(answer, prompt)
         projection = project(scene, size, Random(seed))
-        return PlanParts(projection.layout, (*notes, *projection.relaxed), scene, projection.ids)
+        parts = PlanParts(projection.layout, (*notes, *projection.relaxed), scene, projection.ids)
+        if contradicted:
+            raise AnswerError(_contradiction(contradicted), usable=parts)
+        return parts
 
     def as_json(self, plan: Plan) -> str:
         """The plan's scene, one thing a line."""
@@ -250,12 +242,26 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
     Categories get the names of `instdiff.world.knowledge` where it knows them; sizes are held against it.
 
     Raises:
-        AnswerError: there is no usable scene in it, with the first reason.
+        AnswerError: there is no usable scene in it, or it contradicts itself, with the first reason.
     """
-    planned = read_as(PlannedScene, answer)
+    scene, notes, contradicted = _read_scene(answer, prompt)
+    if contradicted:
+        raise AnswerError(_contradiction(contradicted))
+    return scene, notes
+
+
+def _contradiction(relations: list[str]) -> str:
+    return f'both "{relations[0]}" and the opposite are stated; give one'
+
+
+def _read_scene(answer: str, prompt: str) -> tuple[Scene, list[str], list[str]]:
+    """The scene, notes, and the relations that contradict others and are not in it; raises `AnswerError`."""
+    given = object_of(answer)
+    readable, notes, contradicted = without_slips(given, prompt)
+    # where no thing can be read, what is wrong with them as they are is the reason
+    planned = read_as(PlannedScene, readable if readable["objects"] else given)
     distances = [item.distance_m for item in planned.objects]
     placed = all(value is not None and DISTANCE_M[0] <= value <= DISTANCE_M[1] for value in distances)
-    notes = []
     if any(distances) and not placed:
         notes.append("The model's distances are incomplete or out of range; the camera chooses them.")
     objects = []
@@ -271,7 +277,7 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
     ]
     head = {"caption": planned.caption, "setting": _setting(planned.setting), "absent": tuple(planned.absent)}
     try:
-        return Scene.model_validate({**head, "objects": objects, "relations": relations}), notes
+        return Scene.model_validate({**head, "objects": objects, "relations": relations}), notes, contradicted
     except ValidationError as error:
         raise AnswerError(first_reason(error)) from error
 

@@ -101,7 +101,8 @@ def test_florence_takes_the_middle_of_a_step_and_several_boxes_for_a_label():
     "text",
     [
         "",
-        "I cannot see any of these things.",
+        "I cannot see the picture.",
+        "There may be no cat.",
         '[{"label": "cat", "%s": [0.5, 0.6, 0.1, 0.2]}]',  # corners out of order
         '[{"label": "cat", "%s": [90000, 90000, 99000, 99000]}]',  # in some other format
         '[{"label": "cat", "%s": [NaN, 0, Infinity, 1]}]',

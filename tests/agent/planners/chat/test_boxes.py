@@ -155,8 +155,6 @@ def test_revise_sends_typed_verdicts(verdicts, extra, told, seed):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (one_object(left=0.1, top=0.3, right=0.5, bottom=0.9), "not fractions|must be greater"),
-        (one_object(left=0, top=0, right=1, bottom=1), "not fractions"),
         (one_object(right=300), "300 is no percentage"),
         (one_object(right=-1), "-1 is no percentage"),
         (one_object(right=float("nan")), "right: "),

@@ -25,8 +25,7 @@ def planner(server: ChatServer, **options) -> ChatPlanner:
     )
 
 
-MOON = {"subject": "dog-1", "predicate": "on", "object": "moon"}
-BAD = said({**GOOD, "relations": [MOON]})
+BAD = said({**GOOD, "absent": ["hound"]})
 LONG_LIST = {**GOOD, "objects": GOOD["objects"] * 16, "relations": []}
 
 # name: the server's replies, how many requests are made
@@ -38,7 +37,11 @@ PLANS = {
         [failed(500, "('body', 'response_format', 'type'): should be 'text' or 'json_object'"), said(GOOD)],
         2,
     ),
-    "refuses both, takes plain messages": ([failed(400), failed(400), said(GOOD)], 3),
+    "refuses both, takes any JSON": ([failed(400), failed(400), said(GOOD)], 3),
+    "refuses all, takes plain messages": ([failed(400), failed(400), failed(400), said(GOOD)], 4),
+    "answers nothing where a form is asked for": ([Reply(""), Reply(""), Reply(None), said(GOOD)], 4),
+    "answers in its thought": ([Reply(None, thought=json.dumps(GOOD))], 1),
+    "only thinks at first": ([Reply(None, thought="A dog and a ball."), said(GOOD)], 2),
     "fenced after prose": ([Reply("Here it is:\n```json\n" + json.dumps(GOOD) + "\n```\nEnjoy!")], 1),
     "commas before brackets": ([Reply(json.dumps(GOOD).replace("}", ",}").replace("]", ",]"))], 1),
     "rate limited with Retry-After": ([failed(429, Retry_After="0.1"), said(GOOD)], 2),
@@ -46,7 +49,7 @@ PLANS = {
     "no JSON at first": ([Reply("I would put the dog on the left."), said(GOOD)], 2),
     "truncated at first": ([Reply(json.dumps(GOOD)[:50], finish="length"), said(GOOD)], 2),
     "wrong schema at first": ([said({"boxes": []}), said(GOOD)], 2),
-    "an impossible relation, twice": ([BAD, BAD, said(GOOD)], 3),
+    "a thing that is there and is not, twice": ([BAD, BAD, said(GOOD)], 3),
     "a body that is no completion at first": ([Reply(body=b"[1, 2]"), said(GOOD)], 2),
 }
 
@@ -59,7 +62,7 @@ ERRORS = {
     ),
     "key without rights": ([failed(403, KEY)], 1, "refused the key (403)"),
     "no such model": ([failed(404, f"model test-model does not exist for {KEY}")], 1, "(404)"),
-    "refuses every form": ([failed(400, "no\nway")], 3, "refused the request (400)"),
+    "refuses every form": ([failed(400, "no\nway")], 4, "refused the request (400)"),
     "always rate limited": ([failed(429, Retry_After="0")], 3, "rate limited (429)"),
     "asks to wait too long": ([failed(429, Retry_After="3600")], 1, "asks to wait 3600 s"),
     "no quota": ([failed(429, "insufficient_quota")], 1, "no quota left"),
@@ -70,8 +73,8 @@ ERRORS = {
     "always truncated, unsaid": ([Reply(json.dumps(GOOD)[:50])], 3, "no complete JSON object"),
     "always the wrong schema": ([said({"objects": [{"x": 1}]})], 3, "caption: Field required"),
     "always text": ([Reply("A dog.")], 3, "no complete JSON object"),
-    "always empty": ([Reply("")], 3, "empty"),
-    "always an impossible relation": ([BAD], 3, '"dog-1 on moon" does not fit; the objects are dog-1, ball-1'),
+    "always empty": ([Reply("")], 6, "empty"),
+    "always a thing that is there and is not": ([BAD], 3, '"dog" is among the objects and among the absent things'),
     "a refusal without usage": ([Reply(None, refusal="No.", usage=None)], 1, "refusal"),
     "too many objects": ([said(LONG_LIST)], 3, "32 objects; give 1 to 30"),
     "no objects": ([said({**GOOD, "objects": []})], 3, "0 objects"),
@@ -133,11 +136,11 @@ def test_a_server_that_does_not_end_is_left(how, reason):
 
 
 def test_the_ways_of_asking():
-    with ChatServer(failed(400), failed(400), said(GOOD)) as server:
+    with ChatServer(failed(400), failed(400), failed(400), said(GOOD)) as server:
         asker = planner(server)
         asker.plan(PROMPT, (512, 512), 7)
         asker.plan(PROMPT, (512, 512), 7)
-    schema, tools, plain, again = server.requests
+    schema, tools, loose, plain, again = server.requests
     assert schema["response_format"]["json_schema"]["schema"]["required"] == [
         "caption",
         "setting",
@@ -151,6 +154,7 @@ def test_the_ways_of_asking():
         "response_format" not in tools
         and tools["tool_choice"]["function"]["name"] == tools["tools"][0]["function"]["name"]
     )
+    assert loose["response_format"] == {"type": "json_object"} and "tools" not in loose
     assert set(plain) - {"stream"} == {"model", "messages"}, "the last way sends nothing that a server could refuse"
     assert set(again) == set(plain), "what was refused once is not tried again"
 
@@ -172,8 +176,8 @@ def test_a_bad_answer_is_told_to_the_model():
     assert [message["role"] for message in first] == ["system", "user"]
     assert PROMPT in first[1]["content"] and "512 x 512" in first[1]["content"]
     assert [message["role"] for message in third] == ["system", "user", "assistant", "user"], "the talk does not grow"
-    assert json.loads(third[2]["content"])["relations"] == [MOON]
-    assert "the objects are dog-1, ball-1" in third[3]["content"]
+    assert json.loads(third[2]["content"])["absent"] == ["hound"]
+    assert "among the absent things" in third[3]["content"]
 
 
 def test_what_is_filled_in_is_not_read_again():

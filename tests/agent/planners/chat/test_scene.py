@@ -126,7 +126,6 @@ def test_distances_are_for_all_or_for_none(distances, kept, notes):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (one_thing(width_m="wide"), "objects.0.width_m: Input should be a valid number"),
         (one_thing(id="picture"), 'none may be "picture"'),
         (one_thing(id=""), "objects.0.id: this text is empty"),
         (one_thing(caption="x" * 401), "401 characters; at most 400"),
@@ -134,9 +133,6 @@ def test_distances_are_for_all_or_for_none(distances, kept, notes):
         ({**GOOD, "objects": [GOOD["objects"][0]] * 2}, "object ids must differ"),
         ({**GOOD, "absent": ["hound"]}, '"dog" is among the objects and among the absent things'),
         ({**GOOD, "absent": ["x"] * 31}, "30 absent things"),
-        (related(("dog-1", "near", "ball-1")), "relations.0.predicate: Input should be 'left of'"),
-        (related(("dog-1", "on", "moon")), '"dog-1 on moon" does not fit'),
-        (related(("dog-1", "on", "picture")), '"dog-1 on picture" does not fit'),
         (related(("dog-1", "left of", "ball-1"), ("dog-1", "right of", "ball-1")), "the opposite"),
         (related(("dog-1", "left of", "ball-1"), ("ball-1", "left of", "dog-1")), "the opposite"),
         (related(*[("dog-1", "left of", "ball-1")] * 121), "at most 120 relations"),
@@ -163,8 +159,8 @@ def test_what_is_left_out_or_unknown_is_forgiven():
         [],
     )
     placed = {**bare, "relations": [{"subject": "a", "predicate": "on the left", "object": ""}]}
-    with pytest.raises(AnswerError, match="relations.0.object: this text is empty"):
-        read_scene(json.dumps(placed), "a dog")
+    scene, notes = read_scene(json.dumps(placed), "a dog")
+    assert (scene.relations[0].predicate, scene.relations[0].object, notes) == (Predicate.LEFT, "picture", [])
 
 
 def test_the_schema_suits_strict_services():

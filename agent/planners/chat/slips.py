@@ -1,0 +1,158 @@
+"""What is kept of a scene in which a model made slips: each costs its item, and a note, never the scene."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple
+
+from agent.planners.chat.relations import read_relations
+from instdiff.errors import printable
+
+UNITS = {
+    name: length_m
+    for length_m, names in (
+        (1.0, "m meter meters metre metres"),
+        (0.01, "cm centimeter centimeters centimetre centimetres"),
+        (0.001, "mm millimeter millimeters millimetre millimetres"),
+        (1000.0, "km kilometer kilometers kilometre kilometres"),
+        (0.3048, "ft foot feet"),
+        (0.0254, "in inch inches"),
+    )
+    for name in names.split()
+}
+LENGTH = re.compile(
+    r"(?:about|around|approx(?:imately|\.)?|ca\.?|roughly|~|≈)?\s*(?P<number>[-+]?\d+(?:[.,]\d+)*)"
+    r"(?:\s*(?:-|–|to)\s*(?P<until>\d+(?:[.,]\d+)*))?\s*(?P<unit>[a-z]*)\.?"
+)
+SIZES = ("width_m", "height_m", "distance_m")
+NOTHING = {"", "none", "null", "nothing", "n/a", "no"}
+MAX_NAMED = 3  # in a note
+
+
+class Readable(NamedTuple):
+    """An answer whose items can be read, notes on what was mended or left out, and what contradicts the rest."""
+
+    answer: dict
+    notes: list[str]
+    contradicted: list[str]
+
+
+def without_slips(answer: dict, prompt: str) -> Readable:
+    """What of an answer can be read.
+
+    Args:
+        answer: in the form of the scene's schema, more or less.
+        prompt: taken as caption where there is none.
+    """
+    notes: list[str] = []
+    kept = {key: value for key, value in answer.items() if value is not None}
+    kept["objects"] = _objects(answer.get("objects"), notes)
+    contradicted: list[str] = []
+    if "relations" in answer:
+        values = _list(answer["relations"], "relations", notes)
+        kept["relations"], left_out, contradicted = read_relations(values, kept["objects"])
+        _note(notes, "Relations of the model that are left out", left_out)
+        _note(notes, "Relations of the model that contradict others and are left out", contradicted)
+    if "absent" in answer:
+        kept["absent"] = _absent(answer["absent"], notes)
+    if not isinstance(kept.get("caption"), str):
+        kept["caption"] = printable(prompt)
+        notes.append("The model gives no caption; the description is taken.")
+    if not isinstance(kept.get("setting", ""), str):
+        del kept["setting"]
+    return Readable(kept, notes, contradicted)
+
+
+def _objects(values: object, notes: list[str]) -> list[dict]:
+    """The things that have a category; what else they lack is filled in."""
+    if isinstance(values, dict):  # by their ids
+        values = [{"id": key, **value} for key, value in values.items() if isinstance(value, dict)]
+    things: list[dict] = []
+    left_out: list[str] = []
+    read: list[str] = []
+    unread: list[str] = []
+    for value in values if isinstance(values, list) else []:
+        thing = _named(value, things) if isinstance(value, dict) else None
+        if thing is None:
+            left_out.append(json.dumps(value, ensure_ascii=False))
+            continue
+        for key in SIZES:
+            if isinstance(thing.get(key), int | float) and not isinstance(thing[key], bool):
+                continue
+            given = thing.pop(key, None)
+            length_m = metres(given) if isinstance(given, str) else None
+            if length_m is not None:
+                thing[key] = length_m
+                read.append(f"{thing['id']} {given} as {length_m:g} m")
+            elif given is not None:
+                unread.append(f"{thing['id']} {json.dumps(given, ensure_ascii=False)}")
+        things.append(thing)
+    _note(notes, "Objects of the model that are left out", left_out)
+    _note(notes, "Sizes that the model gives as text are read", read)
+    _note(notes, "Sizes of the model that are no lengths and are left out", unread)
+    return things
+
+
+def _named(value: dict, before: list[dict]) -> dict | None:
+    """A thing with category, id and caption, None if it does not say what it is."""
+    name = value.get("id")
+    name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+    category = value.get("category")
+    if category is None and isinstance(name, str):
+        category = re.sub(r"[\W\d_]+$", "", name)
+    if not isinstance(category, str) or not category.strip():
+        return None
+    if not isinstance(name, str):
+        taken = {thing["id"] for thing in before}
+        name = next(f"{category}-{n}" for n in range(1, len(taken) + 2) if f"{category}-{n}" not in taken)
+    caption = value.get("caption")
+    return {**value, "id": name, "category": category, "caption": caption if isinstance(caption, str) else category}
+
+
+def metres(text: str) -> float | None:
+    """A length in words ("0.1 m", "about 10 cm", "1-2 ft"), None if it is none; without a unit it is in metres."""
+    length = LENGTH.fullmatch(text.strip().lower()[:60])
+    if not length or length["unit"] not in UNITS | {"": 1.0}:
+        return None
+    numbers = [_number(part) for part in (length["number"], length["until"]) if part]
+    if any(number is None for number in numbers):
+        return None
+    return round(sum(number or 0.0 for number in numbers) / len(numbers) * UNITS.get(length["unit"], 1.0), 6)
+
+
+def _number(text: str) -> float | None:
+    """A number with a point or a comma in it; "1,500" has a comma for thousands, "0,125" and "1,5" a decimal one."""
+    if re.fullmatch(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", text):
+        text = text.replace(",", "")
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return None
+
+
+def _absent(value: object, notes: list[str]) -> list[str]:
+    """The nouns of what must not appear."""
+    if isinstance(value, str):
+        value = re.split(r"\s*(?:,|;|\band\b|\bor\b)\s*", value)
+    values = _list(value, "absent things", notes)
+    _note(notes, "Absent things of the model that are left out", [str(v) for v in values if not isinstance(v, str)])
+    return [word for word in values if isinstance(word, str) and word.strip().lower() not in NOTHING]
+
+
+def _list(value: object, what: str, notes: list[str]) -> list:
+    """A list as it is, and one thing as a list of it."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict) and "predicate" in value:
+        return [value]
+    notes.append(f"The model gives no list of {what}; none are taken.")
+    return []
+
+
+def _note(notes: list[str], what: str, items: list[str]) -> None:
+    """Add one note on all of these, if there are any."""
+    if items:
+        named = "; ".join(printable(item)[:80] for item in items[:MAX_NAMED])
+        more = f"; and {len(items) - MAX_NAMED} more" if len(items) > MAX_NAMED else ""
+        notes.append(f"{what}: {named}{more}.")
