@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agent.planners.english.words import ADJECTIVES, COLOURS, RELATIONS
+from agent.planners.english.words import ADJECTIVES, COLOURS, MATERIALS, RELATIONS, SHADES
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Point, Scribble
@@ -17,7 +17,21 @@ from instdiff.world.nouns import ARTICLES, NUMBERS, number_word, with_article
 from instdiff.world.relations import broken_relations_in
 from instdiff.world.scene import PICTURE, Predicate, Relation, Scene, SceneObject
 
-OPPOSED = ({"large", "big", "huge", "giant", "tall"}, {"small", "little", "tiny", "short"})
+LARGE = {"large", "big", "huge", "giant", "tall", "larger", "bigger", "enormous", "massive"}
+SMALL = {"small", "little", "tiny", "short", "smaller", "miniature"}
+OPPOSED = (  # what is one of these is none of the others
+    (LARGE, SMALL),
+    ({"dark", "deep"}, {"light", "pale", "bright"}),
+    ({"old", "ancient", "antique", "vintage", "elderly"}, {"new", "modern", "young", "futuristic"}),
+    ({"wet"}, {"dry"}),
+    ({"full"}, {"empty"}),
+    ({"clean"}, {"dirty", "dusty", "muddy"}),
+    ({"open"}, {"closed"}),
+    ({"happy", "smiling"}, {"sad", "angry"}),
+    ({"smooth"}, {"rough"}),
+    ({"shiny", "glossy"}, {"matte", "dull"}),
+)
+_DEGREES = frozenset(("very", "slightly", "really", "quite", "rather", "fairly", "extremely"))
 _DETERMINER = "|".join(sorted((*ARTICLES, *NUMBERS), key=len, reverse=True))
 _ADJECTIVE = "|".join(sorted(ADJECTIVES))
 _PLACE = re.compile(
@@ -168,21 +182,50 @@ def _category(plan: Plan, index: int) -> str:
 
 
 def with_adjectives(caption: str, words: list[str]) -> str:
-    """A caption with other adjectives: a new colour takes the place of the old one, a size that of its opposite."""
-    noun = nouns.resolve(caption)
-    replaced = set(COLOURS) | {"and"} if COLOURS & set(words) else set()
-    for sizes, opposites in (OPPOSED, OPPOSED[::-1]):
+    """A caption with other adjectives: a new colour or material takes the old one's place, a size its opposite's."""
+    before, rest = _before_noun(caption)
+    replaced = set(COLOURS | SHADES | _DEGREES) | {"and"} if COLOURS & set(words) else set()
+    replaced |= set(MATERIALS - COLOURS) if (MATERIALS - COLOURS) & set(words) else set()
+    for sizes, opposites in (*OPPOSED, *(pair[::-1] for pair in OPPOSED)):
         replaced |= opposites | (sizes & set(words)) if sizes & set(words) else set()
+    kept = [word for word in before if word.lower().strip(",") not in replaced and word.lower() not in words]
+    sizes_first = sorted([*words, *kept], key=lambda word: word not in LARGE | SMALL)  # "a large red car"
+    return with_article(" ".join([*sizes_first, *rest]))
+
+
+def without_sizes(caption: str, larger: bool) -> str:
+    """A caption that does not call a thing large, or small, any more."""
+    before, rest = _before_noun(caption)
+    kept = [word for word in before if word.lower() not in (LARGE if larger else SMALL)]
+    return caption if kept == before else with_article(" ".join([*kept, *rest]))
+
+
+def _before_noun(caption: str) -> tuple[list[str], list[str]]:
+    """The words between the article and the noun of a caption, and those from the noun on."""
+    noun = nouns.resolve(caption)
     tokens = caption.split()
     if tokens[:1] and tokens[0].lower() in ARTICLES:
         tokens = tokens[1:]
     head = len(tokens)
     if noun and (match := re.search(rf"\b{re.escape(noun.singular)}\b", " ".join(tokens).lower())):
         head = len(" ".join(tokens)[: match.start()].split())
-    before = [word for word in tokens[:head] if word.lower().strip(",") not in replaced and word.lower() not in words]
-    adjectives = [*words, *before]
-    sizes_first = sorted(adjectives, key=lambda word: word not in OPPOSED[0] | OPPOSED[1])  # "a large red car"
-    return with_article(" ".join([*sizes_first, *tokens[head:]]))
+    return tokens[:head], tokens[head:]
+
+
+def numbered(caption: str, number: int) -> str:
+    """ "a round pear" and 2 -> "two round pears"."""
+    if number == 1:
+        return caption
+    before, rest = _before_noun(caption)
+    noun = nouns.resolve(caption)
+    length = len(noun.singular.split()) if noun else 1
+    return " ".join([number_word(number), *before, nouns.plural_of(" ".join(rest[:length])), *rest[length:]])
+
+
+def counted_together(caption: str, phrase: str) -> str:
+    """The scene's caption with a phrase said once: "a cat and a cat" -> "two cats"."""
+    several = re.compile(rf"\b{re.escape(phrase)}(?:(?:,? and|,) {re.escape(phrase)})+\b")
+    return several.sub(lambda said: numbered(phrase, said[0].count(phrase)), caption)
 
 
 def without_object(caption: str, phrase: str, category: str, left: int) -> str:
@@ -199,7 +242,7 @@ def without_object(caption: str, phrase: str, category: str, left: int) -> str:
     end = _phrase_end(caption, match, phrase)
     before = re.search(rf"(?:,|\band\b|\bwith\b|\b(?:{_RELATION})\b)\s*$", caption[:start], re.IGNORECASE)
     after = re.match(rf"\s*(?:,|\band\b|\b(?:{_RELATION})\b)\s*", caption[end:], re.IGNORECASE)
-    if before:
+    if before and not (after and before[0].strip().lower() == "with"):  # "a room with a lamp and a table"
         start = before.start()
     elif after:
         end += after.end()
@@ -207,10 +250,18 @@ def without_object(caption: str, phrase: str, category: str, left: int) -> str:
 
 
 def with_other_phrase(caption: str, phrase: str, category: str, new: str) -> str:
-    """The scene's caption with one object called otherwise; as it was if it is not named."""
+    """The scene's caption with one object called otherwise; as it was if it is not named.
+
+    One of several is named beside the others: "two dogs" -> "a dog and a cat".
+    """
     match = _phrase(caption, phrase, category)
-    if not match or NUMBERS.get((match["determiner"] or "").lower(), 1) > 1:
+    if not match:
         return caption
+    number = NUMBERS.get((match["determiner"] or "").lower(), 1)
+    if number > 1:
+        single = with_article(match["adjectives"] + nouns.singular_of(match["noun"]))
+        others = single if number == 2 else f"{number_word(number - 1)} {match['adjectives']}{match['noun']}"
+        return _tidy(f"{caption[: match.start()]}{others} and {new}{caption[match.end() :]}")
     if match["determiner"] and match["determiner"].lower() not in ("a", "an", "one"):
         new = f"{match['determiner']} {new.split(' ', 1)[-1]}"  # "the grey sofa" -> "the red sofa"
     return _tidy(caption[: match.start()] + new + caption[_phrase_end(caption, match, phrase) :])
@@ -231,6 +282,16 @@ def without_relation(caption: str, predicate: Predicate, subject: Names, target:
         if relation := re.search(rf"\b(?:{'|'.join(wordings[::-1])})\s+$", caption[: match.start()], re.IGNORECASE):
             return _tidy(f"{caption[: relation.start()]}and {caption[match.start() :]}")
     return caption
+
+
+def with_number(caption: str, phrase: str, category: str, number: int) -> str:
+    """The scene's caption with so many of a thing: "a cup" -> "three cups"."""
+    match = _phrase(caption, phrase, category)
+    several = numbered(phrase or category, number)
+    if not match:
+        return with_addition(caption, several)
+    several = f"{number_word(number)} {match['adjectives']}{nouns.plural_of(nouns.singular_of(match['noun']))}"
+    return _tidy(caption[: match.start()] + several + caption[match.end() :])
 
 
 def with_addition(caption: str, words: str) -> str:

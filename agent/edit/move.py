@@ -1,17 +1,16 @@
-"""Things that are there get another place or size: "to the left", "onto the table", "twice as large".
+"""Things that are there get another place: "to the left", "onto the table", "towards the dog", that of another thing.
 
 What rests on a thing goes with it. Boxes are fractions of the picture.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from agent.edit.editable_plan import Sheet, with_adjectives, with_other_phrase
-from agent.edit.parse import find
+from agent.edit.directions import Direction, direction_of, steps_of
+from agent.edit.editable_plan import Sheet
 from agent.edit.place import place, scale_of
-from agent.planners.english.words import RELATIONS
+from agent.edit.referents import find
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
 from instdiff.layout import Box
@@ -19,32 +18,12 @@ from instdiff.world import placement
 from instdiff.world.relations import broken_relations_in
 from instdiff.world.scene import Predicate, Relation
 
-_LITTLE = re.compile(r"\b(?:a bit|a little|slightly|a tad|a touch)\b")
-_MUCH = re.compile(r"\b(?:far|much|a lot|all the way|way)\b")
-_SIDE = re.compile(
-    r"(?:(?:over|further|more|back|down|up)\s+)*(?:(?:to|towards?|on|onto|in|into|at)\s+)?(?:the\s+)?"
-    r"(?:(?P<level>upper|lower|top|bottom)[\s-]*)?(?:(?P<side>left|right|middle|cent(?:er|re))(?:wards?)?)?"
-    r"(?:\s+(?:hand\s+)?(?:side|half|edge|corner|part))?(?:\s+of (?:the|this)"
-    r" (?:picture|image|scene|photo|frame|canvas))?"
-)
-_UP = {"up": -1, "upward": -1, "upwards": -1, "higher": -1, "down": 1, "downward": 1, "downwards": 1, "lower": 1}
-_NEARER = re.compile(
-    r"(?:(?:to|into|in|towards?) the )?(?:closer|nearer|forwards?|front|foreground|to the viewer|towards the viewer)"
-)
-_FARTHER = re.compile(
-    r"(?:(?:to|into|in|towards?) the )?(?:backwards?|back|away|farther(?: away)?|further(?: away)?|background|behind)"
-)
-_GROWTH = re.compile(
-    r"(?:(?P<twice>twice|double|two times|three times|half|thrice)(?: as| the)?\s+)?(?:(?P<percent>\d+) ?% )?"
-    r"(?P<size>larger|bigger|smaller|taller|wider|shorter|narrower|thinner|broader"
-    r"|large|big|small|tall|wide|size|huge|tiny|giant|high)"
-)
-_TIMES = {"twice": 2.0, "double": 2.0, "two times": 2.0, "three times": 3.0, "thrice": 3.0, "half": 0.5}
 STEP = 0.2
 LITTLE = 0.08
 NEARER = 1.3
-SMALLEST = 0.03
-LARGEST = 0.96  # sides that a thing can be given
+LITTLE_NEARER = 1.12
+LEAST_WAY = 0.01  # what has less between it and another thing is at it already
+PERSPECTIVE = (0.5, 2.0)  # how much smaller or larger a thing gets where it is farther away or nearer
 
 
 def move(sheet: Sheet, name: str, where: str) -> None:
@@ -53,53 +32,160 @@ def move(sheet: Sheet, name: str, where: str) -> None:
     Raises:
         BadInput: the words name no place, or a thing that is not there.
     """
-    plain = " ".join(_MUCH.sub(" ", _LITTLE.sub(" ", where)).split())
-    plain = re.sub(r"\b(?:closer|nearer|close) to\b", "next to", re.sub(r"\bon to\b", "onto", plain))
-    step = LITTLE if _LITTLE.search(where) else STEP
+    steps = [where] if direction_of(where) else steps_of(where)
+    directions = [direction_of(step) for step in steps]
+    if not directions or not all(directions):
+        raise BadInput("edit", f'"{where}" is no place; say it like "to the left", "up", "closer", or "onto the table"')
     loads = sheet.loads_of(name)
     before = sheet.box(name)
-    if related := _relations(sheet, name, plain):
-        _move_to(sheet, name, related)
-    else:
-        _shift(sheet, name, plain, step, far=bool(_MUCH.search(where)))
-    _bring(sheet, loads, before, sheet.box(name))
+    for direction in directions:
+        if direction:
+            _go(sheet, name, direction)
+    bring(sheet, loads, before, sheet.box(name))
     sheet.relate([], {name, *loads})
     sheet.notes.append(f"Moved {sheet.instances[name].caption} {where}.")
 
 
-def resize(sheet: Sheet, name: str, words: str) -> bool:
-    """Make one thing larger or smaller on its foot; False if the words give no size."""
-    plain = " ".join(_MUCH.sub(" ", _LITTLE.sub(" ", words)).replace(" as ", " ").split())
-    plain = re.sub(r"^(?:as|the) | (?:than|as|of) .*$", "", plain)
-    growth = _GROWTH.fullmatch(plain)
-    if not growth:
-        return False
-    word = growth["size"]
+def _go(sheet: Sheet, name: str, direction: Direction) -> None:
+    """One step of a move."""
+    match direction.sort:
+        case "between":
+            ends = sorted((_anchor(sheet, phrase, name) for phrase in direction.others), key=lambda i: sheet.box(i).x0)
+            sides = zip((Predicate.RIGHT_OF, Predicate.LEFT_OF), ends, strict=True)
+            _move_to(sheet, name, [Relation(subject=name, predicate=side, object=end) for side, end in sides])
+        case "relation":
+            other = _anchor(sheet, direction.others[0], name)
+            predicate = direction.predicate or Predicate.NEXT_TO
+            _move_to(sheet, name, [Relation(subject=name, predicate=predicate, object=other)])
+        case "other side":
+            other = _anchor(sheet, direction.others[0], name)
+            is_left = sheet.box(name).centre.x < sheet.box(other).centre.x
+            predicate = Predicate.RIGHT_OF if is_left else Predicate.LEFT_OF
+            _move_to(sheet, name, [Relation(subject=name, predicate=predicate, object=other)])
+        case "towards" if direction.much:
+            other = _anchor(sheet, direction.others[0], name)
+            _move_to(sheet, name, [Relation(subject=name, predicate=Predicate.NEXT_TO, object=other)])
+        case "towards" | "away":
+            _approach(sheet, name, _anchor(sheet, direction.others[0], name), direction)
+        case "nearer" | "farther":
+            _to_depth(sheet, name, direction)
+        case "up":
+            box = sheet.box(name)
+            way = _amount(sheet, direction, upward=True) or (0.5 if direction.much else _step(direction))
+            foot = box.y1 + direction.step * way
+            sheet.put(name, placement.frame(box.centre.x, foot, box.width, box.height))
+        case _:
+            _to_side(sheet, name, direction)
+
+
+def _step(direction: Direction) -> float:
+    return LITTLE if direction.little else STEP
+
+
+def _amount(sheet: Sheet, direction: Direction, upward: bool = False) -> float:
+    """How far the words say in numbers, as a fraction of the picture; 0 where they say nothing."""
+    layout = sheet.start.layout
+    side = layout.height if upward else layout.width
+    return direction.amount / (side if direction.unit == "px" else 100)
+
+
+def _approach(sheet: Sheet, name: str, other: str, direction: Direction) -> None:
+    """Towards another thing or away from it, on the same ground and in the same size; never past its edge."""
     box = sheet.box(name)
-    loads = sheet.loads_of(name)
-    smaller = word in ("smaller", "small", "shorter", "narrower", "thinner", "tiny")
-    factor = 1.15 if _LITTLE.search(words) else 1.7 if _MUCH.search(words) or word in ("huge", "giant", "tiny") else 1.3
-    factor = 1 / factor if smaller else factor
-    if growth["twice"]:
-        times = _TIMES[growth["twice"]]
-        factor = 1 / times if smaller and times > 1 else times
-    elif growth["percent"]:
-        factor = max(1 - int(growth["percent"]) / 100, 0.1) if smaller else 1 + int(growth["percent"]) / 100
-    across = 1.0 if word in ("taller", "tall", "shorter", "high") else factor
-    upward = 1.0 if word in ("wider", "wide", "narrower", "thinner", "broader") else factor
-    width, height = (min(max(side, SMALLEST), LARGEST) for side in (box.width * across, box.height * upward))
-    foot = box.centre.y + height / 2 if sheet.objects[name].hangs else box.y1
-    sheet.put(name, placement.frame(box.centre.x, foot, width, height))
-    _bring(sheet, loads, box, sheet.box(name), top=True)
-    sheet.relate([], {name, *loads})
-    change = f"{width / box.width:.2f} times as wide and {height / box.height:.2f} times as high"
-    sheet.notes.append(f"{sheet.instances[name].caption} is {change}.")
-    if across == upward:  # the words of the caption must not speak against the size
-        old = sheet.instances[name].caption or sheet.objects[name].category
-        new = with_adjectives(old, ["small" if factor < 1 else "large"])
-        sheet.caption = with_other_phrase(sheet.caption, old, sheet.objects[name].category, new)
-        sheet.describe(name, new)
-    return True
+    at = sheet.box(other)
+    away = direction.sort == "away"
+    room = max(at.x0 - box.x1, box.x0 - at.x1)
+    asked = _amount(sheet, direction)
+    if not away and room < LEAST_WAY:
+        raise BadInput("edit", f"{sheet.instances[name].caption} is at {sheet.instances[other].caption} already")
+    way = asked or (LITTLE if direction.little else STEP if away else room / 2)
+    side = 1 if at.centre.x >= box.centre.x else -1
+    x = box.centre.x + side * (-way if away else min(way, room))
+    sheet.put(name, placement.frame(x, box.y1, box.width, box.height))
+
+
+def _to_depth(sheet: Sheet, name: str, direction: Direction) -> None:
+    """Nearer to the viewer, or farther away: larger and lower, or smaller and higher."""
+    box = sheet.box(name)
+    by = LITTLE_NEARER if direction.little else NEARER
+    factor = by if direction.sort == "nearer" else 1 / by
+    foot = box.y1
+    if placement.stands(sheet.plan(), sheet.index(name)) and foot > placement.HORIZON:
+        foot = placement.HORIZON + (foot - placement.HORIZON) * factor
+    fit = min(factor, 0.95 / max(box.width, box.height))
+    sheet.put(name, placement.frame(box.centre.x, foot, box.width * fit, box.height * fit))
+
+
+def _to_side(sheet: Sheet, name: str, direction: Direction) -> None:
+    """To a side of the picture, or into its middle."""
+    box = sheet.box(name)
+    asked = _amount(sheet, direction)
+    x = box.centre.x
+    y = box.centre.y
+    match direction.side[:3]:
+        case "lef":
+            usual = max(x - LITTLE, 0.0) if direction.little else min(x - 0.15, 0.28)
+            x = x - asked if asked else 0.0 if direction.much else usual
+        case "rig":
+            usual = x + LITTLE if direction.little else max(x + 0.15, 0.72)
+            x = x + asked if asked else 1.0 if direction.much else usual
+        case "mid" | "cen":
+            x = 0.5
+            y = y if placement.stands(sheet.plan(), sheet.index(name)) else 0.5
+    if direction.level:
+        y = 0.0 if direction.level in ("upper", "top") else 1.0
+    sheet.put(name, placement.frame(x, y + box.height / 2, box.width, box.height))
+
+
+def _anchor(sheet: Sheet, phrase: str, name: str) -> str:
+    """The other thing of a relation: one of those that the words mean, and not the moved one itself."""
+    anchors = [anchor for anchor in find(sheet, phrase) if anchor != name]
+    if not anchors:
+        raise BadInput("edit", f'"{phrase}" is the moved thing itself; name another one')
+    return anchors[0]
+
+
+def _move_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
+    """Place a thing anew at another one; its old relations in space do not bind it any more."""
+    box = sheet.box(name)
+    item = sheet.objects[name]
+    scale = _scale_beside(sheet, name, related[0].object)
+    loads = set(sheet.loads_of(name))
+    if related[0].object in loads:
+        raise BadInput("edit", f"{sheet.instances[related[0].object].caption} stands on it; move that one first")
+    pairs = {(name, relation.object) for relation in related} | {(relation.object, name) for relation in related}
+    sheet.forget([relation for relation in sheet.relations if (relation.subject, relation.object) in pairs])
+    relations = sheet.relations
+    sheet.relations = [r for r in sheet.relations if name not in (r.subject, r.object)]
+    if related[0].predicate is Predicate.ABOVE and not item.hangs:
+        sheet.objects[name] = item = item.model_copy(update={"support": "air"})
+    elif item.support == "air":
+        sheet.objects[name] = item = item.model_copy(update={"support": item.thing.on[0] if item.thing else "ground"})
+    at = place(sheet, item, related, box, scale)
+    if max(box.width, box.height) < placement.SHORTEST_LONG_SIDE:  # what is smaller than can be painted stays so
+        at = placement.frame(at.centre.x, at.y1, min(at.width, box.width), min(at.height, box.height))
+    sheet.put(name, at)
+    if related[0].predicate is Predicate.BEHIND:
+        sheet.order.remove(name)
+        sheet.order.insert(sheet.index(related[0].object), name)
+    sheet.relations = relations
+    sheet.relate(related, {name})
+
+
+def _scale_beside(sheet: Sheet, name: str, other: str) -> float:
+    """The scale of a thing as the other one has it: sizes are those on the picture, and change with the distance alone.
+
+    Layouts of other origin give things sizes that they have nowhere: a cat as large as the dog stays so beside it.
+    """
+    plan = sheet.plan()
+    if sheet.objects[other].hangs or sheet.instances[other].extent is None or sheet.instances[name].extent is None:
+        return scale_of(sheet, name)
+    near, far = (
+        max(placement.base(plan, sheet.index(key)) - placement.HORIZON, placement.LEAST_DROP) for key in (name, other)
+    )
+    least, most = PERSPECTIVE
+    ratio = 1.0 if sheet.objects[name].hangs else min(max(far / near, least), most)
+    return scale_of(sheet, other) / ratio
 
 
 def swap(sheet: Sheet, first: list[str], second: list[str]) -> None:
@@ -115,7 +201,7 @@ def swap(sheet: Sheet, first: list[str], second: list[str]) -> None:
     for name, box in places.items():
         sheet.put(name, box)
     for name, on_it in loads.items():
-        _bring(sheet, on_it, boxes[name], sheet.box(name))
+        bring(sheet, on_it, boxes[name], sheet.box(name))
     turned = [exchange_ends(relation, a, b) for relation in broken_relations_in(sheet.plan())]
     sheet.relate([], {a, b, *loads[a], *loads[b]})
     sheet.relations += turned
@@ -155,87 +241,7 @@ def exchange_ends(relation: Relation, a: str, b: str) -> Relation:
     return relation.model_copy(update={"subject": subject, "object": target})
 
 
-def _relations(sheet: Sheet, name: str, where: str) -> list[Relation]:
-    """The relations that "onto the table" or "between the cat and the dog" ask for; none for a side or direction."""
-    if between := re.fullmatch(r"(?:in )?between (.+) and (.+)", where):
-        ends = [_anchor(sheet, phrase, name) for phrase in between.groups()]
-        ends.sort(key=lambda end: sheet.box(end).centre.x)
-        sides = zip((Predicate.RIGHT_OF, Predicate.LEFT_OF), ends, strict=True)
-        return [Relation(subject=name, predicate=side, object=end) for side, end in sides]
-    if any(direction.fullmatch(where) for direction in (_SIDE, _NEARER, _FARTHER)):
-        return []
-    words = where.split()
-    for end in range(min(6, len(words) - 1), 0, -1):
-        if predicate := RELATIONS.get(" ".join(words[:end])):
-            return [Relation(subject=name, predicate=predicate, object=_anchor(sheet, " ".join(words[end:]), name))]
-    return []
-
-
-def _anchor(sheet: Sheet, phrase: str, name: str) -> str:
-    """The other thing of a relation: one of those that the words mean, and not the moved one itself."""
-    anchors = [anchor for anchor in find(sheet, phrase) if anchor != name]
-    if not anchors:
-        raise BadInput("edit", f'"{phrase}" is the moved thing itself; name another one')
-    return anchors[0]
-
-
-def _move_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
-    """Place a thing anew at another one; its old relations in space do not bind it any more."""
-    box = sheet.box(name)
-    item = sheet.objects[name]
-    scale = scale_of(sheet, name)
-    loads = set(sheet.loads_of(name))
-    if related[0].object in loads:
-        raise BadInput("edit", f"{sheet.instances[related[0].object].caption} stands on it; move that one first")
-    pairs = {(name, relation.object) for relation in related} | {(relation.object, name) for relation in related}
-    sheet.forget([relation for relation in sheet.relations if (relation.subject, relation.object) in pairs])
-    relations = sheet.relations
-    sheet.relations = [r for r in sheet.relations if name not in (r.subject, r.object)]
-    if related[0].predicate is Predicate.ABOVE and not item.hangs:
-        sheet.objects[name] = item = item.model_copy(update={"support": "air"})
-    elif item.support == "air":
-        sheet.objects[name] = item = item.model_copy(update={"support": item.thing.on[0] if item.thing else "ground"})
-    sheet.put(name, place(sheet, item, related, box, scale))
-    if related[0].predicate is Predicate.BEHIND:
-        sheet.order.remove(name)
-        sheet.order.insert(sheet.index(related[0].object), name)
-    sheet.relations = relations
-    sheet.relate(related, {name})
-
-
-def _shift(sheet: Sheet, name: str, where: str, step: float, far: bool) -> None:
-    """Move a thing to a side, up or down, nearer or farther away."""
-    box = sheet.box(name)
-    standing = placement.stands(sheet.plan(), sheet.index(name))
-    if _NEARER.fullmatch(where) or _FARTHER.fullmatch(where):
-        factor = NEARER if _NEARER.fullmatch(where) else 1 / NEARER
-        foot = box.y1
-        if standing and foot > placement.HORIZON:
-            foot = placement.HORIZON + (foot - placement.HORIZON) * factor
-        fit = min(factor, 0.95 / max(box.width, box.height))
-        return sheet.put(name, placement.frame(box.centre.x, foot, box.width * fit, box.height * fit))
-    if where in _UP:
-        foot = box.y1 + _UP[where] * (0.5 if far else step)
-        return sheet.put(name, placement.frame(box.centre.x, foot, box.width, box.height))
-    side = _SIDE.fullmatch(where)
-    if not side or not (side["side"] or side["level"]):
-        raise BadInput("edit", f'"{where}" is no place; say it like "to the left", "up", "closer", or "onto the table"')
-    x = box.centre.x
-    y = box.centre.y
-    match (side["side"] or "")[:3]:
-        case "lef":
-            x = 0.0 if far else max(x - LITTLE, 0.0) if step == LITTLE else min(x - 0.15, 0.28)
-        case "rig":
-            x = 1.0 if far else x + LITTLE if step == LITTLE else max(x + 0.15, 0.72)
-        case "mid" | "cen":
-            x = 0.5
-            y = y if standing else 0.5
-    if side["level"]:
-        y = 0.0 if side["level"] in ("upper", "top") else 1.0
-    sheet.put(name, placement.frame(x, y + box.height / 2, box.width, box.height))
-
-
-def _bring(sheet: Sheet, loads: list[str], before: Box, after: Box, top: bool = False) -> None:
+def bring(sheet: Sheet, loads: list[str], before: Box, after: Box, top: bool = False) -> None:
     """What rests on a moved thing keeps its place on it; on a resized one its own size too (``top``)."""
     for load in loads:
         box = sheet.box(load)

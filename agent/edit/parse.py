@@ -1,21 +1,33 @@
-"""An edit in words: cut into commands, "remove the lamp, then make the sofa red" -> two of them; and which things of a
-layout their words mean: "the dog", "the left cup", "both cats", "it".
-"""
+"""An edit in words, cut into commands: "remove the lamp, then make the sofa red and the cup green" -> three of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from agent.edit.editable_plan import Sheet
-from agent.planners.english.parts import Group, Reading
-from agent.planners.english.reader import read_prompt
-from agent.planners.english.words import FEMALE, MALE
+from agent.edit import kept
+from agent.edit.amounts import changed_by, growth_of
+from agent.edit.directions import direction_of, is_place
+from agent.edit.looks import are_looks
+from agent.edit.verbs import (
+    ADDING,
+    BE,
+    CUT,
+    GROWING,
+    INSTEAD,
+    MAKING,
+    OPENING,
+    PARTICIPLES,
+    POLITE,
+    POLITE_END,
+    START,
+    THERE_ARE,
+    TRADE_PLACES,
+    VERB_OF,
+)
 from instdiff.errors import BadInput
-from instdiff.world import nouns
-from instdiff.world.relations import slack
-from instdiff.world.scene import Predicate
+from instdiff.world import lexicon, nouns
 
 EXAMPLES = (
     '"add a cat on the sofa", "remove the lamp", "replace the dog with a cat", "move the car to the left", '
@@ -23,35 +35,32 @@ EXAMPLES = (
 )
 MAX_WORDS = 2000
 MAX_NAME_WORDS = 24  # "the small lamp on the table next to the window"
-VERBS = {
-    "add": "add|insert|draw|include|put in|put|place|set|hang",
-    "remove": "remove|delete|erase|drop|take away|take out|take off|get rid of|without the|without|no",
-    "replace": "replace|substitute|exchange",
-    "swap": "swap|switch",
-    "move": "move|shift|bring|push|pull|slide|drag",
-    "make": "make|turn|change|paint|recolour|recolor|colour|color|dye|render",
-    "enlarge": "enlarge|grow|scale up|expand",
-    "shrink": "shrink|scale down|reduce",
-}
-VERB_OF = {word: verb for verb, words in VERBS.items() for word in words.split("|")}
-_ANY = "|".join(sorted(VERB_OF, key=len, reverse=True))
-_CUT = re.compile(rf"(?:\s*(?:[,;.]|\band\b|\bthen\b|\balso\b|\bafter that\b))+\s*(?=(?:{_ANY})\s)")
-_POLITE = re.compile(r"^(?:please|now|also|then|and|could you|can you|i want you to|let us|let's)\s+")
-_COLOUR_OF = re.compile(r"(?:the )?colou?r of (?P<target>.+?) (?:in)?to (?P<to>.+)")
+LONGEST_LISTED = 8  # words of a name in the middle of a list
 _WHERE = "in|on|at|to|under|below|beneath|above|over|behind|next|near|beside|left|right|between|by|atop|inside|around"
-_WHERE += "|closer|onto|into"
+_WHERE += "|closer|nearer|onto|into|towards|toward|away"
 _PUT_BACK = re.compile(rf"(?P<target>(?:the|it|them|both|all)\b.*?) (?P<to>(?:{_WHERE})\b.*)")
 _TO_THING = re.compile(
-    r"(?<!next )(?<!near )(?<!close )(?<!closer )(?<!nearer )(?<!adjacent )\bto (?=(?:the|a|an) "
-    r"(?!(?:far |very |other )?(?:left|right|top|bottom|middle|cent|upper|lower|front|back|fore|side|viewer)))"
+    r"(?<!next )(?<!near )(?<!close )(?<!closer )(?<!nearer )(?<!adjacent )\bto (?=(?P<thing>(?:the|a|an) "
+    r"(?!(?:far |very |other )?(?:left|right|top|bottom|middle|cent|upper|lower|front|back|fore|side|viewer)).+))"
 )
 _PICTURE = re.compile(r" (?:to|in|into|from|on) (?:the|this) (?:picture|image|scene|photo|layout|canvas|frame)\b")
+_ATTRIBUTE_OF = re.compile(
+    r"(?:the )?(?P<what>colou?r|size|shape|looks?|appearance|positions?|places?|locations?) of (?P<rest>.+)"
+)
+_OWNED = re.compile(r"(?P<target>.+?)(?:'s|s') (?:colou?r|size|looks?|appearance)(?P<to> .+|$)")
+_ONLY = re.compile(
+    r"(?:keep|leave) (?:only|just) (.+)|(?:remove|delete|erase) (?:everything|all things|all|anything)(?: else)?"
+    r" (?:but|except(?: for)?|apart from|other than) (.+)"
+)
+_JOINT = re.compile(r"\s*(?:,\s*and\s|,|\band\b)\s*")
+_ARTICLE = re.compile(r"(?:a|an|one|two|three|four|five|six|some|several|another|\d+) ")
+Known = Callable[[str], bool]
 
 
 class Command(NamedTuple):
-    """One thing to do: add, remove, replace, swap, move or make.
+    """One thing to do: add, remove, leave only, replace, swap, move, make, copy, count or keep.
 
-    ``target`` names the thing; ``to`` says with which other thing, where to, or of which size or look.
+    ``target`` names the thing; ``to`` says with which other thing, where to, of which size or look, how many.
     """
 
     verb: str
@@ -59,16 +68,16 @@ class Command(NamedTuple):
     to: str = ""
 
 
-def commands(words: str, is_there: Callable[[str], bool]) -> list[Command]:
+def commands(words: str, is_there: Known) -> list[Command]:
     """Read an edit.
 
     Args:
-        is_there: tells if words end in the name of something in the layout: where it ends, "to the left" may begin.
+        is_there: tells if words are the name of something in the layout: where it ends, "to the left" may begin.
 
     Raises:
         BadInput: the words are empty, too long, or no edit.
     """
-    text = " ".join(words.split()).strip(" .!;,")
+    text = " ".join(words.replace("’", "'").split()).strip(" .!;,")
     if not text:
         raise BadInput("edit", f"say what to change, such as {EXAMPLES}")
     if len(text) > MAX_WORDS:
@@ -76,240 +85,330 @@ def commands(words: str, is_there: Callable[[str], bool]) -> list[Command]:
     if any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
         raise BadInput("edit", "is not valid Unicode text")
     parsed: list[Command] = []
-    for clause in _CUT.split(text.lower()):
-        clause = _POLITE.sub("", clause.strip(" .,;!?"))
-        if clause:
-            parsed += _read_clause(clause, is_there)
+    for clause in _clauses(text.lower(), is_there):
+        parsed += _read_clause(clause, is_there)
+    if all(command.verb == "keep" for command in parsed):
+        raise BadInput("edit", f'"{words.strip()}" asks for no change; say what to change, such as {EXAMPLES}')
     return parsed
 
 
-def _read_clause(clause: str, is_there: Callable[[str], bool]) -> list[Command]:
-    start = re.match(rf"({_ANY})\s+(.+)", clause)
+def _clauses(text: str, is_there: Known) -> list[str]:
+    """The clauses of an edit; what is no clause by itself begins the next: "the dog", "instead of the dog"."""
+    clauses: list[str] = []
+    begun = ""
+    for part in CUT.split(kept.set_apart(text)):
+        clause = _plain(part)
+        is_begun = clause and (OPENING.fullmatch(clause) or all(map(is_there, _split_list(clause, is_there))))
+        if is_begun and not START.match(clause):
+            begun += f"{clause}, " if OPENING.fullmatch(clause) else f"{clause} and "
+        elif clause:
+            clauses.append(begun + clause)
+            begun = ""
+    return [*clauses, begun.removesuffix(" and ").strip(" ,")] if begun else clauses
+
+
+def _plain(clause: str) -> str:
+    """A clause without what is said out of politeness."""
+    clause = POLITE_END.sub("", clause.strip(" .,;!?"))
+    while (shorter := POLITE.sub("", clause).strip(" ,")) != clause:
+        clause = shorter
+    return clause
+
+
+def _read_clause(clause: str, is_there: Known) -> list[Command]:
+    if (things := kept.kept_things(clause, is_there)) is not None:
+        return [Command("keep", *thing) for thing in things]
+    if only := _ONLY.fullmatch(clause):
+        return [Command("leave only", only[1] or only[2])]
+    for reads in (_read_instead, _read_trade, _read_statement):
+        if read := reads(clause, is_there):
+            return read
+    start = START.match(clause)
     if not start:
         raise BadInput("edit", f'"{clause}" begins with no edit that is known; say it like {EXAMPLES}')
-    verb = VERB_OF[start[1]]
     words = _PICTURE.sub("", f" {start[2]}").strip()
+    return list(_of_verb(start[1], words, clause, is_there))
+
+
+def _read_instead(clause: str, is_there: Known) -> list[Command]:
+    """ "a cat instead of the dog", "make the sofa red instead of grey", "put a cat where the dog is"."""
+    said = next((match for pattern in INSTEAD if (match := pattern.fullmatch(clause))), None)
+    if said is None:
+        return []
+    old = said["old"]
+    new = said["new"]
+    if is_there(old):
+        return [Command("replace", old, re.sub(rf"^(?:{ADDING}) ", "", new))]
+    if are_looks(old) or old.startswith(("the left", "the right", "the top", "the bottom", "larger", "smaller")):
+        return _read_clause(new, is_there)
+    raise BadInput("edit", f'"{old}" of "{clause}" is not there, so that nothing can be in its place')
+
+
+def _read_trade(clause: str, is_there: Known) -> list[Command]:
+    """ "let the cat and the dog trade places"."""
+    said = TRADE_PLACES.fullmatch(clause)
+    if not said:
+        return []
+    names = _split_list(said["who"], is_there)
+    return [Command("swap", names[0], names[1] if len(names) == 2 else names[0])] if len(names) < 3 else []
+
+
+def _read_statement(clause: str, is_there: Known) -> list[Command]:
+    """ "the sofa should be red", "the lamp must be removed", "there should be two dogs"."""
+    if number := THERE_ARE.fullmatch(clause):
+        return _read_number(number, is_there)
+    said = BE.fullmatch(clause)
+    if not said:
+        return []
+    words = said["to"]
+    first, _, rest = words.partition(" ")
+    if first in PARTICIPLES:
+        return _read_clause(f"{PARTICIPLES[first]} {said['target']} {rest}".strip(), is_there)
+    if not is_there(said["target"]) and not _split_list(said["target"], is_there)[1:]:
+        is_new = re.match(r"an? ", said["target"]) and direction_of(words)
+        return [Command("add", f"{said['target']} {_on_thing(words)}")] if is_new else []
+    if is_place(words, is_there):
+        return _read_clause(f"move {said['target']} {words}", is_there)
+    return _read_clause(f"make {said['target']} {words}", is_there)
+
+
+def _read_number(said: re.Match[str], is_there: Known) -> list[Command]:
+    """ "there should be two dogs" counts what is there; what is not there is added."""
+    number, what = said["number"], said["what"]
+    if what.startswith("no "):
+        return [Command("remove", f"the {what[3:]}")]
+    if number is None:
+        return [Command("add", _on_thing(what))]
+    if number in ("a", "an"):
+        return [Command("add", _on_thing(f"{number} {what}"))]
+    counted = re.sub(r" in total$|^(?:of the |of )", "", what)
+    if is_there(f"the {nouns.singular_of(counted)}"):
+        return [Command("count", counted, number)]
+    return [Command("add", _on_thing(f"{number} {what}"))]
+
+
+def _of_verb(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
+    verb = VERB_OF[word]
     match verb:
         case "add":
             back = _PUT_BACK.fullmatch(words)
-            if back and start[1] in ("put", "place", "set", "hang") and is_there(back["target"]):
-                return [Command("move", back["target"], _TO_THING.sub("on ", back["to"]))]
-            return [Command("add", _TO_THING.sub("on ", words))]
+            if back and word in MOVED_BY_ADDING and is_there(back["target"]):
+                yield Command("move", back["target"], _on_thing(back["to"]))
+            else:
+                yield Command("add", _on_thing(words))
         case "remove":
-            words = re.sub(r"\b(?:away )?from (?=the |a )", "on ", words)
-            return [Command("remove", part) for part in _split_list(words, is_there)]
+            words = re.sub(r"\b(?:away )?from (?=(?:the|a) (?!left\b|right\b))", "on ", words)
+            yield from (Command("remove", part) for part in _split_list(words, is_there))
+        case "copy":
+            yield from (Command("copy", part) for part in _split_list(words, is_there))
         case "replace" | "swap":
-            return [_pair(verb, words, clause)]
+            yield from _pair(word, words, clause, is_there)
+        case "raise" | "lower":
+            yield from _moves(f"{words} {'up' if verb == 'raise' else 'down'}", clause, is_there)
         case "move":
-            target, to = _cut(words, is_there)
-            if not to:
-                cure = f'say it like "{clause} to the left" or "{clause} onto the table"'
-                raise BadInput("edit", f'"{clause}" does not say where; {cure}')
-            return [Command("move", part, _TO_THING.sub("on ", to)) for part in _split_list(target, is_there)]
-        case "enlarge" | "shrink":
-            size = "larger" if verb == "enlarge" else "smaller"
-            by = re.search(r" (?:by|to) ((?:half|\d+ ?%|a lot|a little|a bit).*)$", words)
-            target = words[: by.start()] if by else words
-            return [Command("make", part, f"{by[1]} {size}" if by else size) for part in _split_list(target, is_there)]
-    return _make(start[1], words, clause, is_there)
+            yield from _moves(words, clause, is_there)
+        case "darken" | "lighten" | "brighten":
+            look = {"darken": "dark", "lighten": "light", "brighten": "bright"}[verb]
+            pieces = _pieces(words, is_there, lambda tail: not tail)
+            yield from (Command("make", target, f"{to} {look}".strip()) for target, to in pieces)
+        case "widen":
+            pieces = _pieces(words, is_there, lambda tail: growth_of(f"wider {tail}") is not None)
+            yield from (Command("make", target, f"wider {to}".strip()) for target, to in pieces)
+        case "give":
+            pieces = _pieces(words, is_there, are_looks)
+            if not are_looks(pieces[-1][1]):
+                cure = 'say it like "make the man taller" or "add a hat on the man"'
+                raise BadInput("edit", f'"{clause}" gives no look that is known; {cure}')
+            yield from (Command("make", target, to) for target, to in pieces)
+        case "enlarge" | "shrink" | "scale":
+            yield from _sizes(word, words, clause, is_there)
+        case _:
+            yield from _make(word, words, clause, is_there)
 
 
-def _make(word: str, words: str, clause: str, is_there: Callable[[str], bool]) -> list[Command]:
+MOVED_BY_ADDING = ("put", "place", "set", "hang")
+
+
+def _moves(words: str, clause: str, is_there: Known) -> Iterator[Command]:
+    words = re.sub(r"^the (?:positions?|places?|locations?) of ", "", words)
+    words = re.sub(r" (?:away )?from (?=the ).+?(?= (?:on|in)?to (?:the|a) )", "", words)
+    pieces = _pieces(words, is_there, lambda tail: is_place(_on_thing(tail), is_there))
+    if not pieces[-1][1]:
+        cure = f'say it like "{clause} to the left" or "{clause} onto the table"'
+        raise BadInput("edit", f'"{clause}" does not say where; {cure}')
+    together = re.fullmatch(r"(.*?)\s*(?:closer|nearer) (?:together|to (?:each other|one another))", pieces[-1][1])
+    apart = re.fullmatch(r"(.*?)\s*(?:(?:farther|further) )?(?:apart|away from each other)", pieces[-1][1])
+    if (near := together or apart) and len(pieces) == 2:
+        way = f"{near[1]} {'towards' if together else 'away from'}".strip()
+        (first, _), (second, _) = pieces
+        yield from (Command("move", first, f"{way} {second}"), Command("move", second, f"{way} {first}"))
+        return
+    for target, to in pieces:
+        yield Command("move", target, _on_thing(to))
+
+
+def _sizes(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
+    """ "enlarge the cup by 20%", "increase the width of the cup", "double the cup in size", "scale the cup by 2"."""
+    side = "size"
+    if owned := re.fullmatch(r"(?:the )?(size|height|width|length)s? of (.+)", words):
+        side = owned[1]
+        words = owned[2]
+    words = re.sub(r"^(.+?)'s size\b", r"\1", words)
+    grows = VERB_OF[word] != "shrink"
+    factor = GROWING.get(word)
+    for target, to in _pieces(words, is_there, lambda tail: growth_of(changed_by(tail, grows)) is not None):
+        said = re.sub(r"^(?:up|down) ", "", to)
+        if factor and not re.sub(r"^in size$", "", said):
+            said = f"{factor} times larger"
+        elif VERB_OF[word] == "scale":
+            shrinks = to.startswith("down")
+            said = changed_by(said, grows=not shrinks) if said else ""
+        else:
+            said = changed_by(said, grows)
+        if side != "size":
+            wider = {"height": ("taller", "shorter")}.get(side, ("wider", "narrower"))
+            said = said.replace("larger", wider[0]).replace("smaller", wider[1])
+        if not said:
+            raise BadInput("edit", f'"{clause}" does not say how much; say it like "{clause} by 20 %"')
+        yield Command("make", target, said)
+
+
+def _make(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
     """ "make the tree larger and the car red", "change the colour of the car to red", "turn the dog into a cat"."""
-    if colour := _COLOUR_OF.fullmatch(words):
-        return [Command("make", colour["target"], colour["to"])]
-    if into := re.fullmatch(r"(?P<target>.+?) (?:into|to|in|with) (?P<to>.+)", words):
-        if is_there(into["target"]):
-            noun = re.match(r"(?:a|an|the|one|two|three|some) ", into["to"]) and word in ("make", "turn", "change")
-            return [Command("replace" if noun else "make", into["target"], into["to"])]
-    parsed: list[Command] = []
-    for part in re.split(r"(?:,|\band\b)+\s*(?=(?:the|a|an|all|both)\s)", words):
-        target, to = _cut(part.strip(" ,"), is_there)
-        parsed.append(Command("make", target, to))
-    for index in range(len(parsed) - 2, -1, -1):  # "the cat and the dog larger"
-        parsed[index] = parsed[index]._replace(to=parsed[index].to or parsed[index + 1].to)
-    if not parsed[-1].to:
-        cure = 'say it like "make the tree larger" or "make the sofa red"'
-        raise BadInput("edit", f'"{clause}" does not say how; {cure}')
-    return parsed
+    if attribute := _ATTRIBUTE_OF.fullmatch(words):
+        words = re.sub(r"\b(?:that|the colou?r|colou?r) of ", "", attribute["rest"])
+        if attribute["what"].startswith(("position", "place", "location")):
+            yield from _moves(words, clause, is_there)
+            return
+    if number := re.fullmatch(r"(?:the )?(?:number|count) of (?P<what>.+?) (?:to|be|equal to) (?P<number>\w+)", words):
+        yield Command("count", number["what"], number["number"])
+        return
+    if owned := _OWNED.fullmatch(words):
+        words = f"{owned['target']}{owned['to']}"
+    pieces = _pieces(words, is_there, lambda tail: _is_change(tail, is_there))
+    if not pieces[-1][1]:
+        raise BadInput(
+            "edit", f'"{clause}" does not say how; say it like "make the tree larger" or "make the sofa red"'
+        )
+    for target, said in pieces:
+        to = said if growth_of(said) else re.sub(r"^(?:(?:in)?to (?:be )?|be |become |as |in |with )", "", said)
+        is_elsewhere = is_place(said, is_there) and not re.match(r"(?:in)?to (?:an?|one|two|three|some) ", said)
+        if is_elsewhere and word in ("make", "change", "let") and not are_looks(to):
+            yield Command("move", target, _on_thing(said))
+        elif _is_replacement(word, said, to):
+            yield Command("replace", target, to)
+        else:
+            yield Command("make", target, to)
 
 
-def _pair(verb: str, words: str, clause: str) -> Command:
-    between = {"replace": "with|by|for|and", "swap": "and|with|for"}[verb]
-    words = words.removeprefix("the places of ").removeprefix("places of ")
-    parts = re.split(rf"\s+(?:{between})\s+", words, maxsplit=1)
-    if len(parts) < 2:
+def _is_replacement(word: str, said: str, to: str) -> bool:
+    """True for "into a cat", "to two cats", "into gravel": what follows is a thing and no look."""
+    if word not in MAKING or _are_changes(to):
+        return re.fullmatch(r"an? \w+", to) is not None and nouns.thing_of(to) is not None
+    if _ARTICLE.match(to):
+        return True
+    return said.startswith(("into ", "to ")) and not are_looks(to) and nouns.thing_of(to) is not None
+
+
+def _is_change(tail: str, is_there: Known) -> bool:
+    """True if words say of what size or look a thing is to be, or what takes its place."""
+    plain = re.sub(r"^(?:(?:in)?to (?:be )?|be |become |as |in )", "", tail)
+    if re.match(r"(?:into|to|with) ", tail) or _ARTICLE.match(tail):
+        return True
+    return _are_changes(plain) or _are_changes(tail) or is_place(tail, is_there)
+
+
+def _are_changes(words: str) -> bool:
+    """True if words say sizes and looks and nothing else."""
+    parts = [part for part in re.split(r"\s*(?:,|\band\b)\s*", words) if part]
+    return bool(parts) and all(growth_of(part) or are_looks(part) for part in parts)
+
+
+def _pair(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
+    """Two things that change places, or of which the one takes the place of the other."""
+    words = re.sub(r"^(?:the )?(?:positions?|places?|locations?|spots?|order) of ", "", words)
+    is_swap = VERB_OF[word] == "swap"
+    if is_swap and (looks := re.fullmatch(r"(?:the )?colou?rs? of (.+?) (?:and|with) (.+)", words)):
+        yield Command("swap colours", looks[1], re.sub(r"^(?:that|the colou?r) of ", "", looks[2]))
+        return
+    pieces = _pieces(words, is_there, lambda tail: re.match(r"(?:with|by|for|to|into) ", tail) is not None)
+    if is_swap and len(pieces) == 2 and not any(to for _, to in pieces):
+        yield Command("swap", pieces[0][0], pieces[1][0])
+        return
+    if word == "substitute" and (turned := re.fullmatch(r"(?P<new>.+?) (?:for|in place of) (?P<old>.+)", words)):
+        if is_there(turned["old"]) and not re.match(r"the ", turned["new"]):
+            yield Command("replace", turned["old"], turned["new"])
+            return
+    if not all(re.match(r"(?:with|by|for|to|into) ", to) for _, to in pieces):
+        parts = re.split(r"\s+(?:with|by|for)\s+" if not is_swap else r"\s+(?:and|with|for)\s+", words, maxsplit=1)
+        if len(parts) == 2:
+            yield Command("swap" if is_swap else "replace", *parts)
+            return
         cure = 'say it like "replace the dog with a cat" or "swap the cat and the dog"'
         raise BadInput("edit", f'"{clause}" names one thing and needs two; {cure}')
-    return Command(verb, *parts)
+    for target, said in pieces:
+        to = said.split(" ", 1)[1]
+        if is_swap and is_there(to) and not _ARTICLE.match(to):
+            yield Command("swap", target, to)
+        else:
+            yield Command("replace", target, to)
 
 
-def _cut(text: str, is_there: Callable[[str], bool]) -> tuple[str, str]:
-    """The name of something that is there, and what follows it: after the shortest name that is one."""
+def _on_thing(where: str) -> str:
+    """ "to the table" is onto it, "to the dog" is next to it."""
+    thing = _TO_THING.search(where)
+    if not thing:
+        return where
+    noun = nouns.resolve(thing["thing"])
+    return _TO_THING.sub("next to " if noun and lexicon.is_living(noun.singular) else "on ", where)
+
+
+def _pieces(words: str, is_there: Known, reads: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """Things with what is said of each: "the cup green and the bowl gold"; what has nothing takes what the next has.
+
+    Args:
+        reads: tells if words say what is to be said of a thing; a name is as short as that allows.
+    """
+    joints = [joint for joint in _JOINT.finditer(words) if _begins_with_name(words[joint.end() :], is_there)]
+    while True:
+        starts = [0, *(joint.end() for joint in joints)]
+        ends = [*(joint.start() for joint in joints), len(words)]
+        parts = [words[start:end].strip(" ,") for start, end in zip(starts, ends, strict=True)]
+        pieces = [_cut(part, is_there, reads) for part in parts]
+        if not joints or pieces[-1][1] or not any(to for _, to in pieces):
+            break
+        joints.pop()  # "between the cat and the dog"
+    for index in range(len(pieces) - 2, -1, -1):
+        target, to = pieces[index]
+        pieces[index] = (target, to or pieces[index + 1][1])
+    return pieces
+
+
+def _begins_with_name(text: str, is_there: Known) -> bool:
+    words = text.split()[:LONGEST_LISTED]
+    return any(is_there(" ".join(words[:end]).strip(",")) for end in range(1, len(words) + 1))
+
+
+def _cut(text: str, is_there: Known, reads: Callable[[str], bool]) -> tuple[str, str]:
+    """The name of something that is there, and what follows it: after the shortest name that leaves what can be read.
+
+    Where nothing can be read the whole text is the name, if it is one, and else the shortest name.
+    """
     words = text.split()
-    ends = [end for end in range(1, min(len(words), MAX_NAME_WORDS) + 1) if is_there(" ".join(words[:end]).strip(","))]
+    longest = min(len(words), MAX_NAME_WORDS)
+    ends = [end for end in range(1, longest + 1) if is_there(" ".join(words[:end]).strip(","))]
     if not ends:  # whoever looks for it says what is there
         known = re.match(rf"(.+?) ((?:{_WHERE}|up|down|back|forward)\b.*)", text)
         return (known[1], known[2]) if known else (" ".join(words[:-1]) or text, words[-1] if len(words) > 1 else "")
-    end = ends[0]
-    while end < len(words) and is_there(" ".join(words[: end + 1])):  # "palm", "palm tree", "palm tree 2"
-        end += 1
-    return " ".join(words[:end]).strip(","), " ".join(words[end:])
+    tails = {end: " ".join(words[end:]) for end in ends}
+    shortest = next(end for end in ends if end + 1 not in ends)  # "palm", "palm tree", "palm tree 2"
+    reading = (end for end in ends if tails[end] and reads(tails[end]))
+    end = next(reading, ends[-1] if not tails[ends[-1]] else shortest)
+    return " ".join(words[:end]).strip(","), tails[end]
 
 
-def _split_list(words: str, is_there: Callable[[str], bool]) -> list[str]:
+def _split_list(words: str, is_there: Known) -> list[str]:
     """ "the lamp and the cat" -> both; one name that holds an "and" stays whole."""
-    parts = [part.strip() for part in re.split(r"\s*(?:,|\band\b)+\s*", words) if part.strip()]
-    return parts if len(parts) > 1 and all(is_there(part) for part in parts) else [words]
-
-
-_COUNTED = "|".join(nouns.number_word(number) for number in range(2, 11))
-PRONOUNS = {"it", "them", "him", "her", "that", "this", "these", "those"}
-ALL = re.compile(r"^(?:all|both|every|each)(?: of)?(?: the| these| those)? ")
-ORDER = {
-    "left": lambda box: box.centre.x,
-    "right": lambda box: -box.centre.x,
-    "top": lambda box: box.centre.y,
-    "bottom": lambda box: -box.centre.y,
-    "large": lambda box: -box.area,
-    "small": lambda box: box.area,
-    "near": lambda box: -box.y1,
-    "far": lambda box: box.y1,
-}
-_SIDE_WORDS = {"left": "left leftmost", "right": "right rightmost", "top": "upper top", "bottom": "lower bottom"}
-_SIDE_WORDS |= {"large": "largest biggest larger bigger", "small": "smallest smaller"}
-_SIDE_WORDS |= {"near": "nearest closest front", "far": "farthest furthest"}
-SELECTORS = {word: side for side, words in _SIDE_WORDS.items() for word in words.split()}
-ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
-CHOICE = re.compile(rf"^(?:the |that |this |my |your )?({'|'.join((*SELECTORS, *ORDINALS))}) (?=\w)")
-SIDES = {Predicate.LEFT: "left", Predicate.RIGHT: "right", Predicate.TOP: "top", Predicate.BOTTOM: "bottom"}
-
-
-def find(sheet: Sheet, phrase: str) -> list[str]:
-    """The ids that a phrase means; several for a plural.
-
-    Raises:
-        BadInput: nothing like it is there, or more than one thing is and the words do not tell them apart.
-    """
-    phrase = phrase.strip(" ,.;!?")
-    if phrase in PRONOUNS:
-        if not sheet.last:
-            raise BadInput("edit", f'"{phrase}" stands for nothing yet; {contents(sheet)}')
-        return list(sheet.last)
-    if numbered := re.fullmatch(r"(?:the )?(.+?) #?(\d+)", phrase):
-        numbered_id = sheet.numbers.get(int(numbered[2]))
-        if numbered_id in sheet.instances and numbered_id in _of_kind(sheet, _reading(numbered[1]).groups[:1]):
-            return [numbered_id]
-    every = ALL.match(phrase)
-    words = "the " + phrase[every.end() :] if every else phrase
-    choice = CHOICE.match(words)
-    words = "the " + words[choice.end() :] if choice else words
-    reading = _reading(words)
-    matching = _narrow(sheet, reading, phrase)
-    if choice:
-        return [_choose(sheet, matching, choice[1], phrase)]
-    group = reading.groups[0]
-    if every or group.count > 1:
-        counted = re.match(rf"(?:the )?(?:{_COUNTED}|\d+) ", words)
-        if counted and len(matching) < group.count:
-            text = f'"{phrase}" asks for {group.count}, and there are {len(matching)}; {contents(sheet)}'
-            raise BadInput("edit", text)
-        return matching[-group.count :] if counted else matching
-    if len(matching) > 1 and not re.match(r"(?:a|an|one|any|some) ", words):
-        choices = ", ".join(f'{sheet.index(name) + 1} "{sheet.instances[name].caption}"' for name in matching)
-        cure = f'say which, such as "the left {group.noun}" or "all {nouns.plural_of(group.noun)}"'
-        raise BadInput("edit", f'"{phrase}" could be any of {choices}; {cure}')
-    return matching[-1:]
-
-
-def exists(sheet: Sheet, group: Group) -> bool:
-    """True if a thing like this is in the layout."""
-    return bool(_of_kind(sheet, [group]))
-
-
-def contents(sheet: Sheet) -> str:
-    """What is in the layout, for error messages."""
-    names = [f"{sheet.instances[name].caption or name} ({sheet.index(name) + 1})" for name in sheet.order]
-    return f"there is {', '.join(names)}" if names else "the layout is empty"
-
-
-def is_noun(sheet: Sheet, words: str) -> bool:
-    """True if words end in the name of something that is there, or in a word that stands for something."""
-    words = re.sub(r"(?<=.)(?: #?\d+)+$", "", words)
-    if words in PRONOUNS:
-        return True
-    reading = _reading(words, strict=False)
-    groups = reading.groups
-    if not groups or not _of_kind(sheet, groups[:1]) or len(groups) > 1 + len(reading.relations):
-        return False
-    last = words.rsplit(" ", 1)[-1]
-    noun = groups[-1].noun.rsplit(" ", 1)[-1]
-    return last in (noun, nouns.plural_of(noun)) or nouns.singular_of(last) == noun
-
-
-def _reading(phrase: str, strict: bool = True) -> Reading:
-    """What the grammar reads in a phrase, which is taken as a definite one.
-
-    Raises:
-        BadInput: the phrase names nothing, and ``strict`` asks for something.
-    """
-    begins = re.match(rf"(?:the|a|an|all|both|one|any|some|{_COUNTED}|my|your|\d+) ", phrase)
-    reading = read_prompt(phrase if begins else f"the {phrase}", any_language=True)
-    if strict and not reading.groups:
-        name = phrase.removeprefix("the ")
-        raise BadInput("edit", f'"{name}" names no thing; say it like "the lamp" or "the left dog"')
-    return reading
-
-
-def _of_kind(sheet: Sheet, groups: list[Group]) -> list[str]:
-    """The things of a kind; those that are called by the very noun, if there are any ("armchair" among chairs)."""
-    if not groups:
-        return []
-    noun = groups[0].noun
-    kind = groups[0].category
-    alike = []
-    for name in sheet.order:
-        own = nouns.resolve(sheet.instances[name].caption)
-        opposite = own and any(noun in a and own.singular in b for a, b in ((MALE, FEMALE), (FEMALE, MALE)))
-        if kind in (nouns.category_of(sheet.instances[name].name), sheet.objects[name].category) and not opposite:
-            alike.append(name)
-    exact = [name for name in alike if _speaks_of(nouns.phrase_words(sheet.instances[name].caption), noun)]
-    return exact or alike
-
-
-def _speaks_of(words: list[str], noun: str) -> bool:
-    """True if the noun stands among the words, in the singular or the plural."""
-    return f" {noun} " in f" {' '.join(map(nouns.singular_of, words))} {' '.join(words)} "
-
-
-def _narrow(sheet: Sheet, reading: Reading, phrase: str) -> list[str]:
-    """The things that the first noun phrase means, with its adjectives, relations and places."""
-    group = reading.groups[0]
-    matching = _of_kind(sheet, [group])
-    wanted = {word.replace("gray", "grey") for word in group.adjectives if word not in ("and", ",")}
-    captions = {name: re.findall(r"[\w-]+", sheet.instances[name].caption.lower()) for name in matching}
-    matching = [name for name in matching if wanted <= {word.replace("gray", "grey") for word in captions[name]}]
-    for subject, predicate, target in reading.relations:
-        if subject == 0:
-            aims = _of_kind(sheet, [reading.groups[target]])
-            matching = [
-                name
-                for name in matching
-                if _speaks_of(captions[name], reading.groups[target].noun)  # "a dog under a table", and no table
-                or any(name != aim and slack(predicate, sheet.box(name), sheet.box(aim)) > 0 for aim in aims)
-            ]
-    for subject, place in reading.places:
-        if subject == 0 and len(matching) > 1 and place in SIDES:
-            matching = [min(matching, key=lambda name: ORDER[SIDES[place]](sheet.box(name)))]
-    if not matching:
-        raise BadInput("edit", f'"{phrase}" is not there; {contents(sheet)}')
-    return matching
-
-
-def _choose(sheet: Sheet, names: list[str], word: str, phrase: str) -> str:
-    """One of several: the largest, the left one, or the n-th from the left."""
-    if word in SELECTORS:
-        return min(names, key=lambda name: ORDER[SELECTORS[word]](sheet.box(name)))
-    if ORDINALS[word] >= len(names):
-        raise BadInput("edit", f'"{phrase}" is not there: there are {len(names)}, counted from the left')
-    return sorted(names, key=lambda name: sheet.box(name).centre.x)[ORDINALS[word]]
+    parts = [part for part in _JOINT.split(words) if part]
+    named = all(map(is_there, parts)) or all(re.match(r"(?:the|both|all|it|them)\b", part) for part in parts)
+    return parts if len(parts) > 1 and named else [words]

@@ -214,6 +214,12 @@ def is_only_verb(word: str) -> bool:
     return word in _listed("verb") and word not in _listed("noun")
 
 
+@lru_cache(maxsize=4096)
+def is_adjective(word: str) -> bool:
+    """True for the base form of an adjective, whatever else it may be."""
+    return word in _listed("adj")
+
+
 def _forms(word: str) -> Iterator[str]:
     """The word, and what it may be a form of."""
     yield from (word, nouns.singular_of(word))
