@@ -49,6 +49,18 @@ def test_after_one_step_a_look_sees_the_pictures_as_the_unet_expects_them(name, 
     assert (found.latents - pictures[[2, 0]]).abs().mean() < 0.1  # PLMS takes large steps in v
 
 
+@pytest.mark.parametrize("name", ["euler", "heun"])
+def test_a_look_between_the_timesteps_of_the_training_is_as_exact(name):
+    """Of 6 steps the second is at 799.2."""
+    scheduler = scheduler_named(name)
+    pictures = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    unet = SureUNet(pictures, scheduler)
+    options = {"num_inference_steps": 6}
+    [estimates], _ = paint_with_a_look(unet, scheduler, [[condition_of(0)]], condition_of(0), 2, [0], **options)
+    assert not unet.timesteps[1].is_integer()
+    assert torch.allclose(estimates, pictures, atol=1e-4)
+
+
 def test_a_look_at_pictures_whose_instances_are_apart_sees_the_mean_of_them():
     scheduler = scheduler_named("dpm++")
     pictures = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(1))
