@@ -14,6 +14,7 @@ from agent.edit import edit_plan, source
 from agent.edit.photographs import is_picture
 from agent.events import Event, Started
 from agent.loop import Agent, OnEvent
+from agent.planners.plan import Plan
 from agent.request import CHAT, OUTCOME, PROGRAM, WORKERS, Request
 from agent.runs import Answer, Run
 from instdiff import cli
@@ -24,6 +25,7 @@ from instdiff.layout import Layout
 from instdiff.render_settings import RenderSettings
 
 SET_BY_PRESET = ("num_inference_steps", "scheduler", "guidance_every", "inner_every")
+LAYOUT_FILES = (".json", ".xml", ".txt")
 DECISIONS = ("approve", "replan", "reject")  # flags that answer a run that waits
 CHAT_FLAGS = {option.key for option in options(Request) if option.flag.group == CHAT}
 PLANNER_FLAGS = {"planner", "planner_url"} | CHAT_FLAGS
@@ -48,6 +50,7 @@ examples:
   python run_agent.py --edit outputs/RUN "add a cat on the sofa"   change the picture, and nothing else in it
   python run_agent.py --edit latest "remove the lamp, make the sofa red and move the table to the left"
   python run_agent.py --edit photo.jpg "make the car blue"         change a picture of your own
+  python run_agent.py --edit kitchen.json "swap the cup and the bowl" --plan-only      change a layout, paint nothing
   python run_agent.py --repair latest                              paint anew what failed, and keep the rest
   python run_agent.py --repair outputs/RUN --thing lamp            paint the lamp anew: you do not like it
 
@@ -130,7 +133,7 @@ def _check_combination(flags: Mapping[str, Any]) -> None:
         _check_change("repair", flags)
     elif "edit" not in flags:
         _check_start(flags)
-    if "box_format" in flags and "layout" not in flags:
+    if "box_format" in flags and not {"layout", "edit"} & flags.keys():
         raise BadInput("box_format", "is about the file of --layout; give one")
     if "explain" in flags and ("edit" in flags or sources != ["prompt"]):
         raise BadInput("explain", f"is about the words of a prompt; drop --{'edit' if 'edit' in flags else sources[0]}")
@@ -158,7 +161,12 @@ def _check_start(flags: Mapping[str, Any]) -> None:
 
 def _check_edit(flags: Mapping[str, Any]) -> None:
     """Refuse what makes no sense with --edit."""
-    if sources := {"layout", "box_format", "resume", "repair"} & flags.keys():
+    is_layout = Path(flags["edit"]).suffix.lower() in LAYOUT_FILES
+    if is_layout and "plan_only" not in flags:
+        cure = "add --plan-only, and paint what that prints with --layout"
+        raise BadInput("edit", f"{flags['edit']} holds a layout and no picture; {cure}")
+    wrong = {"layout", "resume", "repair"} if is_layout else {"layout", "box_format", "resume", "repair"}
+    if sources := wrong & flags.keys():
         raise BadInput(min(sources), "cannot be used together with --edit, which takes its layout from a run")
     if "prompt" not in flags:
         raise BadInput("edit", 'needs words that say what to change, such as --edit RUN "add a cat on the sofa"')
@@ -252,7 +260,7 @@ def _explain(flags: Mapping[str, Any]) -> int:
 
 def _plan_only(flags: Mapping[str, Any]) -> int:
     if "edit" in flags:
-        plan = edit_plan(source(flags["edit"], flags.get("out", "outputs")).plan, flags["prompt"])
+        plan = edit_plan(_plan_to_edit(flags), flags["prompt"])
     else:
         layout, stored = _read_layout(flags)
         plan = _agent(flags, build_request(flags, stored)).plan(flags.get("prompt"), layout)
@@ -260,6 +268,16 @@ def _plan_only(flags: Mapping[str, Any]) -> int:
     for note in (f"planner: {plan.planner}", *plan.notes):
         print(printable(note), file=sys.stderr)
     return cli.DONE
+
+
+def _plan_to_edit(flags: Mapping[str, Any]) -> Plan:
+    """The plan of a run, or the layout of a file: a layout file, or a picture painted here."""
+    path = Path(flags["edit"])
+    if path.suffix.lower() not in (*LAYOUT_FILES, ".png"):
+        return source(path, flags.get("out", "outputs")).plan
+    is_png = path.suffix.lower() == ".png"
+    layout = read_png(path)[0] if is_png else load_layout(path, flags.get("box_format", "auto"))
+    return Plan(layout=layout, planner="none")
 
 
 def _read_layout(flags: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any]]:
