@@ -102,6 +102,7 @@ def _plain_direction(where: str) -> Direction | None:
             return Direction(sort, (next(filter(None, named.groups())),))
     words = where.split()
     for end in range(min(LONGEST_RELATION, len(words) - 1), 0, -1):
-        if predicate := RELATIONS.get(" ".join(words[:end])):
+        predicate = RELATIONS.get(" ".join(words[:end]))
+        if predicate and words[end] not in ("and", ","):  # "up and to the left"
             return Direction("relation", (" ".join(words[end:]),), predicate)
     return None
