@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.detectors.open_vocabulary import device
 from evaluators.detectors.weights import model_folder
-from evaluators.gallery import Gallery, batches, open_picture
+from evaluators.gallery import Gallery, batches
 from evaluators.reporting import EvaluationResult, Table, add_output_arguments, progress_bar
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats.files import read_bytes
+from instdiff.formats.photographs import open_photograph
 from instdiff.layout import Layout
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     model = ClipModel.load(args.clip)
     rows: dict[str, Iterable[Image]] = {"painted": gallery.images()}
     if files:
-        rows["real"] = (open_picture(path, read_bytes(path)) for path in files.values())
+        rows["real"] = (open_photograph(path, read_bytes(path)) for path in files.values())
     scores: dict[str, list[float]] = {}
     with progress_bar() as progress:
         for name, images in rows.items():

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluators.gallery import Gallery, batches, load_bundled, open_picture
+from evaluators.gallery import Gallery, batches, load_bundled
 from evaluators.manifest import FILE as MANIFEST
 from evaluators.reporting import EvaluationResult, Table, add_output_arguments, progress_bar
 from instdiff.cli import input_folder
 from instdiff.errors import BadInput
 from instdiff.formats.files import read_bytes, write_bytes
+from instdiff.formats.photographs import open_photograph
 from instdiff.settings import models_folder
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def kept_features(paths: list[Path], extract: Extractor, folder: Path, progress:
         if file.exists():
             rows.append(np.load(io.BytesIO(read_bytes(file)), allow_pickle=False))
         else:
-            rows.append(extract(list(map(open_picture, batch, contents))))
+            rows.append(extract(list(map(open_photograph, batch, contents))))
             buffer = io.BytesIO()
             np.save(buffer, rows[-1])
             write_bytes(file, buffer.getvalue())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -179,23 +178,6 @@ class Gallery:
             own_keys = list(group)
             for key, image in zip(own_keys, read_pictures(manifest, folder, own_keys), strict=True):
                 yield PaintedPicture(key, image, read_png(folder / f"{key}.png")[0])
-
-
-def open_picture(path: Path, content: bytes) -> Image:
-    """The picture in a file's content, as RGB.
-
-    Args:
-        path: for the error.
-
-    Raises:
-        BadInput: it is none, or is damaged.
-    """
-    from PIL import Image
-
-    try:
-        return Image.open(io.BytesIO(content)).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadInput(str(path), f"is no picture that can be read: {' '.join(str(error).split())[:200]}") from error
 
 
 def add_detector_arguments(parser: argparse._ActionsContainer, default: str = "judge") -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from evaluators.gallery import open_picture
 from evaluators.reporting import JSON_FILE, EvaluationResult, Table
 from instdiff.cli import output_folder
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.formats.photographs import open_photograph
 
 PLACE = Path("outputs/evaluations")
 HTML_FILE = "report.html"
@@ -131,7 +131,7 @@ def _cell(text: str, in_percent: bool) -> str:
 
 def _data_url(path: Path) -> str:
     """A picture beside a result, made small, as part of the page."""
-    image = open_picture(path, read_bytes(path))
+    image = open_photograph(path, read_bytes(path))
     if image.width > MAX_WIDTH:
         image = image.resize((MAX_WIDTH, max(1, round(image.height * MAX_WIDTH / image.width))))
     buffer = io.BytesIO()

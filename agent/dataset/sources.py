@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import overload
 
 from agent.request import read_prompts
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_from_coco
-from instdiff.formats.coco import MAX_COCO_BYTES
-from instdiff.formats.files import parse_json, read_bytes
+from instdiff.formats.coco import CocoLayouts
+from instdiff.formats.coco_file import MAX_COCO_BYTES
+from instdiff.formats.files import read_bytes
 from instdiff.formats.layout_sets import load_layouts
 from instdiff.layout import MAX_INSTANCES, Layout
 from instdiff.world import knowledge, nouns
 from instdiff.world.knowledge import BASIC_COLOURS
 
 NUMBERS = tuple(nouns.number_word(number) for number in (2, 3, 4))
+IMAGES = re.compile(rb'"images"\s*:')  # what COCO annotations have, and layouts have not
 FIELDS = ("colour", "thing", "things", "setting", "number")
 
 
@@ -47,9 +51,10 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Layouts:
-    """Layouts, over and over; each time with another seed."""
+    """Layouts, over and over; each time with another seed. ``digest`` tells these from others."""
 
-    layouts: tuple[Layout, ...]
+    layouts: Sequence[Layout]
+    digest: str
 
     @classmethod
     def read(cls, path: Path) -> Layouts:
@@ -59,26 +64,46 @@ class Layouts:
             BadInput: there is nothing of that kind.
         """
         if path.suffix.lower() == ".json" and path.is_file():
-            data = parse_json(read_bytes(path, MAX_COCO_BYTES), str(path))
-            if isinstance(data, dict) and "images" in data:
-                return cls._of([layout for _, layout in layouts_from_coco(data)], path)
-        return cls._of(load_layouts(path), path)
+            content = read_bytes(path, MAX_COCO_BYTES)
+            if IMAGES.search(content):
+                return cls._of(CocoScenes(layouts_from_coco(path)), hashlib.sha256(content).hexdigest()[:16], path)
+        layouts = tuple(layout for layout in load_layouts(path) if layout.instances)
+        return cls._of(layouts, _hash([layout_to_json(layout) for layout in layouts]), path)
 
     @classmethod
-    def _of(cls, layouts: list[Layout], path: Path) -> Layouts:
-        layouts = [layout for layout in layouts if layout.instances]
+    def _of(cls, layouts: Sequence[Layout], digest: str, path: Path) -> Layouts:
         if not layouts:
             raise BadInput("layouts", f"{path} holds no layouts with instances")
-        return cls(tuple(layouts))
+        return cls(layouts, digest)
 
     def about(self) -> dict[str, str]:
-        return {"layouts": f"{len(self.layouts)} layouts, {_hash([layout_to_json(layout) for layout in self.layouts])}"}
+        return {"layouts": f"{len(self.layouts)} layouts, {self.digest}"}
 
     def __len__(self) -> int:
         return len(self.layouts)
 
     def candidate(self, index: int, seed: int) -> str | Layout:
         return self.layouts[index % len(self.layouts)]
+
+
+class CocoScenes(Sequence[Layout]):
+    """The layouts of an annotation file that have instances, each made when it is asked for."""
+
+    def __init__(self, layouts: CocoLayouts):
+        self._layouts = layouts
+        self._places = [place for place, count in enumerate(layouts.file.counts) if count]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Layout: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Layout]: ...
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        return self._layouts[self._places[index]][1]
 
 
 @dataclass(frozen=True)

@@ -70,15 +70,16 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     """
     work = painting.read_work(args, args.kind)
     dataset = work.dataset()
-    scoring.check_images(args.images, dataset.samples)
     if args.num_jobs is not None:
         return painting.run_part(args, work, dataset)
+    scored = scoring.with_photographs(dataset, args.images)
+    scoring.print_oddities(scored)
     by = args.by or _usual_way(args)
     with progress_bar() as progress:
-        tell = _clip_teller(args, progress) if by == "clip" else _detector_teller(args, progress, dataset.categories)
+        tell = _clip_teller(args, progress) if by == "clip" else _detector_teller(args, progress, scored.categories)
         notes = [] if args.merge else painting.paint_missing(args, work, dataset, progress)
-        gallery = Gallery.open(work.folder, [sample.key for sample in dataset.samples])
-        samples = scoring.samples_of(dataset, gallery)
+        gallery = Gallery.open(work.folder, [sample.key for sample in scored.samples])
+        samples = scoring.samples_of(scored, gallery)
         word = attributes.word_of(args.kind)
         rows = {}
         own_words = [[attributes.own_word(anno, args.kind) for anno in sample.things] for sample in samples]
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     if OWN not in rows:
         needed = "--images, and annotations that say what their things show"
         notes.append(f"the row of the real images is left out: it needs {needed}")
-    return _result(args, work, gallery, rows, by, [*notes, *dataset.notes])
+    return _result(args, work, gallery, rows, by, [*notes, *scored.notes])
 
 
 def _usual_way(args: argparse.Namespace) -> str:

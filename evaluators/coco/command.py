@@ -68,21 +68,22 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     """
     work = painting.read_work(args)
     dataset = work.dataset()
-    scoring.check_images(args.images, dataset.samples)
     if args.num_jobs is not None:
         return painting.run_part(args, work, dataset)
+    scored = scoring.with_photographs(dataset, args.images)
+    scoring.print_oddities(scored)
     with progress_bar() as progress:
         detector = None if args.merge else scoring.choose_scorer(args, args.engine)
         notes = [] if args.merge else painting.paint_missing(args, work, dataset, progress)
-        gallery = Gallery.open(work.folder, [sample.key for sample in dataset.samples])
-        samples = scoring.samples_of(dataset, gallery)
+        gallery = Gallery.open(work.folder, [sample.key for sample in scored.samples])
+        samples = scoring.samples_of(scored, gallery)
         detector = detector or scoring.choose_scorer(args, gallery.engine, gallery)
         pictures: dict[str, Iterable[Image]] = {work.place: gallery.images()}
         if args.images:
             pictures = {scoring.REAL: scoring.photographs(samples, args.images, gallery.size), **pictures}
-        rows, score_notes = look_and_score(detector, dataset, samples, pictures, progress)
+        rows, score_notes = look_and_score(detector, scored, samples, pictures, progress)
     theirs, source = scoring.published(work.place)
-    notes += [*score_notes, *dataset.notes, _note_on_photographs(args.images), source]
+    notes += [*score_notes, *scored.notes, _note_on_photographs(args.images), source]
     painted = f"{len(samples)} pictures by {gallery.engine}, {work.place}"
     title = f"{args.annotations.name}, {painted}; looked at by {detector.name}"
     measured = {"annotations": args.annotations.name, "pictures": len(samples), "places": work.place}

@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from instdiff.errors import BadInput
-from instdiff.formats.coco import (
-    MAX_COCO_BYTES,
-    annotations_from_coco,
-    area_px,
-    fitted_mask,
-    image_size,
-    instances_from_coco,
-    largest,
-)
-from instdiff.formats.fields import mapping, numbers, sequence, text, whole
+from instdiff.formats.coco import fitted_mask, image_size, instances_from_coco, largest
+from instdiff.formats.coco_file import MAX_COCO_BYTES, Crowd, read_coco
+from instdiff.formats.coco_records import MAX_SCENE, canvas_size, caption_of, identity
+from instdiff.formats.fields import mapping, sequence
 from instdiff.formats.files import parse_json, read_bytes
+from instdiff.formats.photographs import find_photograph, open_photograph
+from instdiff.formats.tally import Tally
 from instdiff.layout import MAX_INSTANCES, SCRIBBLE_POINTS, Box, Instance, Layout, Mask, Point, Scribble
 from instdiff.model.mask_points import points_inside
 
@@ -30,20 +26,24 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PLACES = ("box", "mask", "point", "scribble")
+LARGEST_NUMBER = 2**48  # of an image, that its picture is called by
+NO_BOX = "annotations left out, as they have no box to be scored by"
+NO_CAPTION = "captions left out, as they are no text or of no image"
 SCORED_AT = (512, 512)  # (width, height) in pixels of the published evaluation, by which things are small or large
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of the set: its record, its annotations as they are written (crowd regions too), and its captions."""
+    """One image of the set: its record, its annotations (crowd regions too, see `CocoFile.annotations`), its captions.
 
+    ``id`` is the number that its painted picture is called by: that of the record, or its place in a file whose images
+    are not all numbered from 0 on.
+    """
+
+    id: int
     record: dict
     annos: list[dict]
     captions: tuple[str, ...] = ()  # of the captions file
-
-    @property
-    def id(self) -> int:
-        return self.record["id"]
 
     @property
     def key(self) -> str:
@@ -52,8 +52,8 @@ class Sample:
 
     @cached_property
     def things(self) -> list[dict]:
-        """The annotations that are things to paint: the 30 largest, without crowd regions and boxes without area."""
-        return largest([anno for anno in self.annos if not anno.get("iscrowd") and min(anno["bbox"][2:]) > 0])
+        """The annotations that are things to paint: the 30 largest, without crowd regions."""
+        return largest([anno for anno in self.annos if not anno["iscrowd"]])
 
     @property
     def instances(self) -> list[Instance]:
@@ -83,23 +83,24 @@ class Sample:
         return Layout(width=size[0], height=size[1], caption=caption, instances=tuple(instances))
 
     def _caption(self, names: Sequence[str], reworded: bool) -> str:
-        own = text(self.record, "caption", f"image {self.id}")
+        own = self.record["caption"]
         if own and not self.captions and not reworded:
             return own
         return " ".join(filter(None, [*self.captions[:1], ", ".join(names)]))
 
     def truth(self, size: tuple[int, int] | None = None) -> Layout:
-        """The things with their boxes and masks, on the image's own size or another one, in pixels."""
-        width, height = size or image_size(self.record)
+        """The things with their boxes and masks, on a picture of the image's own size or another one, in pixels."""
+        width, height = size or canvas_size(image_size(self.record))
         return Layout(width=width, height=height, caption="", instances=tuple(self.instances))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """All images by their number, and a hash of the files that they were read from."""
+    """Images by their number, a hash of the files that they were read from, and what of these was mended or lost."""
 
     samples: list[Sample]
     sha256: str
+    oddities: tuple[str, ...] = ()
 
     @property
     def categories(self) -> list[str]:
@@ -107,59 +108,89 @@ class Dataset:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on what the painter is not told."""
-        counts = [sum(not anno.get("iscrowd") for anno in sample.annos) for sample in self.samples]
+        """Sentences on what was left out or mended, and on what the painter is not told."""
+        counts = [sum(not anno["iscrowd"] for anno in sample.annos) for sample in self.samples]
         crowds = sum(len(sample.annos) for sample in self.samples) - sum(counts)
         many = [count for count in counts if count > MAX_INSTANCES]
-        notes = []
+        notes = list(self.oddities)
         if crowds:
             notes.append(f"{crowds} crowd regions are not painted; what is seen there counts neither way, as in COCO")
         if many:
             cut = sum(many) - MAX_INSTANCES * len(many)
             full = f"{len(many)} pictures have more than {MAX_INSTANCES} things"
             notes.append(f"{full}; their {cut} smallest are not told, and count as missed")
+        if self.has_masks and self._maskless:
+            notes.append(f"{self._maskless} annotations have no mask; their box is taken for one")
         return notes
 
     @property
     def has_masks(self) -> bool:
-        return all(anno.get("segmentation") for sample in self.samples for anno in sample.annos)
+        """Whether most annotations have a mask, so that the box of the others can stand for one."""
+        return self._maskless * 2 < sum(len(sample.annos) for sample in self.samples)
+
+    @cached_property
+    def _maskless(self) -> int:
+        return sum(not anno["segmentation"] for sample in self.samples for anno in sample.annos)
+
+    def check(self, place: str) -> None:
+        """Raise BadInput if nothing is to be painted, or most of it has no such place."""
+        count = sum(len(sample.things) for sample in self.samples)
+        if not count:
+            raise BadInput("annotations", f"hold no things on these {len(self.samples)} images")
+        if place == "mask" and not self.has_masks:
+            reason = f"most annotations have no mask ({self._maskless}); choose another kind of place with --places"
+            raise BadInput("places", reason)
 
 
-def read_dataset(annotations: Path, captions: Path | None = None, count: int | None = None) -> Dataset:
+def read_dataset(
+    annotations: Path, captions: Path | None = None, count: int | None = None, crowd: Crowd = "auto"
+) -> Dataset:
     """The first ``count`` images of an annotation file, by their numbers, with those of a captions file beside.
 
+    Args:
+        crowd: what annotations with ``iscrowd`` are, see `CocoFile`.
+
     Raises:
-        BadInput: a file cannot be read, holds no images, or refers to what it does not hold.
+        BadInput: a file cannot be read, holds no images, or has none of its annotations in a form that can be used.
     """
     contents = [read_bytes(path, MAX_COCO_BYTES) for path in (annotations, captions) if path]
-    words = _captions(parse_json(contents[1], str(captions)), str(captions)) if captions else {}
-    data = mapping(parse_json(contents[0], str(annotations)), str(annotations))
-    samples = [Sample(image, annos, tuple(words.get(image["id"], ()))) for image, annos in annotations_from_coco(data)]
-    if not samples:
+    file = read_coco(contents[0], crowd, str(annotations))
+    oddities = Tally()
+    words = _captions(parse_json(contents[1], str(captions)), str(captions), oddities) if captions else {}
+    if not file.images:
         raise BadInput(str(annotations), "holds no images")
-    for sample in samples:
-        _check(sample)
-    samples = sorted(samples, key=lambda sample: sample.id)[:count]
+    samples = []
+    for number, place in sorted(_numbers(file.images).items())[:count]:
+        record = file.images[place]
+        annos = file.annotations(place)
+        for anno in annos:
+            if not anno["bbox"]:
+                oddities.add(NO_BOX, f"annotation {anno['id']}")
+        annos = [anno for anno in annos if anno["bbox"]]
+        samples.append(Sample(number, record, annos, tuple(words.get(record["id"], ()))))
     digests = b"".join(hashlib.sha256(content).digest() for content in contents)
-    return Dataset(samples, hashlib.sha256(digests).hexdigest()[:16])
+    notes = (*file.notes, *oddities.sentences)
+    return Dataset(samples, hashlib.sha256(digests).hexdigest()[:16], notes)
 
 
-def _check(sample: Sample) -> None:
-    """Raise BadInput where a sample has no usable size, number or boxes."""
-    if sample.id < 0 or min(image_size(sample.record)) < 1:
-        raise BadInput(f"image {sample.id}", "needs an id that is not negative, and a width and height above 0")
-    for anno in sample.annos:
-        where = f"annotation {whole(anno.get('id'), f'image {sample.id}, annotation.id')}"
-        numbers(anno.get("bbox"), f"{where}.bbox", count=4)
+def _numbers(images: Sequence[dict]) -> dict[int, int]:
+    """The number of each image -> its place in the file."""
+    ids = [record["id"] for record in images]
+    if all(isinstance(own, int) and 0 <= own < LARGEST_NUMBER for own in ids):
+        return {own: place for place, own in enumerate(ids)}
+    return {place + 1: place for place in range(len(ids))}
 
 
-def _captions(data: object, source: str) -> dict[int, list[str]]:
+def _captions(data: object, source: str, oddities: Tally) -> dict[int | str, list[str]]:
     """Image id -> its captions, in the order of the file."""
-    captions: dict[int, list[str]] = {}
+    captions: dict[int | str, list[str]] = {}
     for index, record in enumerate(sequence(mapping(data, source).get("annotations"), f"{source}: annotations")):
-        field = f"{source}: annotations[{index}]"
-        words = text(mapping(record, field), "caption", field).split()
-        captions.setdefault(whole(record.get("image_id"), f"{field}.image_id"), []).append(" ".join(words))
+        own = identity(record.get("image_id")) if isinstance(record, dict) else None
+        caption = own is not None and caption_of(record, MAX_SCENE)[0]
+        if own is not None and caption:
+            captions.setdefault(own, []).append(" ".join(caption.split()))
+        else:
+            oddities.add(NO_CAPTION, f"{source}: annotations[{index}]")
     return captions
 
 
@@ -173,11 +204,10 @@ def _with_place(instance: Instance, kind: str, anno: dict) -> Instance:
     bare = {"box": None, "mask": None, "point": None, "scribble": None}
     if place := getattr(instance, kind):
         return instance.model_copy(update={**bare, kind: place})
-    if extent is None or (kind == "mask" and not anno.get("segmentation")):
-        raise BadInput(f"annotation {anno.get('id')}", f"has no {kind}; choose another kind of place with --places")
+    assert extent  # what has no box is left out
     mask = instance.mask or _filled(extent)  # a polygon that is smaller than a pixel draws no mask
     if kind == "scribble":
-        rng = np.random.RandomState(int(anno["id"]) % 2**32)
+        rng = np.random.RandomState(anno["id"] % 2**32)
         x, y = ((points_inside(mask.array, SCRIBBLE_POINTS, rng) + 0.5) / mask.size[::-1]).T
         points = tuple(Point(x=float(a), y=float(b)) for a, b in zip(x, y, strict=True))
         return instance.model_copy(update={**bare, kind: Scribble(points=points)})
@@ -219,8 +249,7 @@ def _scaled_annotation(anno: dict, shape: Instance | None, size: tuple[int, int]
     across = SCORED_AT[0] / size[0]
     down = SCORED_AT[1] / size[1]
     left, top, width, height = (value * scale for value, scale in zip(anno["bbox"], (across, down) * 2, strict=True))
-    record = {"bbox": [left, top, width, height], "iscrowd": int(bool(anno.get("iscrowd")))}
-    record["area"] = area_px(anno) * across * down
+    record = {"bbox": [left, top, width, height], "iscrowd": anno["iscrowd"], "area": anno["area"] * across * down}
     if shape and shape.mask:
         mask = fitted_mask(shape.mask, SCORED_AT)
         record["segmentation"] = {"size": list(mask.size), "counts": mask.counts}
@@ -230,19 +259,11 @@ def _scaled_annotation(anno: dict, shape: Instance | None, size: tuple[int, int]
 
 
 def photograph(sample: Sample, folder: Path, size: tuple[int, int]) -> Image:
-    """The image that the annotations were made of, stretched to (width, height) pixels, as RGB.
+    """The image that the annotations were made of, as it is to be seen, stretched to (width, height) pixels, as RGB.
 
     Raises:
         BadInput: it is not in the folder, or cannot be read.
     """
     from PIL import Image
 
-    name = text(sample.record, "file_name", f"image {sample.id}")
-    path = folder / name
-    if not name or not path.resolve().is_relative_to(folder.resolve()):
-        raise BadInput(f"image {sample.id}.file_name", f'"{name}" is not in {folder}')
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-    except (OSError, Image.DecompressionBombError) as error:
-        raise BadInput(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return open_photograph(find_photograph(sample.record, folder)).resize(size, Image.Resampling.BICUBIC)

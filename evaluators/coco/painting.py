@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from evaluators import manifest as manifests
 from evaluators.attributes import word_of
@@ -22,6 +22,7 @@ from evaluators.reporting import EvaluationResult, add_output_arguments, progres
 from instdiff.cli import add_options, given_values, parse_values
 from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, InstDiffError, ServiceError
+from instdiff.formats.coco_file import Crowd
 from instdiff.render_settings import RenderSettings, resolve_settings
 
 if TYPE_CHECKING:
@@ -49,9 +50,17 @@ class Work:
     attribute: str = ""
     count: int | None = None
     batch: int = BATCH
+    crowd: Crowd = "auto"
 
     def dataset(self) -> Dataset:
-        return read_dataset(self.annotations, self.captions, self.count)
+        """The annotations, of which something can be painted.
+
+        Raises:
+            BadInput: see `read_dataset` and `Dataset.check`.
+        """
+        dataset = read_dataset(self.annotations, self.captions, self.count, self.crowd)
+        dataset.check(self.place)
+        return dataset
 
 
 def add_arguments(parser: argparse.ArgumentParser, out: Path) -> None:
@@ -60,6 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser, out: Path) -> None:
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="the photographs, for the upper bound")
     parser.add_argument("--captions", type=Path, metavar="FILE", help="COCO captions, such as captions_val2017.json")
     parser.add_argument("--places", choices=PLACES, default="box", help="the kind of place that is told (%(default)s)")
+    crowd = "annotations with iscrowd: single things or regions (auto: things if all masks are marked so and drawn)"
+    parser.add_argument("--crowd", choices=get_args(Crowd), default="auto", help=crowd)
     parser.add_argument("--count", type=int, metavar="N", help="only the first N images, by their numbers")
     parser.add_argument("--engine", default="draft", metavar="NAME", help="draft, sd15, or a model folder (draft)")
     add_options(parser, RenderSettings, SETTINGS)
@@ -92,7 +103,7 @@ def read_work(args: argparse.Namespace, attribute: str = "") -> Work:
     settings = parse_values(RenderSettings, given_values(RenderSettings, vars(args), SETTINGS))
     folder = args.folder / (attribute or args.places)
     source = (args.annotations, args.captions, args.places)
-    return Work(*source, args.engine, settings, folder, attribute, args.count, args.batch)
+    return Work(*source, args.engine, settings, folder, attribute, args.count, args.batch, args.crowd)
 
 
 def paint_part(work: Work, index: int = 0, count: int = 1, painted: Callable[[int], object] = lambda _: None) -> int:
@@ -111,6 +122,8 @@ def paint_part(work: Work, index: int = 0, count: int = 1, painted: Callable[[in
     engine = load_engine(work.engine)
     settings = resolve_settings(work.settings, engine.defaults)
     expected: dict = {"place": work.place, "attribute": work.attribute, "annotations": dataset.sha256}
+    if work.crowd != "auto":
+        expected["crowd"] = work.crowd
     expected |= {"size": "{} x {}".format(*engine.native_size), "seed": settings.seed}
     expected |= manifests.painted_with(engine, settings)
     folder = work.folder / f"job-{index}-of-{count}"

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.coco.dataset import Dataset, Sample, photograph
 from evaluators.detectors import Detector
 from evaluators.gallery import Detections, Gallery, check_scorer, default_scorer, load_scorer, look
-from evaluators.reporting import Table, figure_at, percent
-from instdiff.errors import BadInput
+from evaluators.reporting import Table, figure_at, percent, progress_bar
+from instdiff.errors import BadInput, printable
 from instdiff.formats.files import read_bytes
+from instdiff.formats.photographs import Photograph, check_photographs
+from instdiff.formats.tally import Tally
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,10 +51,45 @@ def choose_scorer(args: argparse.Namespace, engine: str, gallery: Gallery | None
     return load_scorer(args)
 
 
+def with_photographs(dataset: Dataset, folder: Path | None) -> Dataset:
+    """The samples whose photographs can be used, all of which are looked at, with a bar; what is left out is a note.
+
+    Raises:
+        BadInput: there are none.
+    """
+    if folder is None:
+        return dataset
+    problems = _problems(dataset.samples, folder)
+    oddities = Tally()
+    for sample, problem in zip(dataset.samples, problems, strict=True):
+        if problem.problem:
+            oddities.add(problem.problem, f"image {sample.record['id']}: {problem.detail}")
+    samples = [sample for sample, one in zip(dataset.samples, problems, strict=True) if not one.problem]
+    if not samples:
+        raise BadInput("images", f"0 of {len(dataset.samples)} photographs can be used; {oddities}")
+    return replace(dataset, samples=samples, oddities=(*dataset.oddities, *oddities.sentences))
+
+
+def print_oddities(dataset: Dataset) -> None:
+    """What was left out or mended, on stderr, before anything costly is done."""
+    for oddity in dataset.oddities:
+        print(printable(f"note: {oddity}"), file=sys.stderr)
+
+
 def check_images(folder: Path | None, samples: Sequence[Sample]) -> None:
-    """Raise BadInput at once if the folder of photographs is not there, or lacks the first of them."""
-    if folder and samples:
-        photograph(samples[0], folder, (8, 8))
+    """Raise BadInput at once if a photograph cannot be used; all are looked at, with a bar."""
+    problems = _problems(samples, folder) if folder else []
+    if bad := [number for number, one in enumerate(problems) if one.problem]:
+        first = problems[bad[0]]
+        where = f"image {samples[bad[0]].record['id']}"
+        raise BadInput("images", f"{len(bad)} of {len(samples)} cannot be used, the first: {where}: {first.detail}")
+
+
+def _problems(samples: Sequence[Sample], folder: Path) -> list[Photograph]:
+    with progress_bar() as progress:
+        task = progress.add_task("checking photographs", total=len(samples))
+        records = [sample.record for sample in samples]
+        return check_photographs(records, folder, lambda done: progress.advance(task, done))
 
 
 def photographs(samples: Sequence[Sample], folder: Path, size: tuple[int, int]) -> Iterator[Image]:

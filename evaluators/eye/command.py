@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.coco.dataset import read_dataset
-from evaluators.coco.scoring import check_images
+from evaluators.coco.scoring import with_photographs
 from evaluators.detectors import Detector
 from evaluators.draft import held_out
 from evaluators.eye.examination import Examined
@@ -105,8 +105,7 @@ def examine_photographs(options: Options, args: argparse.Namespace) -> Evaluatio
     from evaluators.eye.photographs import annotated, examine
 
     assert options.coco and options.images
-    dataset = read_dataset(options.coco, count=options.count)
-    check_images(options.images, dataset.samples)
+    dataset = with_photographs(read_dataset(options.coco, count=options.count), options.images)
     annotated(dataset)  # too few are refused before anything heavy is loaded
     detector = load_scorer(args)
     with progress_bar() as progress:

@@ -14,6 +14,7 @@ from evaluators.report import Detection
 from instdiff.errors import BadInput
 from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.formats.photographs import open_photograph
 from instdiff.layout import MAX_INSTANCES, Box
 
 if TYPE_CHECKING:
@@ -138,12 +139,9 @@ def _cut(image: Image, box: Box) -> Image:
 
 def _open(path: Path) -> Image | None:
     """The picture as it is meant to be seen, or None if it cannot be read."""
-    from PIL import Image, ImageOps
-
     try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises on damaged files
+        return open_photograph(path)
+    except BadInput:
         return None
 
 

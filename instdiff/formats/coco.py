@@ -1,109 +1,104 @@
-"""COCO annotations (``instances_*.json``) <-> layouts."""
+"""COCO annotations (``instances_*.json``), and what is written like them, <-> layouts."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
+from instdiff import rle
 from instdiff.errors import BadInput
-from instdiff.formats.boxes import LayoutWarning, resolve_boxes
-from instdiff.formats.fields import mapping, number, sequence, text, whole
-from instdiff.formats.files import parse_json, read_bytes
+from instdiff.formats.boxes import LayoutWarning
+from instdiff.formats.coco_file import REGIONS, CocoFile, Crowd, read_coco
+from instdiff.formats.coco_records import canvas_size, drawing_of
 from instdiff.formats.native import drawn_places, pixels, read_instance
-from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask, Point
-
-MAX_COCO_BYTES = 2**30  # the training annotations of COCO 2017 have 450 MB
+from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask
 
 
-def layouts_from_coco(source: dict | str | Path) -> list[tuple[dict, Layout]]:
+def layouts_from_coco(source: dict | str | Path, crowd: Crowd = "auto") -> CocoLayouts:
     """COCO annotations -> one layout per image, with the image record it belongs to.
 
-    The caption of an instance is its annotation's ``caption`` where there is one, else the name of its category; the
-    caption of the picture is the image record's ``caption``. Crowd regions are no instances and are left out. Of more
-    than 30 annotations the 30 largest are kept, with a `LayoutWarning`.
+    The file is checked as a whole, and what it holds that cannot be used is counted in a `LayoutWarning` of each kind;
+    a layout is made when it is asked for, so that a few of a large file take little time. The caption of an instance is
+    its annotation's ``caption`` where there is one, else the name of its category; the caption of the picture is the
+    image record's ``caption``. Of more than 30 annotations the 30 largest are kept.
 
     Args:
         source: the parsed annotations, or the path of a file of at most 1 GiB.
+        crowd: what annotations with ``iscrowd`` are, see `CocoFile`.
 
     Raises:
-        BadInput: the source cannot be read, refers to images or categories that it does not hold, or has boxes off the
-            picture.
+        BadInput: the source cannot be read, an id names two records, or not one of its annotations can be used.
     """
-    images = annotations_from_coco(source)
-    return [(record, _layout(record, [anno for anno in annos if not anno.get("iscrowd")])) for record, annos in images]
+    layouts = CocoLayouts(read_coco(source, crowd))
+    for sentence in layouts.notes:
+        warnings.warn(f"{layouts.file.source}: {sentence}", LayoutWarning, stacklevel=2)
+    return layouts
 
 
-def annotations_from_coco(source: dict | str | Path) -> list[tuple[dict, list[dict]]]:
-    """COCO annotations by image: the records of images, each with its annotations as written, crowd regions too.
+class CocoLayouts(Sequence[tuple[dict, Layout]]):
+    """Image records with their layouts, in the order of the file; a layout is made when it is asked for."""
 
-    An annotation also says its ``category_name``. Takes and raises what `layouts_from_coco` does.
-    """
-    data = source if isinstance(source, dict) else parse_json(read_bytes(source, MAX_COCO_BYTES), str(source))
-    data = mapping(data, "annotations file")
-    names = {record["id"]: text(record, "name", "categories") for record in _records(data, "categories")}
-    images: dict[int, tuple[dict, list[dict]]] = {record["id"]: (record, []) for record in _records(data, "images")}
-    for index, anno in enumerate(sequence(data.get("annotations"), "annotations")):
-        anno = mapping(anno, f"annotations[{index}]")
-        for key, known_ids in (("image_id", images.keys()), ("category_id", names.keys())):
-            if whole(anno.get(key), f"annotations[{index}].{key}") not in known_ids:
-                raise BadInput(f"annotations[{index}].{key}", f"{anno[key]} is not in the file")
-        images[anno["image_id"]][1].append({**anno, "category_name": names[anno["category_id"]]})
-    return list(images.values())
+    def __init__(self, file: CocoFile):
+        self.file = file
+
+    def __len__(self) -> int:
+        return len(self.file.images)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[dict, Layout]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[dict, Layout]]: ...
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        record = self.file.images[index]
+        singles = [anno for anno in self.file.annotations(range(len(self))[index]) if not anno["iscrowd"]]
+        width, height = canvas_size(image_size(record))
+        layout = Layout(width=width, height=height, caption=record["caption"])
+        return record, layout.with_instances(instances_from_coco(record, largest(singles)))
+
+    @property
+    def notes(self) -> list[str]:
+        """What of the file is not as it is written, one sentence for each kind."""
+        file = self.file
+        notes = file.notes
+        if file.regions:
+            notes.append(f"{REGIONS}: {file.regions}")
+        counts = file.counts
+        if full := [index for index, count in enumerate(counts) if count > MAX_INSTANCES]:
+            first = f"image {file.images[full[0]]['id']} has {counts[full[0]]} annotations"
+            more = f", and so of {len(full) - 1} other images" if full[1:] else ""
+            notes.append(f"{first}; the {MAX_INSTANCES} largest are kept{more}")
+        return notes
 
 
 def instances_from_coco(record: dict, annos: list[dict]) -> list[Instance]:
-    """The annotations of one image, as `annotations_from_coco` gives them, as instances, however many there are."""
-    where = f"image {record['id']}"
+    """Annotations of one image, as `CocoFile.annotations` gives them, as instances, however many there are."""
     size = image_size(record)
-    try:
-        places = resolve_boxes(annos, size, "xywh")
-        return [_instance(anno, places.get(i), size, f"annos[{i}]") for i, anno in enumerate(annos)]
-    except BadInput as error:
-        raise BadInput(f"{where}, {error.field}", error.reason) from error
+    return [_instance(anno, size, canvas_size(size)) for anno in annos]
+
+
+def _instance(anno: dict, size: tuple[int, int], canvas: tuple[int, int]) -> Instance:
+    box = anno["bbox"] and Box.from_coco(anno["bbox"], size)
+    named = {"caption": anno["caption"] or anno["category_name"], "category_name": anno["category_name"]}
+    instance = read_instance({**named, **drawing_of(anno)}, box, size, f"annotation {anno['id']}")
+    mask = anno["outline"].draw(size, canvas)
+    return instance.model_copy(update={"mask": mask}) if mask else instance
 
 
 def image_size(record: dict) -> tuple[int, int]:
     """(width, height) in pixels of an image record."""
-    where = f"image {record['id']}"
-    return whole(record.get("width"), f"{where}.width"), whole(record.get("height"), f"{where}.height")
+    return record["width"], record["height"]
 
 
 def largest(annos: list[dict], count: int = MAX_INSTANCES) -> list[dict]:
     """The largest annotations of an image by area, in their order."""
-    by_area = sorted(range(len(annos)), key=lambda index: -area_px(annos[index]))
+    by_area = sorted(range(len(annos)), key=lambda index: -annos[index]["area"])
     return [annos[index] for index in sorted(by_area[:count])]
-
-
-def _records(data: dict, key: str) -> list[dict]:
-    """The records under a key, each with a whole-numbered id."""
-    records = [mapping(record, f"{key}[{index}]") for index, record in enumerate(sequence(data.get(key), key))]
-    return [{**record, "id": whole(record.get("id"), f"{key}[{index}].id")} for index, record in enumerate(records)]
-
-
-def _layout(record: dict, annos: list[dict]) -> Layout:
-    """The layout of one image; annotations carry the name of their category."""
-    where = f"image {record['id']}"
-    width, height = image_size(record)
-    layout = Layout.parse({"width": width, "height": height, "caption": text(record, "caption", where)}, where)
-    if len(annos) > MAX_INSTANCES:
-        note = f"{where} has {len(annos)} annotations; the {MAX_INSTANCES} largest are kept"
-        warnings.warn(note, LayoutWarning, stacklevel=4)
-    return layout.with_instances(instances_from_coco(record, largest(annos)))
-
-
-def _instance(anno: dict, place: Box | Point | None, size: tuple[int, int], field: str) -> Instance:
-    caption = text(anno, "caption", field) or anno["category_name"]
-    return read_instance({**anno, "caption": caption, "mask": anno.get("segmentation")}, place, size, field)
-
-
-def area_px(anno: dict) -> float:
-    """The area as stated, else that of the box, in square pixels."""
-    if anno.get("area") is not None:
-        return number(anno["area"], "area")
-    box = [number(value, "bbox") for value in sequence(anno.get("bbox") or [], "bbox")]
-    return box[2] * box[3] if len(box) == 4 else 0.0
 
 
 def layouts_to_coco(layouts: list[Layout]) -> dict:
@@ -135,7 +130,7 @@ def _annotation(instance: Instance, size: tuple[int, int], where: str) -> dict:
     record = {"bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0, "segmentation": []}
     if instance.mask:
         mask = fitted_mask(instance.mask, size)
-        record["area"] = int(mask.array.sum())
+        record["area"] = sum(rle.string_to_counts(mask.counts)[1::2])
         record["segmentation"] = {"size": list(mask.size), "counts": mask.counts}
     return {**record, "caption": instance.caption, **drawn_places(instance, size)}
 
@@ -147,4 +142,5 @@ def fitted_mask(mask: Mask, size: tuple[int, int]) -> Mask:
         return mask
     rows = ((np.arange(height) + 0.5) * mask.size[0] / height).astype(int)
     columns = ((np.arange(width) + 0.5) * mask.size[1] / width).astype(int)
-    return Mask.from_array(mask.array[np.ix_(rows, columns)])
+    array = rle.decode(rle.string_to_counts(mask.counts), *mask.size)  # not kept, as `mask.array` would be
+    return Mask.from_array(array[np.ix_(rows, columns)])

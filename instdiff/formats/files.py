@@ -21,12 +21,23 @@ def read_bytes(path: str | Path, limit: int = MAX_FILE_BYTES) -> bytes:
         if path.exists() and not path.is_file():
             raise BadInput(str(path), "is not a regular file")
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            stated = os.fstat(file.fileno()).st_size
+            content = file.read(min(stated, limit) + 1)  # so much room is taken at once, whatever there is
+            if len(content) > stated:  # it grows, or is one of those that say they are empty
+                content += file.read(limit + 1 - len(content))
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
         raise BadInput(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > limit:
         raise BadInput(str(path), f"is larger than the limit of {limit // 2**20} MiB")
     return content
+
+
+def decode_text(content: bytes, source: str) -> str:
+    """UTF-8, with or without the mark that some writers begin it with; ``source`` names it in errors."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(source, f"is not UTF-8 text (byte {error.start})") from error
 
 
 def parse_json(content: bytes | str, source: str) -> object:
@@ -35,11 +46,9 @@ def parse_json(content: bytes | str, source: str) -> object:
     def refuse(constant: str) -> NoReturn:
         raise BadInput(source, f"{constant} is no JSON number")
 
+    text = content if isinstance(content, str) else decode_text(content, source)
     try:
-        text = content if isinstance(content, str) else content.decode("utf-8-sig")
         return json.loads(text, parse_constant=refuse)
-    except UnicodeDecodeError as error:
-        raise BadInput(source, f"is not UTF-8 text (byte {error.start})") from error
     except json.JSONDecodeError as error:
         raise BadInput(source, f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
     except RecursionError as error:

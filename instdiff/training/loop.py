@@ -192,7 +192,7 @@ class Trainer(Generic[Batch]):
         self.saved = 0.0
         if self.plan.folder and self.accelerator.is_main_process:
             clean_folder(self.plan.folder, self.step)
-        with _progress_bar(self.accelerator.is_main_process) as bar:
+        with progress_bar(self.accelerator.is_main_process) as bar:
             bar_task = bar.add_task(self.plan.title, total=1.0, note="")
             bar.update(bar_task, completed=self.share)
             while self.share < 1:
@@ -383,8 +383,8 @@ def clean_folder(folder: Path, step: int) -> None:
     write_bytes(log, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _progress_bar(shown: bool) -> Progress:
-    """The bar on stderr."""
+def progress_bar(shown: bool) -> Progress:
+    """The bar on stderr; its tasks have a ``note``."""
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *times)
     return Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), disable=not shown)

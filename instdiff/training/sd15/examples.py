@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.Image import Resampling, Transpose
 from torch.utils.data import Dataset
 
 from instdiff.errors import BadInput
-from instdiff.formats.coco import annotations_from_coco, fitted_mask, image_size, instances_from_coco, largest
-from instdiff.formats.fields import text
+from instdiff.formats import LayoutWarning
+from instdiff.formats.coco import image_size, instances_from_coco, largest
+from instdiff.formats.photographs import has_proportions, open_photograph
 from instdiff.layout import MAX_INSTANCES, SCRIBBLE_POINTS, Box, Instance, Layout, Mask, Point, Scribble
 from instdiff.model.grounding import Grounding, Modes, place_grounding
 from instdiff.model.mask_points import points_inside
+from instdiff.training.sd15.annotated import SMALLEST, AnnotatedPicture, AnnotatedPictures
 from instdiff.training.sd15.recipe import TrainingRecipe
 
 # Shares of the published training: each kind is dropped on its own, some pictures keep points alone, some masks without
@@ -76,7 +78,7 @@ def _scribble(instance: Instance, rng: np.random.Generator) -> Scribble | None:
     return Scribble(points=tuple(Point(x=x / width, y=y / height) for x, y in points.tolist()))
 
 
-SMALLEST = 0.01  # share of the square; the published training leaves out what is smaller
+LARGEST_MASK = 2048  # side in pixels of the mask of a square
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,16 @@ class Crop:
 
     def _mask(self, mask: Mask) -> Mask | None:
         x0, y0, x1, y1 = self.corners
-        square = fitted_mask(mask, self.size).array[y0:y1, x0:x1]
+        steps = (np.arange(min(x1 - x0, LARGEST_MASK)) + 0.5) / min(x1 - x0, LARGEST_MASK)  # centres of its pixels
+        rows = (y0 + steps * (y1 - y0)) * mask.size[0] / self.size[1]
+        columns = (x0 + steps * (x1 - x0)) * mask.size[1] / self.size[0]
+        square = mask.array[np.ix_(rows.astype(int), columns.astype(int))]
         return Mask.from_array(square[:, ::-1] if self.flip else square) if square.any() else None
 
 
 ORDER = 0
 DRAWS = 1  # streams of random numbers, which never meet
+MAX_DAMAGED = 10  # pictures in a row
 
 
 @dataclass(frozen=True)
@@ -182,43 +188,36 @@ class UnusablePicture(NamedTuple):
 
 
 class Examples(Dataset):
-    """Examples by position.
+    """Examples by position. Where a picture turns out to be damaged, the next one in its order takes its place."""
 
-    Raises:
-        BadInput: the annotations cannot be read, or pictures that they name are not there.
-    """
-
-    def __init__(self, recipe: TrainingRecipe, shapes: Shapes):
+    def __init__(self, recipe: TrainingRecipe, shapes: Shapes, pictures: AnnotatedPictures):
         self.recipe = recipe
         self.shapes = shapes
-        self.folder = recipe.images
-        self.records = annotations_from_coco(recipe.annotations)
-        if not self.records:
-            raise BadInput(str(recipe.annotations), "holds no images")
-        missing = [path for record, _ in self.records if not (path := self._path(record)).is_file()]
-        if missing:
-            count = f"{len(missing)} of {len(self.records)}"
-            raise BadInput("images", f"{count} pictures are not there, such as {missing[0]}")
+        self.pictures = pictures
         self._epoch = -1
         self._order = np.zeros(0, int)
 
     def __getitem__(self, position: int) -> Batch | UnusablePicture:
         """The example at a position, a batch of one; or why there is none."""
-        try:
-            return self._example(position)
-        except BadInput as error:  # which cannot be carried from one process to another
-            return UnusablePicture(error.field, error.reason)
+        problem = None
+        for shift in range(MAX_DAMAGED):
+            try:
+                return self._example(position, self.pictures[self._index(position, shift)])
+            except BadInput as error:
+                warnings.warn(f"{error}; another picture takes its place", LayoutWarning, stacklevel=2)
+                problem = error
+        assert problem
+        return UnusablePicture(problem.field, problem.reason)  # an error cannot be carried from one process to another
 
-    def _example(self, position: int) -> Batch:
+    def _example(self, position: int, picture: AnnotatedPicture) -> Batch:
         rng = np.random.default_rng([self.recipe.seed, DRAWS, position])
-        record, annos = self.records[self._index(position)]
-        caption = text(record, "caption", f"image {record['id']}")
+        image = _open(picture)
+        caption = picture.record["caption"]
         flip = bool(rng.random() < 0.5)
         flip = flip and not {"left", "right"} & set(caption.lower().split())  # what the words say would be wrong
-        crop = Crop(image_size(record), flip)
-        pixels = np.asarray(crop.image(self._open(record), self.shapes.side), np.float32)
-        single = [anno for anno in annos if not anno.get("iscrowd")]
-        instances = crop.instances(instances_from_coco(record, largest(single)))
+        crop = Crop(image.size, flip)
+        pixels = np.asarray(crop.image(image, self.shapes.side), np.float32)
+        instances = crop.instances(instances_from_coco(picture.record, largest(picture.annos)))
         phrases, grounding = self._places(instances, rng)
         return Batch(
             pixels=torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1)[None],
@@ -247,32 +246,22 @@ class Examples(Dataset):
         grounding.segs = grounding.segs.bool()  # a quarter of the room on the way from the process that reads
         return phrases, grounding
 
-    def _open(self, record: dict) -> Image.Image:
-        """The picture of a record, as it is meant to be seen."""
-        path = self._path(record)
-        size = image_size(record)
-        try:
-            with Image.open(path) as file:
-                image = ImageOps.exif_transpose(file).convert("RGB")
-        except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on damaged files
-            raise BadInput(str(path), f"cannot be read: {error}") from error
-        if image.size != size:
-            sizes = f"is {image.size[0]} x {image.size[1]}, but the annotations say {size[0]} x {size[1]}"
-            raise BadInput(str(path), sizes)
-        return image
-
-    def _index(self, position: int) -> int:
-        epoch, place = divmod(position, len(self.records))
+    def _index(self, position: int, shift: int = 0) -> int:
+        """Which picture is at a position; with a shift, that so many places further in the order of this epoch."""
+        epoch, place = divmod(position, len(self.pictures))
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = np.random.default_rng([self.recipe.seed, ORDER, epoch]).permutation(len(self.records))
-        return int(self._order[place])
+            self._order = np.random.default_rng([self.recipe.seed, ORDER, epoch]).permutation(len(self.pictures))
+        return int(self._order[(place + shift) % len(self.pictures)])
 
-    def _path(self, record: dict) -> Path:
-        name = PurePosixPath(text(record, "file_name", f"image {record['id']}"))
-        if not name.name or name.is_absolute() or ".." in name.parts:
-            raise BadInput(f"image {record['id']}.file_name", f'"{name}" is no path inside the folder of images')
-        return self.folder / name
+
+def _open(picture: AnnotatedPicture) -> Image.Image:
+    image = open_photograph(picture.path)
+    stated = image_size(picture.record)
+    if not has_proportions(image.size, stated):  # it has changed since it was checked
+        sizes = f"is {image.size[0]} x {image.size[1]}, but the annotations say {stated[0]} x {stated[1]}"
+        raise BadInput(str(picture.path), sizes)
+    return image
 
 
 def count_names(instances: list[Instance]) -> str:

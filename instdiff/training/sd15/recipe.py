@@ -27,6 +27,11 @@ class TrainingRecipe(Value):
     annotations: Annotated[Path, Flag("PATH", read=input_file)] = Field(
         description="annotations in COCO's format; captions of instances under `caption`"
     )
+    crowd: Annotated[Literal["auto", "instances", "regions"], Flag()] = Field(
+        default="auto",
+        description="what annotations with iscrowd are: instances, regions that are left out, or auto: regions, unless "
+        "every mask of the file is marked so and none is a polygon, as CVAT writes brushes (auto)",
+    )
     images: Folder = Field(description="the folder that their file names count from")
     out: Annotated[Path, Flag("PATH", read=output_folder)] = Field(
         description="working folder: log.jsonl, the state, and at the end the model"

@@ -5,11 +5,13 @@ dropped depend on the seed and the step alone.
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from diffusers.utils import logging as diffusers_logging
 from torch import nn
 from torch.utils.data import DataLoader
@@ -17,9 +19,10 @@ from transformers.utils import logging as transformers_logging
 
 from instdiff.checkpoint.convert import whole_target
 from instdiff.engine import engine_info
-from instdiff.errors import BadInput, ServiceError
+from instdiff.errors import BadInput, ServiceError, printable
 from instdiff.model.pipeline import InstanceDiffusionPipeline
-from instdiff.training.loop import Task, Trainer, TrainingPlan, make_accelerator
+from instdiff.training.loop import Task, Trainer, TrainingPlan, make_accelerator, progress_bar
+from instdiff.training.sd15.annotated import AnnotatedPictures
 from instdiff.training.sd15.examples import Examples, Shapes, UnusablePicture, collate, positions
 from instdiff.training.sd15.model import Learner, Lesson, Teacher, load_convnext, squared_error
 from instdiff.training.sd15.recipe import FIXED, TrainingRecipe
@@ -34,24 +37,27 @@ class DiffusionTask(Task[Lesson]):
     """UniFusion, the gated self-attention and ScaleU learn; backbone, text encoder and autoencoder stay as they are.
 
     Args:
-        processes: how many train together; this is number ``rank``.
+        accelerator: where and how to compute, and with which other processes.
 
     Raises:
         BadInput: files are missing, or do not fit each other.
         ServiceError: the model cannot be loaded.
     """
 
-    def __init__(self, recipe: TrainingRecipe, device: torch.device, processes: int = 1, rank: int = 0):
+    def __init__(self, recipe: TrainingRecipe, accelerator: Accelerator):
         self.recipe = recipe
         self.pipeline = load_pipeline(recipe.model)
         self.teacher = Teacher(self.pipeline)
-        self.examples = Examples(recipe, example_shapes(recipe, self.teacher))
-        self.device = device
-        self.processes = processes
-        self.rank = rank
+        shapes = example_shapes(recipe, self.teacher)
+        with accelerator.main_process_first():  # what it finds out about the pictures is kept for the others
+            pictures = read_pictures(recipe, accelerator.is_main_process)
+        self.examples = Examples(recipe, shapes, pictures)
+        self.device = accelerator.device
+        self.processes = accelerator.num_processes
+        self.rank = accelerator.process_index
         self.lessons: Iterator[Lesson] | None = None
         self.model: Learner = Learner(self.pipeline.unet, self.pipeline.unifusion, recipe.gradient_checkpointing)
-        self.pipeline.to(device)
+        self.pipeline.to(self.device)
 
     def begin(self) -> None:
         if self.recipe.convnext:
@@ -111,12 +117,11 @@ def make_trainer(recipe: TrainingRecipe) -> Trainer[Lesson]:
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # text encoder and autoencoder, several times faster
     accelerator = make_accelerator(recipe.device, recipe.precision, recipe.accumulate)
-    processes = accelerator.num_processes
-    task = DiffusionTask(recipe, accelerator.device, processes, accelerator.process_index)
+    task = DiffusionTask(recipe, accelerator)
     # What must be the same for a training to go on as if it had never been stopped.
     fixed: dict[str, object] = {name: getattr(recipe, name) for name in FIXED}
-    fixed["pictures_a_step"] = recipe.batch * recipe.accumulate * processes
-    fixed["pictures"] = len(task.examples.records)
+    fixed["pictures_a_step"] = recipe.batch * recipe.accumulate * accelerator.num_processes
+    fixed["pictures"] = len(task.examples.pictures)
     plan = TrainingPlan(
         rate=recipe.rate,
         steps=recipe.steps,
@@ -138,6 +143,22 @@ def train(recipe: TrainingRecipe) -> None:
     trainer = make_trainer(recipe)
     trainer.run()
     trainer.leave()
+
+
+def read_pictures(recipe: TrainingRecipe, is_shown: bool) -> AnnotatedPictures:
+    """What the training is of, all of it looked at; with a bar on a terminal, and then how much is used, on stderr.
+
+    Raises:
+        BadInput: nothing of it can be used.
+    """
+    with progress_bar(is_shown and sys.stderr.isatty()) as bar:
+        task = bar.add_task("checking pictures", total=None, note="")
+        pictures = AnnotatedPictures(
+            recipe.annotations, recipe.images, recipe.crowd, lambda done, of: bar.update(task, advance=done, total=of)
+        )
+    if is_shown:
+        print(printable(f"{recipe.annotations}: {pictures.summary}"), file=sys.stderr)
+    return pictures
 
 
 def load_pipeline(folder: Path) -> InstanceDiffusionPipeline:

@@ -21,6 +21,12 @@ def anno(number: int, image: int, category: int, bbox: list[float], **more) -> d
     }
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """What is kept of checks stays with the test."""
+    monkeypatch.setenv("INSTDIFF_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def coco_set(tmp_path):
     """A folder: annotations.json of three images (dogs and a couch, a crowd, nothing), captions.json, images/."""

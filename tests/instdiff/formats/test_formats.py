@@ -428,52 +428,6 @@ def test_coco_both_ways(full_layout, tmp_path):
         layouts_to_coco([full_layout])
 
 
-def coco_file(*annos: dict) -> dict:
-    annos = [{"image_id": 5, "category_id": 3, "bbox": [10, 20, 30, 40], **anno} for anno in annos]
-    return {
-        "images": [{"id": 5, "width": 640, "height": 480, "file_name": "a.jpg"}],
-        "annotations": annos,
-        "categories": [{"id": 3, "name": "dog"}],
-    }
-
-
-def test_coco_of_others():
-    data = coco_file(
-        {"segmentation": [[10, 20, 40, 20, 40, 60, 10, 60]]},
-        {"iscrowd": 1, "segmentation": {"size": [9, 9], "counts": [81]}},
-    )
-    [(record, layout)] = layouts_from_coco(data)
-    assert record["file_name"] == "a.jpg" and layout.size == (640, 480) and len(layout.instances) == 1
-    assert layout.instances[0].caption == layout.instances[0].category == "dog"
-    assert layout.instances[0].mask.array.sum() == 1200 and layout.instances[0].mask.box == layout.instances[0].box
-
-
-def test_coco_keeps_the_30_largest_in_their_order():
-    with pytest.warns(LayoutWarning, match="image 5 has 33 annotations; the 30 largest"):
-        [(_, layout)] = layouts_from_coco(coco_file(*[{"bbox": [0, 0, 4 + side, 4 + side]} for side in range(33)]))
-    assert [round(instance.box.width * 640) for instance in layout.instances] == list(range(7, 37))
-
-
-@pytest.mark.parametrize(
-    "data, message",
-    [
-        ([], "annotations file: must be an object"),
-        ({}, "categories: must be a list"),
-        (coco_file({"image_id": 6}), "annotations[0].image_id: 6 is not in the file"),
-        (coco_file({"category_id": "dog"}), "annotations[0].category_id: must be a number, not text"),
-        (
-            coco_file({"bbox": [100, 0, 600, 100]}),
-            'image 5, annos[0] "dog": x + width = 700 is past the canvas width 640',
-        ),
-    ],
-)
-def test_coco_files_that_are_none(tmp_path, data, message):
-    (tmp_path / "x.json").write_text(json.dumps(data))
-    with pytest.raises(BadInput) as caught:
-        layouts_from_coco(tmp_path / "x.json")
-    assert message in str(caught.value)
-
-
 def test_reading_layouts_imports_neither_torch_nor_pillow(golden):
     code = (
         "import sys, instdiff; instdiff.load_layout(sys.argv[1]); print(sorted({'torch', 'PIL', 'diffusers'} &"

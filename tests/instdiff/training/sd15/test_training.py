@@ -12,8 +12,9 @@ from PIL import Image
 from scale_inputs import COLOURS, make_model, make_pictures, recipe_fields
 from transformers import ConvNextConfig, ConvNextModel
 
-from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point
+from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point, rle
 from instdiff.engine import engine_info, load_engine
+from instdiff.formats import LayoutWarning
 from instdiff.layout import Mask, Scribble
 from instdiff.model.grounding import Modes
 from instdiff.render_settings import RenderSettings
@@ -21,7 +22,7 @@ from instdiff.train import main
 from instdiff.training.sd15.examples import Crop, Examples, Shapes, collate, draw_modes, keep_places, positions
 from instdiff.training.sd15.model import Learner, Teacher, load_convnext, squared_error
 from instdiff.training.sd15.recipe import TrainingRecipe
-from instdiff.training.sd15.training import make_trainer, train
+from instdiff.training.sd15.training import make_trainer, read_pictures, train
 
 SHAPES = Shapes(side=64, latents=(4, 16, 16), seg_size=64, timesteps=1000)
 
@@ -35,13 +36,18 @@ def inputs(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def alone():
-    """Each test begins without the state that accelerate keeps in a process."""
+def alone(monkeypatch, tmp_path):
+    """Each test begins without the state that accelerate keeps in a process, and with a cache of its own."""
+    monkeypatch.setenv("INSTDIFF_CACHE", str(tmp_path / "cache"))
     AcceleratorState._reset_state(True)
 
 
 def recipe(inputs, **changes):
     return TrainingRecipe.parse(recipe_fields(inputs, **changes))
+
+
+def examples_of(recipe):
+    return Examples(recipe, SHAPES, read_pictures(recipe, is_shown=False))
 
 
 def log(out):
@@ -92,7 +98,7 @@ def test_places_move_with_the_square(place, flip, expected):
 
 def test_what_is_in_the_box_is_still_in_the_box(inputs):
     """The colour under the moved box, in the picture as the model sees it, is that of the caption."""
-    examples = Examples(recipe(inputs, drop_caption=0, drop_grounding=0), SHAPES)
+    examples = examples_of(recipe(inputs, drop_caption=0, drop_grounding=0))
     masks = 0
     for position in range(24):
         example = examples[position]
@@ -113,15 +119,15 @@ def test_what_is_in_the_box_is_still_in_the_box(inputs):
 
 
 def test_an_example_depends_on_its_position_alone(inputs):
-    forwards = Examples(recipe(inputs), SHAPES)
-    backwards = Examples(recipe(inputs), SHAPES)
+    forwards = examples_of(recipe(inputs))
+    backwards = examples_of(recipe(inputs))
     first = [forwards[p] for p in range(12)]
     second = [backwards[p] for p in reversed(range(12))][::-1]
     for example, again in zip(first, second, strict=True):
         for name in ("noise", "pixels", "timesteps"):
             assert torch.equal(getattr(example, name), getattr(again, name))
         assert example.captions == again.captions and torch.equal(example.grounding.segs, again.grounding.segs)
-    assert not torch.equal(first[0].noise, Examples(recipe(inputs, seed=1), SHAPES)[0].noise)
+    assert not torch.equal(first[0].noise, examples_of(recipe(inputs, seed=1))[0].noise)
     assert len({int(e._index(p)) for e in [forwards] for p in range(6)}) == 6  # an epoch holds each picture once
 
 
@@ -178,7 +184,7 @@ def pipeline(inputs):
 
 
 def batch_of(inputs, **changes):
-    examples = Examples(recipe(inputs, drop_grounding=0, drop_caption=0, **changes), SHAPES)
+    examples = examples_of(recipe(inputs, drop_grounding=0, drop_caption=0, **changes))
     return collate([examples[p] for p in range(6)])
 
 
@@ -303,13 +309,114 @@ def test_goes_on_only_with_the_same_training(inputs, tmp_path):
     assert sorted(log(tmp_path)) == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_picture_is_named(inputs, tmp_path, workers):
-    shutil.copytree(inputs / "pictures", tmp_path / "pictures")
-    (tmp_path / "pictures" / "3.png").write_bytes(b"no picture")
+def changed(inputs, folder, change):
+    """The pictures, and their annotations after a change to them, in a folder of their own."""
+    shutil.copytree(inputs / "pictures", folder / "pictures")
+    data = json.loads((inputs / "train.json").read_text())
+    change(data)
+    (folder / "annotations.json").write_text(json.dumps(data))
+    return recipe(inputs, annotations=folder / "annotations.json", images=folder / "pictures", out=folder / "out")
+
+
+def test_what_cannot_be_used_is_left_out_before_the_first_step_and_said(inputs, tmp_path, capsys):
+    def spoil(data):
+        data["annotations"][0].update(bbox=[-30, 12, 60, 31])  # cut at the border
+        data["annotations"][1].update(category_id=9, caption=None)  # no such category
+        data["annotations"][2].update(iscrowd=1)
+        data["annotations"][3].update(bbox=[30, 20, 3, 3], segmentation=[])  # too small to be seen
+        data["images"][4].update(width=500)
+
+    odd = changed(inputs, tmp_path, spoil)
+    (tmp_path / "pictures" / "6.png").write_bytes((tmp_path / "pictures" / "6.png").read_bytes()[:-40])
+    assert make_trainer(odd).step == 0
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "annotations.json: " in line]
+    assert (
+        "1 of 6 annotations on 4 of 6 pictures are used; boxes cut at the border of their picture: 1 (annotation 1"
+        in line
+    )
+    for part in (
+        "nothing names their category: 1 (annotation 2)",
+        "crowd regions (iscrowd) left out, as they are no single things: 1",
+        "pictures left out, as they have other proportions than their record says: 1 (image 5: 5.png has 96 x 64",
+        "pictures left out, as they cannot be read: 1 (image 6: 6.png is no picture that can be read: ",
+        "annotations left out with their picture: 2 (image 5, image 6)",
+        "less than 1% of the square in the middle of their picture: 1 (image 4)",
+    ):
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda anno: anno.update(iscrowd=1), "0 of 6 annotations can be used; crowd regions (iscrowd) left out"),
+        (
+            lambda anno: anno.update(bbox=[30, 20, 3, 3], segmentation=[]),
+            "0 of 6 annotations used; 0 of 6 annotations on 6",
+        ),
+        (lambda anno: anno.update(image_id=77), "0 of 6 annotations can be used; annotations left out, as their image"),
+    ],
+)
+def test_a_training_that_would_use_no_annotation_is_refused(inputs, tmp_path, change, message):
+    nothing = changed(inputs, tmp_path, lambda data: [change(anno) for anno in data["annotations"]])
     with pytest.raises(BadInput) as caught:
-        train(recipe(inputs, images=tmp_path / "pictures", out=tmp_path, workers=workers))
-    assert caught.value.field.endswith("3.png")
+        train(nothing)
+    assert message in str(caught.value) and not list((tmp_path / "out").glob("*.jsonl"))
+
+
+def test_masks_that_are_all_of_a_brush_are_things(inputs, tmp_path):
+    def brush(data):
+        for anno, record in zip(data["annotations"], data["images"], strict=True):
+            shape = np.zeros((record["height"], record["width"]), bool)
+            shape[20:40, 30:50] = True
+            runs = rle.encode(shape)
+            anno.update(iscrowd=1, bbox=None, segmentation={"size": list(shape.shape), "counts": runs})
+
+    brushed = changed(inputs, tmp_path, brush)
+    pictures = read_pictures(brushed, is_shown=False)
+    assert pictures.count == 6 and "as CVAT writes brushes: 6" in pictures.summary
+    with pytest.raises(BadInput, match="0 of 6"):
+        read_pictures(TrainingRecipe.parse({**dict(brushed), "crowd": "regions"}), is_shown=False)
+
+
+def test_a_photograph_is_turned_before_its_places_are_taken(inputs, tmp_path):
+    """A picture of 64 x 96 pixels that is stored on its side, with a red thing in its upper left corner."""
+    seen = np.full((96, 64, 3), 255, np.uint8)
+    seen[20:50, 4:34] = (255, 0, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 8
+
+    def turned(data):
+        data["images"] = [{"id": 1, "file_name": "turned.png", "width": 64, "height": 96}]
+        data["annotations"] = [data["annotations"][0] | {"bbox": [4, 20, 30, 30], "segmentation": []}]
+
+    one = changed(inputs, tmp_path, turned)
+    Image.fromarray(np.rot90(seen, -1)).save(tmp_path / "pictures" / "turned.png", exif=exif.tobytes())
+    examples = examples_of(TrainingRecipe.parse({**dict(one), "drop_grounding": 0}))
+    example = next(examples[p] for p in range(9) if examples[p].grounding.has_box[0, 0])
+    x0, y0, x1, y1 = (example.grounding.box_xy[0, 0] * 64).round().int().tolist()
+    assert example.pixels[0, 0].min() > 0.9  # red and white alike
+    assert example.pixels[0, 1, y0 + 2 : y1 - 2, x0 + 2 : x1 - 2].max() < -0.9
+
+
+def test_a_mask_of_a_large_photograph_is_cut_with_it():
+    mask = np.zeros((60, 90), bool)
+    mask[10:30, 40:60] = True
+    large = Crop((9000, 6000), False).instances([Instance(caption="a ball", mask=Mask.from_array(mask))])
+    small = Crop((90, 60), False).instances([Instance(caption="a ball", mask=Mask.from_array(mask))])
+    assert large[0].mask.box.xyxy == pytest.approx(small[0].mask.box.xyxy, abs=0.001) and large[0].mask.size == (
+        2048,
+        2048,
+    )
+
+
+def test_another_picture_takes_the_place_of_one_that_is_damaged_later(inputs, tmp_path):
+    examples = examples_of(changed(inputs, tmp_path, lambda data: None))
+    path = examples.pictures[examples._index(0)].path
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.warns(LayoutWarning, match=f"{path.name}: is no picture that can be read.*another picture takes its"):
+        example = examples[0]
+    next_one = examples.pictures[examples._index(1)]
+    assert example.pixels.shape == (1, 3, 64, 64) and example.captions[0] in ("", next_one.record["caption"])
 
 
 @pytest.mark.parametrize(
