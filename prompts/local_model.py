@@ -27,13 +27,14 @@ class LocalModel:
     Args:
         path: of the file.
         timeout_s: seconds that one answer may take once the question is read.
+        num_ctx: tokens of question and answer together.
 
     Raises:
         BadInput: there is no such file, or it is none.
         ServiceError: the package llama-cpp-python is missing.
     """
 
-    def __init__(self, path: str, temperature: float, timeout_s: float):
+    def __init__(self, path: str, temperature: float, timeout_s: float, num_ctx: int = CONTEXT_TOKENS):
         check_file(path)
         if find_spec("llama_cpp") is None:
             raise ServiceError('llama:FILE needs the package llama-cpp-python: pip install -e ".[llama]"')
@@ -41,6 +42,7 @@ class LocalModel:
         self.place = self.path.name
         self.temperature = temperature
         self.timeout_s = timeout_s
+        self.num_ctx = num_ctx
 
     @property
     def identity(self) -> list:
@@ -78,7 +80,8 @@ class LocalModel:
         except (ValueError, RuntimeError) as error:  # what llama.cpp's Python side raises
             raise RequestError(f"the model cannot answer: {' '.join(str(error).split())[:200]}") from error
         prompt_tokens = max(model.n_tokens - len(pieces), 0)
-        return Reply("".join(pieces), prompt_tokens, len(pieces), is_cut_off=finish == "length")
+        is_cut_off = finish == "length"
+        return Reply("".join(pieces), prompt_tokens, len(pieces), is_cut_off, context_tokens=self.num_ctx)
 
     def ask_otherwise(self, way: str) -> bool:
         """There is one way of asking."""
@@ -92,7 +95,7 @@ class LocalModel:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         try:
             return llama_cpp.Llama(
-                str(self.path), n_ctx=CONTEXT_TOKENS, verbose=False, n_threads=max(cores // 2, 1), n_threads_batch=cores
+                str(self.path), n_ctx=self.num_ctx, verbose=False, n_threads=max(cores // 2, 1), n_threads_batch=cores
             )
         except (ValueError, RuntimeError, OSError) as error:
             raise RequestError(f"{self.path} cannot be loaded: {' '.join(str(error).split())[:200]}") from error

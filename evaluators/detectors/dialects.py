@@ -37,17 +37,17 @@ CLAUSE = re.compile(
 )
 
 
-def plain_json(text: str, size: tuple[int, int]) -> list[LabelledBox]:
+def plain_json(text: str, size: tuple[int, int], names: Sequence[str] = ()) -> list[LabelledBox]:
     """``[{"label": "cat", "box": [x0, y0, x1, y1]}]`` in fractions of the picture."""
-    return _from_json(text, "box", FRACTIONS, size)
+    return _from_json(text, "box", FRACTIONS, size, names)
 
 
-def qwen_pixels(text: str, size: tuple[int, int]) -> list[LabelledBox]:
+def qwen_pixels(text: str, size: tuple[int, int], names: Sequence[str] = ()) -> list[LabelledBox]:
     """Qwen2.5-VL: ``[{"bbox_2d": [x0, y0, x1, y1], "label": "cat"}]`` in pixels of the picture that was sent."""
-    return _from_json(text, "bbox_2d", size, size)
+    return _from_json(text, "bbox_2d", size, size, names)
 
 
-def qwen_thousandths(text: str, size: tuple[int, int]) -> list[LabelledBox]:
+def qwen_thousandths(text: str, size: tuple[int, int], names: Sequence[str] = ()) -> list[LabelledBox]:
     """Qwen3-VL: the same JSON in thousandths; Qwen-VL and Qwen2-VL: ``<ref>cat</ref><box>(x0,y0),(x1,y1)</box>``."""
     text = _answer(text)
     label = ""
@@ -57,22 +57,22 @@ def qwen_thousandths(text: str, size: tuple[int, int]) -> list[LabelledBox]:
             label = match["label"]
         else:
             boxes.append((label, _thousandths(*(float(value) for value in match.groups()[1:]))))
-    return _on_picture(boxes) if boxes else _from_json(text, "bbox_2d", THOUSANDTHS, size)
+    return _on_picture(boxes) if boxes else _from_json(text, "bbox_2d", THOUSANDTHS, size, names)
 
 
-def gemini(text: str, size: tuple[int, int]) -> list[LabelledBox]:
+def gemini(text: str, size: tuple[int, int], names: Sequence[str] = ()) -> list[LabelledBox]:
     """Gemini: ``[{"box_2d": [y0, x0, y1, x1], "label": "cat"}]`` in thousandths, rows first."""
-    return _from_json(text, "box_2d", THOUSANDTHS, size, rows_first=True)
+    return _from_json(text, "box_2d", THOUSANDTHS, size, names, rows_first=True)
 
 
-def paligemma(text: str, size: tuple[int, int]) -> list[LabelledBox]:
+def paligemma(text: str, size: tuple[int, int], names: Sequence[str] = ()) -> list[LabelledBox]:
     """PaliGemma: ``<loc0250><loc0100><loc0750><loc0900> cat ; ...``, rows first, in 1024 steps; no token, no box."""
     matches = PALIGEMMA.findall(_answer(text))
     boxes = [(label, [int(value) / 1024 for value in (x0, y0, x1, y1)]) for y0, x0, y1, x1, label in matches]
     return _on_picture(boxes)
 
 
-def florence(text: str, size: tuple[int, int]) -> list[LabelledBox]:
+def florence(text: str, size: tuple[int, int], names: Sequence[str] = ()) -> list[LabelledBox]:
     """Florence-2: ``cat<loc_100><loc_250><loc_900><loc_750>``, columns first, 1000 steps, several boxes a label."""
     label = ""
     boxes = []
@@ -84,7 +84,7 @@ def florence(text: str, size: tuple[int, int]) -> list[LabelledBox]:
     return _on_picture(boxes)
 
 
-def cogvlm(text: str, size: tuple[int, int]) -> list[LabelledBox]:
+def cogvlm(text: str, size: tuple[int, int], names: Sequence[str] = ()) -> list[LabelledBox]:
     """CogVLM: ``A cat [[x0,y0,x1,y1;x0,y0,x1,y1]] on a red mat [[...]]`` in thousandths; labels stand before."""
     text = _answer(text)
     boxes = []
@@ -105,13 +105,19 @@ def _answer(text: str) -> str:
 
 
 def _from_json(
-    text: str, key: str, asked: tuple[int, int], size: tuple[int, int], rows_first: bool = False
+    text: str,
+    key: str,
+    asked: tuple[int, int],
+    size: tuple[int, int],
+    names: Sequence[str],
+    rows_first: bool = False,
 ) -> list[LabelledBox]:
     """The boxes under this key, wherever in the text they stand.
 
     Args:
         asked: (width, height) of the picture in the unit that was asked for.
         size: (width, height) of the picture in pixels.
+        names: what was asked for, as `open_name` has it; empty if that is not known.
         rows_first: whether y stands before x.
 
     Raises:
@@ -125,7 +131,7 @@ def _from_json(
         boxes = [(label, [x0, y0, x1, y1]) for label, (y0, x0, y1, x1) in boxes]
     scale = _unit_of([corners for _, corners in boxes], asked, size)
     labelled = _on_picture([(label, _scaled(corners, scale)) for label, corners in boxes])
-    says_nothing = not given and (entries or re.search(r"\[\s*\]", text) or denies(text))
+    says_nothing = not given and (entries or re.search(r"\[\s*\]", text) or denies(text, names))
     if not labelled and not says_nothing:
         words = json.dumps(" ".join(text.split())[:100], ensure_ascii=False)
         raise AnswerError(f'it holds no "{key}" that can be read as a box on the picture: {words}')
@@ -198,10 +204,13 @@ def _is_number(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to ask: ``prompt`` is a file of ``prompts`` or a template; and how to read the answer."""
+    """How to ask: ``prompt`` is a file of ``prompts`` or a template; and how to read the answer.
+
+    ``read`` takes the answer, the size of the picture in pixels, and what was asked for.
+    """
 
     prompt: str
-    read: Callable[[str, tuple[int, int]], list[LabelledBox]]
+    read: Callable[[str, tuple[int, int], Sequence[str]], list[LabelledBox]]
 
     def question(self, names: list[str]) -> str:
         """The question for these names."""

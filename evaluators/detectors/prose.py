@@ -57,7 +57,8 @@ def denies(text: str, names: Sequence[str] = ()) -> bool:
 
     Args:
         text: a model's answer, without its thoughts.
-        names: as `open_name` has them; without any, every clause of the text has to deny something.
+        names: as `open_name` has them; without any, every clause has to say that something is not there. "I cannot see"
+            may then be about the picture.
     """
     text = re.sub(r"[ \t]+", " ", text.lower().replace("’", "'"))
     if len(text) > MAX_CHARS or NO_DENIAL.search(text):
@@ -66,7 +67,7 @@ def denies(text: str, names: Sequence[str] = ()) -> bool:
     denies_anything = False
     for clause in filter(str.strip, CLAUSE.split(text)):
         absent, present = _split(clause)
-        if absent is None and not names:
+        if not names and not (absent is not None and re.search(NO, clause)):
             return False
         if absent is not None:
             denied |= _named(absent, names)

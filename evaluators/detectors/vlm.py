@@ -10,14 +10,12 @@ from pydantic import SecretStr
 from evaluators.detectors import DetectorOptions
 from evaluators.detectors.dialects import DIALECTS, LabelledBox, dialect_of
 from evaluators.detectors.open_vocabulary import OpenVocabulary, asked_name, names_to_ask
-from evaluators.detectors.prose import denies
 from evaluators.report import Detection
 from instdiff.errors import BadInput, ServiceError
 from instdiff.settings import verifier_key, verifier_url
 from prompts.budget import Budget
-from prompts.client import MAX_ATTEMPTS, AnswerError, Message, ModelClient, Question
+from prompts.client import MAX_ATTEMPTS, Message, ModelClient, Question, Reply
 from prompts.service import OPENAI_URL, ChatService, place_of
-from prompts.thoughts import without_thoughts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,21 +71,11 @@ class VlmDetector(OpenVocabulary):
     def _detect(self, image: Image, names: list[str]) -> list[Detection]:
         picture = image.convert("RGB").resize(sent_size(image.size))
         message = Message("human", self.dialect.question(names), picture)
-        question = Question((message,), "list of boxes", lambda reply: self._read(reply.text, picture.size, names))
-        return detections(self.client.ask(question), names)
 
-    def _read(self, text: str, size: tuple[int, int], names: list[str]) -> list[LabelledBox]:
-        """The boxes in an answer on a picture of (width, height) pixels; none where it says that none is there.
+        def read(reply: Reply) -> list[LabelledBox]:
+            return self.dialect.read(reply.text, picture.size, names)
 
-        Raises:
-            AnswerError: it says neither.
-        """
-        try:
-            return self.dialect.read(text, size)
-        except AnswerError:
-            if denies(without_thoughts(text), names):
-                return []
-            raise
+        return detections(self.client.ask(Question((message,), "list of boxes", read)), names)
 
 
 def check(options: DetectorOptions) -> None:

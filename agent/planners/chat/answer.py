@@ -94,8 +94,16 @@ class Answer(BaseModel):
 AnswerType = TypeVar("AnswerType", bound=Answer)
 
 
-def read_as(model: type[AnswerType], data: dict) -> AnswerType:
-    """An answer as this pydantic model; raises `AnswerError` with the first reason against it."""
+def read_as(model: type[AnswerType], answer: str) -> AnswerType:
+    """A model's answer as this pydantic model, without any slip; raises `AnswerError` with the first reason against it.
+
+    The text is data: JSON, possibly inside a fence or between sentences, and nothing in it is ever run.
+    """
+    return validated(model, object_of(answer))
+
+
+def validated(model: type[AnswerType], data: dict) -> AnswerType:
+    """The fields of an answer as this pydantic model; raises `AnswerError` with the first reason against them."""
     try:
         return model.model_validate(data)
     except ValidationError as error:

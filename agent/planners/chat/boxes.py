@@ -24,7 +24,7 @@ from agent.planners.chat.answer import (
     layout_of,
     line,
     object_of,
-    read_as,
+    validated,
 )
 from agent.planners.plan import Plan
 from instdiff.errors import printable
@@ -187,7 +187,7 @@ class BoxesForm:
         """The boxes of an answer on a picture of (width, height) pixels; raises `AnswerError`."""
         given = object_of(answer)
         readable, notes = in_percent(given, prompt, size)
-        planned = read_as(PlannedLayout, readable if readable["objects"] else given)
+        planned = validated(PlannedLayout, readable if readable["objects"] else given)
         boxes = [{"caption": item.caption, "category": item.category, "box": item.box} for item in planned.objects]
         head = {"caption": planned.caption, "negative_caption": planned.negative_caption}
         layout = layout_of({"width": size[0], "height": size[1], **head, "instances": tuple(boxes)})

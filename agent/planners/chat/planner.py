@@ -16,7 +16,7 @@ from instdiff.world import knowledge
 from prompts.budget import Budget, BudgetExceededError
 from prompts.cache import AnswerCache
 from prompts.client import AnswerError, Message, Model, ModelClient, Question, Reply
-from prompts.local_model import LocalModel
+from prompts.local_model import CONTEXT_TOKENS, LocalModel
 from prompts.service import ChatService
 from prompts.usage import Usage
 
@@ -30,12 +30,18 @@ class ChatPlanner(Planner):
 
     Args:
         name: ``PROVIDER:MODEL`` with the provider ``openai``, ``ollama``, ``chat`` or ``llama`` (then a path).
+        num_ctx: the tokens of context of a model on this machine; None for as many as are needed.
 
     Raises:
         BadInput: a value makes no sense, or dollars are to be bounded for a model whose price is not known.
     """
 
-    def __init__(self, name: str, options: ChatOptions = ChatOptions()):  # noqa: B008 (immutable)
+    def __init__(
+        self,
+        name: str,
+        options: ChatOptions = ChatOptions(),  # noqa: B008 (immutable)
+        num_ctx: int | None = None,
+    ):
         provider, _, model = name.partition(":")
         timeout_s = options.timeout_s
         if timeout_s is None:
@@ -43,6 +49,8 @@ class ChatPlanner(Planner):
         if timeout_s <= 0 or options.max_attempts < 1:
             values = f"timeout_s {timeout_s:g} and max_attempts {options.max_attempts}"
             raise BadInput("planner", f"{values} must be greater than 0")
+        if num_ctx is not None and num_ctx < 1:
+            raise BadInput("num_ctx", f"{num_ctx} tokens hold no question; give more, or leave it out")
         if options.planning not in FORMS:
             ways = ", ".join(FORMS)
             raise BadInput("planning", f"there is no way {options.planning[:60]!r} to plan; give one of {ways}")
@@ -53,9 +61,10 @@ class ChatPlanner(Planner):
         url = options.base_url
         place: Model
         if provider == "llama":
-            place = LocalModel(model, temperature, timeout_s)
+            place = LocalModel(model, temperature, timeout_s, num_ctx or CONTEXT_TOKENS)
         else:
-            place = ChatService(provider, model, url, options.api_key, temperature, timeout_s, budget.is_bounded)
+            key = options.api_key
+            place = ChatService(provider, model, url, key, temperature, timeout_s, budget.is_bounded, num_ctx=num_ctx)
         cache = AnswerCache(options.cache) if options.cache else None
         self.client = ModelClient(name, place, budget, options.max_attempts, cache)
 

@@ -13,7 +13,17 @@ from typing import Annotated, Literal, NamedTuple, get_args
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 import prompts
-from agent.planners.chat.answer import Answer, Name, Phrase, PlanParts, Sentence, first_reason, line, object_of, read_as
+from agent.planners.chat.answer import (
+    Answer,
+    Name,
+    Phrase,
+    PlanParts,
+    Sentence,
+    first_reason,
+    line,
+    object_of,
+    validated,
+)
 from agent.planners.chat.slips import without_slips
 from agent.planners.plan import Plan
 from instdiff.layout import MAX_INSTANCES
@@ -259,7 +269,7 @@ def _read_scene(answer: str, prompt: str) -> tuple[Scene, list[str], list[str]]:
     given = object_of(answer)
     readable, notes, contradicted = without_slips(given, prompt)
     # where no thing can be read, what is wrong with them as they are is the reason
-    planned = read_as(PlannedScene, readable if readable["objects"] else given)
+    planned = validated(PlannedScene, readable if readable["objects"] else given)
     distances = [item.distance_m for item in planned.objects]
     placed = all(value is not None and DISTANCE_M[0] <= value <= DISTANCE_M[1] for value in distances)
     if any(distances) and not placed:

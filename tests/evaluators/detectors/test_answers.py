@@ -29,6 +29,48 @@ READABLE = [
     (dialects.plain_json, '[{"label": "dog", "box": [0.5, 0.25, 1.01, 0.75]}]', [DOG]),  # a little past the border
     (dialects.plain_json, "[]", []),
     (dialects.plain_json, 'Nothing of it: {"objects": [ ]}', []),
+    # a draft in a thought, or a thought alone
+    (
+        dialects.plain_json,
+        '<think>[{"label": "dog", "box": [0, 0, 1, 1]}] no</think>[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}]',
+        [CAT],
+    ),
+    (dialects.plain_json, 'maybe {"label": "dog", "box": [0, 0, 1, 1]}? No.</think>[]', []),
+    (dialects.qwen_pixels, '<think>[{"bbox_2d": [0, 0, 9, 9], "label": "dog"}]</think>There are no dogs.', []),
+    (dialects.gemini, '<think>{"box_2d": [0, 0, 9, 9], "label": "dog"}</think>[]', []),
+    (
+        dialects.qwen_thousandths,
+        "<think><ref>dog</ref><box>(0,0),(9,9)</box></think><ref>cat</ref><box>(100,200),(500,600)</box>",
+        [CAT],
+    ),
+    (dialects.cogvlm, "<think>A dog [[000,000,009,009]]?</think>A cat [[100,200,500,600]]", [("A cat", CAT[1])]),
+    # Python, and comments
+    (dialects.plain_json, "[{'label': 'cat', 'box': (0.1, 0.2, 0.5, 0.6), 'sure': True}]", [CAT]),
+    (dialects.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}, // the cat\n]', [CAT]),
+    # what is not there
+    (dialects.plain_json, '[{"label": "cat", "box": [0.1, 0.2, 0.5, 0.6]}, {"label": "dog", "box": null}]', [CAT]),
+    (dialects.plain_json, '[{"label": "dog", "box": null}]', []),
+    (dialects.plain_json, '[{"label": "dog", "box": []}]', []),
+    (dialects.gemini, '[{"box_2d": [0, 0, 0, 0], "label": "dog"}]', []),
+    (dialects.plain_json, "None of these things.", []),
+    (dialects.qwen_pixels, "There is no dog in this picture.", []),
+    (dialects.gemini, "There are no dogs. No cats were found.", []),
+    # in another unit than was asked for, told by the whole answer
+    (dialects.qwen_pixels, '[{"bbox_2d": [0.1, 0.2, 0.5, 0.6], "label": "cat"}]', [CAT]),
+    (
+        dialects.qwen_pixels,
+        '[{"bbox_2d": [100, 200, 500, 600], "label": "cat"}, {"bbox_2d": [500, 250, 1000, 750], "label": "dog"}]',
+        [CAT, DOG],
+    ),
+    (
+        dialects.qwen_pixels,
+        '[{"bbox_2d": [500, 250, 1000, 750], "label": "dog"}, {"bbox_2d": [100, 200, 500, 600], "label": "cat"},'
+        ' {"bbox_2d": [10, 20, 30, 40], "label": "cat"}]',
+        [DOG, CAT, ("cat", (0.01, 0.02, 0.03, 0.04))],
+    ),
+    (dialects.plain_json, '[{"label": "cat", "box": [100, 200, 500, 600]}]', [CAT]),
+    (dialects.gemini, '[{"box_2d": [0.2, 0.1, 0.6, 0.5], "label": "cat"}]', [CAT]),
+    (dialects.qwen_thousandths, '[{"bbox_2d": [0.5, 0.25, 1.0, 0.75], "label": "dog"}]', [DOG]),
     (dialects.qwen_pixels, '```json\n[{"bbox_2d": [40, 40, 200, 120], "label": "cat"}]\n```', [CAT]),
     (
         dialects.qwen_pixels,
@@ -101,8 +143,11 @@ def test_florence_takes_the_middle_of_a_step_and_several_boxes_for_a_label():
     "text",
     [
         "",
+        "I cannot see any of these things.",  # it does not see the picture, unless it says which
         "I cannot see the picture.",
         "There may be no cat.",
+        '<think>[{"label": "cat", "%s": [0.1, 0.2, 0.5, 0.6]}]</think>',  # it only thought
+        '<think>[{"label": "cat", "%s": [0.1, 0.2, 0.5, 0.6]}] or',
         '[{"label": "cat", "%s": [0.5, 0.6, 0.1, 0.2]}]',  # corners out of order
         '[{"label": "cat", "%s": [90000, 90000, 99000, 99000]}]',  # in some other format
         '[{"label": "cat", "%s": [NaN, 0, Infinity, 1]}]',

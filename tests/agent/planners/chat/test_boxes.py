@@ -175,6 +175,99 @@ def test_answers_that_are_no_layout(answer, reason):
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
 
 
+DOG_EDGES = (0.1, 0.3, 0.5, 0.9)
+BALL_EDGES = (0.6, 0.7, 0.8, 0.9)
+
+
+def boxes_in(width: float, height: float) -> dict:
+    """`BOXES` on a picture that has so many units each way."""
+    objects = []
+    for item, edges in zip(BOXES["objects"], (DOG_EDGES, BALL_EDGES), strict=True):
+        scaled = [edge * (height if number % 2 else width) for number, edge in enumerate(edges)]
+        objects.append({**item, **dict(zip(("left", "top", "right", "bottom"), scaled, strict=True))})
+    return {**BOXES, "objects": objects}
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "size"),
+    [
+        ("percent", (100, 100), (512, 512)),
+        ("fractions", (1, 1), (512, 512)),
+        ("pixels", (512, 512), (512, 512)),
+        ("pixels", (768, 512), (768, 512)),
+        ("pixels", (2048, 1024), (2048, 1024)),
+        ("thousandths", (1000, 1000), (512, 512)),
+        ("thousandths", (1000, 1000), (768, 512)),
+        ("thousandths", (1000, 1000), (2048, 2048)),
+    ],
+)
+def test_the_unit_is_told_by_the_whole_answer(unit, scale, size):
+    parts = BoxesForm().read(json.dumps(boxes_in(*scale)), PROMPT, size, 0)
+    for item, edges in zip(parts.layout.instances, (DOG_EDGES, BALL_EDGES), strict=True):
+        assert item.box.xyxy == pytest.approx(edges, abs=0.006)
+    note = f"The model gives places as {unit} of the picture, and not as percent; they are read so."
+    assert parts.notes == (() if unit == "percent" else (note,))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"right": 300},  # beside a ball in percent
+        {"left": 100, "top": 3, "right": 500, "bottom": 9},
+        {"right": 1400, "bottom": 1200},  # in neither
+    ],
+)
+def test_one_number_that_is_no_percentage_makes_no_other_unit(changes):
+    answer = {**BOXES, "objects": [{**BOXES["objects"][0], **changes}, BOXES["objects"][1]]}
+    with pytest.raises(AnswerError, match="no percentage"):
+        read(answer)
+
+
+def test_a_thin_box_in_another_unit_keeps_an_area():
+    answer = boxes_in(1000, 1000)
+    answer["objects"][0] |= {"left": 998, "right": 1000}
+    assert read(answer).instances[0].box.xyxy == pytest.approx((0.99, 0.3, 1.0, 0.9))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"left": "10%", "top": "30", "right": "50 %", "bottom": "90 percent"},
+        {"left": 10.4, "caption": None},
+        {"extra": None},
+    ],
+)
+def test_slips_that_are_read(changes):
+    answer = {**BOXES, "objects": [{**BOXES["objects"][0], **changes}, BOXES["objects"][1]]}
+    assert read(answer).instances[0].box.xyxy == DOG_EDGES
+    assert read(str(answer)).instances[0].box.xyxy == DOG_EDGES, "Python"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [None, 7, "a dog", {**BOXES["objects"][0], "left": None}, {**BOXES["objects"][0], "top": "low"}]
+    + [{**BOXES["objects"][0], "category": None}, {"type": "object", "properties": {}}],
+)
+def test_an_object_that_cannot_be_read_costs_itself(entry):
+    parts = BoxesForm().read(json.dumps({**BOXES, "objects": [*BOXES["objects"], entry]}), PROMPT, (512, 512), 0)
+    assert [item.category for item in parts.layout.instances] == ["dog", "sports ball"]
+    (note,) = parts.notes
+    assert note.startswith("1 of the model's objects cannot be read and are left out: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "caption", "negative"),
+    [
+        ({"caption": None}, PROMPT, "people"),
+        ({"negative_caption": None}, BOXES["caption"], ""),
+        ({"negative_caption": ["people", None, "cars"]}, BOXES["caption"], "people, cars"),
+    ],
+)
+def test_texts_that_are_null_or_lists(changes, caption, negative):
+    layout = read({**BOXES, **changes})
+    assert (layout.caption, layout.negative_caption) == (caption, negative)
+
+
 def test_answers_are_cleaned():
     answer = one_object(caption=" a\nbrown\x00 dog ", left=9.6, width=3) | {"thoughts": "hm"}
     thing = read("<think>{maybe}</think>" + json.dumps(answer)).instances[0]
