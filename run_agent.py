@@ -40,6 +40,7 @@ examples:
   python run_agent.py "two cats and a boy on a phone" --explain    how the words are read, and nothing painted
   python run_agent.py "a kitchen" --plan-only > kitchen.json       then edit it, and
   python run_agent.py --layout kitchen.json                        paint what is in the file
+  python run_agent.py --layout annotations.xml --picture 7.jpg     paint what CVAT knows of a picture
   python run_agent.py --layout outputs/RUN/best.png                paint a picture again, exactly
   python run_agent.py --layout outputs/RUN/best.png --steps 50     the same with more steps
   python run_agent.py "a kitchen" --preset fast                    about twice as fast, nearly as good
@@ -72,7 +73,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="the scene in words")
     start = parser.add_argument_group("instead of a prompt")
-    start.add_argument("--layout", metavar="FILE", help="paint this: InstanceDiffusion JSON, or a picture painted here")
+    files = (
+        "InstanceDiffusion JSON, a picture painted here, or COCO, CVAT, Datumaro, FiftyOne, Label Studio, labelme, YOLO"
+    )
+    start.add_argument("--layout", metavar="FILE", help=f"paint this: {files}")
+    start.add_argument("--picture", metavar="NAME", help="which picture of such a file with many: its file name or id")
     boxes = "what bbox holds in the JSON file (default: auto, which tells both apart or refuses)"
     start.add_argument("--box-format", choices=("auto", "xywh", "corners"), help=boxes)
     start.add_argument("--resume", metavar="RUN", help="go on with a stopped run; its folder says all that was asked")
@@ -135,6 +140,8 @@ def _check_combination(flags: Mapping[str, Any]) -> None:
         _check_start(flags)
     if "box_format" in flags and not {"layout", "edit"} & flags.keys():
         raise BadInput("box_format", "is about the file of --layout; give one")
+    if "picture" in flags and "layout" not in flags:
+        raise BadInput("picture", "is about the file of --layout; give one")
     if "explain" in flags and ("edit" in flags or sources != ["prompt"]):
         raise BadInput("explain", f"is about the words of a prompt; drop --{'edit' if 'edit' in flags else sources[0]}")
     for flag in ("plan-only", "strict"):
@@ -285,9 +292,9 @@ def _read_layout(flags: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any
     if "layout" not in flags:
         return None, {}
     path = Path(flags["layout"])
-    if path.suffix.lower() == ".png":
+    if path.suffix.lower() == ".png" and "picture" not in flags:
         return read_png(path)
-    return load_layout(path, flags.get("box_format", "auto")), {}
+    return load_layout(path, flags.get("box_format", "auto"), flags.get("picture")), {}
 
 
 def _agent(flags: Mapping[str, Any], request: Request | None = None, on_event: OnEvent | None = None) -> Agent:

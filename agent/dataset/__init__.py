@@ -6,6 +6,6 @@
 * `agent.dataset.planning`  plans, made ahead of the painting
 * `agent.dataset.worker`    the rounds over one batch
 * `agent.dataset.making`    all batches in one process; `on_ray` and `on_slurm` do the same elsewhere
-* `agent.dataset.export`    COCO, YOLO, WebDataset and parquet, with a dataset card
+* `agent.dataset.export`    COCO, YOLO, WebDataset, parquet and labelling tools, with a dataset card
 * `agent.benchmarks.dataset_value`     what a detector learns from the dataset
 """

@@ -22,7 +22,8 @@ from instdiff.errors import BadInput
 from instdiff.world import knowledge
 
 COUNT = 100
-FORMATS = ("coco", "yolo", "webdataset", "parquet")
+FORMATS = ("coco", "yolo", "webdataset", "parquet")  # of an export that names none
+LABELLING = ("label-studio", "cvat", "labelme")  # tools in which people look at labels, and change them
 PROVE_HELP = """Train the small detector from nothing on N pictures of the dataset, and once more on N composites of the
 same categories, for the same time; score both on composites that neither has seen. The ratio goes into the dataset
 card. Composites are made of drawings: python -m instdiff.train draft --stage sprites --out training"""
@@ -33,7 +34,7 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=output_folder, help="the dataset")
     source = parser.add_argument_group("what the pictures are of (one of the first four)")
     source.add_argument("--prompts", type=Path, metavar="FILE", help="one a line")
-    source.add_argument("--layouts", type=Path, metavar="PATH", help="a folder, JSON lines, or COCO annotations")
+    source.add_argument("--layouts", type=Path, metavar="PATH", help="a folder, JSON lines, or annotations, see below")
     source.add_argument("--template", metavar="TEXT", help="a prompt with gaps")
     kinds = "kinds of scenes; with --template, what {setting} may be"
     source.add_argument("--scenes", type=names, default=(), metavar="A,B", help=kinds)
@@ -162,7 +163,7 @@ def known_things(verifier: str) -> tuple[str, ...]:
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of `export`."""
     parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
-    formats = f"of {', '.join(FORMATS)} (default: all)"
+    formats = f"of {', '.join(FORMATS + LABELLING)} (default: {','.join(FORMATS)})"
     parser.add_argument("--format", type=names, default=FORMATS, metavar="A,B", help=formats)
     parser.add_argument("--out", type=output_folder, metavar="FOLDER", help="where it goes (default: FOLDER/export)")
 
@@ -172,8 +173,8 @@ def export(args: argparse.Namespace) -> tuple[dict, int]:
     from agent.dataset.export import export_all
 
     for name in args.format:
-        if name not in FORMATS:
-            raise BadInput("format", f'"{name}" is not known; choose from {", ".join(FORMATS)}')
+        if name not in FORMATS + LABELLING:
+            raise BadInput("format", f'"{name}" is not known; choose from {", ".join(FORMATS + LABELLING)}')
     out = args.out or args.folder / "export"
     return {"out": str(out), **export_all(Folder(args.folder), out, args.format)}, DONE
 
@@ -222,6 +223,7 @@ EXAMPLES = """examples:
   python -m agent.dataset make outputs/mine --prompts prompts.txt --accept instance --rounds 3
   python -m agent.dataset make outputs/again --layouts annotations.json --ray 2
   python -m agent.dataset export outputs/kitchens --format coco,yolo,webdataset,parquet
+  python -m agent.dataset export outputs/kitchens --format cvat
   python -m agent.dataset check outputs/kitchens"""
 MAKE_HELP = """Make a dataset: plan, paint in batches, look, paint again what failed, keep what passes.
 
@@ -230,7 +232,8 @@ What the pictures are of is one of
   --prompts FILE     one prompt a line, or {"prompt": "..."} a line; over and over, with another seed each time
   --scenes A,B       prompts made of what is usually found in these kinds of scenes
   --template TEXT    a prompt with gaps: {colour}, {thing}, {things}, {number}, {setting}
-  --layouts PATH     a folder of layouts, the lines of python -m agent.plans, or COCO annotations; places are kept
+  --layouts PATH     a folder of layouts, the lines of python -m agent.plans, or annotations of COCO, CVAT, Datumaro,
+                     FiftyOne, Label Studio, labelme (also a folder) or YOLO (a folder); places are kept
 
 Candidate number i has a prompt and a seed that depend on i alone. The same command goes on with what was stopped or
 killed, and leaves the same files as if it had not been; a larger --count adds to it, a smaller one removes nothing.

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from instdiff.errors import BadInput
 from instdiff.formats import BoxFormatWarning, layout_from_json, load_layout
+from instdiff.formats.coco_file import MAX_COCO_BYTES
 from instdiff.formats.files import parse_json, read_bytes
+from instdiff.formats.other_tools import read_annotations, read_folder
 from instdiff.layout import Layout
 
 
@@ -30,12 +32,18 @@ def layouts_by_prompt(path: str | Path) -> dict[str, Layout]:
 
 
 def load_layouts(path: str | Path) -> list[Layout]:
-    """All layouts of a folder of ``.json`` files, of one such file, or of JSON lines.
+    """All layouts of a folder of ``.json`` files, of one such file, of JSON lines, or of annotations of another tool.
 
     A folder has one writer: if some of its files can only hold corner boxes, all of them are read as corners.
+
+    Raises:
+        BadInput: there is nothing of that kind; see `load_layout`.
     """
     path = Path(path)
     if path.is_dir():
+        found = read_folder(path)
+        if found is not None:
+            return [layout for _, layout in found]
         files = sorted(path.glob("*.json"))
         if not files:
             raise BadInput(str(path), "holds no .json files")
@@ -47,7 +55,8 @@ def load_layouts(path: str | Path) -> list[Layout]:
         return layouts
     if path.suffix.lower() == ".jsonl":
         return list(layouts_by_prompt(path).values())
-    return [load_layout(path)]
+    found = None if path.suffix.lower() == ".png" else read_annotations(path, read_bytes(path, MAX_COCO_BYTES))
+    return [load_layout(path)] if found is None else [layout for _, layout in found]
 
 
 def _load_all(files: list[Path], boxes: str) -> tuple[list[Layout], int]:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agent.dataset.export import writers
+from agent.dataset.export import labelling, writers
 from agent.dataset.export.card import SHEET, write_card
 from agent.dataset.export.records import SPLITS, AnnotatedPicture, read_records
 from agent.dataset.folder import Folder
@@ -17,6 +17,9 @@ WRITERS: dict[str, Callable[[Sequence[AnnotatedPicture], Path], None]] = {
     "yolo": writers.write_yolo,
     "webdataset": writers.write_webdataset,
     "parquet": writers.write_parquet,
+    "label-studio": labelling.write_label_studio,
+    "cvat": labelling.write_cvat,
+    "labelme": labelling.write_labelme,
 }
 
 

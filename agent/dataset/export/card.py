@@ -37,6 +37,12 @@ LOADING = {
     "yolo": "YOLO: `yolo detect train data=yolo/data.yaml`",
     "webdataset": "WebDataset: `wds.WebDataset('webdataset/train-000000.tar').decode('pil').to_tuple('png', 'json')`",
     "parquet": "Hugging Face: `load_dataset('parquet', data_files='parquet/data/train-*.parquet')`",
+    "label-studio": (
+        "Label Studio: a project with the labelling interface `label-studio/config.xml`, local storage of the folder"
+        " `label-studio` as document root, and `label-studio/train.json` imported"
+    ),
+    "cvat": "CVAT: a task of `cvat/images/train`, then `cvat/train.xml` uploaded as CVAT 1.1",
+    "labelme": "labelme: `labelme labelme/train`",
 }
 
 

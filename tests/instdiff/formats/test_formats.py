@@ -362,7 +362,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name, problem", [("missing.json", "No such file"), ("", "not a regular file"), ("a\0b", "null byte")]
+    "name, problem", [("missing.json", "No such file"), ("", "is a folder without annotations"), ("a\0b", "null byte")]
 )
 def test_paths_that_are_no_files(tmp_path, name, problem):
     with pytest.raises(BadInput, match=problem):
