@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from instdiff.layout import Box
 
+GROUND = 0.1  # what things hide less of is ground
 FEATHER = 1 / 48  # of the picture's shorter side: how far inside of a region the old picture fades out, at most
 
 
@@ -62,6 +63,39 @@ def keep(
     latents = (latents * vae.config.scaling_factor).float()
     regions = [F.adaptive_max_pool2d(_raster(mask)[None], latent_size).to(device) for mask in masks]
     return [Kept(*pair) for pair in zip(latents.split(1), regions, strict=True)]
+
+
+def match_ground(before: Image.Image, after: Image.Image, mask: Image.Image, cover: torch.Tensor) -> Image.Image:
+    """The picture after with its ground in the tones of the picture before, as these are at the edge of the mask.
+
+    What the ground differs by right inside of the edge is spread smoothly over the region (push and pull, as in Gortler
+    et al., The Lumigraph, SIGGRAPH 1996), and taken off where no thing is.
+
+    Args:
+        cover: (h, w) 0..1 how much of a place things hide of the ground, on a grid of any fineness.
+    """
+    region = _raster(mask)[None]
+    if region.all():
+        return after
+    old, new = (torch.from_numpy(np.array(image.convert("RGB"), dtype=np.float32)) for image in (before, after))
+    ground = 1 - F.interpolate(cover.float().cpu()[None, None], region.shape[-2:], mode="bilinear").clamp(0, 1)
+    reach = 2 * max(round(FEATHER * min(before.size)), 1) + 1
+    edge = region * F.max_pool2d(1 - region, reach, stride=1, padding=reach // 2)
+    spread = _spread((old - new).permute(2, 0, 1)[None], edge * (ground > 1 - GROUND).float())
+    matched = new + (spread * ground * region)[0].permute(1, 2, 0)
+    return Image.fromarray((matched.clamp(0, 255) + 0.5).byte().numpy())
+
+
+def _spread(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Values (1, C, H, W) that are known where weights (1, 1, H, W) are, spread smoothly to everywhere else."""
+    known = weights.clamp(0, 1)
+    if values.shape[-2:] == (1, 1) or not known.any():
+        return values * known
+    means = F.avg_pool2d(values * known, 2, ceil_mode=True, count_include_pad=False)
+    shares = F.avg_pool2d(known, 2, ceil_mode=True, count_include_pad=False)
+    coarse = _spread(means / shares.clamp(min=1e-6), (2 * shares).clamp(max=1))
+    fine = F.interpolate(coarse, values.shape[-2:], mode="bilinear")
+    return known * values + (1 - known) * fine
 
 
 def put_back(before: Image.Image, after: Image.Image, mask: Image.Image) -> Image.Image:

@@ -22,7 +22,7 @@ from instdiff.errors import BadInput
 from instdiff.layout import Layout
 from instdiff.model.defaults import ModelDefaults, read_defaults
 from instdiff.model.grounding import Grounding, empty_grounding, place_grounding, with_reach, with_text
-from instdiff.model.inpainting import keep, put_back
+from instdiff.model.inpainting import keep, match_ground, put_back
 from instdiff.model.sampler import Branch, Condition, EarlyLook, SamplingOptions, sample
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion, slots_for, token_counts
@@ -270,11 +270,18 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             begin = torch.cat([sketch for own in conditions if (sketch := own[0].sketch) is not None])
         going = list(range(count))
 
+        def into_place(index: int, picture: Image) -> Image:
+            """A new picture in what stays of the one that it changes."""
+            assert before
+            old, mask = before.images[index], before.masks[index]
+            cover = conditions[index][0].cover
+            return put_back(old, picture if cover is None else match_ground(old, picture, mask, cover), mask)
+
         def choose_early(estimates: torch.Tensor) -> Sequence[int]:
             assert choose
             shown = self.decode_pil(estimates)
             if before:
-                shown = [put_back(*row) for row in zip(before.images, shown, before.masks, strict=True)]
+                shown = [into_place(index, picture) for index, picture in enumerate(shown)]
             going[:] = choose(shown)
             if not going or len(set(going)) < len(going) or not set(going) <= set(range(count)):
                 raise BadInput("choose", f"says {going}; give one or more of the {count} pictures, each of them once")
@@ -305,7 +312,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
             images: list[Image] | np.ndarray | torch.Tensor = latents
         elif before:
             painted = zip(going, self.decode_pil(latents), strict=True)
-            whole = [put_back(before.images[index], picture, before.masks[index]) for index, picture in painted]
+            whole = [into_place(index, picture) for index, picture in painted]
             images = _as_type(whole, output_type)
         else:
             images = self.decode(latents, output_type)
@@ -344,13 +351,14 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
         def condition(grounding: Grounding, caption: str) -> Condition:
             text, pooled = encoded[caption]
             tokens = self.unifusion(grounding)
-            place_map = sketch = None
+            place_map = sketch = cover = None
             if mapper := self.unifusion.place_mapper:
                 guess = mapper.guess(grounding, pooled, latent_size)
                 place_map = mapper.vectors(guess)
                 if self.defaults.strength < 1:
                     sketch = self.vae.encode_sketch(guess[:, :3], latent_size)
-            return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts, sketch)
+                cover = guess[0, 3]
+            return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts, sketch, cover)
 
         nowhere = with_text(empty_grounding(slots, seg_size).to(self._execution_device), no_text)
         unwanted = dict.fromkeys(layout.negative_caption for layout in layouts)

@@ -48,6 +48,7 @@ class Condition:
     place_map: torch.Tensor | None  # (1, C, H, W)
     counts: torch.Tensor | None = None  # (T,) how many equal tokens each token stands for, the same in all conditions
     sketch: torch.Tensor | None = None  # (1, C, H, W) clean latents of a first guess
+    cover: torch.Tensor | None = None  # (h, w) 0..1 how much of the ground things hide in it
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from instdiff.layout import Box
 from instdiff.model.autoencoder import PatchAutoencoder
-from instdiff.model.inpainting import FEATHER, keep, mask_of, put_back
+from instdiff.model.inpainting import FEATHER, keep, mask_of, match_ground, put_back
 
 WIDTH, HEIGHT = SIZE = (144, 96)
 REACH = round(FEATHER * HEIGHT)
@@ -153,3 +153,28 @@ def test_kept_latents_are_the_picture():
     decoded = autoencoder.decode(kept.latents / autoencoder.config.scaling_factor).sample[0]
     shown = ((decoded + 1) * 127.5).clamp(0, 255).permute(1, 2, 0).numpy()
     assert np.abs(shown - np.asarray(smooth, dtype=float)).mean() < 3
+
+
+def test_the_ground_takes_the_tones_around_the_region_and_things_keep_theirs():
+    before = Image.new("RGB", (96, 96), (20, 40, 120))
+    after = Image.new("RGB", (96, 96), (150, 140, 130))
+    after.paste((200, 30, 30), (40, 40, 60, 60))
+    mask = mask_of([Box(x0=0.2, y0=0.2, x1=0.8, y1=0.8)], before.size)
+    cover = torch.zeros(96, 96)
+    cover[40:60, 40:60] = 1
+    matched = np.asarray(match_ground(before, after, mask, cover)).astype(int)
+    inside = np.asarray(mask) > 0
+    thing = cover.numpy() > 0
+    assert abs(matched[inside & ~thing] - (20, 40, 120)).max() <= 2
+    assert (matched[thing] == (200, 30, 30)).all() and (matched[~inside] == (150, 140, 130)).all()
+    everywhere = mask_of([Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0)], before.size)
+    assert match_ground(before, after, everywhere, cover) is after  # no edge says what the ground was like
+
+
+def test_ground_of_another_tone_on_each_side_becomes_a_gradient():
+    ramp = np.zeros((64, 64, 3), np.uint8) + np.linspace(0, 200, 64).astype(np.uint8)[None, :, None]
+    before = Image.fromarray(ramp)
+    mask = mask_of([Box(x0=0.25, y0=0.25, x1=0.75, y1=0.75)], before.size)
+    matched = match_ground(before, Image.new("RGB", (64, 64), (90, 90, 90)), mask, torch.zeros(8, 8))
+    rows = np.asarray(matched).astype(int)[16:48, 16:48, 0]
+    assert abs(rows - ramp[16:48, 16:48, 0].astype(int)).max() < 40 and rows[16, 0] < rows[16, 16] < rows[16, -1]
