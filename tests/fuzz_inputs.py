@@ -31,6 +31,14 @@ def coco_files() -> list[bytes]:
     return [json.dumps(coco).encode()]
 
 
+def annotation_files(*forms: str) -> list[bytes]:
+    """Files of other tools, without the pictures and names of classes that lie beside some."""
+    from annotation_files import FILES
+
+    contents = [content for file in FILES.values() if file.form in forms for content in file.files.items()]
+    return [data for name, data in contents if name.endswith(("street.txt", ".json", ".xml")) and "notes" not in name]
+
+
 def mask_files() -> list[bytes]:
     import numpy as np
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import zipfile
 import zlib
@@ -221,6 +222,30 @@ def spoil_words(data: bytes, rng: Random) -> bytes:
                     ),
                 )
     return " ".join(words).encode("utf-8", "surrogatepass")
+
+
+BOMBS = (
+    '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>',
+    '<!DOCTYPE a SYSTEM "file:///etc/passwd">',
+    "<a>" * 100_000,
+    "<![CDATA[" + "x" * 100_000 + "]]>",
+)
+
+
+def spoil_xml(data: bytes, rng: Random) -> bytes:
+    """Change the values of attributes and elements of an XML text, and now and then its letters."""
+    text = data.decode("utf-8", "surrogateescape")
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        values = list(re.finditer(r'(?<=")[^"<>]*(?=")|(?<=>)[^<>]+(?=<)', text))
+        elements = list(re.finditer(r"<[^<>!?]+>", text))
+        place = rng.choice(values + elements)
+        word = str(rng.choice(VALUES)) if rng.random() < 0.7 else rng.choice(BOMBS)
+        if rng.random() < 0.6:
+            word = word.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+        old = place[0]
+        text = text[: place.start()] + rng.choice((word, old + old, "", old + word, old * 300)) + text[place.end() :]
+    content = text.encode("utf-8", "surrogatepass" if "\ud800" in text else "surrogateescape")
+    return spoil_bytes(content, rng) if rng.random() < 0.2 else content
 
 
 def spoil_lines(data: bytes, rng: Random) -> bytes:

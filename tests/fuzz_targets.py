@@ -49,6 +49,22 @@ def read_coco(path: Path) -> None:
     layouts_to_coco([layout for _, layout in layouts_from_coco(path)])
 
 
+def read_annotations(path: Path) -> None:
+    from instdiff.formats.files import read_bytes
+    from instdiff.formats.other_tools import FORMS, read_annotations, save_annotations
+
+    path.with_name("classes.txt").write_text("dog\nperson")  # YOLO's
+    found = read_annotations(path, read_bytes(path))
+    layouts = list(found or ())[:4]
+    for form in FORMS:
+        drawn = [
+            (name, layout.with_instances([one for one in layout.instances if one.extent])) for name, layout in layouts
+        ]
+        out = path.with_name("again") / form
+        out.parent.mkdir(exist_ok=True)
+        save_annotations(drawn, out, form)
+
+
 def read_mask(path: Path) -> None:
     from instdiff.formats.files import parse_json, read_bytes
     from instdiff.formats.native import read_mask
@@ -190,6 +206,13 @@ TARGETS = {
     "layout file": Target(lambda: inputs.layout_files("demos/*.json"), mangle.spoil_json, read_layout),
     "layout file, corners": Target(lambda: inputs.layout_files("gpt4o/*.json"), mangle.spoil_json, read_corners),
     "COCO annotations": Target(inputs.coco_files, mangle.spoil_json, read_coco),
+    "annotations, JSON": Target(
+        lambda: inputs.annotation_files("label-studio", "labelme", "datumaro", "fiftyone", "coco"),
+        mangle.spoil_json,
+        read_annotations,
+    ),
+    "annotations, XML": Target(lambda: inputs.annotation_files("cvat"), mangle.spoil_xml, read_annotations, ".xml"),
+    "annotations, YOLO": Target(lambda: inputs.annotation_files("yolo"), mangle.spoil_words, read_annotations, ".txt"),
     "plans, JSON lines": Target(inputs.plan_lines, mangle.spoil_lines, read_plan_lines, ".jsonl"),
     "mask": Target(inputs.mask_files, mangle.spoil_json, read_mask),
     "PNG": Target(inputs.png_files, mangle.spoil_png, read_png, ".png"),
