@@ -102,14 +102,15 @@ class EvaluationResult:
         write_bytes(folder / MARKDOWN_FILE, self.tables[0].to_markdown(self.notes).encode())
 
 
-def progress_bar() -> Progress:
+def progress_bar(is_shown: bool = True) -> Progress:
     """Bars with the time left, on stderr."""
     from rich import progress
     from rich.console import Console
 
     columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn())
     times = (progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
-    return progress.Progress(*columns, *times, console=Console(stderr=True), speed_estimate_period=600)
+    console = Console(stderr=True)
+    return progress.Progress(*columns, *times, console=console, speed_estimate_period=600, disable=not is_shown)
 
 
 def add_output_arguments(parser: argparse.ArgumentParser, folder: Path) -> None:

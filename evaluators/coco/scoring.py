@@ -86,7 +86,7 @@ def check_images(folder: Path | None, samples: Sequence[Sample]) -> None:
 
 
 def _problems(samples: Sequence[Sample], folder: Path) -> list[Photograph]:
-    with progress_bar() as progress:
+    with progress_bar(sys.stderr.isatty()) as progress:  # an error comes first where nobody watches
         task = progress.add_task("checking photographs", total=len(samples))
         records = [sample.record for sample in samples]
         return check_photographs(records, folder, lambda done: progress.advance(task, done))

@@ -156,15 +156,19 @@ def check_photographs(
         progress: called with how many were looked at since.
 
     Raises:
-        BadInput: two records of different names mean the same file.
+        BadInput: there is no such folder, or two records of different names mean the same file.
     """
+    if not folder.is_dir():
+        raise BadInput(str(folder), "is no folder")
     with ThreadPoolExecutor(READERS) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = list(pool.map(lambda record: _find(record, folder), records))
         _refuse_shared(records, found)
         kept = _kept_as(records, found, pool)
         problems = _read_kept(kept)
-        if problems is None:
+        if problems is not None:
+            progress(len(records))
+        else:
             problems = {}
             pairs = zip(records, found, strict=True)
             for index, checked in enumerate(pool.map(lambda pair: _look(*pair), pairs)):

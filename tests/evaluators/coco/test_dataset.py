@@ -12,7 +12,10 @@ from evaluators.attributes import word_of
 from evaluators.coco.dataset import PLACES, coco_truth, photograph, read_dataset
 from evaluators.coco.scoring import check_images, with_photographs
 from instdiff.errors import BadInput
+from instdiff.formats import LayoutWarning, layouts_from_coco
+from instdiff.formats.coco import instances_from_coco
 from instdiff.layout import Box
+from instdiff.training.sd15.annotated import AnnotatedPictures
 
 
 def changed(folder, change):
@@ -80,10 +83,7 @@ def test_captions_are_joined_as_published(coco_set):
 def test_the_30_largest_are_told(coco_set):
     def crowded(data):
         plain = data["annotations"][4] | {"segmentation": []}
-        some = [
-            {**plain, "id": 100 + side, "bbox": [0, 0, 4 + side, 4], "area": 4 * (4 + side)}
-            for side in range(33)
-        ]
+        some = [{**plain, "id": 100 + side, "bbox": [0, 0, 4 + side, 4], "area": 4 * (4 + side)} for side in range(33)]
         data["annotations"] = some + [{**some[0], "id": 200, "bbox": [5, 5, 0, 9], "area": 0}]
 
     dataset = read_dataset(changed(coco_set, crowded))
@@ -251,3 +251,24 @@ def test_masks_smaller_than_a_pixel(coco_set):
     )
     assert dataset.samples[2].conditioned("mask", (64, 64)).instances[0].mask.array.any()
     assert all(one["segmentation"] for one in coco_truth(dataset, str, masks=True)["annotations"])
+
+
+def test_layouts_evaluation_and_training_read_alike(coco_set):
+    ring = [20, 30, 80, 30, 80, 90, 20, 90]
+    plain = {"image_id": 7, "category_id": 1, "bbox": [20, 30, 60, 60]}
+    annos = [
+        {**plain, "id": None, "bbox": None, "segmentation": [ring]},
+        {**plain, "id": "b", "bbox": [-9, 30, 99, 60]},
+        {**plain, "id": 3, "segmentation": [[1, 2, 3, 4]], "iscrowd": "0"},
+        {**plain, "id": 4, "image_id": "7"},
+        {**plain, "id": 5, "image_id": 99},
+    ]
+    path = changed(coco_set, lambda data: data.update(annotations=annos))
+    with pytest.warns(LayoutWarning) as said:
+        layouts = {record["id"]: layout for record, layout in layouts_from_coco(path)}
+    dataset = read_dataset(path)
+    pictures = AnnotatedPictures(path, coco_set / "images", "auto", lambda done, of: None)
+    assert dataset.samples[2].truth() == layouts[7].model_copy(update={"caption": ""})
+    assert instances_from_coco(pictures[0].record, pictures[0].annos) == list(layouts[7].instances)
+    assert [str(warning.message).partition(": ")[2] for warning in said] == list(dataset.oddities)
+    assert all(oddity in pictures.summary for oddity in dataset.oddities[1:]) and len(layouts[7].instances) == 4

@@ -28,13 +28,17 @@ def models(tmp_path_factory, golden):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Three pictures, one of them in a folder, and a file that is none."""
+    """Three pictures, one of them in a folder, another to be turned, and a file that is none."""
     folder = tmp_path / "pictures"
     (folder / "more").mkdir(parents=True)
     rng = np.random.default_rng(0)
     for index, (width, height) in enumerate(SIZES):
         pixels = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / ("more" if index == 2 else "") / f"{index}.png")
+        exif = Image.Exif()
+        if index == 1:  # stored on its side, as cameras do
+            pixels = np.ascontiguousarray(np.rot90(pixels))
+            exif[0x0112] = 6
+        Image.fromarray(pixels).save(folder / ("more" if index == 2 else "") / f"{index}.png", exif=exif.tobytes())
     (folder / "notes.txt").write_text("no picture")
     return folder
 

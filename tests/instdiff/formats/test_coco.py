@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from evaluators.coco.dataset import read_dataset
 from instdiff import rle
 from instdiff.errors import BadInput
 from instdiff.formats import LayoutWarning, layouts_from_coco, layouts_to_coco
@@ -292,22 +291,6 @@ def test_a_few_of_many_are_made_alone(tmp_path):
     assert len(drawn) == 4 and all(layout.instances[0].mask for _, layout in part)
     with pytest.raises(IndexError):
         layouts[400]
-
-
-def test_layouts_and_evaluation_read_alike(tmp_path):
-    annos = [
-        {**DOG, "id": None, "bbox": None, "segmentation": [RING]},
-        {**DOG, "id": "b", "bbox": [-9, 30, 99, 120]},
-        {**DOG, "id": 3, "segmentation": [[1, 2, 3, 4]], "iscrowd": "0"},
-        {**BALL, "id": 4, "image_id": "1"},
-        {**BALL, "id": 5, "image_id": 99},
-    ]
-    path = tmp_path / "x.json"
-    path.write_text(json.dumps(coco(*annos, images=[{"id": "1", "width": 320, "height": 240}])))
-    [(_, layout)], said = read(path)
-    dataset = read_dataset(path)
-    assert list(dataset.samples[0].truth().instances) == list(layout.instances) and len(layout.instances) == 4
-    assert list(dataset.oddities) == said
 
 
 def test_both_ways(tmp_path):
