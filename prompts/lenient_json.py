@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_DEPTH = 40
-MAX_FAILED = 400  # places of a "{" that begin no object; each costs time
+MAX_EFFORT = 1_000_000  # characters that are read in vain, from each "{" that begins no object on
+LEAST_EFFORT = 2_000  # such a beginning costs, however few they are
+DEEP_EFFORT = 20_000  # one costs that is nested past all sense
 STRICT = json.JSONDecoder(strict=False)  # line ends inside a string are read
 WORDS = {"true": True, "false": False, "null": None, "none": None, "undefined": None, "nan": float("nan")}
 TOKEN = re.compile(
@@ -37,21 +39,24 @@ class Found(NamedTuple):
 def objects_in(text: str) -> Iterator[Found]:
     """Every object in a text that is inside no other."""
     end = 0
-    failed = 0
+    effort = 0
     for match in re.finditer(r"\{", text):
-        if match.start() < end:
+        start = match.start()
+        if start < end:
             continue
         try:
-            value, end = STRICT.raw_decode(text, match.start())
-        except (ValueError, RecursionError):  # no JSON from here on, or nested past all sense
+            value, end = STRICT.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:  # no JSON from here on, or nested past all sense
+            reader = _Reader(text, start)
             try:
-                value, end = _Reader(text, match.start()).read()
+                value, end = reader.read()
             except ValueError:
-                failed += 1
-                if failed == MAX_FAILED:
+                reached = max(reader.position, getattr(error, "pos", start + DEEP_EFFORT))
+                effort += reached - start + LEAST_EFFORT
+                if effort > MAX_EFFORT:
                     return
                 continue
-        yield Found(value, match.start(), end)
+        yield Found(value, start, end)
 
 
 class _Reader:
