@@ -120,13 +120,13 @@ def look(detector: Detector, run: Run) -> Iterator[Looked]:
 def figures(runs: Sequence[Sequence[Looked]]) -> dict[str, float | None]:
     """What the rounds gained and cost; shares are 0..1, None where there is nothing to measure.
 
-    ``lost``: of all things that were found before an accepted repair, those that are not found after it. ``seam``: the
+    ``failed``: pictures on which something that can be judged is not found. ``lost``: of all things that were found before an accepted repair, those that are not found after it. ``seam``: the
     mean step of brightness across the edges of repaired regions, as a multiple of that in the same places before.
     """
     first = [rounds[0] for rounds in runs]
     last = [rounds[-1] for rounds in runs]
-    failed = [index for index, one in enumerate(first) if not one.report.verified]
-    repaired = [index for index in failed if last[index].report.verified]
+    failed = [index for index, one in enumerate(first) if not _is_right(one.report)]
+    repaired = [index for index in failed if _is_right(last[index].report)]
     pairs = [pair for rounds in runs for pair in zip(rounds, rounds[1:], strict=False) if _accepted(pair[1])]
     mended = [pair for pair in pairs if pair[1].done.repair and pair[1].done.repair.regions]
     found_before = sum(len(found(before.report)) for before, _ in pairs)
@@ -190,6 +190,10 @@ def seam(before: np.ndarray, after: np.ndarray, regions: Sequence[Box]) -> float
             count += step.size
         steps.append(total / max(count, 1))
     return steps[1] / steps[0] if steps[0] else 1.0
+
+
+def _is_right(report: Report) -> bool:
+    return report.found == report.checked
 
 
 def _regions(after: Looked) -> tuple[Box, ...]:

@@ -32,9 +32,10 @@ def paint_again(plan: Plan, failure: Failure) -> Plan | None:
 
 
 def ground_more(plan: Plan, failure: Failure) -> Plan | None:
-    """Grounding in all steps, and the thing denoised on its own in half of them."""
-    stronger = plan.model_copy(update={"alpha": 1.0, "mis": max(plan.mis or 0.0, STRONG_MIS)})
-    return stronger if stronger != plan else None
+    """Grounding in all steps, and the thing denoised on its own in half of them; a model may always ground so."""
+    if plan.alpha == 1.0:
+        return None
+    return plan.model_copy(update={"alpha": 1.0, "mis": max(plan.mis or 0.0, STRONG_MIS)})
 
 
 def say_plainly(plan: Plan, failure: Failure) -> Plan | None:
