@@ -120,8 +120,9 @@ def look(detector: Detector, run: Run) -> Iterator[Looked]:
 def figures(runs: Sequence[Sequence[Looked]]) -> dict[str, float | None]:
     """What the rounds gained and cost; shares are 0..1, None where there is nothing to measure.
 
-    ``failed``: pictures on which something that can be judged is not found. ``lost``: of all things that were found before an accepted repair, those that are not found after it. ``seam``: the
-    mean step of brightness across the edges of repaired regions, as a multiple of that in the same places before.
+    ``failed``: pictures on which something that can be judged is not found. ``lost``: of all things that were found
+    before an accepted repair, those that are not found after it. ``seam``: the mean step of brightness across the edges
+    of repaired regions, as a multiple of that in the same places before.
     """
     first = [rounds[0] for rounds in runs]
     last = [rounds[-1] for rounds in runs]
