@@ -49,13 +49,24 @@ def read_coco(path: Path) -> None:
     layouts_to_coco([layout for _, layout in layouts_from_coco(path)])
 
 
+def read_data_set(path: Path) -> None:
+    from evaluators.coco.dataset import PLACES, coco_truth, read_dataset
+
+    dataset = read_dataset(path)
+    [sample.conditioned(place, (64, 64)) for sample in dataset.samples for place in PLACES]
+    coco_truth(dataset, str, dataset.has_masks)
+
+
 def read_annotations(path: Path) -> None:
+    from instdiff.errors import BadInput
     from instdiff.formats.files import read_bytes
     from instdiff.formats.other_tools import FORMS, read_annotations, save_annotations
 
     path.with_name("classes.txt").write_text("dog\nperson")  # YOLO's
     found = read_annotations(path, read_bytes(path))
-    layouts = list(found or ())[:4]
+    if found is None:
+        raise BadInput("annotations", "are none")
+    layouts = list(found)[:4]
     for form in FORMS:
         drawn = [
             (name, layout.with_instances([one for one in layout.instances if one.extent])) for name, layout in layouts
@@ -206,6 +217,7 @@ TARGETS = {
     "layout file": Target(lambda: inputs.layout_files("demos/*.json"), mangle.spoil_json, read_layout),
     "layout file, corners": Target(lambda: inputs.layout_files("gpt4o/*.json"), mangle.spoil_json, read_corners),
     "COCO annotations": Target(inputs.coco_files, mangle.spoil_json, read_coco),
+    "COCO data set": Target(inputs.coco_files, mangle.spoil_json, read_data_set),
     "annotations, JSON": Target(
         lambda: inputs.annotation_files("label-studio", "labelme", "datumaro", "fiftyone", "coco"),
         mangle.spoil_json,

@@ -96,6 +96,7 @@ def warn(sentences: Sequence[str], source: str) -> None:
 
 
 def _name(record: dict) -> str:
-    """What an image of a COCO file is called; in LVIS, by its address."""
+    """What an image of a COCO file is called; in LVIS, by its address. Halves of characters become question marks."""
     names = (record.get(key) for key in ("file_name", "coco_url", "flickr_url"))
-    return next((name for name in names if isinstance(name, str) and name), str(record["id"]))
+    name = next((name for name in names if isinstance(name, str) and name), str(record["id"]))
+    return name.encode(errors="replace").decode()

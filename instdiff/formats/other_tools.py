@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from instdiff.errors import BadInput
 from instdiff.formats import cvat, datumaro, fiftyone, label_studio, labelme, yolo
@@ -14,7 +15,7 @@ from instdiff.formats.files import MAX_FILE_BYTES, decode_text, read_bytes, writ
 from instdiff.formats.json_lists import JsonLists
 from instdiff.formats.named_layouts import NamedLayouts, named_layouts, warn
 from instdiff.formats.parts import labels_of
-from instdiff.formats.pictures import Findings, NamedLayout, Picture
+from instdiff.formats.pictures import Findings, NamedLayout, Picture, base_name
 
 FORMS = ("labelme", "label-studio", "cvat", "yolo", "datumaro", "fiftyone", "coco")
 ARCHIVES = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -134,8 +135,8 @@ def _save_labelme(layouts: Sequence[NamedLayout], out: Path) -> None:
         write_bytes(out, _json(labelme.write(*layouts[0])))
         return
     _make_folder(out)
-    for name, layout in layouts:
-        write_bytes(out / f"{Path(name).stem}.json", _json(labelme.write(name, layout)))
+    for stem, (name, layout) in zip(_stems(layouts), layouts, strict=True):
+        write_bytes(out / f"{stem}.json", _json(labelme.write(name, layout)))
 
 
 def _save_yolo(layouts: Sequence[NamedLayout], out: Path) -> None:
@@ -143,9 +144,24 @@ def _save_yolo(layouts: Sequence[NamedLayout], out: Path) -> None:
     labels = labels_of(layouts)
     outlines = yolo.have_outlines(layouts)
     _make_folder(out / yolo.LABELS)
-    for name, layout in layouts:
-        write_bytes(out / yolo.LABELS / f"{Path(name).stem}.txt", yolo.write(layout, labels, outlines))
+    for stem, (_, layout) in zip(_stems(layouts), layouts, strict=True):
+        write_bytes(out / yolo.LABELS / f"{stem}.txt", yolo.write(layout, labels, outlines))
     write_bytes(out / "data.yaml", yolo.data_file(labels, yolo.IMAGES, yolo.IMAGES))
+
+
+def _stems(layouts: Sequence[NamedLayout]) -> list[str]:
+    """What the files of pictures are called that have one each: as the pictures, which tools find them by.
+
+    Raises:
+        BadInput: two would have one file.
+    """
+    stems: dict[str, str] = {}
+    for name, _ in layouts:
+        stem = re.sub(r'[\x00-\x1f"*:<>?|]', "_", PurePosixPath(base_name(name)).stem)
+        if stem in stems:
+            raise BadInput(name[:80], f"would have one file with {stems[stem][:80]}; give pictures names of their own")
+        stems[stem] = name
+    return list(stems)
 
 
 # One file of many pictures, by its form.

@@ -8,9 +8,12 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 from base64 import b64decode, b64encode
 
 import numpy as np
+
+from instdiff.formats.coco_records import MAX_RECORD_SIDE
 
 MAX_MASK_PIXELS = 2**26  # that are unfolded for one mask
 ELLIPSE_CORNERS = 64
@@ -108,9 +111,11 @@ def mask_place(crop: np.ndarray, left: int, top: int, size: tuple[int, int]) -> 
         size: (width, height) of the picture.
 
     Raises:
-        ValueError: nothing is in it.
+        ValueError: nothing is in it, or the picture is larger than any.
     """
     width, height = size
+    if max(size) > MAX_RECORD_SIDE:
+        raise ValueError("no such picture")
     crop = crop[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
     left, top = max(left, 0), max(top, 0)
     if not crop.any():
@@ -141,10 +146,12 @@ def decode_png(text: str, most: int = MAX_MASK_PIXELS) -> np.ndarray:
     from PIL import Image  # costs time that other files do not need
 
     try:
-        with Image.open(io.BytesIO(b64decode(text)), formats=["PNG"]) as image:
-            if image.width * image.height > most:
-                raise ValueError("too large")
-            return np.asarray(image if image.mode in ("1", "L", "P", "I", "I;16") else image.convert("L")) > 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of many pixels, which are counted here
+            with Image.open(io.BytesIO(b64decode(text)), formats=["PNG"]) as image:
+                if image.width * image.height > most:
+                    raise ValueError("too large")
+                return np.asarray(image if image.mode in ("1", "L", "P", "I", "I;16") else image.convert("L")) > 0
     except Exception as error:  # of any kind, where bytes are not what they should be
         raise ValueError("no PNG") from error
 

@@ -162,3 +162,13 @@ def test_a_bare_point_has_no_place_in_boxes(tmp_path, form):
 def test_forms_that_are_not_known(tmp_path):
     with pytest.raises(BadInput, match='"voc" is not known; choose from labelme, label-studio, cvat'):
         save_layout(Layout(caption="x"), tmp_path / "x", "voc")
+
+
+@pytest.mark.parametrize("form", ["labelme", "yolo"])
+def test_two_pictures_of_one_name_are_not_written_over_each_other(tmp_path, form):
+    thing = Instance(caption="a dog", box=Box(x0=0, y0=0, x1=1, y1=1))
+    layout = Layout(caption="x", instances=(thing,))
+    with pytest.raises(BadInput, match="would have one file with train/a.jpg"):
+        save_annotations([("train/a.jpg", layout), ("val\\a.png", layout)], tmp_path / "x", form)
+    save_annotations([("train/a.jpg", layout), ("what\0.png", layout)], tmp_path / "y", form)
+    assert {"a", "what_"} <= {path.stem for path in (tmp_path / "y").rglob("*.*")}
