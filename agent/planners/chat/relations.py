@@ -59,6 +59,7 @@ SAME_WAY = {
     **dict.fromkeys(("in back", "back of"), Predicate.BEHIND),
     **{predicate.value: predicate for predicate in Predicate},
 }
+ASKED_FOR = [predicate.value for predicate in Predicate]
 SQUEEZED = {phrase.replace(" ", ""): predicate for phrase, predicate in SAME_WAY.items() if " " in phrase}
 
 
@@ -86,12 +87,14 @@ class Names(NamedTuple):
 class Relations(NamedTuple):
     """What a model states: what can be kept, in the words of the answer schema, and in its own words what cannot.
 
-    Of two that contradict each other the first is kept; ``contradicted`` has the other.
+    Of two that contradict each other the first is kept; ``contradicted`` has the other. ``is_loose`` is true if
+    anything is left out, or said in other words than were asked for.
     """
 
     kept: list[dict]
     left_out: list[str]
-    contradicted: list[str]
+    contradicted: list[dict]
+    is_loose: bool
 
 
 def read_relations(values: list, things: list[dict]) -> Relations:
@@ -99,7 +102,7 @@ def read_relations(values: list, things: list[dict]) -> Relations:
     names = Names.of(things)
     kept: list[dict] = []
     left_out: list[str] = []
-    contradicted: list[str] = []
+    contradicted: list[dict] = []
     stated: set[tuple[Predicate, str, str]] = set()
     for value in values:
         read = False
@@ -107,14 +110,14 @@ def read_relations(values: list, things: list[dict]) -> Relations:
             read = True
             kind = INVERSE.get(predicate, predicate)
             pair = (subject, target) if kind is predicate else (target, subject)
-            if kind in INVERSE.values() and (kind, *pair[::-1]) in stated:
-                contradicted.append(f"{subject} {predicate} {target}")
-                continue
+            relation = {"subject": subject, "predicate": predicate.value, "object": target}
+            is_contradicted = kind in INVERSE.values() and (kind, *pair[::-1]) in stated
             stated.add((kind, *pair))
-            kept.append({"subject": subject, "predicate": predicate.value, "object": target})
+            (contradicted if is_contradicted else kept).append(relation)
         if not read:
-            left_out.append(_words_of(value))
-    return Relations(kept, left_out, contradicted)
+            left_out.append(words_of(value))
+    in_other_words = any(isinstance(value, dict) and value.get("predicate") not in ASKED_FOR for value in values)
+    return Relations(kept, left_out, contradicted, bool(left_out or contradicted or in_other_words))
 
 
 def _readings(value: object, names: Names) -> Iterator[tuple[str, Predicate, str]]:
@@ -177,7 +180,7 @@ def _listed(value: object) -> list:
     return value[:MAX_INSTANCES] if isinstance(value, list) else [value]
 
 
-def _words_of(value: object) -> str:
+def words_of(value: object) -> str:
     """A relation in the model's words."""
     parts = [value.get(key) for key in ("subject", "predicate", "object")] if isinstance(value, dict) else [value]
     return " ".join(str(part) for part in parts if part is not None)

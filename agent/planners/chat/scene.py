@@ -24,12 +24,14 @@ from agent.planners.chat.answer import (
     object_of,
     validated,
 )
-from agent.planners.chat.slips import without_slips
+from agent.planners.chat.relations import words_of
+from agent.planners.chat.slips import add_note, without_slips
+from agent.planners.chat.stated import about, stated_relations, with_relations
 from agent.planners.plan import Plan
 from instdiff.layout import MAX_INSTANCES
 from instdiff.world import knowledge, nouns
 from instdiff.world.camera import project
-from instdiff.world.scene import PICTURE, Predicate, Scene
+from instdiff.world.scene import PICTURE, Predicate, Relation, Scene
 from prompts.client import AnswerError
 
 MOST = 4.0  # a known thing is believed to be up to so many times larger or smaller than usual
@@ -226,9 +228,17 @@ class SceneForm:
     def read(self, answer: str, prompt: str, size: tuple[int, int], seed: int) -> PlanParts:
         """The scene of an answer on a picture of (width, height) pixels; raises `AnswerError`.
 
-        A scene that contradicts itself is refused, and usable without what contradicts.
+        Where the model's relations are lost or unclear, the prompt's own are added. A scene that contradicts itself
+        all the same is refused, and usable without what contradicts.
         """
-        scene, notes, contradicted = _read_scene(answer, prompt)
+        scene, notes, contradicted, is_loose = _read_scene(answer, prompt)
+        if is_loose:
+            stated = stated_relations(scene, prompt)
+            added = [words_of(relation.model_dump()) for relation in stated if relation not in scene.relations]
+            add_note(notes, "Relations that the description states are added", added)
+            settled = {about(relation) for relation in stated}
+            contradicted = [relation for relation in contradicted if about(relation) not in settled]
+            scene = with_relations(scene, stated)
         projection = project(scene, size, Random(seed))
         parts = PlanParts(projection.layout, (*notes, *projection.relaxed), scene, projection.ids)
         if contradicted:
@@ -254,20 +264,29 @@ def read_scene(answer: str, prompt: str) -> tuple[Scene, list[str]]:
     Raises:
         AnswerError: there is no usable scene in it, or it contradicts itself, with the first reason.
     """
-    scene, notes, contradicted = _read_scene(answer, prompt)
+    scene, notes, contradicted, _ = _read_scene(answer, prompt)
     if contradicted:
         raise AnswerError(_contradiction(contradicted))
     return scene, notes
 
 
-def _contradiction(relations: list[str]) -> str:
-    return f'both "{relations[0]}" and the opposite are stated; give one'
+def _contradiction(relations: list[Relation]) -> str:
+    return f'both "{words_of(relations[0].model_dump())}" and the opposite are stated; give one'
 
 
-def _read_scene(answer: str, prompt: str) -> tuple[Scene, list[str], list[str]]:
-    """The scene, notes, and the relations that contradict others and are not in it; raises `AnswerError`."""
+class _ReadScene(NamedTuple):
+    """A scene, notes, relations that contradict others and are not in it, and whether those in it may not be all."""
+
+    scene: Scene
+    notes: list[str]
+    contradicted: list[Relation]
+    is_loose: bool
+
+
+def _read_scene(answer: str, prompt: str) -> _ReadScene:
+    """What an answer comes to; raises `AnswerError`."""
     given = object_of(answer)
-    readable, notes, contradicted = without_slips(given, prompt)
+    readable, notes, against, is_loose = without_slips(given, prompt)
     # where no thing can be read, what is wrong with them as they are is the reason
     planned = validated(PlannedScene, readable if readable["objects"] else given)
     distances = [item.distance_m for item in planned.objects]
@@ -287,7 +306,8 @@ def _read_scene(answer: str, prompt: str) -> tuple[Scene, list[str], list[str]]:
     ]
     head = {"caption": planned.caption, "setting": _setting(planned.setting), "absent": tuple(planned.absent)}
     try:
-        return Scene.model_validate({**head, "objects": objects, "relations": relations}), notes, contradicted
+        scene = Scene.model_validate({**head, "objects": objects, "relations": relations})
+        return _ReadScene(scene, notes, [Relation.model_validate(relation) for relation in against], is_loose)
     except ValidationError as error:
         raise AnswerError(first_reason(error)) from error
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import NamedTuple
 
-from agent.planners.chat.relations import read_relations
+from agent.planners.chat.relations import read_relations, words_of
 from instdiff.errors import printable
 
 UNITS = {
@@ -31,11 +31,16 @@ MAX_NAMED = 3  # in a note
 
 
 class Readable(NamedTuple):
-    """An answer whose items can be read, notes on what was mended or left out, and what contradicts the rest."""
+    """An answer whose items can be read, and notes on what was mended or left out.
+
+    ``contradicted`` are the relations that contradict those of the answer; ``is_loose`` is true if its relations may
+    not be all, or exactly those, that the model means.
+    """
 
     answer: dict
     notes: list[str]
-    contradicted: list[str]
+    contradicted: list[dict]
+    is_loose: bool
 
 
 def without_slips(answer: dict, prompt: str) -> Readable:
@@ -48,12 +53,12 @@ def without_slips(answer: dict, prompt: str) -> Readable:
     notes: list[str] = []
     kept = {key: value for key, value in answer.items() if value is not None}
     kept["objects"] = _objects(answer.get("objects"), notes)
-    contradicted: list[str] = []
-    if "relations" in answer:
-        values = _list(answer["relations"], "relations", notes)
-        kept["relations"], left_out, contradicted = read_relations(values, kept["objects"])
-        _note(notes, "Relations of the model that are left out", left_out)
-        _note(notes, "Relations of the model that contradict others and are left out", contradicted)
+    values = _list(answer["relations"], "relations", notes) if "relations" in answer else []
+    relations = read_relations(values, kept["objects"])
+    kept["relations"] = relations.kept
+    add_note(notes, "Relations of the model that are left out", relations.left_out)
+    against = [words_of(relation) for relation in relations.contradicted]
+    add_note(notes, "Relations of the model that contradict others and are left out", against)
     if "absent" in answer:
         kept["absent"] = _absent(answer["absent"], notes)
     if not isinstance(kept.get("caption"), str):
@@ -61,7 +66,8 @@ def without_slips(answer: dict, prompt: str) -> Readable:
         notes.append("The model gives no caption; the description is taken.")
     if not isinstance(kept.get("setting", ""), str):
         del kept["setting"]
-    return Readable(kept, notes, contradicted)
+    is_loose = relations.is_loose or not isinstance(answer.get("relations"), list)
+    return Readable(kept, notes, relations.contradicted, is_loose)
 
 
 def _objects(values: object, notes: list[str]) -> list[dict]:
@@ -88,9 +94,9 @@ def _objects(values: object, notes: list[str]) -> list[dict]:
             elif given is not None:
                 unread.append(f"{thing['id']} {json.dumps(given, ensure_ascii=False)}")
         things.append(thing)
-    _note(notes, "Objects of the model that are left out", left_out)
-    _note(notes, "Sizes that the model gives as text are read", read)
-    _note(notes, "Sizes of the model that are no lengths and are left out", unread)
+    add_note(notes, "Objects of the model that are left out", left_out)
+    add_note(notes, "Sizes that the model gives as text are read", read)
+    add_note(notes, "Sizes of the model that are no lengths and are left out", unread)
     return things
 
 
@@ -136,7 +142,7 @@ def _absent(value: object, notes: list[str]) -> list[str]:
     if isinstance(value, str):
         value = re.split(r"\s*(?:,|;|\band\b|\bor\b)\s*", value)
     values = _list(value, "absent things", notes)
-    _note(notes, "Absent things of the model that are left out", [str(v) for v in values if not isinstance(v, str)])
+    add_note(notes, "Absent things of the model that are left out", [str(v) for v in values if not isinstance(v, str)])
     return [word for word in values if isinstance(word, str) and word.strip().lower() not in NOTHING]
 
 
@@ -150,7 +156,7 @@ def _list(value: object, what: str, notes: list[str]) -> list:
     return []
 
 
-def _note(notes: list[str], what: str, items: list[str]) -> None:
+def add_note(notes: list[str], what: str, items: list[str]) -> None:
     """Add one note on all of these, if there are any."""
     if items:
         named = "; ".join(printable(item)[:80] for item in items[:MAX_NAMED])

@@ -41,10 +41,10 @@ DRAFT = json.dumps(SWAN)
 SCHEMA = json.dumps(SceneForm.schema)
 
 
-def plan_with(*replies: Reply, **options) -> tuple[Plan, ChatServer]:
+def plan_with(*replies: Reply, prompt: str = PROMPT, **options) -> tuple[Plan, ChatServer]:
     with ChatServer(*replies) as server:
         planner = ChatPlanner("chat:m", ChatOptions(base_url=server.url, timeout_s=5, **options))
-        return planner.plan(PROMPT, (512, 512), 0), server
+        return planner.plan(prompt, (512, 512), 0), server
 
 
 def is_frog_left_of_ball(plan: Plan) -> bool:
@@ -235,12 +235,54 @@ RIGHT = {"subject": "frog-1", "predicate": "to the right of", "object": "ball-1"
 
 def test_a_scene_that_contradicts_itself_is_asked_for_again_and_never_lost():
     contradicted = said({**FROG, "relations": [LEFT, RIGHT]})
-    plan, server = plan_with(contradicted, said(FROG))
+    plan, server = plan_with(contradicted, said(FROG), prompt="a frog and a ball")
     assert is_frog_left_of_ball(plan) and len(server.requests) == 2
     assert "the opposite are stated" in server.requests[1]["messages"][3]["content"]
-    plan, server = plan_with(contradicted)
+    plan, server = plan_with(contradicted, prompt="a frog and a ball")
     assert is_frog_left_of_ball(plan) and len(server.requests) == 3
     assert "Relations of the model that contradict others and are left out: frog-1 right of ball-1." in plan.notes
+
+
+@pytest.mark.parametrize(
+    "relations",
+    [
+        None,
+        "none",
+        [RIGHT, LEFT],
+        [LEFT, RIGHT],
+        [{**LEFT, "predicate": "beside"}],
+        [{**LEFT, "predicate": "is in some relation to"}],
+        [{**LEFT, "object": "moon"}],
+        [{**LEFT, "predicate": "to the right of"}],
+    ],
+)
+def test_where_relations_are_lost_or_unclear_the_description_has_its_own(relations):
+    for seed in range(6):
+        parts = SceneForm().read(json.dumps({**FROG, "relations": relations}), PROMPT, (512, 512), seed)
+        boxes = dict(zip(parts.ids, (item.box for item in parts.layout.instances), strict=True))
+        assert boxes["frog-1"].centre.x < boxes["ball-1"].centre.x
+    assert LEFT in [relation.model_dump(mode="json") for relation in parts.scene.relations]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a frog and a ball",
+        "une grenouille verte et une balle",
+        "two frogs to the left of a ball",  # which of them?
+        "a frog and a ball\n\nIt was: a frog to the left of a ball",
+    ],
+)
+def test_a_description_that_states_nothing_adds_nothing(prompt):
+    parts = SceneForm().read(json.dumps({**FROG, "relations": None}), prompt, (512, 512), 0)
+    assert parts.scene.relations == ()
+
+
+def test_relations_that_are_clear_stay_as_the_model_states_them():
+    near = {**LEFT, "predicate": "next to"}
+    for relations in ([near], []):
+        parts = SceneForm().read(json.dumps({**FROG, "relations": relations}), PROMPT, (512, 512), 0)
+        assert [relation.model_dump(mode="json") for relation in parts.scene.relations] == relations
 
 
 @pytest.mark.parametrize(
