@@ -1,0 +1,70 @@
+"""``run_agent.py --layout`` takes the files of other tools; of many pictures it wants one named."""
+
+import json
+import warnings
+
+import pytest
+from annotation_files import FILES
+
+import run_agent
+
+ONE_OF_EACH = [
+    "CVAT, mask",
+    "LVIS v1",
+    "Roboflow",
+    "Label Studio, brush",
+    "labelme, rectangle and polygon",
+    "YOLO, names in a list",
+    "Datumaro, mask",
+    "FiftyOne, masks",
+]
+
+
+@pytest.fixture
+def put(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(name: str) -> str:
+        for file, content in FILES[name].files.items():
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).write_bytes(content)
+        return FILES[name].read or "."
+
+    return write
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_file_of_one_picture_is_a_plan(put, capsys, name):
+    assert run_agent.main(["--layout", put(name), "--plan-only"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    [things] = FILES[name].pictures.values()
+    assert [anno["category_name"] for anno in plan["annos"]] == [label for label, _, _ in things]
+    assert [anno["bbox"] for anno in plan["annos"]] == [pytest.approx(box, abs=0.5) for _, box, _ in things]
+
+
+def test_of_many_pictures_one_is_named(put, capsys):
+    file = put("CVAT, boxes of two pictures")
+    assert run_agent.main(["--layout", file, "--plan-only"]) == 2
+    assert "holds 2 pictures: street.jpg, b/park.jpg; name one with --picture" in capsys.readouterr().err
+    assert run_agent.main(["--layout", file, "--picture", "park", "--plan-only"]) == 0
+    assert json.loads(capsys.readouterr().out)["annos"][0]["category_name"] == "cat"
+    assert run_agent.main(["--layout", file, "--picture", "moon", "--plan-only"]) == 2
+    assert 'error: picture: "moon" is not in annotations.xml' in capsys.readouterr().err
+
+
+def test_a_picture_without_a_file_is_refused(capsys):
+    assert run_agent.main(["a dog", "--picture", "park"]) == 2
+    assert "picture: is about the file of --layout" in capsys.readouterr().err
+
+
+def test_fractions_are_said(tmp_path, capsys):
+    boxes = {"cat": [0.1, 0.3, 0.4, 0.6], "lamp": [0.6, 0.1, 0.3, 0.7]}
+    annos = [{"bbox": box, "mask": [], "category_name": name, "caption": name} for name, box in boxes.items()]
+    file = tmp_path / "fractions.json"
+    file.write_text(json.dumps({"caption": "a cat beside a lamp", "width": 512, "height": 512, "annos": annos}))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert run_agent.main(["--layout", str(file), "--plan-only"]) == 0
+    assert any("all boxes lie within 0..1" in str(warning.message) for warning in said)
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["annos"][1]["bbox"] == pytest.approx([307.2, 51.2, 153.6, 358.4])
