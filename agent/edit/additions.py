@@ -27,9 +27,12 @@ COMPARED = {"larger": "large", "bigger": "big", "smaller": "small", "taller": "t
 
 def add(sheet: Sheet, words: str) -> None:
     """Add what the words name, where they say."""
+    if (pronoun := re.search(r" (?:it|them|him|her)$", words)) and len(sheet.last) == 1:
+        said = sheet.instances[sheet.last[0]].caption
+        words = f"{words[: pronoun.start()]} the {said.split(' ', 1)[-1]}"
     phrase, beside = _split_reference(sheet, _MORE.sub(_without_more, words))
-    reading = read_new(phrase)
-    ids = _ids_of_groups(sheet, reading, phrase)
+    reading = read_new(sheet, phrase)
+    ids = ids_of_groups(sheet, reading, phrase)
     new = [index for index, names in ids.items() if not names]
     if not new:
         raise BadInput("edit", f'"{words}" names nothing new to add; say it like "add a cat", or move what is there')
@@ -111,7 +114,7 @@ def _between(relations: list[Relation], sheet: Sheet) -> list[Relation]:
     return [relation.model_copy(update={"object": end}) for relation, end in pairs]
 
 
-def read_new(words: str) -> Reading:
+def read_new(sheet: Sheet, words: str) -> Reading:
     """What words say of new things.
 
     Raises:
@@ -120,11 +123,11 @@ def read_new(words: str) -> Reading:
     reading = read_prompt(words, any_language=True)
     if not reading.groups:
         raise BadInput("edit", f'"{words}" names nothing that could be added; say it like "add a cat on the sofa"')
-    check_read(words, reading)
+    check_read(words, reading, sheet.names)
     return reading
 
 
-def _ids_of_groups(sheet: Sheet, reading: Reading, words: str) -> dict[int, tuple[str, ...]]:
+def ids_of_groups(sheet: Sheet, reading: Reading, words: str) -> dict[int, tuple[str, ...]]:
     """The ids of each group that is already there; none for a group that is to be added."""
     ids: dict[int, tuple[str, ...]] = {}
     aimed = aimed_groups(reading)

@@ -37,8 +37,9 @@ _WORDED |= {word: float(number) for word, number in NUMBERS.items() if 0 < numbe
 _NUMBER = rf"(?:\d+(?:[.,]\d+)?|{'|'.join(sorted(_WORDED, key=len, reverse=True))})"
 _TIMES = {"twice": 2.0, "double": 2.0, "triple": 3.0, "thrice": 3.0, "quadruple": 4.0, "half": 0.5}
 _PARTS = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4, "fifth": 1 / 5, "tenth": 1 / 10}
-_PARTS_OF = {f"{article} {part} of": share for part, share in _PARTS.items() for article in ("a", "one")}
-_MULTIPLE = rf"(?:(?P<times>{_NUMBER}) ?(?:x|times)|(?P<word>{'|'.join((*_TIMES, *_PARTS_OF, 'half of'))}))"
+_PARTS_OF = {f"{article} {part}": share for part, share in _PARTS.items() for article in ("a", "one")}
+_PARTS_OF |= {"two thirds": 2 / 3, "three quarters": 3 / 4, "three fourths": 3 / 4}
+_MULTIPLE = rf"(?:(?P<times>{_NUMBER}) ?(?:x|times)|(?P<word>{'|'.join((*_TIMES, *_PARTS_OF))})(?: of)?)"
 _OWN_SIZE = (
     r"(?:(?:its|their|his|her|the) (?:(?:current|original|present|usual|normal|previous|old) )?(?P<side>size|width|"
     r"height|length)(?: of (?P<other>the .+))?)"
@@ -46,7 +47,8 @@ _OWN_SIZE = (
 _MULTIPLE_SIZE = re.compile(rf"{_MULTIPLE} (?:as |the )*(?P<size>{_SIZE})(?: as (?P<other>.+))?")
 _MULTIPLE_OWN = re.compile(rf"(?:to )?(?:{_MULTIPLE}|(?P<percent>{_NUMBER}) ?(?:%|percent)(?: of)?)(?: {_OWN_SIZE})?")
 _SHARE = re.compile(
-    rf"(?:by )?(?:(?P<percent>{_NUMBER}) ?(?:%|percent)|(?:a |one )?(?P<part>{'|'.join(_PARTS)})) (?P<size>{_SIZE})"
+    rf"(?:by )?(?:(?P<percent>{_NUMBER}) ?(?:%|percent)|(?:a |one )?(?P<part>{'|'.join(_PARTS)}))"
+    rf" (?P<size>(?:{_SIZE})(?<=er))"
 )
 _LIKE = re.compile(
     rf"(?:to )?(?:(?:just |about |exactly )?as (?P<size>{_SIZE}) as"
@@ -60,7 +62,7 @@ _AS_BEFORE = re.compile(
 )
 _SIZE_BY = re.compile(rf"(?P<size>{_SIZE}) (?P<by>by .+)")
 _BY = re.compile(rf"by (?:a factor of )?(?P<times>{_NUMBER})(?: ?(?:x|times))?|(?P<plain>{_NUMBER}) ?(?:x|times)")
-_BY_SHARE = re.compile(rf"by (?P<share>{_NUMBER} ?(?:%|percent)|(?:a |one )?(?:{'|'.join(_PARTS)}))")
+_BY_SHARE = re.compile(rf"(?:by )?(?P<share>{_NUMBER} ?(?:%|percent)|(?:a |one )?(?:{'|'.join(_PARTS)}))")
 
 
 class Growth(NamedTuple):
@@ -91,14 +93,14 @@ def growth_of(words: str) -> Growth | None:
         plain = changed_by(by["by"], grows=True).replace("larger", by["size"])
     if like := _LIKE.fullmatch(plain):
         return _sided(like["size"] or {"height": "tall", "width": "wide"}.get(like["side"], "size"), 1.0, like["other"])
+    if share := _SHARE.fullmatch(plain):
+        part = _number(share["percent"]) / 100 if share["percent"] else _PARTS[share["part"]]
+        return _sided(share["size"], max(1 - part, FACTORS[0]) if share["size"] in _SHRINKING else 1 + part)
     if of_other := _MULTIPLE_SIZE.fullmatch(plain):
         factor = _factor(of_other)
         is_smaller = of_other["size"] in _SHRINKING
         factor = 1 / factor if is_smaller and factor > 1 else factor
         return _sided(of_other["size"], factor, of_other["other"] or "")
-    if share := _SHARE.fullmatch(plain):
-        part = _number(share["percent"]) / 100 if share["percent"] else _PARTS[share["part"]]
-        return _sided(share["size"], max(1 - part, FACTORS[0]) if share["size"] in _SHRINKING else 1 + part)
     if own := _MULTIPLE_OWN.fullmatch(plain):
         size = {"height": "tall", "width": "wide", "length": "wide"}.get(own["side"] or "", "size")
         return _sided(size, _factor(own), own["other"] or "")
@@ -139,7 +141,7 @@ def _factor(match: re.Match[str]) -> float:
     if groups["times"]:
         return _number(groups["times"])
     word = groups["word"]
-    return _TIMES.get(word) or _PARTS_OF.get(word) or _PARTS["half"]
+    return _TIMES.get(word) or _PARTS_OF[word]
 
 
 def _number(text: str) -> float:

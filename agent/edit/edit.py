@@ -6,11 +6,12 @@ import re
 
 from agent.critic.critic import criticise
 from agent.edit.additions import add, added_until, copy
+from agent.edit.amounts import growth_of
 from agent.edit.editable_plan import Sheet, counted_together, with_adjectives, with_other_phrase
 from agent.edit.looks import colours_of, looks_of
 from agent.edit.move import move, swap
 from agent.edit.parse import Command, commands
-from agent.edit.referents import contents, find, is_noun
+from agent.edit.referents import PRONOUNS, contents, find, is_noun
 from agent.edit.remove import remove
 from agent.edit.replace import replace
 from agent.edit.resize import resize
@@ -32,18 +33,37 @@ def edit_plan(plan: Plan, words: str) -> Plan:
         BadInput: the words are no edit, speak of what is not there or of more than one thing, have one among them that
             is not understood, or change nothing.
     """
-    sheet = Sheet(plan)
+    sheet = Sheet(plan, words)
     before = dict(sheet.instances)
     asked = commands(words, lambda name: is_noun(sheet, name))
-    for command in sorted(asked, key=lambda command: command.verb == "keep"):
+    for command in _in_order(sheet, asked):
         _obey(sheet, command, before)
-    for caption in dict.fromkeys(instance.caption for instance in sheet.instances.values()):
-        sheet.caption = counted_together(sheet.caption, caption)
+    captions = [instance.caption for instance in sheet.instances.values()]
+    for caption in dict.fromkeys(captions):
+        if captions.count(caption) > 1:
+            sheet.caption = counted_together(sheet.caption, caption)
     after = sheet.plan().model_copy(update={"planner": "none", "notes": tuple(sheet.notes), "seed": None})
     if after.layout == plan.layout:
         raise BadInput("edit", f'"{words.strip()}" changes nothing; {contents(sheet)}')
     critique = criticise(after, only={sheet.index(name) for name in sheet.settle})
     return critique.plan_with_notes()
+
+
+def _in_order(sheet: Sheet, asked: list[Command]) -> list[Command]:
+    """What is kept is seen to at last; of things that take the place of others together none is one of those others."""
+    last = sorted(asked, key=lambda command: command.verb == "keep")
+    if sum(command.verb == "replace" for command in last) < 2:
+        return last
+    numbers = {name: number for number, name in sheet.numbers.items()}
+    ordered = []
+    for command in last:
+        if command.verb == "replace" and is_noun(sheet, command.target) and command.target not in PRONOUNS:
+            names = find(sheet, command.target)
+            if len(names) == 1:
+                target = f"{sheet.objects[names[0]].category} {numbers[names[0]]}"
+                command = command._replace(target=target if find(sheet, target) == names else command.target)
+        ordered.append(command)
+    return ordered
 
 
 def _obey(sheet: Sheet, command: Command, before: dict[str, Instance]) -> None:
@@ -61,7 +81,10 @@ def _obey(sheet: Sheet, command: Command, before: dict[str, Instance]) -> None:
             names = find(sheet, command.target)
             replace(sheet, names, command.to, each=_FOR_EACH.match(command.target) is not None)
         case "swap":
-            swap(sheet, find(sheet, command.target), find(sheet, command.to))
+            first, second = find(sheet, command.target), find(sheet, command.to)
+            if first == second and len(first) == 2:
+                first, second = first[:1], first[1:]
+            swap(sheet, first, second)
         case "swap colours":
             _swap_colours(sheet, [*find(sheet, command.target), *find(sheet, command.to)])
         case "copy":
@@ -84,7 +107,11 @@ def _make(sheet: Sheet, name: str, words: str) -> None:
     looks: list[str] = []
     for part in re.split(r"\s*(?:,|\band\b)\s*", words):
         if part and not resize(sheet, name, part):
-            looks += looks_of(part)
+            said = looks_of(part)
+            sizes = [word for word in said if growth_of(word)]  # "big red"
+            looks += [word for word in said if word not in sizes]
+            if not all(resize(sheet, name, word) for word in sizes) or looks[-1:] in (["very"], ["slightly"]):
+                raise BadInput("edit", f'"{part}" was not understood; say it like "much larger" or "dark red"')
     if not looks:
         return
     _describe(sheet, name, " and ".join(looks).split() if len(looks) > 1 and COLOURS.issuperset(looks) else looks)
@@ -134,4 +161,5 @@ def _keep(sheet: Sheet, name: str, side: str, before: dict[str, Instance]) -> No
     if side == "size" and extent:
         sheet.put(name, placement.frame(now.centre.x, now.y1, extent.width, extent.height))
     if side == "place" and extent:
-        sheet.put(name, placement.frame(extent.centre.x, extent.y1, now.width, now.height))
+        is_as_large = abs(now.width - extent.width) + abs(now.height - extent.height) < 1e-6
+        sheet.put(name, extent if is_as_large else placement.frame(extent.centre.x, extent.y1, now.width, now.height))

@@ -48,11 +48,16 @@ class Sheet:
     """Instances and objects under one id each; ``order`` is the order of the layout, from far to near.
 
     ``settle`` holds the ids that were placed by the edit, ``last`` what "it" stands for, ``numbers`` the number of each
-    instance in the table of the plan before the edit.
+    instance in the table of the plan before the edit. ``names`` are words that may name a thing although no table knows
+    them: those of the captions, and what the edit writes with a capital.
     """
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, words: str = ""):
         self.start = plan
+        captions = (
+            word for instance in plan.layout.instances for word in instance.name.split() + instance.caption.split()
+        )
+        self.names = {word.lower() for word in (*captions, *re.findall(r"(?<=\w )[A-Z][\w-]+", words))}
         scene = plan.scene if plan.scene and len(plan.ids) == len(plan.layout.instances) else None
         numbered = (f"{_category(plan, i)}-{i + 1}" for i in range(len(plan.layout.instances)))
         self.order = list(plan.ids if scene else numbered)
@@ -224,7 +229,7 @@ def numbered(caption: str, number: int) -> str:
 
 def counted_together(caption: str, phrase: str) -> str:
     """The scene's caption with a phrase said once: "a cat and a cat" -> "two cats"."""
-    several = re.compile(rf"\b{re.escape(phrase)}(?:(?:,? and|,) {re.escape(phrase)})+\b")
+    several = re.compile(rf"\b{re.escape(phrase)}(?: and {re.escape(phrase)})+\b")
     return several.sub(lambda said: numbered(phrase, said[0].count(phrase)), caption)
 
 

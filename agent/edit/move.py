@@ -22,6 +22,8 @@ STEP = 0.2
 LITTLE = 0.08
 NEARER = 1.3
 LITTLE_NEARER = 1.12
+LEAST_AREA = 0.8  # of what it was: a thing that can only be as small as that where it is to go has no room there
+MOST_SHARED = 0.4  # of its area with the thing that it is to be beside
 LEAST_WAY = 0.01  # what has less between it and another thing is at it already
 PERSPECTIVE = (0.5, 2.0)  # how much smaller or larger a thing gets where it is farther away or nearer
 
@@ -70,10 +72,8 @@ def _go(sheet: Sheet, name: str, direction: Direction) -> None:
         case "nearer" | "farther":
             _to_depth(sheet, name, direction)
         case "up":
-            box = sheet.box(name)
             way = _amount(sheet, direction, upward=True) or (0.5 if direction.much else _step(direction))
-            foot = box.y1 + direction.step * way
-            sheet.put(name, placement.frame(box.centre.x, foot, box.width, box.height))
+            _slide(sheet, name, 0.0, direction.step * way, direction)
         case _:
             _to_side(sheet, name, direction)
 
@@ -100,8 +100,28 @@ def _approach(sheet: Sheet, name: str, other: str, direction: Direction) -> None
         raise BadInput("edit", f"{sheet.instances[name].caption} is at {sheet.instances[other].caption} already")
     way = asked or (LITTLE if direction.little else STEP if away else room / 2)
     side = 1 if at.centre.x >= box.centre.x else -1
-    x = box.centre.x + side * (-way if away else min(way, room))
-    sheet.put(name, placement.frame(x, box.y1, box.width, box.height))
+    _slide(sheet, name, side * (-way if away else min(way, room)), 0.0, direction)
+
+
+def _slide(sheet: Sheet, name: str, across: float, down: float, direction: Direction) -> None:
+    """Move a thing so far, as fractions of the picture, or up to its edge.
+
+    Raises:
+        BadInput: the words say how far, and there is no room for that.
+    """
+    box = sheet.box(name)
+    starts = (box.x0, box.y0)
+    moved = []
+    for start, side, way in zip(starts, (box.width, box.height), (across, down), strict=True):
+        first = min(placement.MARGIN, start)
+        last = max(1 - placement.MARGIN - side, start)
+        moved.append(min(max(start + way, first), last))
+    short = max(abs(start + way - end) for start, way, end in zip(starts, (across, down), moved, strict=True))
+    if direction.amount and short > LEAST_WAY:
+        what = sheet.instances[name].caption or name
+        raise BadInput("edit", f"{what} has no room to go {direction.amount:g} {direction.unit} that way")
+    x0, y0 = moved
+    sheet.put(name, Box(x0=x0, y0=y0, x1=min(x0 + box.width, 1.0), y1=min(y0 + box.height, 1.0)))
 
 
 def _to_depth(sheet: Sheet, name: str, direction: Direction) -> None:
@@ -134,7 +154,7 @@ def _to_side(sheet: Sheet, name: str, direction: Direction) -> None:
             y = y if placement.stands(sheet.plan(), sheet.index(name)) else 0.5
     if direction.level:
         y = 0.0 if direction.level in ("upper", "top") else 1.0
-    sheet.put(name, placement.frame(x, y + box.height / 2, box.width, box.height))
+    _slide(sheet, name, x - box.centre.x, y - box.centre.y, direction)
 
 
 def _anchor(sheet: Sheet, phrase: str, name: str) -> str:
@@ -162,6 +182,13 @@ def _move_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
     elif item.support == "air":
         sheet.objects[name] = item = item.model_copy(update={"support": item.thing.on[0] if item.thing else "ground"})
     at = place(sheet, item, related, box, scale)
+    if related[0].predicate in (Predicate.LEFT_OF, Predicate.RIGHT_OF):
+        grown = min(scale_of(sheet, related[0].object) / scale, 1.0)
+        other = sheet.box(related[0].object)
+        is_small = at.area < LEAST_AREA * box.area * grown**2
+        has_room = box.width + other.width < 1 - 3 * placement.MARGIN
+        if is_small or has_room and at.intersection(other) > MOST_SHARED * at.area:
+            at = _with_room_made(sheet, name, related[0])
     if max(box.width, box.height) < placement.SHORTEST_LONG_SIDE:  # what is smaller than can be painted stays so
         at = placement.frame(at.centre.x, at.y1, min(at.width, box.width), min(at.height, box.height))
     sheet.put(name, at)
@@ -170,6 +197,29 @@ def _move_to(sheet: Sheet, name: str, related: list[Relation]) -> None:
         sheet.order.insert(sheet.index(related[0].object), name)
     sheet.relations = relations
     sheet.relate(related, {name})
+
+
+def _with_room_made(sheet: Sheet, name: str, relation: Relation) -> Box:
+    """The box of a thing at the edge of the picture, as large as it is; the other thing moves away as far as it must.
+
+    Raises:
+        BadInput: the picture has no room for both beside each other.
+    """
+    box = sheet.box(name)
+    other = sheet.box(relation.object)
+    called = f"{sheet.instances[name].caption} {relation.predicate} {sheet.instances[relation.object].caption}"
+    if box.width + other.width > 1 - 3 * placement.MARGIN:
+        raise BadInput("edit", f"there is no room for {called}; make one of them smaller first")
+    is_left = relation.predicate is Predicate.LEFT_OF
+    edge = placement.MARGIN
+    x0 = edge if is_left else 1 - edge - box.width
+    beside = max(other.x0, x0 + box.width + edge) if is_left else min(other.x0, x0 - edge - other.width)
+    loads = sheet.loads_of(relation.object)
+    moved = Box(x0=beside, y0=other.y0, x1=min(beside + other.width, 1.0), y1=other.y1)
+    sheet.put(relation.object, moved)
+    bring(sheet, loads, other, moved)
+    sheet.notes.append(f"Moved {sheet.instances[relation.object].caption} to make room.")
+    return Box(x0=x0, y0=box.y0, x1=x0 + box.width, y1=box.y1)
 
 
 def _scale_beside(sheet: Sheet, name: str, other: str) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from agent.edit import kept
 from agent.edit.amounts import changed_by, growth_of
 from agent.edit.directions import direction_of, is_place
+from agent.edit.lists import WHERE, Known, split_list, things_said
 from agent.edit.looks import are_looks
 from agent.edit.verbs import (
     ADDING,
@@ -34,11 +35,7 @@ EXAMPLES = (
     '"make the tree larger", "make the sofa red", "swap the cat and the dog"'
 )
 MAX_WORDS = 2000
-MAX_NAME_WORDS = 24  # "the small lamp on the table next to the window"
-LONGEST_LISTED = 8  # words of a name in the middle of a list
-_WHERE = "in|on|at|to|under|below|beneath|above|over|behind|next|near|beside|left|right|between|by|atop|inside|around"
-_WHERE += "|closer|nearer|onto|into|towards|toward|away"
-_PUT_BACK = re.compile(rf"(?P<target>(?:the|it|them|both|all)\b.*?) (?P<to>(?:{_WHERE})\b.*)")
+_PUT_BACK = re.compile(rf"(?P<target>(?:the|it|them|both|all)\b.*?) (?P<to>(?:{WHERE})\b.*)")
 _TO_THING = re.compile(
     r"(?<!next )(?<!near )(?<!close )(?<!closer )(?<!nearer )(?<!adjacent )\bto (?=(?P<thing>(?:the|a|an) "
     r"(?!(?:far |very |other )?(?:left|right|top|bottom|middle|cent|upper|lower|front|back|fore|side|viewer)).+))"
@@ -52,9 +49,10 @@ _ONLY = re.compile(
     r"(?:keep|leave) (?:only|just) (.+)|(?:remove|delete|erase) (?:everything|all things|all|anything)(?: else)?"
     r" (?:but|except(?: for)?|apart from|other than) (.+)"
 )
-_JOINT = re.compile(r"\s*(?:,\s*and\s|,|\band\b)\s*")
 _ARTICLE = re.compile(r"(?:a|an|one|two|three|four|five|six|some|several|another|\d+) ")
-Known = Callable[[str], bool]
+
+
+MOVED_BY_ADDING = ("put", "place", "set", "hang")
 
 
 class Command(NamedTuple):
@@ -98,7 +96,7 @@ def _clauses(text: str, is_there: Known) -> list[str]:
     begun = ""
     for part in CUT.split(kept.set_apart(text)):
         clause = _plain(part)
-        is_begun = clause and (OPENING.fullmatch(clause) or all(map(is_there, _split_list(clause, is_there))))
+        is_begun = clause and (OPENING.fullmatch(clause) or all(map(is_there, split_list(clause, is_there))))
         if is_begun and not START.match(clause):
             begun += f"{clause}, " if OPENING.fullmatch(clause) else f"{clause} and "
         elif clause:
@@ -109,7 +107,7 @@ def _clauses(text: str, is_there: Known) -> list[str]:
 
 def _plain(clause: str) -> str:
     """A clause without what is said out of politeness."""
-    clause = POLITE_END.sub("", clause.strip(" .,;!?"))
+    clause = POLITE_END.sub("", re.sub(r"(?:[ ,]+(?:and|then|also))+$", "", clause.strip(" .,;!?")))
     while (shorter := POLITE.sub("", clause).strip(" ,")) != clause:
         clause = shorter
     return clause
@@ -149,7 +147,7 @@ def _read_trade(clause: str, is_there: Known) -> list[Command]:
     said = TRADE_PLACES.fullmatch(clause)
     if not said:
         return []
-    names = _split_list(said["who"], is_there)
+    names = split_list(said["who"], is_there)
     return [Command("swap", names[0], names[1] if len(names) == 2 else names[0])] if len(names) < 3 else []
 
 
@@ -164,7 +162,7 @@ def _read_statement(clause: str, is_there: Known) -> list[Command]:
     first, _, rest = words.partition(" ")
     if first in PARTICIPLES:
         return _read_clause(f"{PARTICIPLES[first]} {said['target']} {rest}".strip(), is_there)
-    if not is_there(said["target"]) and not _split_list(said["target"], is_there)[1:]:
+    if not is_there(said["target"]) and not split_list(said["target"], is_there)[1:]:
         is_new = re.match(r"an? ", said["target"]) and direction_of(words)
         return [Command("add", f"{said['target']} {_on_thing(words)}")] if is_new else []
     if is_place(words, is_there):
@@ -193,14 +191,14 @@ def _of_verb(word: str, words: str, clause: str, is_there: Known) -> Iterator[Co
         case "add":
             back = _PUT_BACK.fullmatch(words)
             if back and word in MOVED_BY_ADDING and is_there(back["target"]):
-                yield Command("move", back["target"], _on_thing(back["to"]))
+                yield from _moves(words, clause, is_there)
             else:
                 yield Command("add", _on_thing(words))
         case "remove":
             words = re.sub(r"\b(?:away )?from (?=(?:the|a) (?!left\b|right\b))", "on ", words)
-            yield from (Command("remove", part) for part in _split_list(words, is_there))
+            yield from (Command("remove", part) for part in split_list(words, is_there))
         case "copy":
-            yield from (Command("copy", part) for part in _split_list(words, is_there))
+            yield from (Command("copy", part) for part in split_list(words, is_there))
         case "replace" | "swap":
             yield from _pair(word, words, clause, is_there)
         case "raise" | "lower":
@@ -209,13 +207,15 @@ def _of_verb(word: str, words: str, clause: str, is_there: Known) -> Iterator[Co
             yield from _moves(words, clause, is_there)
         case "darken" | "lighten" | "brighten":
             look = {"darken": "dark", "lighten": "light", "brighten": "bright"}[verb]
-            pieces = _pieces(words, is_there, lambda tail: not tail)
+            pieces = things_said(words, is_there, lambda tail: not tail)
             yield from (Command("make", target, f"{to} {look}".strip()) for target, to in pieces)
+        case "centre":
+            yield from _moves(f"{words} to the centre", clause, is_there)
         case "widen":
-            pieces = _pieces(words, is_there, lambda tail: growth_of(f"wider {tail}") is not None)
+            pieces = things_said(words, is_there, lambda tail: growth_of(f"wider {tail}") is not None)
             yield from (Command("make", target, f"wider {to}".strip()) for target, to in pieces)
         case "give":
-            pieces = _pieces(words, is_there, are_looks)
+            pieces = things_said(words, is_there, are_looks)
             if not are_looks(pieces[-1][1]):
                 cure = 'say it like "make the man taller" or "add a hat on the man"'
                 raise BadInput("edit", f'"{clause}" gives no look that is known; {cure}')
@@ -226,13 +226,10 @@ def _of_verb(word: str, words: str, clause: str, is_there: Known) -> Iterator[Co
             yield from _make(word, words, clause, is_there)
 
 
-MOVED_BY_ADDING = ("put", "place", "set", "hang")
-
-
 def _moves(words: str, clause: str, is_there: Known) -> Iterator[Command]:
     words = re.sub(r"^the (?:positions?|places?|locations?) of ", "", words)
     words = re.sub(r" (?:away )?from (?=the ).+?(?= (?:on|in)?to (?:the|a) )", "", words)
-    pieces = _pieces(words, is_there, lambda tail: is_place(_on_thing(tail), is_there))
+    pieces = things_said(words, is_there, lambda tail: is_place(_on_thing(tail), is_there))
     if not pieces[-1][1]:
         cure = f'say it like "{clause} to the left" or "{clause} onto the table"'
         raise BadInput("edit", f'"{clause}" does not say where; {cure}')
@@ -256,20 +253,21 @@ def _sizes(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comm
     words = re.sub(r"^(.+?)'s size\b", r"\1", words)
     grows = VERB_OF[word] != "shrink"
     factor = GROWING.get(word)
-    for target, to in _pieces(words, is_there, lambda tail: growth_of(changed_by(tail, grows)) is not None):
+    for target, to in things_said(words, is_there, lambda tail: growth_of(changed_by(tail, grows)) is not None):
         said = re.sub(r"^(?:up|down) ", "", to)
         if factor and not re.sub(r"^in size$", "", said):
             said = f"{factor} times larger"
         elif VERB_OF[word] == "scale":
-            shrinks = to.startswith("down")
-            said = changed_by(said, grows=not shrinks) if said else ""
+            is_free = not to.startswith(("up", "down"))
+            share = re.fullmatch(r"(?:by )?(\d+(?:\.\d+)? ?(?:%|percent))", said) if is_free else None  # "by 50 %"
+            said = f"{share[1]} of its size" if share else changed_by(said, to[:4] != "down") if to else ""
         else:
             said = changed_by(said, grows)
         if side != "size":
             wider = {"height": ("taller", "shorter")}.get(side, ("wider", "narrower"))
             said = said.replace("larger", wider[0]).replace("smaller", wider[1])
-        if not said:
-            raise BadInput("edit", f'"{clause}" does not say how much; say it like "{clause} by 20 %"')
+        if not said or growth_of(said) is None:
+            raise BadInput("edit", f'"{clause}" does not say how much; say it like "enlarge the lamp by 20 %"')
         yield Command("make", target, said)
 
 
@@ -285,7 +283,7 @@ def _make(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comma
         return
     if owned := _OWNED.fullmatch(words):
         words = f"{owned['target']}{owned['to']}"
-    pieces = _pieces(words, is_there, lambda tail: _is_change(tail, is_there))
+    pieces = things_said(words, is_there, lambda tail: _is_change(tail, is_there))
     if not pieces[-1][1]:
         raise BadInput(
             "edit", f'"{clause}" does not say how; say it like "make the tree larger" or "make the sofa red"'
@@ -296,6 +294,7 @@ def _make(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comma
         if is_elsewhere and word in ("make", "change", "let") and not are_looks(to):
             yield Command("move", target, _on_thing(said))
         elif _is_replacement(word, said, to):
+            _check_listed(to)
             yield Command("replace", target, to)
         else:
             yield Command("make", target, to)
@@ -326,14 +325,17 @@ def _are_changes(words: str) -> bool:
 
 def _pair(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
     """Two things that change places, or of which the one takes the place of the other."""
-    words = re.sub(r"^(?:the )?(?:positions?|places?|locations?|spots?|order) of ", "", words)
+    words = re.sub(r"^(?:the )?(?:positions?|places?|locations?|spots?|order) (?:of|between) ", "", words)
     is_swap = VERB_OF[word] == "swap"
     if is_swap and (looks := re.fullmatch(r"(?:the )?colou?rs? of (.+?) (?:and|with) (.+)", words)):
         yield Command("swap colours", looks[1], re.sub(r"^(?:that|the colou?r) of ", "", looks[2]))
         return
-    pieces = _pieces(words, is_there, lambda tail: re.match(r"(?:with|by|for|to|into) ", tail) is not None)
+    pieces = things_said(words, is_there, lambda tail: re.match(r"(?:with|by|for|to|into) ", tail) is not None)
     if is_swap and len(pieces) == 2 and not any(to for _, to in pieces):
         yield Command("swap", pieces[0][0], pieces[1][0])
+        return
+    if is_swap and len(pieces) == 1 and is_there(words) and re.match(r"the two |both |them$|these$|the \w+s$", words):
+        yield Command("swap", words, words)
         return
     if word == "substitute" and (turned := re.fullmatch(r"(?P<new>.+?) (?:for|in place of) (?P<old>.+)", words)):
         if is_there(turned["old"]) and not re.match(r"the ", turned["new"]):
@@ -351,7 +353,14 @@ def _pair(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comma
         if is_swap and is_there(to) and not _ARTICLE.match(to):
             yield Command("swap", target, to)
         else:
+            _check_listed(to)
             yield Command("replace", target, to)
+
+
+def _check_listed(to: str) -> None:
+    """Refuse "a cat and the piano with a dog", where the piano is not there; raises BadInput."""
+    if other := re.search(r"(?:\band|,) (the .+?) (?:into|with|by|for) (?:an?|the|two|three|some) ", to):
+        raise BadInput("edit", f'"{other[1]}" is not there, so that nothing can take its place')
 
 
 def _on_thing(where: str) -> str:
@@ -361,54 +370,3 @@ def _on_thing(where: str) -> str:
         return where
     noun = nouns.resolve(thing["thing"])
     return _TO_THING.sub("next to " if noun and lexicon.is_living(noun.singular) else "on ", where)
-
-
-def _pieces(words: str, is_there: Known, reads: Callable[[str], bool]) -> list[tuple[str, str]]:
-    """Things with what is said of each: "the cup green and the bowl gold"; what has nothing takes what the next has.
-
-    Args:
-        reads: tells if words say what is to be said of a thing; a name is as short as that allows.
-    """
-    joints = [joint for joint in _JOINT.finditer(words) if _begins_with_name(words[joint.end() :], is_there)]
-    while True:
-        starts = [0, *(joint.end() for joint in joints)]
-        ends = [*(joint.start() for joint in joints), len(words)]
-        parts = [words[start:end].strip(" ,") for start, end in zip(starts, ends, strict=True)]
-        pieces = [_cut(part, is_there, reads) for part in parts]
-        if not joints or pieces[-1][1] or not any(to for _, to in pieces):
-            break
-        joints.pop()  # "between the cat and the dog"
-    for index in range(len(pieces) - 2, -1, -1):
-        target, to = pieces[index]
-        pieces[index] = (target, to or pieces[index + 1][1])
-    return pieces
-
-
-def _begins_with_name(text: str, is_there: Known) -> bool:
-    words = text.split()[:LONGEST_LISTED]
-    return any(is_there(" ".join(words[:end]).strip(",")) for end in range(1, len(words) + 1))
-
-
-def _cut(text: str, is_there: Known, reads: Callable[[str], bool]) -> tuple[str, str]:
-    """The name of something that is there, and what follows it: after the shortest name that leaves what can be read.
-
-    Where nothing can be read the whole text is the name, if it is one, and else the shortest name.
-    """
-    words = text.split()
-    longest = min(len(words), MAX_NAME_WORDS)
-    ends = [end for end in range(1, longest + 1) if is_there(" ".join(words[:end]).strip(","))]
-    if not ends:  # whoever looks for it says what is there
-        known = re.match(rf"(.+?) ((?:{_WHERE}|up|down|back|forward)\b.*)", text)
-        return (known[1], known[2]) if known else (" ".join(words[:-1]) or text, words[-1] if len(words) > 1 else "")
-    tails = {end: " ".join(words[end:]) for end in ends}
-    shortest = next(end for end in ends if end + 1 not in ends)  # "palm", "palm tree", "palm tree 2"
-    reading = (end for end in ends if tails[end] and reads(tails[end]))
-    end = next(reading, ends[-1] if not tails[ends[-1]] else shortest)
-    return " ".join(words[:end]).strip(","), tails[end]
-
-
-def _split_list(words: str, is_there: Known) -> list[str]:
-    """ "the lamp and the cat" -> both; one name that holds an "and" stays whole."""
-    parts = [part for part in _JOINT.split(words) if part]
-    named = all(map(is_there, parts)) or all(re.match(r"(?:the|both|all|it|them)\b", part) for part in parts)
-    return parts if len(parts) > 1 and named else [words]

@@ -19,6 +19,7 @@ from instdiff.world.scene import PICTURE, Predicate, Relation, SceneObject
 
 FULL = Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0)
 SMALLER = (1.0, 0.7, 0.5, 0.3)  # what finds no place as large as it is, is painted smaller
+OFF = 2.0  # what it costs to be a whole picture away from the part of it that the words name
 BROKEN = 10.0  # what a broken relation costs
 ACROSS = (0.5, 0.3, 0.7, 0.15, 0.85, 0.4, 0.6, 0.22, 0.78)
 FEET = (0.8, 0.86, 0.74, 0.92, 0.68, 0.62)
@@ -171,7 +172,7 @@ def _off(predicate: Predicate, box: Box) -> float:
     y = box.centre.y
     aims = {Predicate.LEFT: abs(x - 0.2), Predicate.RIGHT: abs(x - 0.8)}
     aims |= {Predicate.TOP: abs(y - 0.2), Predicate.BOTTOM: abs(y - 0.8)}
-    return 0.5 * aims.get(predicate, abs(x - 0.5) + abs(y - 0.5))
+    return OFF * aims.get(predicate, abs(x - 0.5) + abs(y - 0.5))
 
 
 def _cost(sheet: Sheet, item: SceneObject, box: Box, relations: list[Relation]) -> float:

@@ -9,9 +9,9 @@ from agent.edit.editable_plan import Sheet
 from agent.edit.unread import check_read, unread_words
 from agent.planners.english.parts import Group, Reading
 from agent.planners.english.reader import read_prompt
-from agent.planners.english.words import FEMALE, MALE
+from agent.planners.english.words import FEMALE, HYPERNYMS, MALE
 from instdiff.errors import BadInput
-from instdiff.world import nouns
+from instdiff.world import lexicon, nouns
 from instdiff.world.relations import slack
 from instdiff.world.scene import Predicate
 
@@ -34,7 +34,11 @@ _SIDE_WORDS |= {"large": "largest biggest larger bigger", "small": "smallest sma
 _SIDE_WORDS |= {"near": "nearest closest front", "far": "farthest furthest"}
 SELECTORS = {word: side for side, words in _SIDE_WORDS.items() for word in words.split()}
 ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
-CHOICE = re.compile(rf"^(?:the |that |this |my |your )?({'|'.join((*SELECTORS, *ORDINALS))}) (?=\w)")
+CHOICE = re.compile(rf"^(?:the |that |this |my |your )?({'|'.join((*SELECTORS, *ORDINALS))}) (?=\w)(?!and\b|or\b)")
+SORT = re.compile(
+    rf"(?:(?P<all>all|both|every|each)(?: of)? )?(?:the )?(?:(?P<number>{COUNTED}|\d+) )?"
+    rf"(?P<sort>{'|'.join(HYPERNYMS)})(?P<plural>s?)"
+)
 EVERYTHING = ("everything", "all things", "all objects", "all the things", "all the objects", "every thing")
 EXCEPT = re.compile(
     r"(?P<all>.+?),? (?:except|but|apart from|other than|besides)(?: for)? (?P<left>(?:the|this|that) .+)"
@@ -61,6 +65,8 @@ def find(sheet: Sheet, phrase: str) -> list[str]:
             return [numbered_id]
     if phrase in EVERYTHING and sheet.order:
         return list(sheet.order)
+    if sort := SORT.fullmatch(phrase):
+        return _of_sort(sheet, sort, phrase)
     if without := EXCEPT.fullmatch(phrase):
         noun = _reading(without["all"]).groups[0].noun
         left_out = find(sheet, re.sub(r"\bones?\b", noun, without["left"]))
@@ -99,6 +105,22 @@ def _of_number(sheet: Sheet, matching: list[str], group: Group, words: str, phra
     return matching[-1:]
 
 
+def _of_sort(sheet: Sheet, sort: re.Match[str], phrase: str) -> list[str]:
+    """The things that a hypernym means: "the animal", "both animals", "the two vehicles"."""
+    names = [name for name in sheet.order if _is_of_sort(sheet, name, sort["sort"])]
+    number = nouns.NUMBERS.get(sort["number"] or "", int(sort["number"]) if (sort["number"] or "").isdigit() else 0)
+    is_several = number or sort["all"] or sort["plural"]
+    wanted = number or (2 if sort["all"] == "both" else 0)
+    if not names or wanted and wanted != len(names) or not is_several and len(names) > 1:
+        raise BadInput("edit", f'"{phrase}" does not say which things are meant; {contents(sheet)}')
+    return names
+
+
+def _is_of_sort(sheet: Sheet, name: str, sort: str) -> bool:
+    category = sheet.objects[name].category
+    return category in HYPERNYMS[sort] or lexicon.is_kind_of(category, frozenset((sort,)))
+
+
 def exists(sheet: Sheet, group: Group) -> bool:
     """True if a thing like this is in the layout."""
     return bool(_of_kind(sheet, [group]))
@@ -118,6 +140,8 @@ def is_noun(sheet: Sheet, words: str) -> bool:
     words = re.sub(r"(?<=.)(?: #?\d+)+$", "", words)
     if words in PRONOUNS or words in EVERYTHING:
         return True
+    if sort := SORT.fullmatch(words):
+        return any(_is_of_sort(sheet, name, sort["sort"]) for name in sheet.order)
     reading = _reading(words, strict=False)
     groups = reading.groups
     if not groups or not _of_kind(sheet, groups[:1]) or len(groups) > 1 + len(reading.relations):

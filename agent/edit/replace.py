@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from agent.edit.additions import add, add_groups, compared_size, new_object, read_new
+from agent.edit.additions import add, add_groups, compared_size, ids_of_groups, new_object, read_new
 from agent.edit.editable_plan import Sheet, counted_together, numbered, with_other_phrase
 from agent.edit.move import exchange_ends
 from agent.edit.place import scale_of
@@ -35,16 +35,18 @@ def replace(sheet: Sheet, names: list[str], words: str, each: bool = False) -> N
     Raises:
         BadInput: the words name nothing, or what is there already.
     """
-    reading = read_new(words)
+    reading = read_new(sheet, words)
     if words.startswith("the ") and is_noun(sheet, words):
         cure = f'say "a {words[4:]}" for another one, or swap the two'
         raise BadInput("edit", f'"{words}" is there already; {cure}')
     placed = {subject for subject, *_ in (*reading.relations, *reading.places, *reading.between)}
-    if 0 in placed:  # "with a cat on the sofa": elsewhere
+    there = {index for index, found in ids_of_groups(sheet, reading, words).items() if found}
+    carriers = {target for subject, _, target in reading.relations if subject == 0} - there
+    if 0 in placed and not carriers:  # "with a cat on the sofa": elsewhere
         for name in names:
             remove(sheet, name)
         return add(sheet, words)
-    bound = placed | {held for _, held in reading.hosts}
+    bound = placed - carriers | {held for _, held in reading.hosts}  # "with a cactus in a pot": the pot has the place
     roots = [index for index in range(len(reading.groups)) if index not in bound]
     ids: dict[int, tuple[str, ...]] = dict.fromkeys(range(len(reading.groups)), ())
     shares = _shares(reading, roots, len(names), each)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from agent.edit.looks import look_of
 from agent.planners.english import words as w
 from agent.planners.english.parser import is_verb, is_word
-from agent.planners.english.parts import Reading
+from agent.planners.english.parts import Group, Reading
 from instdiff.errors import BadInput
-from instdiff.world import nouns
+from instdiff.world import lexicon, nouns
 
 _PHRASES = sorted(
     (*w.RELATIONS, *w.REVERSED, *w.MADE, *w.MUTUAL, *w.IN_ROW, *w.BETWEEN, *w.AROUND, *w.ROWS, *w.SURROUNDED),
@@ -37,9 +38,16 @@ _NEVER = frozenset(
 )
 
 
-def check_read(phrase: str, reading: Reading) -> None:
-    """Refuse a phrase with words that a reading of it does not account for; raises BadInput, which names them."""
-    if words := unread_words(phrase, reading):
+def check_read(phrase: str, reading: Reading, names: Collection[str] | None = None) -> None:
+    """Refuse a phrase with words that a reading of it does not account for; raises BadInput, which names them.
+
+    Args:
+        names: words that may name a new thing although nobody knows them; None where all things are there already.
+    """
+    words = unread_words(phrase, reading)
+    if not words and names is not None:
+        words = [word for group in reading.groups for word in _unknown_in(group, names)]
+    if words:
         raise BadInput("edit", f'"{" ".join(words)}" of "{phrase}" was not understood; say that part in other words')
 
 
@@ -52,7 +60,20 @@ def unread_words(phrase: str, reading: Reading) -> list[str]:
     phrase = _DEGREE.sub(lambda degree: "" if look_of(degree["look"]) else degree[0], phrase.lower())
     related = reading.relations or reading.places or reading.between or reading.hosts or reading.flanks or reading.rows
     plain = _PHRASE.sub(" ", phrase) if related or reading.setting or reading.dropped else phrase
-    return [word for word in _words(plain) if word in _NEVER or not _is_read(word, said, looks)]
+    unread = [word for word in _words(plain) if word in _NEVER or not _is_read(word, said, looks)]
+    numbers = [word for word in _words(phrase) if word.isdigit() or nouns.NUMBERS.get(word, 0) > 1]
+    several = sum(group.count > 1 or bool(group.parts) for group in reading.groups)
+    return unread or numbers[several:] * all(not group.parts for group in reading.groups)  # "three birds, two on top"
+
+
+def _unknown_in(group: Group, names: Collection[str]) -> list[str]:
+    """The words in the name of a thing that no table knows, and those between its looks that belong elsewhere."""
+    unknown = [word for word in _words(group.noun) if not (is_word(word) or word in names or _is_noun(word))]
+    return unknown + [word for word in group.adjectives if word in nouns.ARTICLES | _NEVER]
+
+
+def _is_noun(word: str) -> bool:
+    return nouns.known(word) is not None or lexicon.lexeme(nouns.singular_of(word)) is not None
 
 
 def _is_read(word: str, said: set[str], looks: set[str]) -> bool:
@@ -60,9 +81,11 @@ def _is_read(word: str, said: set[str], looks: set[str]) -> bool:
         return True
     if word in said or nouns.singular_of(word) in said or nouns.plural_of(word) in said:
         return True
-    if word in looks or look_of(word) is not None:
+    if word in looks:
         return look_of(word) is not None or is_word(word)
-    return word.endswith(("ing", "ed", "s")) and is_verb(word)  # "a cat sleeping on the sofa", "that sits"
+    return (
+        word.endswith(("ing", "ed", "s")) and len(word) > 4 and is_verb(word)
+    )  # "a cat sleeping on the sofa", "that sits"
 
 
 def _words(text: str) -> list[str]:

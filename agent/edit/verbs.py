@@ -23,6 +23,7 @@ VERBS = {
     "enlarge": "enlarge|grow|scale up|size up|expand|magnify|upscale|blow up|increase|double|triple",
     "shrink": "shrink|scale down|size down|reduce|decrease|downscale|diminish|halve",
     "scale": "scale|resize|rescale",
+    "centre": "center|centre",
     "widen": "widen|broaden",
     "give": "give",
     "copy": "duplicate|copy|clone",
@@ -57,7 +58,8 @@ START = re.compile(rf"({_either(VERB_OF)})\s+(.+)")
 POLITE = re.compile(
     r"^(?:(?:please|now|also|then|and|but|just|kindly|simply|ok|okay|next|finally|first|hey|hi)\b[ ,]*"
     r"|(?:could|can|would|will) you\b(?: please)?\s*|i (?:want|would like|need) you to\s|i'd like you to\s"
-    r"|let us\s|let's\s"
+    r"|let us\s|let's\s|i (?:think|believe|guess)(?: that)?\s"
+    r"|(?:how|what) about\s"
     r"|(?:i|we) (?:want|would like|wish|need)(?: to(?= \w))?\s(?=\S)|(?:i|we)'d (?:like|love)(?: to)?\s|try to\s"
     r"|you (?:should|could|can)\s|in (?:this|the) (?:picture|image|scene|layout)\b[ ,]*)"
 )

@@ -61,6 +61,10 @@ EXCHANGED = [
     "Let the horse and the fox trade places",
     "The horse and the fox should swap positions",
     "Could you please exchange the horse for the fox?",
+    "swap the two animals",
+    "Exchange places between the horse and the fox",
+    "Put the fox on the left and the horse on the right",
+    "move the fox to the left side of the horse",
 ]
 
 
@@ -93,6 +97,7 @@ LOOKS = [  # layout, words, captions after, the caption of the scene
     (LAWN, "make the apples green", "a brown dog|a green apple|a green apple|a green apple|a white dog",
      "three green apples and two dogs on grass"),
     (LAWN, "make two of the apples green", "a brown dog|a green apple|a green apple|a red apple|a white dog", None),
+    (ROOM, "make all the furniture red", "a red floor lamp|a red sofa|a red wooden table|a white cup", None),
     (LAWN, "swap the colours of the brown dog and the white dog",
      "a brown dog|a red apple|a red apple|a red apple|a white dog", None),
 ]  # fmt: skip
@@ -118,6 +123,10 @@ SIZES = [  # layout, words, what, its caption after, factors of width and height
     (TRAY, "make the mug 30 percent taller", "a mug", "a mug", 1.0, 1.3),
     (TRAY, "widen the jar by 20%", "a jar", "a jar", 1.2, 1.0),
     (TRAY, "reduce the size of the jar to half", "a jar", "a small jar", 0.5, 0.5),
+    (TRAY, "grow the mug 25%", "a mug", "a large mug", 1.25, 1.25),
+    (TRAY, "scale the jar to 80%", "a jar", "a small jar", 0.8, 0.8),
+    (TRAY, "make the jar three quarters of its size", "a jar", "a small jar", 0.75, 0.75),
+    (TRAY, "I think the mug should be larger by 1.5 times", "a mug", "a large mug", 1.5, 1.5),
     (TRAY, "shrink the jar by a third", "a jar", "a small jar", 2 / 3, 2 / 3),
     (TRAY, "make the jar half its size", "a jar", "a small jar", 0.5, 0.5),
     (TRAY, "double the size of the mug", "a mug", "a large mug", 2.0, 2.0),
@@ -156,6 +165,11 @@ REPLACED = [  # layout, words, captions after, caption of the scene
     (TRAY, "swap the jar for a plate", "a mug|a plate", None),
     (TRAY, "The jar should be replaced by a plate", "a mug|a plate", None),
     (TRAY, "convert the jar to a plate, without moving the mug", "a mug|a plate", None),
+    (TRAY, "Replace the jar with a Pikachu", "a mug|a pikachu", "a pikachu and a mug on a tray"),
+    (WINDOW, "change the horse into a white fox and the fox into a black horse", "a black horse|a white fox", None),
+    (WINDOW, "turn both animals into rabbits", "a rabbit|a rabbit", "two rabbits at a fence"),
+    (ROOM, "replace the lamp with a man with a hat", "a grey sofa|a hat|a man|a white cup|a wooden table",
+     "a living room with a grey sofa, a man with a hat and a table"),
     (LAWN, "replace both dogs with two cats", "a cat|a cat|a red apple|a red apple|a red apple",
      "three red apples and two cats on grass"),
     (LAWN, "replace both dogs with a cat", "a cat|a red apple|a red apple|a red apple", None),
@@ -174,7 +188,7 @@ def test_something_else_takes_the_place(plan, words, after, caption):
     new = [i.box for i in edited.layout.instances if i not in plan.layout.instances]
     gone = [i.box for i in plan.layout.instances if i not in edited.layout.instances]
     assert all(any(a.iou(b) > 0 for b in gone) for a in new)
-    assert all(a.iou(b) < 0.05 for i, a in enumerate(new) for b in new[:i])
+    assert all(a.iou(b) < 0.15 for i, a in enumerate(new) for b in new[:i])
 
 
 def test_a_comparison_is_with_the_old_thing():
@@ -270,6 +284,13 @@ REFUSED = [  # layout, words, what the answer names
     (ROOM, "remove the lamp but not the table", "not"),
     (ROOM, "swap the sizes of the lamp and the sofa", "sizes"),
     (ROOM, "move the lamp to the blorp", "blorp"),
+    (ROOM, "replace the lamp with a frobnicate", "frobnicate"),
+    (ROOM, "add a cat, two on the sofa", "two"),
+    (ROOM, "add a cushion red", "red"),
+    (ROOM, "resize the sofa red", "how much"),
+    (ROOM, "make the sofa much as large", "much as large"),
+    (WINDOW, "replace the horse with a cat and the piano with a dog", "the piano"),
+    (WINDOW, "move the horse 50 px to the left", "no room"),
     (ROOM, "make the sofa less red", "less"),
     (ROOM, "rotate the lamp by 90 degrees", "rotate"),
     (ROOM, "give the lamp a hat", "gives no look"),
