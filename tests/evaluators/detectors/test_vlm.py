@@ -90,61 +90,24 @@ def test_what_can_pass_is_asked_again(replies):
     assert cat.category == "cat" and len(server.requests) == len(replies)
 
 
-MISSING = {
-    "no dog": ("There is no dog in this picture.", ["dog"]),
-    "no dogs": ("There are no dogs", ["dog"]),
-    "two names": ("There are no dogs or cats.", ["cat", "dog"]),
-    "three names": ("There are no dogs, cats, or birds in the picture.", ["bird", "cat", "dog"]),
-    "neither": ("Neither a cat nor a dog is visible.", ["cat", "dog"]),
-    "a synonym": ("I don't see any sofas in the image.", ["couch"]),
-    "a name of two words": ("It shows a kitchen. There is no teddy bear.", ["teddy bear"]),
-    "something else is there": ("No dogs are visible. The picture shows a house with a tree.", ["dog"]),
-    "another animal is there": ("There are no dogs in this image, only two cats on a sofa.", ["dog"]),
-    "none of these": ("None of these objects are present.", ["cat", "dog"]),
-    "a word": ("None.", ["cat", "dog"]),
-    "cannot see": ("I cannot see any of these things.", ["cat", "dog"]),
-    "is not visible": ("The dog is not visible in the image.", ["dog"]),
-    "is absent": ("The requested object (dog) is absent from the image.", ["dog"]),
-    "unable to find": ("I’m unable to find a zebra in this photo.", ["zebra"]),
-    "no box to give": ("Unfortunately, there are no elephants, so I cannot provide a bounding box.", ["elephant"]),
-    "no objects": ("No objects detected.", ["cat", "dog"]),
-    "after a thought": ('<think>[{"label": "dog", "box": [0, 0, 1, 1]}]? No.</think>There is no dog.', ["dog"]),
-    "null": ('[{"label": "dog", "box": null}]', ["dog"]),
-}
-
-
-@pytest.mark.parametrize("case", MISSING)
-def test_prose_that_denies_means_missing(case):
-    text, names = MISSING[case]
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        ("There is no dog in this picture.", ["dog"]),
+        ("No sofas are visible. The picture shows a house.", ["couch"]),
+        ("I cannot see any of these things.", ["cat", "dog"]),
+        ('[{"label": "dog", "box": null}]', ["dog"]),
+    ],
+)
+def test_an_answer_that_denies_means_missing(text, names):
     with ChatServer(Reply(text=text)) as server:
         assert look(server, words=names) == [[]] and len(server.requests) == 1
 
 
-NOT_DENIED = {
-    "another name is there": ("There is no dog, but there is a cat.", ["cat", "dog"]),
-    "one is not spoken of": ("There is no cat.", ["cat", "dog"]),
-    "it stands on another": ("There is no dog on the couch.", ["couch", "dog"]),
-    "it lacks something": ("The dog has no collar.", ["dog"]),
-    "it is seen in part": ("The dog is not fully visible.", ["dog"]),
-    "it is missing a part": ("There is a dog missing a leg.", ["dog"]),
-    "a guess": ("There may be no dog.", ["dog"]),
-    "no doubt": ("There is no doubt that a dog is there.", ["dog"]),
-    "no picture": ("I can't see the image.", ["dog"]),
-    "no picture came": ("No image was provided.", ["dog"]),
-    "no eyes": ("I cannot view images.", ["dog"]),
-    "no help": ("I'm sorry, I can't help with that.", ["dog"]),
-    "no faces": ("I can't identify people in pictures.", ["person"]),
-    "only thought": ("<think>There is no dog.</think>", ["dog"]),
-    "a draft": ('<think>[{"label": "dog", "box": [0, 0, 1, 1]}]', ["dog"]),
-}
-
-
-@pytest.mark.parametrize("case", NOT_DENIED)
-def test_prose_that_does_not_deny_is_asked_again(case):
-    text, names = NOT_DENIED[case]
-    found = said([{"label": name, "box": [0.1, 0.2, 0.5, 0.6]} for name in names])
-    with ChatServer(Reply(text=text), found) as server:
-        assert len(look(server, words=names)[0]) == len(names) and len(server.requests) == 2
+@pytest.mark.parametrize("text", ["There is no cat.", "No image was provided.", "<think>There is no dog.</think>"])
+def test_an_answer_that_does_not_is_asked_for_again(text):
+    with ChatServer(Reply(text=text), said([CAT])) as server:
+        assert len(look(server, words=("cat", "dog"))[0]) == 1 and len(server.requests) == 2
 
 
 def test_a_draft_in_a_thought_is_no_detection():
