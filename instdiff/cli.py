@@ -6,9 +6,10 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -238,6 +239,8 @@ def exit_code(work: Callable[[], int], what_is_left: Callable[[], str] = lambda:
         work: returns the exit code of what was done.
         what_is_left: ends the line where the work was not refused but broken off, such as "; go on with: ...".
     """
+    format_warning = warnings.formatwarning
+    warnings.formatwarning = partial(_format_warning, format_warning)
     try:
         return work()
     except ServiceError as error:
@@ -249,6 +252,15 @@ def exit_code(work: Callable[[], int], what_is_left: Callable[[], str] = lambda:
         return _fail(f"error: {place}: {error.strerror or error}{what_is_left()}", BAD_INPUT)
     except KeyboardInterrupt:
         return _fail(f"stopped{what_is_left()}", INTERRUPTED)
+    finally:
+        warnings.formatwarning = format_warning
+
+
+def _format_warning(others: Callable[..., str], message: Warning | str, category: type[Warning], *place: Any) -> str:
+    """What is said of a file is a note of one line, without the line of code that found it."""
+    if getattr(category, "is_note", False):
+        return f"note: {printable(str(message))}\n"
+    return others(message, category, *place)
 
 
 def _fail(line: str, code: int) -> int:

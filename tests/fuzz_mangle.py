@@ -8,6 +8,7 @@ import re
 import struct
 import zipfile
 import zlib
+from copy import deepcopy
 from itertools import islice
 from random import Random
 
@@ -160,7 +161,7 @@ def _change(box, key, rng: Random) -> None:
     alike = isinstance(value, str) and NASTY or isinstance(value, int | float) and NUMBERS
     match rng.randrange(8):
         case 0:
-            box[key] = rng.choice(VALUES)
+            box[key] = deepcopy(rng.choice(VALUES))  # else later changes change it for all, or put it into itself
         case 1 | 7 if alike:
             box[key] = rng.choice(alike)
         case 2 if isinstance(box, dict):

@@ -1,7 +1,9 @@
 """``run_agent.py --layout`` takes the files of other tools; of many pictures it wants one named."""
 
 import json
-import warnings
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from annotation_files import FILES
@@ -57,14 +59,18 @@ def test_a_picture_without_a_file_is_refused(capsys):
     assert "picture: is about the file of --layout" in capsys.readouterr().err
 
 
-def test_fractions_are_said(tmp_path, capsys):
+def test_fractions_are_said_in_one_line(tmp_path):
     boxes = {"cat": [0.1, 0.3, 0.4, 0.6], "lamp": [0.6, 0.1, 0.3, 0.7]}
     annos = [{"bbox": box, "mask": [], "category_name": name, "caption": name} for name, box in boxes.items()]
     file = tmp_path / "fractions.json"
     file.write_text(json.dumps({"caption": "a cat beside a lamp", "width": 512, "height": 512, "annos": annos}))
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        assert run_agent.main(["--layout", str(file), "--plan-only"]) == 0
-    assert any("all boxes lie within 0..1" in str(warning.message) for warning in said)
-    plan = json.loads(capsys.readouterr().out)
+    code = "import sys, run_agent; sys.exit(run_agent.main(sys.argv[1:]))"  # pytest would keep the warning
+    command = [sys.executable, "-c", code, "--layout", str(file), "--plan-only"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if "0..1" in line] == [
+        'note: all boxes lie within 0..1 and are read as fractions of the canvas; if they are pixels, add "units":'
+        ' "pixels"'
+    ]
+    plan = json.loads(done.stdout)
     assert plan["annos"][1]["bbox"] == pytest.approx([307.2, 51.2, 153.6, 358.4])

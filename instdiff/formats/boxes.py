@@ -22,6 +22,8 @@ Four = tuple[float, float, float, float]
 class LayoutWarning(UserWarning):
     """Something in a file was read in another way than it is written; the text says what and why."""
 
+    is_note = True  # commands show the text alone
+
 
 class BoxFormatWarning(LayoutWarning):
     """What the boxes of a file mean was inferred, or a box was cut at the border."""
