@@ -16,6 +16,13 @@ from instdiff.layout import Box, Point
 
 TOLERANCE_PX = 1.0  # boxes that were rounded outwards reach this far past the border; they are cut in silence
 
+# What to do about a box that does not fit, with the option of the one command that has it.
+CURES = {
+    "xywh": "boxes are [x, y, width, height] in pixels (if these are corners, say --box-format corners to run_agent.py)",
+    "corners": "boxes are corners [x0, y0, x1, y1] in pixels "
+    "(if these are widths and heights, say --box-format xywh to run_agent.py)",
+}
+
 Four = tuple[float, float, float, float]
 
 
@@ -84,7 +91,8 @@ def box_format(annos: list[dict], size: tuple[int, int]) -> BoxFormat:
         return BoxFormat("corners", f"{count}, {proof}")
     proof = f"{len(no_corners)} cannot be corners, as {no_corners[0].label} {_in_brackets(no_corners[0].values)} shows"
     if len(leaving) > len(no_corners):
-        raise BadInput("annos", f"{count}, but {proof}; say --box-format xywh or corners, or mend the boxes")
+        cure = "say --box-format xywh or corners to run_agent.py, or mend the boxes"
+        raise BadInput("annos", f"{count}, but {proof}; {cure}")
     return BoxFormat("xywh", f"{count}, but {proof}")
 
 
@@ -162,20 +170,15 @@ def _describe_disorder(values: Four, format: str) -> str:
         name, value = ("width", x1) if x1 < 0 else ("height", y1)
         return f"{name} = {value:g} is negative; boxes are [x, y, width, height] in pixels"
     low, high, first, last = ("x0", "x1", x0, x1) if x1 <= x0 else ("y0", "y1", y0, y1)
-    cure = "boxes are corners [x0, y0, x1, y1] in pixels (if these are widths and heights, say --box-format xywh)"
-    return f"{high} = {last:g} is not above {low} = {first:g}; {cure}"
+    return f"{high} = {last:g} is not above {low} = {first:g}; {CURES[format]}"
 
 
 def _describe_overhang(values: Four, format: str, size: tuple[int, int]) -> str:
     """Which side of the box is off the canvas, in the words of its format, and what to do."""
     x0, y0, x1, y1 = _as_corners(values, format)
     names = ("x + width", "y + height") if format == "xywh" else ("x1", "y1")
-    if format == "xywh":
-        cure = "boxes are [x, y, width, height] in pixels (if these are corners, say --box-format corners)"
-    else:
-        cure = "boxes are corners [x0, y0, x1, y1] in pixels (if these are widths and heights, say --box-format xywh)"
     for name, value, limit, side in ((names[0], x1, size[0], "width"), (names[1], y1, size[1], "height")):
         if value > limit + TOLERANCE_PX:
-            return f"{name} = {value:g} is past the canvas {side} {limit}; {cure}"
+            return f"{name} = {value:g} is past the canvas {side} {limit}; {CURES[format]}"
     name, value = ("x", x0) if x0 < -TOLERANCE_PX else ("y", y0)
-    return f"{name} = {value:g} is before the canvas, which starts at 0; {cure}"
+    return f"{name} = {value:g} is before the canvas, which starts at 0; {CURES[format]}"
