@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from langchain_openai import ChatOpenAI
@@ -11,12 +12,15 @@ class OpenAIChat(ChatOpenAI):
     """Keeps the thought that servers put beside a message: ``reasoning_content`` (DeepSeek, SGLang), ``reasoning``."""
 
     def _create_chat_result(self, response: Any, generation_info: dict | None = None):
+        choices = getattr(response, "choices", None) or []
+        for choice in choices:
+            for call in choice.message.tool_calls or []:
+                if isinstance(call.function.arguments, dict):  # some servers give an object instead of its text
+                    call.function.arguments = json.dumps(call.function.arguments)
         result = super()._create_chat_result(response, generation_info)
-        choices = response["choices"] if isinstance(response, dict) else response.choices
-        for generation, choice in zip(result.generations, choices, strict=True):
-            message = choice["message"] if isinstance(choice, dict) else choice.message
-            fields = message if isinstance(message, dict) else message.model_extra or {}
-            thoughts = [fields.get(name) for name in ("reasoning_content", "reasoning")]
+        for generation, choice in zip(result.generations, choices, strict=False):
+            beside = choice.message.model_extra or {}
+            thoughts = [beside.get(name) for name in ("reasoning_content", "reasoning")]
             thought = next((thought for thought in thoughts if isinstance(thought, str) and thought.strip()), None)
             if thought:
                 generation.message.additional_kwargs["reasoning_content"] = thought

@@ -167,9 +167,12 @@ def test_an_answer_that_is_empty_in_every_way_is_asked_for_so_often():
     assert len(server.requests) == len(WAYS)
 
 
-def test_an_answer_beside_an_empty_tool_call():
-    call = {"id": "1", "type": "function", "function": {"name": "Number", "arguments": "{}"}}
-    message = {"role": "assistant", "content": '{"number": 7}', "tool_calls": [call]}
+@pytest.mark.parametrize(
+    ("content", "arguments"), [('{"number": 7}', "{}"), (None, {"number": 7}), ("I call it.", '{"number": 7}')]
+)
+def test_tool_calls_as_servers_give_them(content, arguments):
+    call = {"id": "1", "type": "function", "function": {"name": "Number", "arguments": arguments}}
+    message = {"role": "assistant", "content": content, "tool_calls": [call]}
     choice = {"index": 0, "finish_reason": "stop", "message": message}
     body = json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
     with ChatServer(failed(400), Reply(body=body.encode())) as server:
