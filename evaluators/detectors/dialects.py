@@ -141,14 +141,14 @@ def _from_json(
 def _unit_of(boxes: list[list[float]], asked: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
     """(width, height) of the picture in the unit that the boxes (x0, y0, x1, y1) of a whole answer are in.
 
-    That is the one that was asked for, unless all lie between 0 and 1, or most are neither in it nor within as many
-    pixels as the picture has, and all are thousandths.
+    That is the one that was asked for, unless all lie between 0 and 1, or all are thousandths and several, or the only
+    one, neither in it nor within as many pixels as the picture has. One odd box of many makes no other unit.
     """
     if all(value <= 1 for corners in boxes for value in corners):
         return FRACTIONS
     outside = sum(not (_is_within(corners, asked) or _is_within(corners, size)) for corners in boxes)
     is_all_thousandths = all(_is_within(corners, THOUSANDTHS) for corners in boxes)
-    return THOUSANDTHS if 2 * outside > len(boxes) and is_all_thousandths else asked
+    return THOUSANDTHS if outside >= min(2, len(boxes)) and is_all_thousandths else asked
 
 
 def _is_within(corners: Sequence[float], size: tuple[int, int]) -> bool:

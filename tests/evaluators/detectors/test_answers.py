@@ -68,6 +68,13 @@ READABLE = [
         ' {"bbox_2d": [10, 20, 30, 40], "label": "cat"}]',
         [DOG, CAT, ("cat", (0.01, 0.02, 0.03, 0.04))],
     ),
+    (
+        dialects.qwen_pixels,
+        '[{"bbox_2d": [500, 250, 1000, 750], "label": "dog"}, {"bbox_2d": [100, 200, 500, 600], "label": "cat"}'
+        + ', {"bbox_2d": [10, 20, 30, 40], "label": "cat"}' * 4
+        + "]",
+        [DOG, CAT, *[("cat", (0.01, 0.02, 0.03, 0.04))] * 4],
+    ),
     (dialects.plain_json, '[{"label": "cat", "box": [100, 200, 500, 600]}]', [CAT]),
     (dialects.gemini, '[{"box_2d": [0.2, 0.1, 0.6, 0.5], "label": "cat"}]', [CAT]),
     (dialects.qwen_thousandths, '[{"bbox_2d": [0.5, 0.25, 1.0, 0.75], "label": "dog"}]', [DOG]),
