@@ -229,12 +229,16 @@ class ModelClient:
             reason = f"; {error}"
         if usable:
             return usable[-1]
+        # raised out here so that no client's error, which may quote a request, hangs on to it
+        raise self._failure(failures, question.wanted, reason)
+
+    def _failure(self, failures: list[RequestError | AnswerError], wanted: str, reason: str) -> ServiceError:
+        """The last failure of several requests; ``reason`` says why there are no more of them."""
         last = failures[-1]
         is_unusable = isinstance(last, AnswerError)
-        reason = f"the answer is no usable {question.wanted}: {last}{reason}" if is_unusable else f"{last}{reason}"
+        reason = f"the answer is no usable {wanted}: {last}{reason}" if is_unusable else f"{last}{reason}"
         count = f"(after {len(failures)} request{'s' * (len(failures) > 1)} to {self.model.place})"
-        # raised out here so that no client's error, which may quote a request, hangs on to it
-        raise (AnswerError if is_unusable else ServiceError)(f"{self.name}: {reason} {count}")
+        return (AnswerError if is_unusable else ServiceError)(f"{self.name}: {reason} {count}")
 
     def _read(self, reply: Reply, question: Question[Result]) -> tuple[str, Result]:
         """The text that is usable, and what it comes to; an answer without text is asked for in another way."""
