@@ -125,6 +125,8 @@ def safetensors_files() -> list[bytes]:
     import torch
     from safetensors.torch import save
 
+    import instdiff.checkpoint.sources  # noqa: F401  # takes a second or two, which no case is to be blamed for
+
     names = ("model.diffusion_model.out.2.bias", "first_stage_model.post_quant_conv.bias", "model_ema.decay")
     return [save({name: torch.zeros(4) for name in names}, {"format": "pt"})]
 

@@ -33,6 +33,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".JPG", ".
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "classes.names")  # a name on each line
 NO_LABEL_FILES = re.compile(r"(classes|labels|train|val|valid|test|trainval|readme.*|requirements|license)\.txt", re.I)
+MAX_LINES = 100_000
 MAX_NAMES_BYTES = 2**20
 NO_CLASS = "lines left out, as their class has no name"
 OUTSIDE = "lines left out, as their numbers are no fractions of the picture"
@@ -44,7 +45,7 @@ def read_file(path: Path, findings: Findings) -> Picture:
     """The picture of one label file.
 
     Raises:
-        BadInput: nothing names its classes.
+        BadInput: nothing names its classes, or it has more lines than any picture has things.
     """
     names, has_keypoints = _class_names(path)
     size = _picture_size(path)
@@ -52,8 +53,10 @@ def read_file(path: Path, findings: Findings) -> Picture:
         findings.add(ASSUMED_SIZE, path.stem)
         size = ASSUMED
     picture = Picture(path.stem, size)
-    text = read_bytes(path).decode("utf-8-sig", errors="replace")
-    for number, line in enumerate(text.splitlines(), start=1):
+    lines = read_bytes(path).decode("utf-8-sig", errors="replace").splitlines()
+    if len(lines) > MAX_LINES:
+        raise BadInput(str(path), f"has {len(lines)} lines; at most {MAX_LINES} are read of one picture")
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             _read_line(line.split(), f"{path.name} line {number}", picture, names, has_keypoints, findings)
     return picture

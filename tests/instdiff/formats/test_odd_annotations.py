@@ -160,6 +160,7 @@ def test_one_odd_record_costs_itself_and_is_counted(tmp_path, name):
         ("x.json", b"[1, 2]", "layout: must be an object"),
         ("x.json", b'{"shapes": []} x', "something follows"),
         ("x.txt", files.BOX_LINE.encode(), "nothing names the classes"),
+        ("labels/x.txt", b"0 .5 .5 .1 .1\n" * 100_001, "has 100001 lines"),
         ("x.xml", b"<annotation><object/></annotation>", "Pascal VOC, which is not read"),
         ("x.xml", b"<html></html>", "begins with <html>"),
         ("x.xml", b"<annotations><image></annotations>", "is not XML: line 1, column 23: mismatched tag"),
@@ -172,6 +173,8 @@ def test_one_odd_record_costs_itself_and_is_counted(tmp_path, name):
 @pytest.mark.filterwarnings("ignore::instdiff.formats.LayoutWarning")
 def test_files_without_anything_to_use_say_why(tmp_path, file, content, problem):
     path = write(tmp_path / file, content)
+    if path.parent.name == "labels":
+        write(tmp_path / "classes.txt", "dog")
     if problem.endswith("holds no"):  # a picture without shapes is one
         assert load_layout(path).instances == ()
         return
