@@ -59,12 +59,12 @@ def with_photographs(dataset: Dataset, folder: Path | None) -> Dataset:
     """
     if folder is None:
         return dataset
-    problems = _problems(dataset.samples, folder)
+    found = _look_at_all(dataset.samples, folder)
     oddities = Tally()
-    for sample, problem in zip(dataset.samples, problems, strict=True):
-        if problem.problem:
-            oddities.add(problem.problem, f"image {sample.record['id']}: {problem.detail}")
-    samples = [sample for sample, one in zip(dataset.samples, problems, strict=True) if not one.problem]
+    for sample, file in zip(dataset.samples, found, strict=True):
+        if file.oddity:
+            oddities.add(file.oddity, f"image {sample.record['id']}: {file.detail}")
+    samples = [sample for sample, one in zip(dataset.samples, found, strict=True) if one.is_usable]
     if not samples:
         raise BadInput("images", f"0 of {len(dataset.samples)} photographs can be used; {oddities}")
     return replace(dataset, samples=samples, oddities=(*dataset.oddities, *oddities.sentences))
@@ -78,14 +78,14 @@ def print_oddities(dataset: Dataset) -> None:
 
 def check_images(folder: Path | None, samples: Sequence[Sample]) -> None:
     """Raise BadInput at once if a photograph cannot be used; all are looked at, with a bar."""
-    problems = _problems(samples, folder) if folder else []
-    if bad := [number for number, one in enumerate(problems) if one.problem]:
-        first = problems[bad[0]]
+    found = _look_at_all(samples, folder) if folder else []
+    if bad := [number for number, one in enumerate(found) if not one.is_usable]:
+        first = found[bad[0]]
         where = f"image {samples[bad[0]].record['id']}"
         raise BadInput("images", f"{len(bad)} of {len(samples)} cannot be used, the first: {where}: {first.detail}")
 
 
-def _problems(samples: Sequence[Sample], folder: Path) -> list[Photograph]:
+def _look_at_all(samples: Sequence[Sample], folder: Path) -> list[Photograph]:
     with progress_bar(sys.stderr.isatty()) as progress:  # an error comes first where nobody watches
         task = progress.add_task("checking photographs", total=len(samples))
         records = [sample.record for sample in samples]

@@ -23,19 +23,24 @@ ORIENTATION = 0x0112  # the tag of EXIF
 QUARTER_TURNS = (5, 6, 7, 8)  # its values that exchange width and height
 TAILS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # how whole files end
 URLS = ("coco_url", "flickr_url", "url")
-VERSION = 1  # of what is kept of a check
+VERSION = 2  # of what is kept of a check
 
 MISSING = "pictures left out, as they are not there"
 UNREADABLE = "pictures left out, as they cannot be read"
-OTHER_SIZE = "pictures left out, as they have other proportions than their record says"
+OTHER_SHAPE = "pictures left out, as they have other proportions than their record says"
+OTHER_SCALE = "pictures larger or smaller than their record says, whose boxes and outlines were scaled with them"
 
 
 class Photograph(NamedTuple):
-    """The file of an image record, and why it cannot be used: a kind for a `Tally`, and the detail; both may be ""."""
+    """The file of an image record, and what is odd about it: a kind for a `Tally`, and the detail; both may be ""."""
 
     path: Path
-    problem: str = ""
+    oddity: str = ""
     detail: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        return self.oddity in ("", OTHER_SCALE)
 
 
 def find_photograph(record: dict, folder: Path) -> Path:
@@ -165,18 +170,18 @@ def check_photographs(
         found = list(pool.map(lambda record: _find(record, folder), records))
         _refuse_shared(records, found)
         kept = _kept_as(records, found, pool)
-        problems = _read_kept(kept)
-        if problems is not None:
+        odd = _read_kept(kept)
+        if odd is not None:
             progress(len(records))
         else:
-            problems = {}
+            odd = {}
             pairs = zip(records, found, strict=True)
             for index, checked in enumerate(pool.map(lambda pair: _look(*pair), pairs)):
-                if checked.problem:
-                    problems[index] = checked
+                if checked.oddity:
+                    odd[index] = checked
                 progress(1)
-            _keep(kept, problems)
-    return [problems.get(index, photograph) for index, photograph in enumerate(found)]
+            _keep(kept, odd)
+    return [odd.get(index, photograph) for index, photograph in enumerate(found)]
 
 
 def _find(record: dict, folder: Path) -> Photograph:
@@ -187,17 +192,17 @@ def _find(record: dict, folder: Path) -> Photograph:
 
 
 def _look(record: dict, photograph: Photograph) -> Photograph:
-    if photograph.problem:
+    if photograph.oddity:
         return photograph
     try:
         size = photograph_size(photograph.path)
     except BadInput as error:
-        return photograph._replace(problem=UNREADABLE, detail=f"{photograph.path.name} {error.reason}")
+        return photograph._replace(oddity=UNREADABLE, detail=f"{photograph.path.name} {error.reason}")
     stated = record["width"], record["height"]
-    if has_proportions(size, stated):
+    if size == stated:
         return photograph
-    sizes = f"{size[0]} x {size[1]}, and not {stated[0]} x {stated[1]}"
-    return photograph._replace(problem=OTHER_SIZE, detail=f"{photograph.path.name} has {sizes}")
+    detail = f"{photograph.path.name} has {size[0]} x {size[1]}, and not {stated[0]} x {stated[1]}"
+    return photograph._replace(oddity=OTHER_SCALE if has_proportions(size, stated) else OTHER_SHAPE, detail=detail)
 
 
 def _refuse_shared(records: Sequence[dict], found: Sequence[Photograph]) -> None:
@@ -205,7 +210,7 @@ def _refuse_shared(records: Sequence[dict], found: Sequence[Photograph]) -> None
     first: dict[Path, dict] = {}
     for record, photograph in zip(records, found, strict=True):
         before = first.setdefault(photograph.path, record)
-        if not photograph.problem and _name_parts(before)[0] != _name_parts(record)[0]:
+        if not photograph.oddity and _name_parts(before)[0] != _name_parts(record)[0]:
             names = f'"{_name_parts(record)[0]}" and "{_name_parts(before)[0]}" of image {before["id"]}'
             raise BadInput(f"image {record['id']}.file_name", f"{names} would both be {photograph.path}")
 
@@ -223,22 +228,22 @@ def _state(photograph: Photograph) -> list:
         state = photograph.path.stat()
     except OSError:
         return [str(photograph.path)]
-    return [str(photograph.path), photograph.problem, state.st_size, state.st_mtime_ns]
+    return [str(photograph.path), photograph.oddity, state.st_size, state.st_mtime_ns]
 
 
 def _read_kept(path: Path) -> dict[int, Photograph] | None:
-    """The pictures that cannot be used, by their place; None if they have not been looked at."""
+    """The pictures about which something is odd, by their place; None if they have not been looked at."""
     if not path.is_file():
         return None
     try:
         kept = parse_json(read_bytes(path), str(path))
-        return {int(index): Photograph(Path(file), problem, detail) for index, file, problem, detail in kept}  # type: ignore[attr-defined]
+        return {int(index): Photograph(Path(file), oddity, detail) for index, file, oddity, detail in kept}  # type: ignore[attr-defined]
     except (BadInput, TypeError, ValueError):
         return None
 
 
-def _keep(path: Path, problems: dict[int, Photograph]) -> None:
-    rows = [[index, str(one.path), one.problem, one.detail] for index, one in problems.items()]
+def _keep(path: Path, odd: dict[int, Photograph]) -> None:
+    rows = [[index, str(one.path), one.oddity, one.detail] for index, one in odd.items()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, json.dumps(rows).encode())

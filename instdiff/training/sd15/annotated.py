@@ -44,12 +44,12 @@ class AnnotatedPictures:
         if not self._file.images:
             raise BadInput(str(annotations), "holds no images")
         found = check_photographs(self._file.images, images, lambda done: progress(done, len(self._file.images)))
-        self._usable = [place for place, photograph in enumerate(found) if not photograph.problem]
+        self._usable = [place for place, photograph in enumerate(found) if photograph.is_usable]
         self._paths = [photograph.path for photograph in found]
         self.oddities = Tally()
         for record, photograph in zip(self._file.images, found, strict=True):
-            if photograph.problem:
-                self.oddities.add(photograph.problem, f"image {record['id']}: {photograph.detail}")
+            if photograph.oddity:
+                self.oddities.add(photograph.oddity, f"image {record['id']}: {photograph.detail}")
         if not self._usable:
             raise BadInput("images", f"0 of {len(found)} pictures can be used; {self.oddities}")
         self.count = self._count_used()

@@ -110,10 +110,11 @@ def test_what_cannot_be_used_is_said_with_its_reason(tmp_path):
     records = [record(f"{name}.jpg", number) for number, name in enumerate(names)] + [record("cut.png", 6)]
     records += [record("gone.jpg", 7), record("good.jpg", 8)]  # two records may share a file by its name
     found = check_photographs(records, folder)
-    assert [one.problem for one in found] == [
-        *("", "", photographs.OTHER_SIZE, photographs.UNREADABLE, photographs.UNREADABLE, ""),
+    assert [one.oddity for one in found] == [
+        *("", photographs.OTHER_SCALE, photographs.OTHER_SHAPE, photographs.UNREADABLE, photographs.UNREADABLE, ""),
         *(photographs.UNREADABLE, photographs.MISSING, ""),
     ]
+    assert [one.is_usable for one in found] == [True, True, False, False, False, True, False, False, True]
     assert found[2].detail == "turned.jpg has 40 x 60, and not 60 x 40" and "gone.jpg" in found[7].detail
 
 
@@ -130,11 +131,11 @@ def test_what_was_looked_at_is_looked_at_again_when_it_changes(tmp_path, monkeyp
     assert sorted(opened) == ["a.jpg", "b.jpg"] and sum(done) == 2
     assert check_photographs(records, folder, done.append) == first and len(opened) == 2 and sum(done) == 4
     picture(folder / "b.jpg", (999, 40))
-    assert [one.problem for one in check_photographs(records, folder)] == ["", ""] and len(opened) == 4
+    assert [one.oddity for one in check_photographs(records, folder)] == ["", ""] and len(opened) == 4
     [kept, *_] = (tmp_path / "cache" / "photographs").iterdir()
     for path in kept.parent.iterdir():
         path.write_text("[[0")  # what was kept is damaged
-    assert [one.problem for one in check_photographs(records, folder)] == ["", ""] and len(opened) == 6
+    assert [one.oddity for one in check_photographs(records, folder)] == ["", ""] and len(opened) == 6
 
 
 def test_two_names_of_one_file_are_refused(tmp_path):
