@@ -80,7 +80,6 @@ class _Reader:
         self._pictures: list[Picture] = []
         self._frames: dict[int, Picture] = {}
         self._depth = 0
-        self._where: list[str] = []  # the elements around, down to the meta data's own
         self._track: dict | None = None
         self._picture: Picture | None = None
         self._shape: tuple[str, dict] | None = None
