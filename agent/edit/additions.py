@@ -159,7 +159,7 @@ def new_object(sheet: Sheet, group: Group, phrase: str) -> SceneObject:
     said = (f"{degree[1]} {look}" if (degree := degrees[look]) else look for look in looks)
     words = " ".join((*said, group.noun, group.extra)).strip().replace(" ,", ",")
     support = None
-    known_thing = knowledge.things().get(group.category)
+    known_thing = knowledge.thing(group.category)
     setting = knowledge.settings().get(sheet.setting)
     if known_thing and setting:
         support = next((usual for usual in known_thing.on if usual != "sky" or setting.place == "outdoor"), None)

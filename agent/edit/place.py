@@ -75,7 +75,7 @@ def usual_carrier(sheet: Sheet, item: SceneObject) -> str | None:
     for name in sheet.order:
         carrier = sheet.objects[name]
         load = sum(sheet.box(i).width for i in sheet.loads_of(name))
-        fits = carrier.category in ("table", "bookshelf") and item.longest_m < 0.9 * carrier.width_m
+        fits = carrier.category in ("table", "bookshelf", "shelf") and item.longest_m < 0.9 * carrier.width_m
         width = max(_extent(item, scale_of(sheet, name), sheet.aspect)[0], placement.SHORTEST_SIDE)
         if fits and load + width < sheet.box(name).width:
             return name

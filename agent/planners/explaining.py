@@ -39,7 +39,7 @@ def explain(prompt: str) -> Explanation:
 
 def _size(group: Group) -> str:
     """Where the size of a thing comes from."""
-    if group.category in knowledge.things():
+    if knowledge.thing(group.category):
         return "known"
     like = lexicon.stand_in(group.noun)
     return f"like a {like}" if like else "guessed"

@@ -120,7 +120,7 @@ def _telling_words(caption: str) -> str:
 
 def _support(category: str, setting: knowledge.Setting | None) -> knowledge.Support:
     """Where a thing is found in this setting; its usual place otherwise, the ground for what nobody knows."""
-    known = knowledge.things().get(category)
+    known = knowledge.thing(category)
     if known is None:
         return "ground"
     if setting is None:
@@ -183,7 +183,8 @@ def _choose_setting(absent: list[str], rng: Random) -> knowledge.Setting:
 def _put_on_tables(objects: list[SceneObject], relations: list[Relation]) -> list[Relation]:
     """Relations that put small things, which the prompt places nowhere, on a table, desk or shelf that is there."""
     bound = {name for relation in relations for name in (relation.subject, relation.object)}
-    carriers = [item for category in knowledge.TABLES for item in objects if item.category == category]
+    tables = (knowledge.with_alike((category,)) for category in knowledge.TABLES)
+    carriers = [item for names in tables for item in objects if item.category in names]
     rooms_m = {item.id: item.width_m for item in carriers}
     additions = []
     for item in objects:
@@ -234,7 +235,7 @@ def _size_of(group: Group) -> tuple[float, float]:
     width_m, height_m = PLACE_M if is_place else knowledge.size_of(category, group.noun)
     model = next((word for word in (*group.adjectives, *group.noun.split()) if word in MODELS), "")
     if model:  # "a toy elephant", "a statue of a horse"
-        longest_m = max(knowledge.size_of(model)) if model in knowledge.things() else MODEL_M
+        longest_m = max(knowledge.size_of(model)) if knowledge.thing(model) else MODEL_M
         shrink = min(longest_m / max(width_m, height_m), 1.0)
         width_m, height_m = width_m * shrink, height_m * shrink
     width_m, height_m = posed(category, width_m, height_m, group.pose)

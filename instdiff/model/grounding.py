@@ -278,7 +278,7 @@ def _around_points(points: tuple[Point, ...]) -> Box:
 
 def _shape(category: str) -> float:
     """Width / height of a known thing, 1 of any other."""
-    known = knowledge.things().get(category)
+    known = knowledge.thing(category)
     return min(max(known.width_m / known.height_m, 1 / MOST_OBLONG), MOST_OBLONG) if known else 1.0
 
 

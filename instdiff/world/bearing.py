@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from instdiff.layout import Box
-from instdiff.world import nouns
+from instdiff.world import knowledge, nouns
 from instdiff.world.placement import frame, surface_in
 from instdiff.world.poses import SIDE_ON, is_body, is_lying, is_side_on
 from instdiff.world.relations import middle_x
@@ -89,7 +89,7 @@ STRETCH = 1.6
 STICKS_OUT = 1.25  # what is higher than its container is drawn at most so many times as high
 
 
-SEATS = frozenset(
+SEATS = knowledge.with_alike(
     """couch chair armchair bench bed stool throne swing sofa hammock beanbag wheelchair toilet mattress pillow
     bathtub""".split()
 ) | {"high chair", "sun lounger", "hospital bed", "park bench", "rocking chair"}

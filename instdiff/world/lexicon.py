@@ -131,7 +131,7 @@ def is_living(noun: str) -> bool:
 
 def known_as(category: str, noun: str) -> str:
     """A category that is a known thing; for another the known thing that its noun is a kind of, if there is one."""
-    return category if category in knowledge.things() else stand_in(noun) or category
+    return category if knowledge.thing(category) else stand_in(noun) or category
 
 
 def is_kind_of(noun: str, kinds: frozenset[str]) -> bool:

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from instdiff.world.knowledge import BASIC_COLOURS, COLOUR_SYNONYMS, Setting, Thing, settings, things
+from instdiff.world.knowledge import (
+    BASIC_COLOURS,
+    COLOUR_SYNONYMS,
+    Setting,
+    Thing,
+    lookalikes,
+    settings,
+    thing,
+    things,
+)
 
 
 def _words(*lines: str) -> frozenset[str]:
@@ -131,7 +140,7 @@ def with_article(words: str) -> str:
 
 def plural_of(noun: str) -> str:
     """The plural: ``child`` -> ``children``, ``baby`` -> ``babies``, ``chest of drawers`` -> ``chests of drawers``."""
-    known_thing = things().get(noun)
+    known_thing = thing(noun)
     if known_thing and known_thing.plural:
         return known_thing.plural
     counted, of, material = noun.partition(" of ")
@@ -174,7 +183,7 @@ def singular_of(noun: str) -> str:
 def _table() -> dict[str, Noun]:
     """Every known word or phrase that names a thing or a setting, singular and plural, in lower case."""
     table: dict[str, Noun] = {}
-    for known_thing in things().values():
+    for known_thing in (*things().values(), *lookalikes().values()):
         for name in (known_thing.name, *known_thing.synonyms, *known_thing.kinds):
             table.setdefault(name, Noun(known_thing, name, False))
             for form in {plural_of(name), _regular_plural(name), f"{name}s"} - {name}:

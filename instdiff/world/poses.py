@@ -5,7 +5,7 @@ from __future__ import annotations
 from instdiff.world import knowledge
 
 # what is seen from its side, its head at one end
-SIDE_ON = frozenset(
+SIDE_ON = knowledge.with_alike(
     """cat dog horse cow sheep pig elephant giraffe bear rabbit goat donkey zebra lion tiger panda koala wolf fox deer
     squirrel mouse hedgehog frog turtle crocodile camel dinosaur dragon unicorn ostrich flamingo peacock turkey pelican
     stork chicken duck goose swan bird parrot raccoon skunk badger beaver mole hyena hippopotamus rhinoceros buffalo
@@ -31,7 +31,7 @@ OF_SIDE_ON = {
 
 def is_body(category: str) -> bool:
     """True for a person, an animal or the like, and for what nobody knows: it may be a wizard."""
-    return category in SIDE_ON or category in UPRIGHT or category not in knowledge.things()
+    return category in SIDE_ON or category in UPRIGHT or knowledge.thing(category) is None
 
 
 def is_side_on(category: str, width_m: float, height_m: float) -> bool:

@@ -53,7 +53,7 @@ class SceneObject(Value):
             return data
         category = data["category"]
         width_m, height_m = knowledge.size_of(category)
-        known = knowledge.things().get(category)
+        known = knowledge.thing(category)
         support = known.on[0] if known else "ground"
         usual = {"width_m": width_m, "height_m": height_m, "support": support, "caption": category}
         return usual | {key: value for key, value in data.items() if value is not None}
@@ -61,7 +61,7 @@ class SceneObject(Value):
     @property
     def thing(self) -> knowledge.Thing | None:
         """What is known of its category."""
-        return knowledge.things().get(self.category)
+        return knowledge.thing(self.category)
 
     @property
     def longest_m(self) -> float:

@@ -251,7 +251,7 @@ def _slips(words: list[str]) -> dict[str, str]:
 def _meant(word: str) -> str | None:
     """The known word that a misspelt one is likest to: with its first letter, and one or two letters otherwise."""
     alike = [name for name in _vocabulary() if name[0] == word[0] and abs(len(name) - len(word)) <= 1]
-    scored = [(_likeness(word, name), name in knowledge.things(), name) for name in alike]
+    scored = [(_likeness(word, name), knowledge.thing(name) is not None, name) for name in alike]
     ratio, _, meant = max(scored, default=(0.0, False, ""))
     return meant if ratio >= ALIKE else None
 
@@ -264,7 +264,8 @@ def _likeness(word: str, name: str) -> float:
 @cache
 def _vocabulary() -> tuple[str, ...]:
     """The words that slips are looked for among: known things and settings, colours, relations, usual verbs."""
-    names = {name for thing in knowledge.things().values() for name in (thing.name, *thing.synonyms, *thing.kinds)}
+    known = (*knowledge.things().values(), *knowledge.lookalikes().values())
+    names = {name for thing in known for name in (thing.name, *thing.synonyms, *thing.kinds)}
     names |= {name for setting in knowledge.settings().values() for name in (setting.name, *setting.synonyms)}
     names |= {nouns.plural_of(name) for name in names} | w.COLOURS | w.MATERIALS | w.USUAL_VERBS
     names |= {word for phrase in w.RELATIONS for word in phrase.split()}

@@ -175,5 +175,5 @@ def _listed_before(naming: Naming, anchor: Token, phrase: Phrase) -> Groups:
 
 def _hangs(naming: Naming, groups: Groups) -> bool:
     """True for what is usually in the air, on a wall or under a ceiling."""
-    known = knowledge.things().get(naming.reading.groups[groups[-1]].category) if groups else None
+    known = knowledge.thing(naming.reading.groups[groups[-1]].category) if groups else None
     return known is not None and known.on[0] in ("sky", "wall", "ceiling")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from instdiff.world.knowledge import with_alike
 from instdiff.world.predicates import Predicate
 
 _LISTS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
@@ -88,7 +89,7 @@ STANDING = _words("standing")
 MALE = _words("male")
 FEMALE = _words("female")
 PERSONS = _words("persons")
-HYPERNYMS = {name: _split(words) for name, words in _LISTS["hypernyms"].items()}
+HYPERNYMS = {name: with_alike(_split(words)) for name, words in _LISTS["hypernyms"].items()}
 HYPERNYMS |= {"pet": HYPERNYMS["animal"], "traffic": HYPERNYMS["vehicle"], "wildlife": HYPERNYMS["animal"]}
 BAKED = _words("baked")
 EATEN = _words("eaten")
