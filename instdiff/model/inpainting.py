@@ -16,6 +16,7 @@ from scipy import ndimage
 from instdiff.layout import Box
 
 GROUND = 0.1  # what things hide less of is ground
+MIXED = 1 / 32  # of the picture's shorter side: how far decoding mixes what is on both sides of an edge
 FEATHER = 1 / 48  # of the picture's shorter side: how far inside of a region the old picture fades out, at most
 
 
@@ -66,24 +67,32 @@ def keep(
 
 
 def match_ground(before: Image.Image, after: Image.Image, mask: Image.Image, cover: torch.Tensor) -> Image.Image:
-    """The picture after with its ground in the tones of the picture before, as these are at the edge of the mask.
+    """The picture after with its ground in the tones that the picture before has around the mask.
 
-    What the ground differs by right inside of the edge is spread smoothly over the region (push and pull, as in Gortler
-    et al., The Lumigraph, SIGGRAPH 1996), and taken off where no thing is.
+    These tones are spread smoothly over the region (push and pull, as in Gortler et al., The Lumigraph, SIGGRAPH 1996).
+    What the new ground differs by from them, beyond where decoding mixes what is on both sides of the edge, is spread
+    likewise, and taken off where no thing is.
 
     Args:
         cover: (h, w) 0..1 how much of a place things hide of the ground, on a grid of any fineness.
     """
-    region = _raster(mask)[None]
-    if region.all():
+    region = np.asarray(mask.convert("L")) >= 128
+    if region.all() or not region.any():
         return after
     old, new = (torch.from_numpy(np.array(image.convert("RGB"), dtype=np.float32)) for image in (before, after))
-    ground = 1 - F.interpolate(cover.float().cpu()[None, None], region.shape[-2:], mode="bilinear").clamp(0, 1)
-    reach = 2 * max(round(FEATHER * min(before.size)), 1) + 1
-    edge = region * F.max_pool2d(1 - region, reach, stride=1, padding=reach // 2)
-    spread = _spread((old - new).permute(2, 0, 1)[None], edge * (ground > 1 - GROUND).float())
-    matched = new + (spread * ground * region)[0].permute(1, 2, 0)
-    return Image.fromarray((matched.clamp(0, 255) + 0.5).byte().numpy())
+    old, new = (pixels.permute(2, 0, 1)[None] for pixels in (old, new))
+    ground = 1 - F.interpolate(cover.float().cpu()[None, None], region.shape, mode="bilinear").clamp(0, 1)
+    is_ground = ground > 1 - GROUND
+    depths = torch.from_numpy(ndimage.distance_transform_cdt(region, "chessboard").astype(np.float32))
+    outside = torch.from_numpy(ndimage.distance_transform_cdt(~region, "chessboard").astype(np.float32))
+    reach = min(max(MIXED * min(before.size), 1.0), float(depths.max()) / 2)
+    near = (outside > 0) & (outside <= reach)
+    tones = _spread(old, (near & is_ground).float())
+    band = (depths >= reach) & (depths <= 3 * reach)
+    step = _spread(tones - new, (band & is_ground).float())
+    matched = tones.lerp(new + step, (depths / (2 * reach)).clamp(max=1))
+    matched = new.lerp(matched, ground * (depths > 0))
+    return Image.fromarray((matched[0].permute(1, 2, 0).clamp(0, 255) + 0.5).byte().numpy())
 
 
 def _spread(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
