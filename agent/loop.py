@@ -293,11 +293,12 @@ class Agent:
                 cached=request.cache,
                 base_url=request.planner_url or None,
                 planning=request.planning,
+                num_ctx=request.num_ctx,
                 max_tokens=request.max_tokens,
                 max_usd=request.max_usd,
             )
 
-        limits = (request.max_tokens, request.max_usd)
+        limits = (request.num_ctx, request.max_tokens, request.max_usd)
         return self._once((request.planner, request.planner_url, request.planning, request.cache, *limits), load)
 
     def _engine(self, request: Request) -> Engine:

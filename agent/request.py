@@ -130,6 +130,9 @@ class Request(Options):
     cache: Annotated[bool, Flag(name="no-cache", group=CHAT)] = Field(
         default=True, description="ask anew; answers are kept in ~/.cache/instdiff, or in INSTDIFF_CACHE"
     )
+    num_ctx: Annotated[int | None, Flag("N", group=CHAT)] = Field(
+        default=None, ge=1, description="tokens of context for ollama:MODEL and llama:FILE (default: what is needed)"
+    )
     max_tokens: Annotated[int | None, Flag("N", group=CHAT)] = Field(
         default=None, ge=1, description="stop before a run takes more tokens, prompts and answers together"
     )

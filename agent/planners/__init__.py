@@ -76,7 +76,7 @@ def server_of(name: str) -> str:
     return (match and match["url"]) or ""
 
 
-def load_planner(name: str, cached: bool = False, num_ctx: int | None = None, **options: Any) -> Planner:
+def load_planner(name: str, cached: bool = False, **options: Any) -> Planner:
     """The planner of this name.
 
     Args:
@@ -85,16 +85,15 @@ def load_planner(name: str, cached: bool = False, num_ctx: int | None = None, **
             process; ``auto`` takes ``openai:gpt-4o`` if ``OPENAI_API_KEY`` is set, with the offline planner where that
             fails, and ``offline`` otherwise.
         cached: keep the answers of chat models in the user's cache folder, and take them from there.
-        num_ctx: tokens of context of ``ollama`` and ``llama`` models; None for as many as are needed.
         options: of `ChatOptions`; None means the default. The offline planner has no use for them.
 
     Raises:
         BadInput: no planner has this name, the server's address is not one, or an option makes no sense.
         ServiceError: the official OpenAI service is named and there is no key for it, or a package is missing.
     """
-    if num_ctx is not None and not name.startswith(("ollama:", "llama:")):
-        raise BadInput("num_ctx", f"is about ollama:MODEL and llama:FILE.gguf, and not {name[:100]}; leave it out")
     chat: ChatOptions = ChatOptions.parse({key: value for key, value in options.items() if value is not None})
+    if chat.num_ctx is not None and not name.startswith(("ollama:", "llama:")):
+        raise BadInput("num_ctx", f"is about ollama:MODEL and llama:FILE.gguf, and not {name[:100]}; leave it out")
     if cached:
         chat = chat.model_copy(update={"cache": settings.cache_folder() / "plans"})
     if name == "offline":
@@ -106,10 +105,10 @@ def load_planner(name: str, cached: bool = False, num_ctx: int | None = None, **
     match = CHAT_NAME.fullmatch(name)
     if not match:
         _refuse_address(chat, "a model from a file")
-        return _chat(name, chat, num_ctx)
+        return _chat(name, chat)
     if match["url"]:
         chat = chat.model_copy(update={"base_url": match["url"]})
-    return _chat(f"{match['provider']}:{match['model']}", chat, num_ctx)
+    return _chat(f"{match['provider']}:{match['model']}", chat)
 
 
 def _auto(options: ChatOptions) -> Planner:
@@ -133,11 +132,11 @@ def _refuse_address(options: ChatOptions, planner: str) -> None:
         raise BadInput("planner_url", f"{planner} asks no server; {cure}")
 
 
-def _chat(name: str, options: ChatOptions, num_ctx: int | None = None) -> Planner:
+def _chat(name: str, options: ChatOptions) -> Planner:
     from agent.planners.chat import ChatPlanner  # loaded where it is used
 
     if name.startswith(("ollama:", "llama:")):
-        return ChatPlanner(name, options, num_ctx)
+        return ChatPlanner(name, options)
     key = options.api_key or SecretStr(settings.openai_key() or "")
     url = options.base_url or settings.openai_base_url()
     if name.startswith("chat:") and not url:

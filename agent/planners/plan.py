@@ -48,9 +48,10 @@ class ChatOptions(Value):
         api_key: the key for the service, if it wants one.
         temperature: how freely the model answers, 0 to 2.
         timeout_s: seconds that one answer may take; None for a minute, and ten for a model in this process.
-        max_attempts: requests for one plan, whatever they are for.
+        max_attempts: requests for one plan, without those on terms that the service refuses or answers nothing to.
         planning: ``scene`` asks for things in metres that our camera puts on the picture, ``boxes`` for places.
         cache: the folder of earlier answers; None asks anew each time.
+        num_ctx: tokens of context of ``ollama`` and ``llama`` models; None for as many as are needed.
         max_tokens, max_usd: at most so much is spent in one run; looked at before each request.
     """
 
@@ -61,6 +62,7 @@ class ChatOptions(Value):
     max_attempts: int = 3
     planning: str = "scene"
     cache: Path | None = None
+    num_ctx: int | None = None
     max_tokens: int | None = None
     max_usd: float | None = None
 

@@ -32,6 +32,7 @@ VALUES = {
     "found_score": 0.4,
     "rounds": 2,
     "cache": False,
+    "num_ctx": 16_384,
     "max_tokens": 500,
     "max_usd": 0.5,
     "refiner": "folder",

@@ -30,18 +30,12 @@ class ChatPlanner(Planner):
 
     Args:
         name: ``PROVIDER:MODEL`` with the provider ``openai``, ``ollama``, ``chat`` or ``llama`` (then a path).
-        num_ctx: the tokens of context of a model on this machine; None for as many as are needed.
 
     Raises:
         BadInput: a value makes no sense, or dollars are to be bounded for a model whose price is not known.
     """
 
-    def __init__(
-        self,
-        name: str,
-        options: ChatOptions = ChatOptions(),  # noqa: B008 (immutable)
-        num_ctx: int | None = None,
-    ):
+    def __init__(self, name: str, options: ChatOptions = ChatOptions()):  # noqa: B008 (immutable)
         provider, _, model = name.partition(":")
         timeout_s = options.timeout_s
         if timeout_s is None:
@@ -49,6 +43,7 @@ class ChatPlanner(Planner):
         if timeout_s <= 0 or options.max_attempts < 1:
             values = f"timeout_s {timeout_s:g} and max_attempts {options.max_attempts}"
             raise BadInput("planner", f"{values} must be greater than 0")
+        num_ctx = options.num_ctx
         if num_ctx is not None and num_ctx < 1:
             raise BadInput("num_ctx", f"{num_ctx} tokens hold no question; give more, or leave it out")
         if options.planning not in FORMS:

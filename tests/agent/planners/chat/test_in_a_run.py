@@ -166,3 +166,11 @@ def test_flags_reach_the_model(case, capsys):
 def test_flags_that_are_refused(arguments, error, capsys):
     assert main(["a dog", "--plan-only", *arguments.split()]) == 2
     assert error in capsys.readouterr().err
+
+
+def test_the_flag_for_the_context_reaches_ollama(capsys):
+    with ChatServer(ANSWER) as server:
+        code = main([PROMPT, "--planner", f"ollama:m@{server.host}", "--plan-only", "--num-ctx", "20000"])
+    assert code == 0 and server.requests[0]["options"]["num_ctx"] == 20_000 and capsys.readouterr().out
+    assert main([PROMPT, "--planner", "chat:m@http://127.0.0.1:9/v1", "--plan-only", "--num-ctx", "20000"]) == 2
+    assert "num_ctx: is about ollama:MODEL" in capsys.readouterr().err
