@@ -25,6 +25,7 @@ ENVIRONMENT = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
     "ACCELERATE_USE_CPU": "true",
+    "INSTDIFF_CACHE": os.devnull,  # nothing is kept
     "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
 }
 
@@ -37,8 +38,9 @@ def inputs(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def alone():
+def alone(monkeypatch):
     """One thread here as in the processes below: two add in another order, and Adam amplifies the difference."""
+    monkeypatch.setenv("INSTDIFF_CACHE", os.devnull)
     AcceleratorState._reset_state(True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
