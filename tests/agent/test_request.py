@@ -30,6 +30,8 @@ VALUES = {
         cascade_strength=0.3,
     ),
     "found_score": 0.4,
+    "repair": False,
+    "candidates": 4,
     "rounds": 2,
     "cache": False,
     "num_ctx": 16_384,
