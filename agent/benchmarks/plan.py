@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     figures = {"planner": name, **scores}
     if args.compare:
         ours = statistics([layouts[prompt] for prompt in {case.prompt for case in cases} & layouts.keys()])
-        theirs = statistics(load_layouts(args.compare))
+        theirs = statistics(list(load_layouts(args.compare)))
         figures |= {"statistics": ours.model_dump(), "compared": theirs.model_dump()}
         columns = ["figure", name, args.compare.name]
         rows = [

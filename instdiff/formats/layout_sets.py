@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 from instdiff.errors import BadInput
 from instdiff.formats import BoxFormatWarning, layout_from_json, load_layout
@@ -31,8 +33,29 @@ def layouts_by_prompt(path: str | Path) -> dict[str, Layout]:
     return layouts
 
 
-def load_layouts(path: str | Path) -> list[Layout]:
+class UnnamedLayouts(Sequence[Layout]):
+    """Layouts without what they are called by, each made when it is asked for: outlines of many take long to draw."""
+
+    def __init__(self, named: Sequence[tuple[object, Layout]]):
+        self._named = named
+
+    def __len__(self) -> int:
+        return len(self._named)
+
+    @overload
+    def __getitem__(self, index: int) -> Layout: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Layout]: ...
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [layout for _, layout in self._named[index]]
+        return self._named[index][1]
+
+
+def load_layouts(path: str | Path) -> Sequence[Layout]:
     """All layouts of a folder of ``.json`` files, of one such file, of JSON lines, or of annotations of another tool.
+
+    Those of annotations are made when they are asked for.
 
     A folder has one writer: if some of its files can only hold corner boxes, all of them are read as corners.
 
@@ -43,7 +66,7 @@ def load_layouts(path: str | Path) -> list[Layout]:
     if path.is_dir():
         found = read_folder(path)
         if found is not None:
-            return [layout for _, layout in found]
+            return UnnamedLayouts(found)
         files = sorted(path.glob("*.json"))
         if not files:
             raise BadInput(str(path), "holds no .json files")
@@ -56,7 +79,7 @@ def load_layouts(path: str | Path) -> list[Layout]:
     if path.suffix.lower() == ".jsonl":
         return list(layouts_by_prompt(path).values())
     found = None if path.suffix.lower() == ".png" else read_annotations(path, read_bytes(path, MAX_COCO_BYTES))
-    return [load_layout(path)] if found is None else [layout for _, layout in found]
+    return [load_layout(path)] if found is None else UnnamedLayouts(found)
 
 
 def _load_all(files: list[Path], boxes: str) -> tuple[list[Layout], int]:

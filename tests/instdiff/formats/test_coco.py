@@ -13,6 +13,7 @@ from instdiff import rle
 from instdiff.errors import BadInput
 from instdiff.formats import LayoutWarning, layouts_from_coco, layouts_to_coco
 from instdiff.formats.coco_file import read_coco
+from instdiff.formats.layout_sets import load_layouts
 from instdiff.layout import Instance, Layout, Mask, Point
 
 DOG = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 30, 100, 120], "area": 12000, "iscrowd": 0}
@@ -287,8 +288,11 @@ def test_a_few_of_many_are_made_alone(tmp_path):
         patch.setattr(coco_mask, "merge", lambda *args: drawn.append(1) or original(*args))
         part = layouts[10:13]
         last = layouts[-1]
+        assert len(drawn) == 4
+        assert [len(layout.instances) for layout in load_layouts(tmp_path / "many.json")[:2]] == [1, 1]
+        assert len(drawn) == 6
     assert len(layouts) == 400 and [record["id"] for record, _ in part] == [11, 12, 13] and last[0]["id"] == 400
-    assert len(drawn) == 4 and all(layout.instances[0].mask for _, layout in part)
+    assert all(layout.instances[0].mask for _, layout in part)
     with pytest.raises(IndexError):
         layouts[400]
 
