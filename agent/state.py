@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from agent.critic.findings import Finding
 from agent.planners.plan import Plan
@@ -51,6 +51,20 @@ class PaintedRound(Value):
     settings: dict = {}
     unet_evaluations: int = Field(default=0, ge=0)
     seconds: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_versions(cls, data: object) -> object:
+        """They wrote names, the first picture's seed, and the strengths of all."""
+        if not isinstance(data, dict) or "pictures" in data or not isinstance(data.get("images"), list | tuple):
+            return data
+        seed = data.get("seed")
+        own = {"mis": data.get("mis"), "alpha": data.get("alpha")}
+        pictures = [
+            {"name": name, "seed": seed + number if isinstance(seed, int) else seed, **own}
+            for number, name in enumerate(data["images"])
+        ]
+        return {**data, "pictures": pictures}
 
 
 class CheckedState(Value):

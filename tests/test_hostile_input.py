@@ -250,11 +250,11 @@ def test_a_checkpoint_with_other_values_is_refused(stopped, tmp_path, monkeypatc
 
     def elsewhere(self, config, **options):
         found = read(self, config, **options)
-        found.values["painted"]["images"] = ["../../secret.png"]
+        found.values["painted"]["pictures"][0]["name"] = "../../secret.png"
         return found
 
     monkeypatch.setattr(Pregel, "get_state", elsewhere)
-    with pytest.raises(BadInput, match=r"checkpoint\.painted\.images"):
+    with pytest.raises(BadInput, match=r"checkpoint\.painted\.pictures"):
         an_agent(tmp_path).resume(stopped)
 
 

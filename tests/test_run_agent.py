@@ -165,6 +165,7 @@ def test_json_is_alone_on_stdout(door):
         "engine",
         "verifier",
         "seconds",
+        "unet_evaluations",
     }
     assert (answer["best_round"], answer["verified"]) == (0, True)
     assert (answer["planner"], answer["engine"], answer["verifier"]) == ("offline", "draft", "draft")
