@@ -103,11 +103,11 @@ def read_edit(edit: object, layout: Layout) -> Layout:
 
 def picture_url(path: Path) -> str:
     """A picture file as a data URL, at most `MAX_PICTURE_SIDE` pixels wide and high."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as image:
-            small = image.convert("RGB")
+            small = ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise BadInput("picture", f"{path.name} cannot be read as a picture ({type(error).__name__})") from error
     small.thumbnail((MAX_PICTURE_SIDE, MAX_PICTURE_SIDE))
