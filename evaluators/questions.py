@@ -10,6 +10,7 @@ import numpy as np
 from evaluators.matching import points_of
 from evaluators.report import Detection
 from instdiff.layout import Box, Layout, Point
+from instdiff.world.nouns import special_name
 
 MIN_VISIBLE = 0.15  # a thing of which the plan leaves a smaller share is not known by that share
 
@@ -42,13 +43,26 @@ def questions_of(layout: Layout) -> list[Question]:
     """
     extents = [instance.extent for instance in layout.instances]
     questions = []
-    for instance, place in zip(layout.instances, extents, strict=True):
+    for instance, place, name in zip(layout.instances, extents, names_to_ask_for(layout), strict=True):
         if place is None:
-            questions.append(Question(instance.name, (), points_of(instance)))
+            questions.append(Question(name, (), points_of(instance)))
             continue
         visible = visible_part(place, [box for box in extents if box and box.y1 > place.y1])
-        questions.append(Question(instance.name, (place,) if visible in (None, place) else (place, visible)))
+        questions.append(Question(name, (place,) if visible in (None, place) else (place, visible)))
     return questions
+
+
+def names_to_ask_for(layout: Layout) -> list[str]:
+    """What a detector is asked for, for each instance: "kitten" where the caption says so, though the category is cat.
+
+    Where a cat is planned beside the kitten both are asked for as cats: whoever sees the one may call it the other.
+    """
+    words = [special_name(instance.category, instance.caption) for instance in layout.instances]
+    general = {i.category for i, word in zip(layout.instances, words, strict=True) if word is None}
+    return [
+        instance.name if word is None or instance.category in general else word
+        for instance, word in zip(layout.instances, words, strict=True)
+    ]
 
 
 def visible_part(box: Box, nearer: Sequence[Box]) -> Box | None:

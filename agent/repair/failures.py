@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from agent.repair.regions import region_of
-from evaluators.questions import visible_part
+from evaluators.questions import names_to_ask_for, visible_part
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.layout import Box, Layout
 
@@ -58,7 +58,8 @@ def failures_of(
         kind = _kind(layout, verdict)
         if kind and is_asked(region_of(layout.instances[verdict.instance])):
             yield Failure(kind, tag(layout, verdict.instance), verdict)
-    planned = {name.lower() for name in (*unwanted, *(instance.name for instance in layout.instances))}
+    names = (*(instance.name for instance in layout.instances), *names_to_ask_for(layout))
+    planned = {name.lower() for name in (*unwanted, *names)}
     for number, extra in enumerate((e for e in report.extras if e.category.lower() in planned), 1):
         if is_asked(extra.box):
             yield Failure(FailureKind.EXTRA, f"extra {extra.category} {number}", extra=extra)

@@ -393,6 +393,21 @@ def open_name(phrase: str) -> str | None:
     return noun.singular if noun.singular in noun.thing.kinds else noun.thing.name
 
 
+def special_name(category: str, caption: str) -> str | None:
+    """The word of a caption that is a special kind of its category ("kitten" of a cat), None where there is none."""
+    own = thing_of(category) if category else None
+    noun = resolve(caption) if own else None
+    return noun.singular if own and noun and noun.thing is own and noun.singular in own.kinds else None
+
+
+def label_of(caption: str) -> str:
+    """The class name of what a caption shows: one word for all synonyms, a special kind's own name, or its noun."""
+    noun = resolve(caption)
+    if noun is None:
+        return caption
+    return noun.singular if noun.thing and noun.singular in noun.thing.kinds else noun.name
+
+
 def asked_colour(caption: str, name: str = "") -> str | None:
     """The one basic colour that a caption gives its thing ("a dark red car": "red"), or None: no colour, or several.
 

@@ -14,7 +14,7 @@ from instdiff.errors import BadInput
 from instdiff.formats.coco import fitted_mask
 from instdiff.formats.native import pixels
 from instdiff.layout import Box, Layout, Mask
-from instdiff.world.nouns import open_name
+from instdiff.world.nouns import label_of
 
 SPLITS = ("train", "val")
 
@@ -103,7 +103,7 @@ def _record(folder: Folder, item: Item) -> AnnotatedPicture:
         if instance.extent is None:
             continue
         mask = instance.mask or _seen_mask(verdict, plan.size)
-        label = instance.category or open_name(instance.caption) or instance.caption
+        label = instance.category or label_of(instance.caption)
         instances.append(instance.model_copy(update={"mask": mask, "category": label[:200]}))
         boxes.append(instance.extent)
         verdicts.append(verdict)

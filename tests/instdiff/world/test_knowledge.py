@@ -66,3 +66,29 @@ def test_each_setting_can_be_filled():
 def test_real_sizes(smaller, larger, at_least, at_most):
     small, large = ((w * h) ** 0.5 for w, h in map(knowledge.size_of, (smaller, larger)))
     assert at_least <= large / small <= at_most
+
+
+def test_what_is_like_another_thing_has_its_places_and_not_its_name():
+    owner = {}
+    words = [*knowledge.things().values(), *knowledge.lookalikes().values()]
+    for thing in words:
+        for word in (thing.name, *thing.synonyms, *thing.kinds):
+            assert owner.setdefault(word, thing.name) == thing.name, word
+            assert not thing.like or nouns.known(word).thing is thing, word
+    assert len(knowledge.lookalikes()) > 150
+    for name, thing in knowledge.lookalikes().items():
+        other = knowledge.things()[thing.like]
+        assert thing.on == other.on and not thing.colours, name
+        assert nouns.category_of(f"two {nouns.plural_of(name)}") == name
+        assert nouns.open_name(name) == name and nouns.class_of(name, (other.name,)) is None
+        assert nouns.class_of(nouns.plural_of(name), (other.name, name)) == name
+    assert knowledge.size_of("spaghetti") == knowledge.size_of("noodles")
+    assert knowledge.with_alike(("strawberry", "cup")) == {"strawberry", "cherry", "cup"}
+
+
+def test_a_kind_is_as_large_as_its_thing_where_nothing_else_is_known():
+    dog = knowledge.things()["dog"]
+    assert dog.kinds["poodle"] == (dog.width_m, dog.height_m) != dog.kinds["puppy"]
+    assert nouns.open_name("three poodles") == "poodle" and nouns.category_of("poodle") == "dog"
+    assert nouns.special_name("dog", "a white poodle") == "poodle"
+    assert nouns.special_name("dog", "a white dog") is None and nouns.special_name("cat", "a poodle") is None
