@@ -8,6 +8,7 @@ from agent.critic.critic import criticise
 from agent.edit.additions import add, added_until, copy
 from agent.edit.amounts import growth_of
 from agent.edit.editable_plan import Sheet, counted_together, with_adjectives, with_other_phrase
+from agent.edit.lists import OF_ALL
 from agent.edit.looks import colours_of, looks_of
 from agent.edit.move import move, swap
 from agent.edit.parse import Command, commands
@@ -78,7 +79,7 @@ def _obey(sheet: Sheet, command: Command, before: dict[str, Instance]) -> None:
             for name in [name for name in sheet.order if name not in left]:
                 remove(sheet, name)
         case "replace":
-            names = find(sheet, command.target)
+            names = [name for target in command.target.split(OF_ALL) for name in find(sheet, target)]
             replace(sheet, names, command.to, each=_FOR_EACH.match(command.target) is not None)
         case "swap":
             first, second = find(sheet, command.target), find(sheet, command.to)

@@ -12,7 +12,9 @@ KEEPING = "keep|keeping|leave|leaving|preserve|preserving|maintain|maintaining|r
 _CHANGING = {"chang": "", "touch": "", "alter": "", "affect": "", "modify": "", "mov": "place", "shift": "place"}
 _CHANGING |= {"resiz": "size", "scal": "size", "recolour": "look", "recolor": "look", "paint": "look"}
 _DOING = rf"(?P<doing>{'|'.join(_CHANGING)})(?:e|ing)?"
-_START = re.compile(rf"(?:(?:while|by) )?(?:(?:{KEEPING})|(?:do not|don't|without|not|never) {_DOING}) (?P<what>.+)")
+_START = re.compile(
+    rf"(?:(?:while|by) )?(?:(?:{KEEPING})|(?:do not|don't|without|not|never) {_DOING}|not(?= the\b)) (?P<what>.+)"
+)
 _STAYS = re.compile(
     r"(?P<what>.+?) (?:(?:should|must|shall|has to|have to|needs? to) )?(?:stays?|remains?|be kept|be left)"
     r"(?: (?P<state>.+))?"

@@ -9,6 +9,7 @@ MAX_NAME_WORDS = 24  # "the small lamp on the table next to the window"
 LONGEST_LISTED = 8  # words of a name in the middle of a list
 WHERE = "in|on|at|to|under|below|beneath|above|over|behind|next|near|beside|left|right|between|by|atop|inside|around"
 WHERE += "|closer|nearer|onto|into|towards|toward|away"
+OF_ALL = " | "  # between the names of things that are one target
 JOINT = re.compile(r"\s*(?:,\s*and\s|,|\band\b)\s*")
 Known = Callable[[str], bool]
 
@@ -19,6 +20,29 @@ def things_said(words: str, is_there: Known, reads: Callable[[str], bool]) -> li
     Args:
         reads: tells if words say what is to be said of a thing; a name is as short as that allows.
     """
+    together = things_said_together(words, is_there, reads)
+    return [(target, to) for targets, to in together for target in targets]
+
+
+def things_said_together(words: str, is_there: Known, reads: Callable[[str], bool]) -> list[tuple[list[str], str]]:
+    """As `things_said`, with the things that one saying is about in one list: "the cat and the dog with two birds"."""
+    return _together(_listed(words, is_there, reads))
+
+
+def _together(listed: list[tuple[str, str]]) -> list[tuple[list[str], str]]:
+    """What has nothing said of it goes with the next."""
+    groups: list[tuple[list[str], str]] = []
+    waiting: list[str] = []
+    for target, to in listed:
+        waiting.append(target)
+        if to:
+            groups.append((waiting, to))
+            waiting = []
+    return [*groups, (waiting, "")] if waiting else groups
+
+
+def _listed(words: str, is_there: Known, reads: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """Each thing with what is said right after it."""
     joints = [joint for joint in JOINT.finditer(words) if _begins_with_name(words[joint.end() :], is_there)]
     while True:
         starts = [0, *(joint.end() for joint in joints)]
@@ -28,9 +52,6 @@ def things_said(words: str, is_there: Known, reads: Callable[[str], bool]) -> li
         if not joints or listed[-1][1] or not any(to for _, to in listed):
             break
         joints.pop()  # "between the cat and the dog"
-    for index in range(len(listed) - 2, -1, -1):
-        target, to = listed[index]
-        listed[index] = (target, to or listed[index + 1][1])
     return listed
 
 

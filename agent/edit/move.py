@@ -25,7 +25,7 @@ LITTLE_NEARER = 1.12
 LEAST_AREA = 0.8  # of what it was: a thing that can only be as small as that where it is to go has no room there
 MOST_SHARED = 0.4  # of its area with the thing that it is to be beside
 LEAST_WAY = 0.01  # what has less between it and another thing is at it already
-PERSPECTIVE = (0.5, 2.0)  # how much smaller or larger a thing gets where it is farther away or nearer
+PERSPECTIVE = (0.7, 1.4)  # how much smaller or larger a thing gets where it is farther away or nearer
 
 
 def move(sheet: Sheet, name: str, where: str) -> None:

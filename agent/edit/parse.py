@@ -9,7 +9,7 @@ from typing import NamedTuple
 from agent.edit import kept
 from agent.edit.amounts import changed_by, growth_of
 from agent.edit.directions import direction_of, is_place
-from agent.edit.lists import WHERE, Known, split_list, things_said
+from agent.edit.lists import OF_ALL, WHERE, Known, split_list, things_said, things_said_together
 from agent.edit.looks import are_looks
 from agent.edit.verbs import (
     ADDING,
@@ -75,7 +75,8 @@ def commands(words: str, is_there: Known) -> list[Command]:
     Raises:
         BadInput: the words are empty, too long, or no edit.
     """
-    text = " ".join(words.replace("’", "'").split()).strip(" .!;,")
+    text = re.sub(r"[\"“”„]|(?<!\w)['‘]|['’](?!\w)", "", words).replace("’", "'")
+    text = " ".join(re.sub(r"(?<= )[&+](?= )", "and", text).split()).strip(" .!;,")
     if not text:
         raise BadInput("edit", f"say what to change, such as {EXAMPLES}")
     if len(text) > MAX_WORDS:
@@ -124,7 +125,9 @@ def _read_clause(clause: str, is_there: Known) -> list[Command]:
     start = START.match(clause)
     if not start:
         raise BadInput("edit", f'"{clause}" begins with no edit that is known; say it like {EXAMPLES}')
-    words = _PICTURE.sub("", f" {start[2]}").strip()
+    words = re.sub(r"^(?:only|just) ", "", _PICTURE.sub("", f" {start[2]}").strip())
+    if start[1] == "set" and _ATTRIBUTE_OF.fullmatch(words):
+        return list(_make("change", words, clause, is_there))
     return list(_of_verb(start[1], words, clause, is_there))
 
 
@@ -254,7 +257,7 @@ def _sizes(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comm
     grows = VERB_OF[word] != "shrink"
     factor = GROWING.get(word)
     for target, to in things_said(words, is_there, lambda tail: growth_of(changed_by(tail, grows)) is not None):
-        said = re.sub(r"^(?:up|down) ", "", to)
+        said = re.sub(r"^(?:(?:up|down) )?(?:to be )?", "", to)
         if factor and not re.sub(r"^in size$", "", said):
             said = f"{factor} times larger"
         elif VERB_OF[word] == "scale":
@@ -274,6 +277,9 @@ def _sizes(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comm
 def _make(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
     """ "make the tree larger and the car red", "change the colour of the car to red", "turn the dog into a cat"."""
     if attribute := _ATTRIBUTE_OF.fullmatch(words):
+        if attribute["what"] == "size":
+            yield from _sizes("scale", attribute["rest"], clause, is_there)
+            return
         words = re.sub(r"\b(?:that|the colou?r|colou?r) of ", "", attribute["rest"])
         if attribute["what"].startswith(("position", "place", "location")):
             yield from _moves(words, clause, is_there)
@@ -283,21 +289,21 @@ def _make(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comma
         return
     if owned := _OWNED.fullmatch(words):
         words = f"{owned['target']}{owned['to']}"
-    pieces = things_said(words, is_there, lambda tail: _is_change(tail, is_there))
+    pieces = things_said_together(words, is_there, lambda tail: _is_change(tail, is_there))
     if not pieces[-1][1]:
         raise BadInput(
             "edit", f'"{clause}" does not say how; say it like "make the tree larger" or "make the sofa red"'
         )
-    for target, said in pieces:
+    for targets, said in pieces:
         to = said if growth_of(said) else re.sub(r"^(?:(?:in)?to (?:be )?|be |become |as |in |with )", "", said)
         is_elsewhere = is_place(said, is_there) and not re.match(r"(?:in)?to (?:an?|one|two|three|some) ", said)
         if is_elsewhere and word in ("make", "change", "let") and not are_looks(to):
-            yield Command("move", target, _on_thing(said))
+            yield from (Command("move", target, _on_thing(said)) for target in targets)
         elif _is_replacement(word, said, to):
             _check_listed(to)
-            yield Command("replace", target, to)
+            yield Command("replace", OF_ALL.join(targets), to)
         else:
-            yield Command("make", target, to)
+            yield from (Command("make", target, to) for target in targets)
 
 
 def _is_replacement(word: str, said: str, to: str) -> bool:
@@ -330,9 +336,9 @@ def _pair(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comma
     if is_swap and (looks := re.fullmatch(r"(?:the )?colou?rs? of (.+?) (?:and|with) (.+)", words)):
         yield Command("swap colours", looks[1], re.sub(r"^(?:that|the colou?r) of ", "", looks[2]))
         return
-    pieces = things_said(words, is_there, lambda tail: re.match(r"(?:with|by|for|to|into) ", tail) is not None)
-    if is_swap and len(pieces) == 2 and not any(to for _, to in pieces):
-        yield Command("swap", pieces[0][0], pieces[1][0])
+    pieces = things_said_together(words, is_there, lambda tail: re.match(r"(?:with|by|for|to|into) ", tail) is not None)
+    if is_swap and len(pieces) == 1 and len(pieces[0][0]) == 2 and not pieces[0][1]:
+        yield Command("swap", *pieces[0][0])
         return
     if is_swap and len(pieces) == 1 and is_there(words) and re.match(r"the two |both |them$|these$|the \w+s$", words):
         yield Command("swap", words, words)
@@ -348,13 +354,13 @@ def _pair(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comma
             return
         cure = 'say it like "replace the dog with a cat" or "swap the cat and the dog"'
         raise BadInput("edit", f'"{clause}" names one thing and needs two; {cure}')
-    for target, said in pieces:
+    for targets, said in pieces:
         to = said.split(" ", 1)[1]
         if is_swap and is_there(to) and not _ARTICLE.match(to):
-            yield Command("swap", target, to)
+            yield Command("swap", OF_ALL.join(targets), to)
         else:
             _check_listed(to)
-            yield Command("replace", target, to)
+            yield Command("replace", OF_ALL.join(targets), to)
 
 
 def _check_listed(to: str) -> None:

@@ -8,12 +8,12 @@ from agent.edit.kept import KEEPING
 from instdiff.world.nouns import NUMBERS
 
 VERBS = {
-    "add": "add|insert|draw|include|introduce|bring in|put in|put|place|set|hang|create",
+    "add": "add|insert|draw|include|introduce|bring in|put in|put|place|set|hang|stack|create",
     "remove": "remove|delete|erase|drop|discard|eliminate|exclude|cut out|cut|clear away|take away|take out|take off|"
     "leave out|get rid of|throw away|throw out|wipe out|without the|without|no",
     "replace": "replace|substitute|swap out|switch out|change out",
     "swap": "swap|switch|exchange|interchange|trade|transpose",
-    "move": "move|shift|bring|push|pull|slide|drag|relocate|reposition|transfer|nudge|carry",
+    "move": "move|shift|bring|send|push|pull|slide|drag|relocate|reposition|transfer|nudge|carry",
     "raise": "raise|lift",
     "lower": "lower",
     "make": "make|turn|change|paint|repaint|recolour|recolor|colour|color|dye|tint|render|transform|convert|morph|let",
@@ -24,7 +24,7 @@ VERBS = {
     "shrink": "shrink|scale down|size down|reduce|decrease|downscale|diminish|halve",
     "scale": "scale|resize|rescale",
     "centre": "center|centre",
-    "widen": "widen|broaden",
+    "widen": "widen|broaden|lengthen",
     "give": "give",
     "copy": "duplicate|copy|clone",
 }
@@ -46,9 +46,9 @@ def _either(words: object) -> str:
 
 _SURE = _either(word for word in VERB_OF if word not in _RISKY)
 _SURE_START = rf"(?:(?:{_SURE})\s|(?:{_either(_RISKY)})\s+{_OBJECT})"
-_SUBJECT = r"(?:the|both|all|it|they|a|an|there)\b[^,;.]{0,80}?"
+_SUBJECT = r"(?:the|both|all|it|they|a|an|there|everything|nothing|others)\b[^,;.]{0,80}?"
 _OUGHT = r"(?:should|must|shall|needs? to|has to|have to|ought to)(?: now| also| all| both)*"
-_KEPT = rf"(?:{KEEPING}|don't|do not|without \w+ing)\b"
+_KEPT = rf"(?:{KEEPING}|don't|do not|without \w+ing|not the)\b"
 _STATED = rf"(?:{_SUBJECT} (?:{_OUGHT} |becomes? |stays? |remains? ))"
 CUT = re.compile(
     rf"(?:\s*(?:[,;]|\.(?=\s)|\band\b|\bthen\b|\balso\b|\bafter that\b|\bbut\b|\bwhile\b|\bplease\b))+\s*"
@@ -56,7 +56,7 @@ CUT = re.compile(
 )
 START = re.compile(rf"({_either(VERB_OF)})\s+(.+)")
 POLITE = re.compile(
-    r"^(?:(?:please|now|also|then|and|but|just|kindly|simply|ok|okay|next|finally|first|hey|hi)\b[ ,]*"
+    r"^(?:(?:please|only|now|also|then|and|but|just|kindly|simply|ok|okay|next|finally|first|hey|hi)\b[ ,]*"
     r"|(?:could|can|would|will) you\b(?: please)?\s*|i (?:want|would like|need) you to\s|i'd like you to\s"
     r"|let us\s|let's\s|i (?:think|believe|guess)(?: that)?\s"
     r"|(?:how|what) about\s"
