@@ -32,16 +32,22 @@ a folder of python -m agent.batch, of which nothing more is painted."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks gain``."""
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="score these of agent.batch; paint nothing")
+    add_loop_arguments(parser, 3, OUT)
+
+
+def add_loop_arguments(parser: argparse.ArgumentParser, rounds: int, out: Path) -> None:
+    """The options of benchmarks that take prompts through the agent and look at what comes out."""
     parser.add_argument("--prompts", type=Path, default=PROMPTS, metavar="FILE", help="one a line (100 of our own)")
     parser.add_argument("--count", type=int, metavar="N", help="only the first N prompts")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="score these of agent.batch; paint nothing")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="paint each at most so often (%(default)s)")
+    at_most = "paint each at most so often (%(default)s)"
+    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help=at_most)
     parser.add_argument("--verifier", default="draft", metavar="NAME", help="the detector in the loop (%(default)s)")
     parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints (default: %(default)s)")
     parser.add_argument("--planner", default="offline", metavar="NAME", help="who plans (default: %(default)s)")
     parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first prompt (default: %(default)s)")
-    add_output_arguments(parser, OUT)
+    add_output_arguments(parser, out)
     add_detector_arguments(parser)
 
 

@@ -12,15 +12,15 @@ import numpy as np
 from PIL import Image
 
 from agent import batch
-from agent.benchmarks.gain import PROMPTS
+from agent.benchmarks.gain import add_loop_arguments
 from agent.request import read_prompts
 from agent.runs import Round, Run
 from evaluators.detectors import Detector
 from evaluators.draft.held_out import make_composer, sprites_folder
 from evaluators.eye.pictures import draw_plan, drawable
-from evaluators.gallery import add_detector_arguments, check_apart, load_scorer
+from evaluators.gallery import check_apart, load_scorer
 from evaluators.report import Report, VerdictKind
-from evaluators.reporting import EvaluationResult, Table, add_output_arguments, percent, progress_bar
+from evaluators.reporting import EvaluationResult, Table, percent, progress_bar
 from evaluators.verifying import verify
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats import load_layout
@@ -47,16 +47,7 @@ class Looked(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks repair``."""
-    parser.add_argument("--prompts", type=Path, default=PROMPTS, metavar="FILE", help="one a line (100 of our own)")
-    parser.add_argument("--count", type=int, metavar="N", help="only the first N prompts")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="paint each at most so often (%(default)s)")
-    parser.add_argument("--verifier", default="draft", metavar="NAME", help="the detector in the loop (%(default)s)")
-    parser.add_argument("--engine", default="draft", metavar="NAME", help="what paints (default: %(default)s)")
-    parser.add_argument("--planner", default="offline", metavar="NAME", help="who plans (default: %(default)s)")
-    parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first prompt (default: %(default)s)")
-    add_output_arguments(parser, OUT)
-    add_detector_arguments(parser)
+    add_loop_arguments(parser, 5, OUT)
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:

@@ -7,6 +7,8 @@ The painter paints each category as a rectangle of its own colour, the detector 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +172,17 @@ class ListPlanner(Planner):
                 file.write(f"{call}\n")
         if call in self.fails:
             raise ServiceError(f"the planner is away ({call})")
+
+
+def open_door(arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen:
+    """``run_agent.py`` with the doubles, in a process of its own."""
+    script = (
+        "import sys; from tests.agent import doubles; doubles.install(); import run_agent;"
+        " sys.exit(run_agent.main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environment, text=True, **pipes)
 
 
 def install() -> None:

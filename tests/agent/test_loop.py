@@ -2,8 +2,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from instdiff.errors import BadInput, ServiceError
 from instdiff.formats import load_layout, read_png
 from instdiff.layout import Layout
 from instdiff.render_settings import RenderSettings
-from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter
+from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter, open_door
 
 ROOT = Path(__file__).parents[2]
 
@@ -222,13 +220,7 @@ def test_killed_while_painting_round_1_and_resumed(tmp_path):
     }
 
     def door(*arguments, delay_s):
-        script = (
-            "import sys; from tests.agent import doubles; doubles.install(); import run_agent;"
-            " sys.exit(run_agent.main(sys.argv[1:]))"
-        )
-        command = [sys.executable, "-c", script, *arguments]
-        env = {**environment, "DOUBLES_DELAY_S": str(delay_s)}
-        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return open_door(arguments, {**environment, "DOUBLES_DELAY_S": str(delay_s)})
 
     out = tmp_path / "out"
     process = door("dog cat", "--out", str(out), "--json", delay_s=0.5)

@@ -4,8 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from evaluators.report import VerdictKind
 from instdiff.errors import BadInput
 from instdiff.formats import load_layout
 from instdiff.render_settings import RenderSettings
-from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter, RepaintingPainter
+from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter, RepaintingPainter, open_door
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,15 +188,9 @@ def test_killed_while_mending_and_resumed(tmp_path):
         "DOUBLES_FORGETS": "dog",
         "DOUBLES_LOG": str(tmp_path / "calls"),
     }
-    script = (
-        "import sys; from tests.agent import doubles; doubles.install(); import run_agent;"
-        " sys.exit(run_agent.main(sys.argv[1:]))"
-    )
 
     def door(*arguments, delay_s):
-        command = [sys.executable, "-c", script, *arguments]
-        env = {**environment, "DOUBLES_DELAY_S": str(delay_s)}
-        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return open_door(arguments, {**environment, "DOUBLES_DELAY_S": str(delay_s)})
 
     out = tmp_path / "out"
     process = door("dog cat", "--out", str(out), "--json", delay_s=0.4)
