@@ -15,7 +15,7 @@ from agent import rounds
 from agent.events import Event, PreviewReady, Step
 from agent.planners.plan import Plan
 from agent.repair.repairs import Repair
-from agent.request import Request
+from agent.request import MAX_ROUNDS, Request
 from agent.state import PaintedPicture, PaintedRound
 from instdiff import formats
 from instdiff.engine import Change, Choice, Engine, Rendering
@@ -124,7 +124,7 @@ class RoundPainter:
         groups: dict[tuple, list[tuple[int, Change]]] = {}
         for number, repair in enumerate(repairs):
             layout = rounds.as_written(repair.plan.layout)
-            first = seed + number * images
+            first = seed + number * images * MAX_ROUNDS  # beyond the seeds of all rounds
             if repair.anew:
                 self.paint_plan(repair.plan, first, repair=number)
             elif not repair.regions:  # the plan alone is another

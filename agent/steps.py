@@ -23,8 +23,8 @@ from agent.planners import Planner
 from agent.planners.plan import Plan
 from agent.repair.failures import Failure, failures_of
 from agent.repair.records import RepairRecord
-from agent.repair.repairs import Repair, is_better, next_repairs
-from agent.request import Request
+from agent.repair.repairs import AT_ONCE, Repair, is_better, next_repairs
+from agent.request import MAX_ROUNDS, Request
 from agent.runs import Answer, Round, Run, read_report
 from agent.state import CheckedState, PaintedPicture, PaintedRound, State
 from evaluators.detectors import Detector
@@ -302,7 +302,8 @@ class Steps:
     def _round_seed(self, index: int) -> int:
         """The seed of a round's first picture, if the plan asks for none; no two pictures of a run share one then."""
         settings = self.request.settings
-        return rounds.round_seed(settings.seed, index, 2**63 - settings.num_images, settings.num_images)
+        room = settings.num_images * MAX_ROUNDS * AT_ONCE
+        return rounds.round_seed(settings.seed, index, 2**63 - room, settings.num_images)
 
     def _write_round(
         self,

@@ -7,13 +7,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from agent.benchmarks.repair import psnr_outside, seam
-from agent.loop import Agent
 from agent.runs import BEFORE, Run
 from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.detectors import Detector, load_detector
@@ -25,6 +24,9 @@ from instdiff.errors import BadInput
 from instdiff.formats import load_layout
 from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes
+
+if TYPE_CHECKING:
+    from agent.loop import Agent
 
 EDITS = Path(__file__).parent / "data" / "edits.jsonl"
 OUT = Path("outputs/evaluations/edits")
@@ -70,6 +72,8 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     Raises:
         BadInput: a line of the file is no edit.
     """
+    from agent.loop import Agent  # what a help needs is no torch
+
     edits = read_edits(args.edits)
     judge = load_detector(args.detector)
     agent = Agent(planner="offline", engine=args.engine, out=args.folder / "runs", rounds=args.rounds)

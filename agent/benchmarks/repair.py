@@ -16,8 +16,6 @@ from agent.benchmarks.gain import add_loop_arguments
 from agent.request import read_prompts
 from agent.runs import Round, Run
 from evaluators.detectors import Detector
-from evaluators.draft.held_out import make_composer, sprites_folder
-from evaluators.eye.pictures import draw_plan, drawable
 from evaluators.gallery import check_apart, load_scorer
 from evaluators.report import Report, VerdictKind
 from evaluators.reporting import EvaluationResult, Table, percent, progress_bar
@@ -79,6 +77,9 @@ def run(args: argparse.Namespace) -> EvaluationResult:
 def drawn_perfectly(detector: Detector, runs: Sequence[Run]) -> float | None:
     """The share of first plans that a detector verifies where they are drawn and not painted; None without drawings."""
     try:
+        from evaluators.draft.held_out import make_composer, sprites_folder
+        from evaluators.eye.pictures import draw_plan, drawable  # the extra "train", and torch
+
         composer = make_composer(sprites_folder(None))
     except (ImportError, BadInput, ServiceError):
         return None

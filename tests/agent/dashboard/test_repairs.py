@@ -15,6 +15,7 @@ from agent.edit.runs import repair_run, source
 from agent.events import Judged
 from agent.loop import Agent
 from agent.repair.regions import grown, region_of
+from agent.repair.routes import GROUND_MORE, LARGER, PAINT_AGAIN
 from agent.runs import Run, read_json, write_json
 from evaluators.report import Detection
 from instdiff.formats import load_layout
@@ -26,7 +27,7 @@ from tests.agent.doubles import ColourDetector, ListPlanner, RepaintingPainter
 pytestmark = pytest.mark.timeout(900)
 
 APP = str(Path(__file__).parents[3] / "streamlit_app.py")
-NO_DOG = {seed: {"dog"} for seed in (0, 1, 2)}  # both tries of round 1 fail, and the first one of round 2
+NO_DOG = {seed: {"dog"} for seed in (0, 1, 21, 41)}  # all three tries of round 1 fail
 
 
 def mended_run(out, **options) -> tuple[Run, list]:
@@ -84,9 +85,11 @@ def test_a_refused_repair_shows_what_was_tried_and_an_accepted_one_what_it_made(
     assert about[1].startswith("round 1, not taken: 1 of 2 found") and NOT_TAKEN in about[1].split("\n")
     assert "dog 1, missing: painted again from other noise" in about[1].split("\n")
     assert about[2].startswith("round 2, the best: 2 of 2 found") and "accepted" in about[2].split("\n")
-    assert f"{run.rounds[2].repair.share:.0%} of the picture is painted anew" in about[2].split("\n")
-    assert "8 evaluations of the UNet" in about[2] and "4 evaluations of the UNet" in about[0]
-    assert any(text.startswith(run.folder.name) and "20 evaluations of the UNet" in text for text in said)
+    assert "the whole picture is painted anew" in about[2].split("\n")
+    assert f"{run.rounds[1].repair.share:.0%} of the picture is painted anew" in about[1].split("\n")
+    costs = [done.unet_evaluations for done in run.rounds]
+    assert all(f"{cost} evaluations of the UNet" in about[number] for number, cost in enumerate(costs))
+    assert any(text.startswith(run.folder.name) and f"{sum(costs)} evaluations of the UNet" in text for text in said)
 
 
 def test_painted_regions_are_outlined_where_that_is_asked_for(tmp_path):
@@ -101,9 +104,9 @@ def test_who_looks_on_sees_what_is_tried_and_what_came_of_it(tmp_path):
     _, events = mended_run(tmp_path)
     ends = [number for number, event in enumerate(events) if event.kind == "repairing"]
     now = progress(events[: ends[0] + 1])
-    sentences = ["painted again from other noise", "grounded in all steps, and denoised on its own"]
+    sentences = [move.name for move in (PAINT_AGAIN, LARGER, GROUND_MORE)]
     assert now.status == f"round 1 mends: {'; '.join(f'dog 1, missing: {move}' for move in sentences)}"
-    assert len(now.repairs) == 2 and now.regions and not now.preview
+    assert len(now.repairs) == 3 and now.regions and not now.preview
     judged = [number for number, event in enumerate(events) if isinstance(event, Judged)]
     assert progress(events[: judged[0] + 1]).status == "round 0: 1 of 2 found"
     assert progress(events[: judged[1] + 1]).status == f"round 1: 1 of 2 found, {NOT_TAKEN}"
