@@ -11,6 +11,7 @@ from evaluators.questions import names_to_ask_for, visible_part
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.layout import Box, Layout
 
+ON_IT = 0.3  # what shares more of its box with a planned place is not another thing beside it
 HIDDEN = 0.5  # a missing thing of which the plan leaves less than this share in sight is hidden
 
 
@@ -44,7 +45,8 @@ def failures_of(
 ) -> Iterator[Failure]:
     """What failed: planned things that are not found, then things of a planned kind that are one too many.
 
-    Other extras are left as they are: a picture may show more than was asked for.
+    Other extras are left as they are: a picture may show more than was asked for, and what lies on a planned thing is
+    most often a part of it, or two of them seen as one.
 
     Args:
         within: only what touches one of these regions; None is everything.
@@ -59,10 +61,17 @@ def failures_of(
         if kind and is_asked(region_of(layout.instances[verdict.instance])):
             yield Failure(kind, tag(layout, verdict.instance), verdict)
     names = (*(instance.name for instance in layout.instances), *names_to_ask_for(layout))
-    planned = {name.lower() for name in (*unwanted, *names)}
-    for number, extra in enumerate((e for e in report.extras if e.category.lower() in planned), 1):
+    planned = {name.lower() for name in names} - set(unwanted)
+    places = [region_of(instance) for instance in layout.instances]
+    apart = [extra for extra in report.extras if extra.category in unwanted or _is_apart(extra.box, places)]
+    for number, extra in enumerate((e for e in apart if e.category.lower() in planned | set(unwanted)), 1):
         if is_asked(extra.box):
             yield Failure(FailureKind.EXTRA, f"extra {extra.category} {number}", extra=extra)
+
+
+def _is_apart(seen: Box, places: Sequence[Box]) -> bool:
+    """True if most of what is seen lies on no planned thing."""
+    return all(seen.intersection(place) < ON_IT * seen.area for place in places)
 
 
 def tag(layout: Layout, index: int) -> str:

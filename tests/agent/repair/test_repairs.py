@@ -68,6 +68,7 @@ def test_a_misplaced_thing_is_first_followed_and_then_both_places_are_painted():
 def test_one_too_many_is_painted_over_and_nothing_is_planned_there():
     [failure] = failures_of(START.layout, report(FOUND, FOUND, extras=[("dog", FAR), ("sun", NEAR)]))
     assert failure.kind is FailureKind.EXTRA  # a sun may be there: nobody planned how many
+    assert not list(failures_of(START.layout, report(FOUND, FOUND, extras=[("dog", DOG)])))  # a part of the dog
     repair = coming([FOUND, FOUND], extras=[("dog", FAR)])[0]
     assert (
         repair.plan == START and repair.apart == () and repair.regions[0].intersection(FAR) == pytest.approx(FAR.area)
