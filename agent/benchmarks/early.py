@@ -74,7 +74,8 @@ def run(args: argparse.Namespace) -> EvaluationResult:
             final = rounds.look(detector, every.images, layout, 0.5)
             groups.append([Pair(*pair) for pair in zip(early, final, strict=True)])
     measured = figures(groups) | {"cost_of_best": spent["best"] / spent["all"]}
-    shown = [[name, f"{value:.3f}" if name == "auc" else percent(value)] for name, value in measured.items()]
+    auc = "-" if measured["auc"] is None else f"{measured['auc']:.3f}"  # all verified, or none
+    shown = [[name, auc if name == "auc" else percent(value)] for name, value in measured.items()]
     table = Table(f"An early look, {len(groups)} prompts of {args.candidates} pictures", ["", ""], shown)
     result = EvaluationResult("early", {"prompts": len(groups), **measured}, (table,))
     result.write(args.folder)
