@@ -61,10 +61,14 @@ def failures_of(
         if kind and is_asked(region_of(layout.instances[verdict.instance])):
             yield Failure(kind, tag(layout, verdict.instance), verdict)
     names = (*(instance.name for instance in layout.instances), *names_to_ask_for(layout))
-    planned = {name.lower() for name in names} - set(unwanted)
+    planned = {name.lower() for name in names}
     places = [region_of(instance) for instance in layout.instances]
-    apart = [extra for extra in report.extras if extra.category in unwanted or _is_apart(extra.box, places)]
-    for number, extra in enumerate((e for e in apart if e.category.lower() in planned | set(unwanted)), 1):
+
+    def is_too_much(extra: Detection) -> bool:
+        is_another = extra.category.lower() in planned and _is_apart(extra.box, places)
+        return extra.category in unwanted or is_another
+
+    for number, extra in enumerate(filter(is_too_much, report.extras), 1):
         if is_asked(extra.box):
             yield Failure(FailureKind.EXTRA, f"extra {extra.category} {number}", extra=extra)
 
