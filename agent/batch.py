@@ -13,7 +13,7 @@ from agent.request import Request, read_prompts
 from agent.runs import Run, copy_whole
 from evaluators.manifest import Job, Manifest, open_manifest, painted_with, prompt_key, with_pictures
 from instdiff.cli import DONE, Parser, add_options, exit_code, given_values, output_folder, parse_values
-from instdiff.engine import Engine, load_engine
+from instdiff.engine import BatchEngine, load_engine
 from instdiff.errors import BadInput, printable
 from instdiff.formats.png import read_png
 from instdiff.render_settings import RenderSettings
@@ -82,7 +82,7 @@ def run_prompts(prompts: list[str], request: Request, out: Path) -> tuple[list[R
     return runs, failed
 
 
-def run_all(agent: Agent, engine: Engine, prompts: list[str], out: Path) -> tuple[list[Run], list[str]]:
+def run_all(agent: Agent, engine: BatchEngine, prompts: list[str], out: Path) -> tuple[list[Run], list[str]]:
     """Every prompt through the agent, and its pictures into the manifests; returns the runs, and the prompts that
     cannot be planned. The first prompt has the seed of the agent's settings, each next one the next seed.
 
@@ -114,7 +114,7 @@ def run_all(agent: Agent, engine: Engine, prompts: list[str], out: Path) -> tupl
     return runs, failed
 
 
-def open_manifests(engine: Engine, request: Request, out: Path) -> dict[str, Manifest]:
+def open_manifests(engine: BatchEngine, request: Request, out: Path) -> dict[str, Manifest]:
     """The manifests of the first and the best pictures, as far as they are.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from PIL import Image
 
@@ -18,7 +18,7 @@ from agent.repair.repairs import Repair
 from agent.request import MAX_ROUNDS, Request
 from agent.state import PaintedPicture, PaintedRound
 from instdiff import formats
-from instdiff.engine import Change, Choice, Engine, Rendering
+from instdiff.engine import Change, Choice, Engine, Rendering, RepaintingEngine
 from instdiff.errors import BadInput
 from instdiff.layout import Box, Layout
 
@@ -85,7 +85,8 @@ class RoundPainter:
         settings = rounds.next_settings(self.request.settings, plan, seed)
         if choose:
             begun = settings.model_copy(update={"num_images": self.request.candidates})
-            rendering = self.engine.render(layout, begun, self._on_step(0, 1), choose=choose)
+            chosen: dict[str, Any] = {"choose": choose}
+            rendering = self.engine.render(layout, begun, self._on_step(0, 1), **chosen)
             for image, own in enumerate(rendering.seeds):
                 self._keep(rendering, image, layout, own, plan, repair)
             return
@@ -148,7 +149,8 @@ class RoundPainter:
         choose: Choice | None = None,
     ) -> None:
         settings = rounds.next_settings(self.request.settings, plans[0], changes[0].seed)
-        rendering = self.engine.repaint(changes, settings, self._on_step(0, 1), choose=choose)
+        engine = cast(RepaintingEngine, self.engine)  # see `can_repaint`
+        rendering = engine.repaint(changes, settings, self._on_step(0, 1), choose=choose)
         rows = {row[0].seed: row for row in zip(changes, plans, numbers, strict=True)}
         for image, own in enumerate(rendering.seeds):
             change, plan, number = rows[own]

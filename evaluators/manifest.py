@@ -28,7 +28,7 @@ from instdiff.values import Value
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from instdiff.engine import Engine, PipelineEngine
+    from instdiff.engine import BatchEngine, PipelineEngine
 
 FILE = "manifest.json"
 KEY = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"  # what may name a file in the folder, and nothing outside of it
@@ -72,7 +72,9 @@ def prompt_key(prompt: str) -> str:
     return f"{words or 'picture'}-{_sha256(prompt.encode())[:8]}"
 
 
-def painted_with(engine: Engine, settings: RenderSettings, **more: str | int | float) -> dict[str, str | int | float]:
+def painted_with(
+    engine: BatchEngine, settings: RenderSettings, **more: str | int | float
+) -> dict[str, str | int | float]:
     """All that changes pictures, by name: engine, weights, settings (none of them None), and what the caller adds."""
     names = ["num_inference_steps", "guidance_scale", "alpha", "mis"]
     names += ["preset", "scheduler", "guidance_every", "inner_every"] if settings.preset != "exact" else []

@@ -1,4 +1,4 @@
-"""Engines: what paints layouts, and ours, a model with its defaults. Importing this module costs no torch."""
+"""Our engine, a model with its defaults that paints layouts, by name. Importing this module costs no torch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from instdiff.engine_protocol import BatchEngine, Change, Choice, Engine, Rendering, RepaintingEngine
 from instdiff.errors import BadInput, ServiceError
-from instdiff.layout import Box, Layout
+from instdiff.layout import Layout
 from instdiff.model.defaults import read_defaults
 from instdiff.render_settings import RenderSettings, resolve_settings, scheduler_for
 from instdiff.settings import models_folder, stored_model
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from instdiff.model.refine import Refiner
+
+# What an engine is stands in a module of its own; users import it from here.
+__all__ = ["BatchEngine", "Change", "Choice", "Engine", "EngineInfo", "PipelineEngine", "Rendering", "RepaintingEngine"]
+__all__ += ["DRAFT_FOLDER", "engine_info", "hash_weights", "load_engine"]
 
 EARLY = 0.25  # share of the steps after which pictures are chosen from
 DRAFT_FOLDER = Path(__file__).parent / "draft"
@@ -43,40 +48,6 @@ class EngineInfo:
     native_size: tuple[int, int]  # (width, height) in pixels
     max_side: int  # larger layouts are painted at this side and enlarged
     defaults: RenderSettings
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """Pictures of a layout, and everything needed to make them again."""
-
-    images: list[Image]
-    layout: Layout
-    settings: RenderSettings  # nothing is None
-    engine: str
-    model_hash: str
-    versions: dict[str, str]
-    refined: tuple[Image, ...] = ()  # the pictures after the refiner, where one is asked for
-    seeds: tuple[int, ...] = ()  # of the noise of each picture
-    unet_evaluations: int = 0  # what they cost: so many latents were given to the UNet
-
-
-@dataclass(frozen=True)
-class Change:
-    """A picture of which a part is to be painted anew.
-
-    Attributes:
-        picture: of the layout's size, painted by any engine, or a photograph.
-        layout: what is to be seen on it afterwards.
-        regions: where it may change; every pixel elsewhere stays as it is.
-        apart: indices of the instances that are painted anew, which the Multi-Instance Sampler denoises on their own.
-        seed: of the noise.
-    """
-
-    picture: Image
-    layout: Layout
-    regions: tuple[Box, ...]
-    apart: tuple[int, ...]
-    seed: int
 
 
 def engine_info(name: str) -> EngineInfo:
@@ -105,46 +76,6 @@ def _sd15_folder() -> Path:
         setting = "" if own else " and set INSTDIFF_MODELS=models"
         raise BadInput("engine", SD15_MISSING.format(place=own or "models", set=setting))
     return folder
-
-
-Choice: TypeAlias = "Callable[[list[Image]], Sequence[int]]"  # from unfinished pictures, which of them go on
-
-
-class Engine(Protocol):
-    """What a run or a dataset asks of an engine.
-
-    ``native_size`` is (width, height) in pixels, where nobody asks for another; ``defaults`` takes the place of what is
-    None in the settings; ``model_hash`` tells its weights from others.
-    """
-
-    name: str
-    native_size: tuple[int, int]
-    defaults: RenderSettings
-    model_hash: str
-
-    def render(
-        self,
-        layout: Layout,
-        settings: RenderSettings,
-        on_step: Callable[[int, int], None] | None = None,
-        on_preview: Callable[[Image], None] | None = None,
-        preview_every: int = 4,
-        choose: Choice | None = None,
-    ) -> Rendering:
-        """Paint a layout; see `PipelineEngine.render`."""
-
-    def repaint(
-        self,
-        changes: Sequence[Change],
-        settings: RenderSettings,
-        on_step: Callable[[int, int], None] | None = None,
-        strength: float = 1.0,
-        choose: Choice | None = None,
-    ) -> Rendering:
-        """Paint parts of pictures anew; see `PipelineEngine.repaint`."""
-
-    def render_many(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int]) -> list[Image]:
-        """One picture of each layout of one size; see `PipelineEngine.render_many`."""
 
 
 def load_engine(name: str, refiner: str | None = None) -> PipelineEngine:

@@ -19,7 +19,7 @@ from agent.repair.failures import failures_of
 from agent.repair.repairs import AT_ONCE, Repair, next_repairs
 from evaluators.detectors import Detector, load_detector
 from evaluators.report import Report, VerdictKind
-from instdiff.engine import Change, Engine, engine_info, load_engine
+from instdiff.engine import BatchEngine, Change, engine_info, load_engine
 from instdiff.errors import InstDiffError
 from instdiff.formats import layout_to_json
 from instdiff.render_settings import RenderSettings, resolve_settings
@@ -95,7 +95,7 @@ class Worker:
         return planner_of(self.recipe)
 
     @cached_property
-    def _engine(self) -> Engine:
+    def _engine(self) -> BatchEngine:
         return load_engine(self.recipe.engine)
 
     @cached_property
