@@ -247,8 +247,12 @@ def _change(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
     if "repair" in flags:
         if flags.get("thing") and "seed" not in flags:
             del changes["settings"]  # other noise than that of the picture
-        return agent.repair(start, flags.get("thing", ()), **changes)
-    return agent.edit(start, flags["prompt"], **changes)
+        run = agent.repair(start, flags.get("thing", ()), **changes)
+    else:
+        run = agent.edit(start, flags["prompt"], **changes)
+    if agent.verifier_note:
+        print(f"note: {agent.verifier_note}", file=sys.stderr)
+    return run
 
 
 def _explain(flags: Mapping[str, Any]) -> int:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
+from agent.addresses import check_planner_urls, check_stored_addresses
 from agent.critic.critic import criticise, criticise_and_replan
 from agent.events import Done, Event, Loading, Started
 from agent.graph import build_graph, checkpointer, read_state
-from agent.planners import Planner, check_planner, load_planner, server_of
+from agent.parts import check_abilities, check_part, check_same, is_own, name_of
+from agent.planners import Planner, check_planner, load_planner
 from agent.planners.plan import Plan
-from agent.request import AUTO, MAX_ROUNDS, Request
+from agent.request import AUTO, MAX_ROUNDS, Part, Request
 from agent.runs import GIVEN, Answer, Run, check_links, clear_unfinished, new_folder
 from agent.state import NO_STATE
 from agent.steps import Steps
@@ -24,7 +26,7 @@ from instdiff.formats import save_layout
 from instdiff.layout import Layout
 from instdiff.model.refine import find_refiner
 from instdiff.render_settings import RenderSettings
-from instdiff.settings import openai_base_url, openai_key, verifier_key, verifier_url
+from instdiff.settings import openai_key
 from prompts.usage import Usage
 
 if TYPE_CHECKING:
@@ -38,16 +40,17 @@ T = TypeVar("T")
 class Agent:
     """From a sentence to a verified picture. The best round is the result, not the last.
 
-    Planner, engine and verifier are names, or objects with the same methods as what those names load. They are
-    loaded when they are needed and kept for the next run.
+    Planner, engine and verifier are names, which are loaded when they are needed and kept for the next run, or objects.
+    A run remembers names alone: where it had objects of the user's, it is resumed by an agent that is given them again.
 
     Args:
         request: what runs are asked for; its fields can be given one by one as well, such as ``rounds=2``.
-        planner: a name (see `agent.planners.load_planner`) or a planner.
-        engine: a name (see `instdiff.engine.load_engine`) or an engine.
-        verifier: a name (see `evaluators.detectors.load_detector`) or a detector; ``none`` verifies nothing and stops
-            after one round. ``auto`` takes the bundled one for the draft engine, and else an open-vocabulary detector
-            if its weights are on this machine; ``verifier_note`` says which.
+        planner: a name (see `agent.planners.load_planner`) or an object (see `agent.planners.plan.Planner`).
+        engine: a name (see `instdiff.engine.load_engine`) or an object (see `instdiff.engine_protocol.Engine`).
+        verifier: a name (see `evaluators.detectors.load_detector`) or an object (see `evaluators.detectors.Detector`);
+            ``none`` verifies nothing and stops after one round. ``auto`` takes the bundled one for the draft engine,
+            which knows its drawings alone; for any other engine, and so for an object, an open-vocabulary detector if
+            its weights are on this machine, and else none. ``verifier_note`` says which and why.
         out: the folder that gets a new folder for each run.
         on_event: is given each event, see `agent.events`.
         trust_remote_code: let the code run that comes with the verifier ``cogvlm``; no run remembers this.
@@ -55,7 +58,7 @@ class Agent:
         options: fields of `agent.request.Request`.
 
     Raises:
-        BadInput: a name is not known, or a value is out of range.
+        BadInput: a name is not known, an object lacks a method or an argument of it, or a value is out of range.
     """
 
     def __init__(
@@ -72,22 +75,34 @@ class Agent:
         **options: object,
     ):
         request = request or Request()
-        self.planner = planner or request.planner
-        self.engine = engine or request.engine
-        self.verifier = verifier or request.verifier
+        self.planner = request.planner if planner is None else planner
+        self.engine = request.engine if engine is None else engine
+        self.verifier = request.verifier if verifier is None else verifier
+        for kind, part in self._parts.items():
+            check_part(kind, part)
         self.verifier_note = ""
         if self.verifier == AUTO:
-            name = self.engine if isinstance(self.engine, str) else "draft"
-            self.verifier, self.verifier_note = default_verifier(name)
+            # an own engine may be called as ours, and is another
+            self.verifier, self.verifier_note = default_verifier("" if is_own(self.engine) else name_of(self.engine))
+            if is_own(self.engine):
+                warnings.warn(self.verifier_note, stacklevel=2)
         self.out = Path(out)
         self.on_event = on_event or (lambda event: None)
         self.trust_remote_code = trust_remote_code
         self.preview_every = preview_every
-        parts = {"planner": self.planner, "engine": self.engine, "verifier": self.verifier}
-        names = {field: _name(part) for field, part in parts.items()}
-        self.request = Request.parse({**dict(request), **options, **names})
+        names: dict[str, Any] = {kind: name_of(part) for kind, part in self._parts.items()}
+        self.request = Request.parse({**dict(request), **options, **names, "own": self._own})
         self._loaded: dict[tuple, Any] = {}
         self._check(self.request)
+
+    @property
+    def _parts(self) -> dict[Part, Any]:
+        return {"planner": self.planner, "engine": self.engine, "verifier": self.verifier}
+
+    @property
+    def _own(self) -> tuple[Part, ...]:
+        """The kinds of parts that no name loads."""
+        return tuple(kind for kind, part in self._parts.items() if is_own(part))
 
     def plan(self, prompt: str | None = None, layout: Layout | None = None) -> Plan:
         """The first plan alone, as it would be painted, with what the critic found. Takes what `run` takes."""
@@ -139,10 +154,13 @@ class Agent:
         an answer if none is given.
 
         Raises:
-            BadInput: the folder holds no run, another process is working on it, or it waits for no answer.
+            BadInput: the folder holds no run, another process is working on it, it waits for no answer, or it was
+                started with objects that this agent was not given.
         """
         run = Run.load(folder)
         check_links(run.folder)
+        needed = {kind: part for kind, part in self._parts.items() if getattr(run.request, kind) != "none"}
+        check_same(run.folder, run.request, {} if run.done else needed, f'resume("{folder}")')
         if run.request.planner == AUTO and run.planner and (run.planner == "offline" or not openai_key()):
             # who planned first goes on
             run = run.model_copy(update={"request": run.request.model_copy(update={"planner": run.planner})})
@@ -170,7 +188,7 @@ class Agent:
 
         start = self._source(start, words)
         plan = edit_plan(start.plan, words)
-        self._check_changes(start, changes)
+        changes = self._check_changes(start, changes)
         return self._start_over(new_run(start, plan, words, self.out, **changes))
 
     def repair(self, start: str | Path | Source, things: Sequence[str] = (), **changes) -> Run:
@@ -184,7 +202,7 @@ class Agent:
         from agent.edit.runs import repair_run
 
         start = self._source(start)
-        self._check_changes(start, changes)
+        changes = self._check_changes(start, changes)
         return self._start_over(repair_run(start, things, self.out, **changes))
 
     def _source(self, start: str | Path | Source, words: str = "") -> Source:
@@ -204,12 +222,26 @@ class Agent:
         edit_plan(plan, words)  # what cannot be obeyed leaves no run behind
         return source(run_of_picture(image, plan, detector, request, self.out, Path(start).stem).folder)
 
-    def _check_changes(self, start: Source, changes: Mapping[str, object]) -> None:
-        """Refuse unknown names before a folder is made."""
-        request = start.run.request.model_copy(update={"planner": "none", "planner_url": None, **changes})
+    def _check_changes(self, start: Source, changes: Mapping[str, object]) -> dict[str, Any]:
+        """The changes, with what follows from the agent's own parts; unknown names are refused before a folder is made.
+
+        The bundled detector of the pictures before does not look at those of another engine, unless it is named.
+        """
+        before = start.run.request
+        parts: dict[Part, Any] = {"engine": self.engine, "verifier": self.verifier}
+        handed: dict[str, Any] = {kind: part.name for kind, part in parts.items() if not isinstance(part, str)}
+        changed = {**handed, "own": tuple(kind for kind in self._own if kind in handed), **changes}
+        is_other = changed.get("engine", before.engine) != before.engine
+        if is_other and before.verifier == "draft" and "verifier" not in changed:
+            chosen = (self.verifier, self.verifier_note) if "engine" in handed else default_verifier(changed["engine"])
+            changed["verifier"], self.verifier_note = chosen
+        left = {kind: part for kind, part in parts.items() if kind not in changed}
+        check_same(start.run.folder, before, left, f'edit("{start.run.folder}", ...)')
+        request = before.model_copy(update={"planner": "none", "planner_url": None, **changed})
         self._check(request)
         if "verifier_url" not in changes:
             check_stored_addresses(request)
+        return changed
 
     def _start_over(self, run: Run) -> Run:
         self.on_event(Started(folder=run.folder, resumed=False))
@@ -255,7 +287,10 @@ class Agent:
             raise BadInput("prompt", "give either a scene in words or a layout" + (", not both" if layout else ""))
         if prompt is not None and not prompt.strip():
             raise BadInput("prompt", 'is empty; say what is on the picture, such as "a cozy living room"')
-        changes: dict[str, object] = {"prompt": layout.caption, "planner": "none"} if layout else {"prompt": prompt}
+        changes: dict[str, object] = {"prompt": prompt}
+        if layout:
+            own = tuple(kind for kind in self._own if kind != "planner")
+            changes = {"prompt": layout.caption, "planner": "none", "own": own}
         if seed is not None:
             changes["settings"] = RenderSettings.parse({**dict(self.request.settings), "seed": seed})
         return Request.parse({**dict(self.request), **changes})
@@ -269,7 +304,9 @@ class Agent:
             engine_info(request.engine)
             if request.settings.cascade_strength:
                 find_refiner(request.engine, request.refiner)
-        if isinstance(self.verifier, str) and request.verifier != "none":
+        else:
+            check_abilities(self.engine, request, self.preview_every)
+        if isinstance(self.verifier, str):
             check_detector(request.verifier, request.verifier_url, request.verifier_dialect, self.trust_remote_code)
 
     def _size(self, request: Request) -> tuple[int, int]:
@@ -332,44 +369,3 @@ class Agent:
         if key not in self._loaded:
             self._loaded[key] = load()
         return self._loaded[key]
-
-
-def _name(part) -> str:
-    """The name of a planner, engine or detector that was named or handed in."""
-    return part if isinstance(part, str) else getattr(part, "name", type(part).__name__)
-
-
-def planner_urls(request: Request) -> list[str]:
-    """The planner's addresses in a request: ``--planner-url``, and the one in a name such as ``chat:MODEL@URL``."""
-    return [url for url in (request.planner_url, server_of(request.planner)) if url]
-
-
-def check_planner_urls(request: Request) -> None:
-    """Raise BadInput for what is no address, or holds a secret."""
-    try:
-        servers = [urlsplit(url).netloc for url in planner_urls(request)]
-    except ValueError as error:
-        raise BadInput("planner_url", f"this is no address ({error})") from error
-    if any("@" in server for server in servers):
-        secret = "holds a user name or password, which would land in run.json"
-        raise BadInput("planner_url", f"{secret}; set OPENAI_API_KEY instead")
-
-
-def check_stored_addresses(request: Request) -> None:
-    """A folder from somebody else must not choose the server that is sent the user's key.
-
-    Raises:
-        BadInput: the folder names a server elsewhere, a key is set, and its owner has not named the server as well.
-    """
-    for url in planner_urls(request) if openai_key() else []:
-        if not _is_local(url) and url != openai_base_url():
-            cure = "set OPENAI_BASE_URL to that address if OPENAI_API_KEY may be sent there"
-            raise BadInput("run", f"its planner is at {url}; {cure}")
-    verifier = request.verifier_url
-    if verifier and verifier_key() and not _is_local(verifier) and verifier != verifier_url():
-        cure = "set INSTDIFF_VERIFIER_URL to that address if your key may be sent there"
-        raise BadInput("run", f"its verifier is at {verifier}; {cure}")
-
-
-def _is_local(url: str) -> bool:
-    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")

@@ -96,6 +96,9 @@ class Options(Value):
     settings: RenderSettings = RenderSettings()
 
 
+Part = Literal["planner", "engine", "verifier"]
+
+
 class Edited(Value):
     """Where an edited run comes from: the folder and round of the other run, the words, and what they changed."""
 
@@ -147,6 +150,7 @@ class Request(Options):
     )
     iou_threshold: Fraction = Field(default=0.5, description="from this IoU on an instance is in its place")
     edited: Edited | None = None
+    own: tuple[Part, ...] = Field(default=(), description="what was given as an object in Python: no name loads it")
 
     def command(self) -> str:
         """The command line that asks for the same run, without a stop for a review."""

@@ -205,6 +205,6 @@ def take_away(run: Run, index: int, shown: ShownRound) -> None:
         buttons.download_button(label, text, f"{name}.json", "application/json", on_click="ignore")
     st.text("The same picture again:")
     st.code(f"{PROGRAM} --layout {shlex.quote(str(picture))}", language=None, wrap_lines=True)
-    if not run.request.edited and not (run.folder / GIVEN).exists():
+    if not run.request.edited and not run.request.own and not (run.folder / GIVEN).exists():
         st.text("The whole run again:")
         st.code(run.request.command(), language=None, wrap_lines=True)

@@ -16,6 +16,8 @@ from prompts.usage import Usage
 if TYPE_CHECKING:
     from evaluators.report import Report
 
+__all__ = ["AutoPlanner", "ChatOptions", "Plan", "Planner", "check_planner", "load_planner", "server_of"]
+
 CHAT_NAME = re.compile(r"(?P<provider>openai|ollama|chat):(?P<model>[^\s@]+)(?:@(?P<url>\S+))?")
 LLAMA_NAME = re.compile(r"llama:(?P<path>.+)")
 NAMES = "auto, offline, openai:MODEL, ollama:MODEL, chat:MODEL (with --planner-url), each of these models also as"

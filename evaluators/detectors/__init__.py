@@ -26,7 +26,34 @@ OPEN_VOCABULARY = ("owlv2", "grounding-dino")  # for pictures of anything, in th
 
 
 class Detector(Protocol):
-    """What looks at pictures."""
+    """What looks at pictures. An own one inherits all but `canonical` and `detect`.
+
+    The detector that `agent.loop.Agent` is given as ``verifier=`` is put to the plan of each picture (see
+    `evaluators.verifying.verify`). This one finds one thing, whatever is black:
+
+    >>> from PIL import Image, ImageOps
+    >>> from evaluators.detectors import Detector
+    >>> from evaluators.report import Detection
+    >>> from instdiff import Box
+    >>> class BlackThings(Detector):
+    ...     name = "black-things"
+    ...     threshold = 0.5
+    ...     found_score = 0.5
+    ...
+    ...     def canonical(self, category):
+    ...         return "ball" if category in ("ball", "black ball") else None
+    ...
+    ...     def detect(self, images, asked, min_score=None):
+    ...         return [self._find(image) if any(map(self.knows, asked)) else [] for image in images]
+    ...
+    ...     def _find(self, image):
+    ...         corners = ImageOps.invert(image.convert("L")).getbbox()
+    ...         return [Detection(category="ball", score=1.0, box=Box.from_corners(corners, image.size))] if corners else []
+    >>> picture = Image.new("RGB", (64, 64), "white")
+    >>> picture.paste("black", (16, 16, 48, 48))
+    >>> BlackThings().detect([picture], ["ball"])[0][0].box.xyxy
+    (0.25, 0.25, 0.75, 0.75)
+    """
 
     name: str
     threshold: float  # what is seen with a lower score is not reported, unless it is asked for
@@ -134,7 +161,7 @@ def check_detector(
     """Refuse what cannot steer the loop, before anything heavy is loaded.
 
     Args:
-        name: as in `load_detector`; url, dialect and trust_remote_code too.
+        name: as in `load_detector`, or none; url, dialect and trust_remote_code too.
 
     Raises:
         BadInput: the name is not known, its weights are not on this machine, or an option does not fit it.
@@ -144,12 +171,13 @@ def check_detector(
     if kind == "judge":
         cure = f"choose {', '.join(IN_LOOP)} or none"
         raise BadInput("verifier", f"judge scores benchmarks, and what scores must not steer; {cure}")
-    if kind not in IN_LOOP or (kind in BUNDLED and name != kind):
+    if name != "none" and (kind not in IN_LOOP or (kind in BUNDLED and name != kind)):
         raise BadInput("verifier", f'"{name[:100]}" is not known; choose from {NAMES}, none')
     for field, value in (("verifier_url", url), ("verifier_dialect", dialect)):
         if value and kind != "vlm":
             raise BadInput(field, f"is about vlm:MODEL, and the verifier is {name[:100]}")
-    _module_of(kind).check(DetectorOptions(kind, model, url, dialect, trust_remote_code))
+    if name != "none":
+        _module_of(kind).check(DetectorOptions(kind, model, url, dialect, trust_remote_code))
 
 
 def load_detector(

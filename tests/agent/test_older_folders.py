@@ -31,7 +31,10 @@ def older(tmp_path):
 
 
 def agent(folder, painter=None, **options):
+    """An agent with parts that are called as those of the older runs."""
     parts = {"planner": ListPlanner(), "engine": painter or RectanglePainter(), "verifier": ColourDetector()}
+    for kind, name in {"planner": "offline", "engine": "draft", "verifier": "draft"}.items():
+        parts[kind].name = name
     return Agent(**parts, out=folder / "out", **options)
 
 

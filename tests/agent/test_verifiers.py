@@ -92,7 +92,7 @@ def test_a_folder_does_not_choose_the_server_that_gets_the_key(tmp_path, monkeyp
     elsewhere = "https://somewhere-else.example/v1"
     path.write_text(path.read_text().replace(server.url, elsewhere))
     monkeypatch.setenv("INSTDIFF_VERIFIER_KEY", "sk-mine")
-    other = Agent(planner=ListPlanner(), engine=RectanglePainter(), out=tmp_path)
+    other = Agent(planner=ListPlanner(), engine=RectanglePainter(), verifier="none", out=tmp_path)
     for go in (other.resume, lambda folder: other.edit(folder, "make the dog larger")):
         with pytest.raises(BadInput, match="INSTDIFF_VERIFIER_URL"):
             go(run.folder)
