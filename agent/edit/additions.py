@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from agent.edit.amounts import LARGE_STEP, LITTLE, LITTLE_STEP, MUCH, STEP
 from agent.edit.editable_plan import Sheet, with_addition, with_number
+from agent.edit.looks import is_pattern
 from agent.edit.place import place, scale_of, usual_carrier
 from agent.edit.referents import contents, exists, find, is_noun
 from agent.edit.unread import check_read
@@ -14,6 +15,7 @@ from agent.planners.english.parts import Group, Reading
 from agent.planners.english.reader import read_prompt
 from agent.planners.english.words import RELATIONS, SIZES
 from instdiff.errors import BadInput
+from instdiff.layout import Box
 from instdiff.world import knowledge, lexicon, nouns, placement
 from instdiff.world.scene import PICTURE, Predicate, Relation, SceneObject
 
@@ -30,6 +32,9 @@ def add(sheet: Sheet, words: str) -> None:
     if (pronoun := re.search(r" (?:it|them|him|her)$", words)) and len(sheet.last) == 1:
         said = sheet.instances[sheet.last[0]].caption
         words = f"{words[: pronoun.start()]} the {said.split(' ', 1)[-1]}"
+    if re.match(r"(?:the|these|those|both|all) ", words) and is_noun(sheet, words):
+        cure = f'say where it is to go, or "another" for one more; {contents(sheet)}'
+        raise BadInput("edit", f'"{words}" is there already; {cure}')
     phrase, beside = _split_reference(sheet, _MORE.sub(_without_more, words))
     reading = read_new(sheet, phrase)
     ids = ids_of_groups(sheet, reading, phrase)
@@ -95,6 +100,8 @@ def _add_one(sheet: Sheet, item: SceneObject, around: list[tuple[Predicate, str]
     if any(relation.predicate in (Predicate.ABOVE, Predicate.TOP) for relation in relations) and not item.hangs:
         item = item.model_copy(update={"support": "air"})
     box = place(sheet, item, relations)
+    if relations and relations[0].predicate is Predicate.ON and relations[0].object in sheet.instances:
+        box = _no_wider(box, sheet.box(relations[0].object), item)
     behind = next((relation.object for relation in relations if relation.predicate is Predicate.BEHIND), None)
     sheet.add(item, box, behind)
     sheet.relate(relations, {item.id})
@@ -103,6 +110,14 @@ def _add_one(sheet: Sheet, item: SceneObject, around: list[tuple[Predicate, str]
         where = f" {relations[0].predicate} {sheet.instances[relations[0].object].name}"
     sheet.notes.append(f"Added {item.caption}{where}.")
     return item.id
+
+
+def _no_wider(box: Box, carrier: Box, item: SceneObject) -> Box:
+    """A thing of a size that nobody knows is no wider than what it is on: "a lid on the jar"."""
+    if knowledge.thing(item.category) is not None or box.width <= carrier.width:
+        return box
+    fit = max(carrier.width / box.width, placement.SHORTEST_SIDE / min(box.width, box.height))
+    return placement.frame(box.centre.x, box.y1, box.width * min(fit, 1.0), box.height * min(fit, 1.0))
 
 
 def _between(relations: list[Relation], sheet: Sheet) -> list[Relation]:
@@ -124,6 +139,10 @@ def read_new(sheet: Sheet, words: str) -> Reading:
     if not reading.groups:
         raise BadInput("edit", f'"{words}" names nothing that could be added; say it like "add a cat on the sofa"')
     check_read(words, reading, sheet.names)
+    for group in reading.groups:
+        if is_pattern(group.noun) and nouns.plural_of(group.noun) in words.split():
+            cure = 'say how the thing is to look, such as "make the cup striped" or "a striped cat"'
+            raise BadInput("edit", f'"{nouns.plural_of(group.noun)}" of "{words}" is no thing; {cure}')
     return reading
 
 
@@ -200,11 +219,22 @@ def added_until(sheet: Sheet, what: str, number: str) -> list[str]:
     Raises:
         BadInput: the number is none, or nothing of the kind is there.
     """
-    wanted = nouns.NUMBERS.get(number, int(number) if number.isdecimal() and len(number) < 4 else None)
-    if wanted is None:
-        raise BadInput("edit", f'"{number}" is no number of things; {contents(sheet)}')
+    sign, plain = (number[0], number[1:]) if number[0] in "+-x" else ("", number)
+    step = nouns.NUMBERS.get(plain, int(plain) if plain.isdecimal() and len(plain) < 4 else None)
+    if step is None and plain != "0.5":
+        raise BadInput("edit", f'"{plain}" is no number of things; {contents(sheet)}')
     names = find(sheet, f"all {what}")
+    wanted = _wanted(len(names), sign, step)
+    if wanted < 0 or sign and wanted == len(names):
+        raise BadInput("edit", f'the number of "{what}" is {len(names)} and cannot change so; {contents(sheet)}')
     while len(names) < wanted:
         names.append(copy(sheet, names[-1]))
     sheet.last = names[:wanted]
     return names[wanted:]
+
+
+def _wanted(there: int, sign: str, step: int | None) -> int:
+    """How many there are to be: so many more or less, times as many, half of them (no step), or just so many."""
+    if step is None:
+        return there // 2
+    return {"+": there + step, "-": there - step, "x": there * step}.get(sign, step)

@@ -32,6 +32,7 @@ _UPWARD = frozenset(f"{_TALLER} {_SHORTER}".split())
 _ACROSS = frozenset(f"{_WIDER} {_NARROWER}".split())
 _EXTREME = frozenset("huge giant enormous massive gigantic tiny miniature mini".split())
 _SIZE = "|".join(f"{_LARGER} {_SMALLER} {_TALLER} {_SHORTER} {_WIDER} {_NARROWER}".split())
+_SIDED = "|".join(f"{_TALLER} {_SHORTER} {_WIDER} {_NARROWER}".split())
 _WORDED = {"one and a half": 1.5, "two and a half": 2.5, "1 1/2": 1.5}
 _WORDED |= {word: float(number) for word, number in NUMBERS.items() if 0 < number <= 10 and " " not in word}
 _NUMBER = rf"(?:\d+(?:[.,]\d+)?|{'|'.join(sorted(_WORDED, key=len, reverse=True))})"
@@ -62,6 +63,11 @@ _AS_BEFORE = re.compile(
 )
 _SIZE_BY = re.compile(rf"(?P<size>{_SIZE}) (?P<by>by .+)")
 _BY = re.compile(rf"by (?:a factor of )?(?P<times>{_NUMBER})(?: ?(?:x|times))?|(?P<plain>{_NUMBER}) ?(?:x|times)")
+_PIXELS = r"(?P<pixels>\d+(?:\.\d+)?) ?(?:px|pixels?)"
+_BY_PIXELS = re.compile(rf"by {_PIXELS}")
+_MORE_PIXELS = re.compile(rf"(?:by )?{_PIXELS} (?P<size>(?:{_SIDED})(?<=er))")
+_TO_PIXELS = re.compile(rf"(?:to )?{_PIXELS} (?P<size>tall|high|wide|broad|long)")
+_TO_SIDES = re.compile(r"(?:to )?(?P<width>\d+)(?: ?px)? ?(?:x|×|by) ?(?P<height>\d+) ?(?:px|pixels)?")
 _BY_SHARE = re.compile(rf"(?:by )?(?P<share>{_NUMBER} ?(?:%|percent)|(?:a |one )?(?:{'|'.join(_PARTS)}))")
 
 
@@ -69,13 +75,16 @@ class Growth(NamedTuple):
     """How a thing changes its size: ``factor`` of both sides of its box, or of the width or the height alone.
 
     With ``other`` it is a factor of the size of that thing: 1 is as large. With ``at_least`` the thing is to be larger
-    (smaller, where the factor is below 1) than the other one, and changes by the factor at least.
+    (smaller, where the factor is below 1) than the other one, and changes by the factor at least. With ``pixels`` these
+    are the width and height that it gets, or ``is_more`` than it has; 0 is a side that stays.
     """
 
     factor: float
     side: str = ""  # "width", "height" or both
     other: str = ""
     at_least: bool = False
+    pixels: tuple[float, float] = (0.0, 0.0)
+    is_more: bool = False
 
 
 def growth_of(words: str) -> Growth | None:
@@ -91,6 +100,8 @@ def growth_of(words: str) -> Growth | None:
     plain = _without_degrees(words)
     if by := _SIZE_BY.fullmatch(plain):
         plain = changed_by(by["by"], grows=True).replace("larger", by["size"])
+    if in_pixels := _in_pixels(plain):
+        return in_pixels
     if like := _LIKE.fullmatch(plain):
         return _sided(like["size"] or {"height": "tall", "width": "wide"}.get(like["side"], "size"), 1.0, like["other"])
     if share := _SHARE.fullmatch(plain):
@@ -116,6 +127,20 @@ def growth_of(words: str) -> Growth | None:
     return None
 
 
+def _in_pixels(words: str) -> Growth | None:
+    """ "50 pixels taller", "300 px wide", "to 150 x 200 pixels"."""
+    if sides := _TO_SIDES.fullmatch(words):
+        return Growth(1.0, pixels=(float(sides["width"]), float(sides["height"])))
+    said = _TO_PIXELS.fullmatch(words)
+    more = _MORE_PIXELS.fullmatch(words)
+    if not (match := said or more):
+        return None
+    is_less = match["size"] in _SHRINKING
+    length = float(match["pixels"]) * (-1 if is_less else 1)
+    is_upward = match["size"] in _UPWARD
+    return Growth(1.0, pixels=(0.0, length) if is_upward else (length, 0.0), is_more=more is not None)
+
+
 def changed_by(words: str, grows: bool) -> str:
     """What follows "enlarge it" or "shrink it" in the words of `growth_of`: "by a factor of 2" -> "2 times larger"."""
     size = "larger" if grows else "smaller"
@@ -125,6 +150,8 @@ def changed_by(words: str, grows: bool) -> str:
         return f"{plain} {size}".strip()
     if share := _BY_SHARE.fullmatch(words):
         return f"{share['share']} {size}"
+    if pixels := _BY_PIXELS.fullmatch(words):
+        return f"{pixels['pixels']} px {size}"
     if times := _BY.fullmatch(words):
         return f"{times['times'] or times['plain']} times {size}"
     return words

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from agent.edit.amounts import LITTLE, MUCH
 from agent.planners.english.words import RELATIONS
+from instdiff.world import lexicon, nouns
 from instdiff.world.scene import Predicate
 
 LONGEST_RELATION = 6  # words
@@ -33,6 +34,10 @@ _BETWEEN = re.compile(r"(?:in )?between (?P<first>.+) and (?P<second>.+)")
 _AMOUNT = re.compile(
     r"(?:\bby )?(?P<number>\d+(?:\.\d+)?) ?(?P<unit>px|pixels?|%|percent)"
     r"(?: of (?:the|its) (?:picture|image|canvas|frame)(?:'s (?:width|height))?)?(?!\w)"
+)
+_TO_THING = re.compile(
+    r"(?<!next )(?<!near )(?<!close )(?<!closer )(?<!nearer )(?<!adjacent )\bto (?=(?P<thing>(?:the|a|an) "
+    r"(?!(?:far |very |other )?(?:left|right|top|bottom|middle|cent|upper|lower|front|back|fore|side|viewer)).+))"
 )
 
 
@@ -106,3 +111,12 @@ def _plain_direction(where: str) -> Direction | None:
         if predicate and words[end] not in ("and", ","):  # "up and to the left"
             return Direction("relation", (" ".join(words[end:]),), predicate)
     return None
+
+
+def on_thing(where: str) -> str:
+    """ "to the table" is onto it, "to the dog" is next to it."""
+    thing = _TO_THING.search(where)
+    if not thing:
+        return where
+    noun = nouns.resolve(thing["thing"])
+    return _TO_THING.sub("next to " if noun and lexicon.is_living(noun.singular) else "on ", where)

@@ -7,11 +7,12 @@ import re
 from agent.critic.critic import criticise
 from agent.edit.additions import add, added_until, copy
 from agent.edit.amounts import growth_of
+from agent.edit.counts import Command
 from agent.edit.editable_plan import Sheet, counted_together, with_adjectives, with_other_phrase
 from agent.edit.lists import OF_ALL
-from agent.edit.looks import colours_of, looks_of
+from agent.edit.looks import colours_of, looks_of, patterned
 from agent.edit.move import move, swap
-from agent.edit.parse import Command, commands
+from agent.edit.parse import commands
 from agent.edit.referents import PRONOUNS, contents, find, is_noun
 from agent.edit.remove import remove
 from agent.edit.replace import replace
@@ -98,24 +99,34 @@ def _obey(sheet: Sheet, command: Command, before: dict[str, Instance]) -> None:
                 _keep(sheet, name, command.to, before)
         case _:
             names = find(sheet, command.target)
+            _check_one_look_for_all(names, command)
             for name in names:
                 (move if command.verb == "move" else _make)(sheet, name, command.to)
             sheet.last = names
 
 
+def _check_one_look_for_all(names: list[str], command: Command) -> None:
+    """Refuse "make the mugs red, green and blue" of three: nobody knows which is to be which. Raises BadInput."""
+    colours = [part for part in re.split(r"\s*(?:,|\band\b)+\s*", command.to) if part]
+    if len(names) > 2 and len(colours) == len(names) and COLOURS.issuperset(colours):
+        cure = 'say it one by one, such as "make the left one red"'
+        raise BadInput("edit", f'"{command.to}" does not say which of {command.target} is to be which; {cure}')
+
+
 def _make(sheet: Sheet, name: str, words: str) -> None:
     """Another size, another look, or both: "larger", "red", "twice as large and blue"."""
     looks: list[str] = []
-    for part in re.split(r"\s*(?:,|\band\b)\s*", words):
+    for part in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", patterned(words)):
         if part and not resize(sheet, name, part):
             said = looks_of(part)
             sizes = [word for word in said if growth_of(word)]  # "big red"
-            looks += [word for word in said if word not in sizes]
+            new = [word for word in said if word not in sizes]
+            two_colours = COLOURS.issuperset((*looks[-1:], *new[:1])) and looks and new
+            looks += ["and", *new] if two_colours else new
             if not all(resize(sheet, name, word) for word in sizes) or looks[-1:] in (["very"], ["slightly"]):
                 raise BadInput("edit", f'"{part}" was not understood; say it like "much larger" or "dark red"')
-    if not looks:
-        return
-    _describe(sheet, name, " and ".join(looks).split() if len(looks) > 1 and COLOURS.issuperset(looks) else looks)
+    if looks:
+        _describe(sheet, name, looks)
 
 
 def _describe(sheet: Sheet, name: str, adjectives: list[str]) -> None:

@@ -179,7 +179,13 @@ class Sheet:
 
     def loads_of(self, name: str) -> list[str]:
         """What rests on a thing, directly or on something in between."""
-        return [self.order[i] for i in placement.loads(self.plan(), self.index(name))]
+        loads = [self.order[i] for i in placement.loads(self.plan(), self.index(name))]
+        below = self.box(name)
+        return [load for load in loads if below.x0 <= self.box(load).centre.x <= below.x1 or self._is_said(load)]
+
+    def _is_said(self, name: str) -> bool:
+        """Whether the scene itself says where a thing is; else it may just stand beside what it seems to be on."""
+        return any(relation.subject == name for relation in self.relations)
 
 
 def _category(plan: Plan, index: int) -> str:
@@ -229,7 +235,7 @@ def numbered(caption: str, number: int) -> str:
 
 def counted_together(caption: str, phrase: str) -> str:
     """The scene's caption with a phrase said once: "a cat and a cat" -> "two cats"."""
-    several = re.compile(rf"\b{re.escape(phrase)}(?: and {re.escape(phrase)})+\b")
+    several = re.compile(rf"\b{re.escape(phrase)}(?:(?: and|, and|,) {re.escape(phrase)})+\b")
     return several.sub(lambda said: numbered(phrase, said[0].count(phrase)), caption)
 
 
@@ -305,18 +311,24 @@ def with_addition(caption: str, words: str) -> str:
 
 
 def _phrase(caption: str, phrase: str, category: str) -> re.Match[str] | None:
-    """Where the caption names an object: the phrase whose adjectives fit best, the first of equals."""
+    """Where the caption names an object: the phrase whose adjectives fit best, the first of equals.
+
+    What things do may be said of them there alone: "two parked cars".
+    """
     words = set(re.findall(r"[\w-]+", phrase.lower()))
-    matches = _phrases(caption, phrase, category)
-    fitting = [match for match in matches if set(re.findall(r"[\w-]+", match["adjectives"].lower())) - {"and"} <= words]
-    return max(fitting, key=lambda match: len(match["adjectives"]), default=None)
+    fitting: list[tuple[int, int, re.Match[str]]] = []
+    for match in _phrases(caption, phrase, category):
+        others = set(re.findall(r"[\w-]+", match["adjectives"].lower())) - {"and"} - words
+        if not others & ADJECTIVES:
+            fitting.append((-len(others), len(match["adjectives"]), match))
+    return max(fitting, key=lambda found: found[:2])[2] if fitting else None
 
 
 def _phrases(caption: str, phrase: str, category: str) -> Iterator[re.Match[str]]:
     noun = nouns.resolve(phrase)
     for name in dict.fromkeys([*([noun.singular] if noun else []), category]):
         forms = "|".join(sorted({re.escape(name), re.escape(nouns.plural_of(name))}, key=len, reverse=True))
-        adjectives = rf"(?P<adjectives>(?:\b(?:{_ADJECTIVE})\b(?:\s+and\b|,)?\s+)*)"
+        adjectives = rf"(?P<adjectives>(?:\b(?:{_ADJECTIVE}|[a-z]{{3,}}(?:ed|ing))\b(?:\s+and\b|,)?\s+)*)"
         pattern = rf"(?:\b(?P<determiner>{_DETERMINER})\s+)?{adjectives}\b(?P<noun>{forms})\b"
         yield from re.finditer(pattern, caption, re.IGNORECASE)
 

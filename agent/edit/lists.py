@@ -44,15 +44,18 @@ def _together(listed: list[tuple[str, str]]) -> list[tuple[list[str], str]]:
 def _listed(words: str, is_there: Known, reads: Callable[[str], bool]) -> list[tuple[str, str]]:
     """Each thing with what is said right after it."""
     joints = [joint for joint in JOINT.finditer(words) if _begins_with_name(words[joint.end() :], is_there)]
+    split: list[tuple[str, str]] = []
     while True:
         starts = [0, *(joint.end() for joint in joints)]
         ends = [*(joint.start() for joint in joints), len(words)]
         parts = [words[start:end].strip(" ,") for start, end in zip(starts, ends, strict=True)]
         listed = [_cut(part, is_there, reads) for part in parts]
-        if not joints or listed[-1][1] or not any(to for _, to in listed):
-            break
+        split = split or listed
+        if listed[-1][1]:
+            return listed
+        if not joints:
+            return listed if any(to for _, to in split) else split
         joints.pop()  # "between the cat and the dog"
-    return listed
 
 
 def _begins_with_name(text: str, is_there: Known) -> bool:

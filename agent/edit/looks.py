@@ -13,13 +13,36 @@ from instdiff.world.knowledge import BASIC_COLOURS, COLOUR_SYNONYMS
 _KNOWN = ADJECTIVES | PHYSICAL | SHADES | {*BASIC_COLOURS, *COLOUR_SYNONYMS}
 _UNSAID = frozenset(
     "in entirely completely fully totally all a an the colour color coloured colored of made out look looks looking "
-    "more shade hue tone tint be become becomes appear to into as it being".split()
+    "more shade hue tone tint pattern like be become becomes appear to into as it being".split()
 )
 _NO_LOOKS = frozenset("sideways left right upright top bottom middle north south east west next".split())
 _DEGREES = {"slightly": "slightly", "somewhat": "slightly", "much": "very", "considerably": "very", "way": "very"}
 _DEGREES |= {"significantly": "very", "far": "very"}
 _DEGREE_PHRASES = re.compile(r"\ba (?:little bit|bit|little|tad|touch)\b"), re.compile(r"\ba (?:whole )?lot\b")
 _INTENSE = frozenset("very really quite rather extremely fairly".split())
+
+_PATTERNS = {"stripes": "striped", "polka dots": "polka-dotted", "dots": "dotted", "spots": "spotted"}
+_PATTERNS |= {"checks": "checkered", "squares": "checkered", "flecks": "flecked", "speckles": "speckled"}
+_COLOUR = rf"(?:{'|'.join(sorted({*BASIC_COLOURS, *COLOUR_SYNONYMS, *SHADES}))})"
+_PATTERN = re.compile(
+    rf"\b(?:with |in )?(?:an? )?(?:(?P<colours>{_COLOUR}(?:(?: and|,) {_COLOUR})*) )?"
+    rf"(?P<pattern>{'|'.join(_PATTERNS)}|stripe|spot)$"
+)
+
+
+def patterned(words: str) -> str:
+    """Words with a pattern as an adjective: "with red and white stripes" -> "red-and-white-striped"."""
+    said = _PATTERN.search(words)
+    if not said:
+        return words
+    colours = re.split(r"(?: and|,) ", said["colours"]) if said["colours"] else []
+    look = "-".join([*("-and-".join(colours).split()), _PATTERNS[f"{said['pattern'].removesuffix('s')}s"]])
+    return f"{words[: said.start()]}{look}"
+
+
+def is_pattern(noun: str) -> bool:
+    """Whether a noun is a pattern that a thing has, and no thing: "stripe"."""
+    return nouns.plural_of(noun) in _PATTERNS
 
 
 def looks_of(words: str) -> list[str]:
@@ -31,7 +54,7 @@ def looks_of(words: str) -> list[str]:
     looks: list[str] = []
     unknown: list[str] = []
     little, much = _DEGREE_PHRASES
-    for word in re.sub(r"[,;]", " ", much.sub("much", little.sub("slightly", words))).split():
+    for word in re.sub(r"[,;]", " ", much.sub("much", little.sub("slightly", patterned(words)))).split():
         if word in _DEGREES or word in _INTENSE:
             looks.append(_DEGREES.get(word, word))
         elif word in _UNSAID:
@@ -54,6 +77,13 @@ def are_looks(words: str) -> bool:
         return bool(looks_of(words))
     except BadInput:
         return False
+
+
+def is_paint(words: str) -> bool:
+    """True if words say colours or a pattern, with which a thing can be painted: "red stripes"."""
+    plain = patterned(words)
+    said = {*re.split(r"[\s,]+", plain)} - _UNSAID - {"and"}
+    return plain != words or bool(said) and said <= COLOURS | SHADES
 
 
 def look_of(word: str) -> str | None:

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from agent.edit import kept
 from agent.edit.amounts import changed_by, growth_of
-from agent.edit.directions import direction_of, is_place
+from agent.edit.counts import Command, read_counts
+from agent.edit.directions import direction_of, is_place, on_thing
 from agent.edit.lists import OF_ALL, WHERE, Known, split_list, things_said, things_said_together
-from agent.edit.looks import are_looks
+from agent.edit.looks import are_looks, is_paint
 from agent.edit.verbs import (
     ADDING,
+    APART,
     BE,
     CUT,
     GROWING,
+    IN_ITS_PLACE,
     INSTEAD,
     MAKING,
     OPENING,
     PARTICIPLES,
     POLITE,
     POLITE_END,
+    REMOVED,
     START,
-    THERE_ARE,
     TRADE_PLACES,
+    TURNED,
     VERB_OF,
 )
 from instdiff.errors import BadInput
-from instdiff.world import lexicon, nouns
+from instdiff.world import nouns
 
 EXAMPLES = (
     '"add a cat on the sofa", "remove the lamp", "replace the dog with a cat", "move the car to the left", '
@@ -36,34 +39,17 @@ EXAMPLES = (
 )
 MAX_WORDS = 2000
 _PUT_BACK = re.compile(rf"(?P<target>(?:the|it|them|both|all)\b.*?) (?P<to>(?:{WHERE})\b.*)")
-_TO_THING = re.compile(
-    r"(?<!next )(?<!near )(?<!close )(?<!closer )(?<!nearer )(?<!adjacent )\bto (?=(?P<thing>(?:the|a|an) "
-    r"(?!(?:far |very |other )?(?:left|right|top|bottom|middle|cent|upper|lower|front|back|fore|side|viewer)).+))"
-)
 _PICTURE = re.compile(r" (?:to|in|into|from|on) (?:the|this) (?:picture|image|scene|photo|layout|canvas|frame)\b")
 _ATTRIBUTE_OF = re.compile(
-    r"(?:the )?(?P<what>colou?r|size|shape|looks?|appearance|positions?|places?|locations?) of (?P<rest>.+)"
+    r"(?:the )?(?P<what>colou?r|size|height|width|length|shape|looks?|appearance|positions?|places?|locations?)"
+    r" of (?P<rest>.+)"
 )
 _OWNED = re.compile(r"(?P<target>.+?)(?:'s|s') (?:colou?r|size|looks?|appearance)(?P<to> .+|$)")
-_ONLY = re.compile(
-    r"(?:keep|leave) (?:only|just) (.+)|(?:remove|delete|erase) (?:everything|all things|all|anything)(?: else)?"
-    r" (?:but|except(?: for)?|apart from|other than) (.+)"
-)
+_ONE = re.compile(r"(?:(?:in)?to |with |by |for )?an? (?P<look>.+) one")  # "a blue one"
 _ARTICLE = re.compile(r"(?:a|an|one|two|three|four|five|six|some|several|another|\d+) ")
 
 
 MOVED_BY_ADDING = ("put", "place", "set", "hang")
-
-
-class Command(NamedTuple):
-    """One thing to do: add, remove, leave only, replace, swap, move, make, copy, count or keep.
-
-    ``target`` names the thing; ``to`` says with which other thing, where to, of which size or look, how many.
-    """
-
-    verb: str
-    target: str
-    to: str = ""
 
 
 def commands(words: str, is_there: Known) -> list[Command]:
@@ -96,7 +82,11 @@ def _clauses(text: str, is_there: Known) -> list[str]:
     clauses: list[str] = []
     begun = ""
     for part in CUT.split(kept.set_apart(text)):
-        clause = _plain(part)
+        new = IN_ITS_PLACE.fullmatch(POLITE.sub("", part.strip(" .,;!?")))
+        if new and clauses and (gone := REMOVED.fullmatch(clauses[-1])):  # "remove the jar and put a cup in its place"
+            clauses[-1] = f"replace {gone['what']} with {new['what'] or new['then'] or new['other']}"
+            continue
+        clause = APART.sub(r"\1 \3 \2", _plain(part))
         is_begun = clause and (OPENING.fullmatch(clause) or all(map(is_there, split_list(clause, is_there))))
         if is_begun and not START.match(clause):
             begun += f"{clause}, " if OPENING.fullmatch(clause) else f"{clause} and "
@@ -117,9 +107,10 @@ def _plain(clause: str) -> str:
 def _read_clause(clause: str, is_there: Known) -> list[Command]:
     if (things := kept.kept_things(clause, is_there)) is not None:
         return [Command("keep", *thing) for thing in things]
-    if only := _ONLY.fullmatch(clause):
-        return [Command("leave only", only[1] or only[2])]
-    for reads in (_read_instead, _read_trade, _read_statement):
+    if TURNED.fullmatch(clause):
+        cure = "say what else is to change, or repaint the thing with other words"
+        raise BadInput("edit", f'"{clause}" turns a thing, and the boxes of a layout stand upright; {cure}')
+    for reads in (read_counts, _read_instead, _read_trade, _read_statement):
         if read := reads(clause, is_there):
             return read
     start = START.match(clause)
@@ -155,9 +146,7 @@ def _read_trade(clause: str, is_there: Known) -> list[Command]:
 
 
 def _read_statement(clause: str, is_there: Known) -> list[Command]:
-    """ "the sofa should be red", "the lamp must be removed", "there should be two dogs"."""
-    if number := THERE_ARE.fullmatch(clause):
-        return _read_number(number, is_there)
+    """ "the sofa should be red", "the lamp must be removed"."""
     said = BE.fullmatch(clause)
     if not said:
         return []
@@ -167,25 +156,10 @@ def _read_statement(clause: str, is_there: Known) -> list[Command]:
         return _read_clause(f"{PARTICIPLES[first]} {said['target']} {rest}".strip(), is_there)
     if not is_there(said["target"]) and not split_list(said["target"], is_there)[1:]:
         is_new = re.match(r"an? ", said["target"]) and direction_of(words)
-        return [Command("add", f"{said['target']} {_on_thing(words)}")] if is_new else []
+        return [Command("add", f"{said['target']} {on_thing(words)}")] if is_new else []
     if is_place(words, is_there):
         return _read_clause(f"move {said['target']} {words}", is_there)
     return _read_clause(f"make {said['target']} {words}", is_there)
-
-
-def _read_number(said: re.Match[str], is_there: Known) -> list[Command]:
-    """ "there should be two dogs" counts what is there; what is not there is added."""
-    number, what = said["number"], said["what"]
-    if what.startswith("no "):
-        return [Command("remove", f"the {what[3:]}")]
-    if number is None:
-        return [Command("add", _on_thing(what))]
-    if number in ("a", "an"):
-        return [Command("add", _on_thing(f"{number} {what}"))]
-    counted = re.sub(r" in total$|^(?:of the |of )", "", what)
-    if is_there(f"the {nouns.singular_of(counted)}"):
-        return [Command("count", counted, number)]
-    return [Command("add", _on_thing(f"{number} {what}"))]
 
 
 def _of_verb(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
@@ -196,7 +170,7 @@ def _of_verb(word: str, words: str, clause: str, is_there: Known) -> Iterator[Co
             if back and word in MOVED_BY_ADDING and is_there(back["target"]):
                 yield from _moves(words, clause, is_there)
             else:
-                yield Command("add", _on_thing(words))
+                yield Command("add", on_thing(words))
         case "remove":
             words = re.sub(r"\b(?:away )?from (?=(?:the|a) (?!left\b|right\b))", "on ", words)
             yield from (Command("remove", part) for part in split_list(words, is_there))
@@ -232,7 +206,7 @@ def _of_verb(word: str, words: str, clause: str, is_there: Known) -> Iterator[Co
 def _moves(words: str, clause: str, is_there: Known) -> Iterator[Command]:
     words = re.sub(r"^the (?:positions?|places?|locations?) of ", "", words)
     words = re.sub(r" (?:away )?from (?=the ).+?(?= (?:on|in)?to (?:the|a) )", "", words)
-    pieces = things_said(words, is_there, lambda tail: is_place(_on_thing(tail), is_there))
+    pieces = things_said(words, is_there, lambda tail: is_place(on_thing(tail), is_there))
     if not pieces[-1][1]:
         cure = f'say it like "{clause} to the left" or "{clause} onto the table"'
         raise BadInput("edit", f'"{clause}" does not say where; {cure}')
@@ -244,7 +218,7 @@ def _moves(words: str, clause: str, is_there: Known) -> Iterator[Command]:
         yield from (Command("move", first, f"{way} {second}"), Command("move", second, f"{way} {first}"))
         return
     for target, to in pieces:
-        yield Command("move", target, _on_thing(to))
+        yield Command("move", target, on_thing(to))
 
 
 def _sizes(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
@@ -266,6 +240,8 @@ def _sizes(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comm
             said = f"{share[1]} of its size" if share else changed_by(said, to[:4] != "down") if to else ""
         else:
             said = changed_by(said, grows)
+        if pixels := re.fullmatch(r"(?:to )?(\d+ ?(?:px|pixels?))", said):  # "set the width of the cup to 90 px"
+            said = f"{pixels[1]} {'tall' if side == 'height' else 'wide' if side != 'size' else 'large'}"
         if side != "size":
             wider = {"height": ("taller", "shorter")}.get(side, ("wider", "narrower"))
             said = said.replace("larger", wider[0]).replace("smaller", wider[1])
@@ -277,16 +253,13 @@ def _sizes(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comm
 def _make(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
     """ "make the tree larger and the car red", "change the colour of the car to red", "turn the dog into a cat"."""
     if attribute := _ATTRIBUTE_OF.fullmatch(words):
-        if attribute["what"] == "size":
-            yield from _sizes("scale", attribute["rest"], clause, is_there)
+        if attribute["what"] in ("size", "height", "width", "length"):
+            yield from _sizes("scale", words, clause, is_there)
             return
         words = re.sub(r"\b(?:that|the colou?r|colou?r) of ", "", attribute["rest"])
         if attribute["what"].startswith(("position", "place", "location")):
             yield from _moves(words, clause, is_there)
             return
-    if number := re.fullmatch(r"(?:the )?(?:number|count) of (?P<what>.+?) (?:to|be|equal to) (?P<number>\w+)", words):
-        yield Command("count", number["what"], number["number"])
-        return
     if owned := _OWNED.fullmatch(words):
         words = f"{owned['target']}{owned['to']}"
     pieces = things_said_together(words, is_there, lambda tail: _is_change(tail, is_there))
@@ -295,10 +268,15 @@ def _make(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comma
             "edit", f'"{clause}" does not say how; say it like "make the tree larger" or "make the sofa red"'
         )
     for targets, said in pieces:
+        if (one := _ONE.fullmatch(said)) and are_looks(one["look"]):
+            said = one["look"]
+        new = said.removeprefix("with ")
+        if new != said and not is_paint(new) and (are_looks(new) or not _ARTICLE.match(new)):
+            raise BadInput("edit", f'"{said}" of "{clause}" was not understood; say it like "make the sofa red"')
         to = said if growth_of(said) else re.sub(r"^(?:(?:in)?to (?:be )?|be |become |as |in |with )", "", said)
         is_elsewhere = is_place(said, is_there) and not re.match(r"(?:in)?to (?:an?|one|two|three|some) ", said)
         if is_elsewhere and word in ("make", "change", "let") and not are_looks(to):
-            yield from (Command("move", target, _on_thing(said)) for target in targets)
+            yield from (Command("move", target, on_thing(said)) for target in targets)
         elif _is_replacement(word, said, to):
             _check_listed(to)
             yield Command("replace", OF_ALL.join(targets), to)
@@ -332,6 +310,7 @@ def _are_changes(words: str) -> bool:
 def _pair(word: str, words: str, clause: str, is_there: Known) -> Iterator[Command]:
     """Two things that change places, or of which the one takes the place of the other."""
     words = re.sub(r"^(?:the )?(?:positions?|places?|locations?|spots?|order) (?:of|between) ", "", words)
+    words = re.sub(r"(?<=\w)'s?(?: (?:positions?|places?|locations?|spots?)\b|$)", "", words)
     is_swap = VERB_OF[word] == "swap"
     if is_swap and (looks := re.fullmatch(r"(?:the )?colou?rs? of (.+?) (?:and|with) (.+)", words)):
         yield Command("swap colours", looks[1], re.sub(r"^(?:that|the colou?r) of ", "", looks[2]))
@@ -358,6 +337,8 @@ def _pair(word: str, words: str, clause: str, is_there: Known) -> Iterator[Comma
         to = said.split(" ", 1)[1]
         if is_swap and is_there(to) and not _ARTICLE.match(to):
             yield Command("swap", OF_ALL.join(targets), to)
+        elif (one := _ONE.fullmatch(to)) and are_looks(one["look"]):
+            yield from (Command("make", target, one["look"]) for target in targets)
         else:
             _check_listed(to)
             yield Command("replace", OF_ALL.join(targets), to)
@@ -367,12 +348,3 @@ def _check_listed(to: str) -> None:
     """Refuse "a cat and the piano with a dog", where the piano is not there; raises BadInput."""
     if other := re.search(r"(?:\band|,) (the .+?) (?:into|with|by|for) (?:an?|the|two|three|some) ", to):
         raise BadInput("edit", f'"{other[1]}" is not there, so that nothing can take its place')
-
-
-def _on_thing(where: str) -> str:
-    """ "to the table" is onto it, "to the dog" is next to it."""
-    thing = _TO_THING.search(where)
-    if not thing:
-        return where
-    noun = nouns.resolve(thing["thing"])
-    return _TO_THING.sub("next to " if noun and lexicon.is_living(noun.singular) else "on ", where)

@@ -34,7 +34,17 @@ _SIDE_WORDS |= {"large": "largest biggest larger bigger", "small": "smallest sma
 _SIDE_WORDS |= {"near": "nearest closest front", "far": "farthest furthest"}
 SELECTORS = {word: side for side, words in _SIDE_WORDS.items() for word in words.split()}
 ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
-CHOICE = re.compile(rf"^(?:the |that |this |my |your )?({'|'.join((*SELECTORS, *ORDINALS))}) (?=\w)(?!and\b|or\b)")
+MIDDLE = ("middle", "central", "centre", "center")
+CHOICE = re.compile(
+    rf"^(?:the |that |this |my |your )?({'|'.join((*SELECTORS, *ORDINALS, *MIDDLE))}) (?=\w)(?!and\b|or\b)"
+)
+_END = "|".join((*SELECTORS, "first", "last"))
+CHOICE_OF_SEVERAL = re.compile(
+    rf"^the (?:(?P<number>{COUNTED}|\d+) (?P<end>{_END})|(?P<end2>{_END}) (?P<number2>{COUNTED}|\d+)) (?=\w)"
+)
+COUPLE = re.compile(r"^a (?:couple|pair) of (?:the |these |those )?(?=\w)")
+PART_OF = re.compile(r"^(?:the |both |all )?(?:[\w-]+ )*?(?P<part>[\w-]+) of (?:the|a|an|my|this|that) (?=\w)")
+NO_NUMBER = re.compile(r"^(?:some|several|a few|many|most|half) ")
 SORT = re.compile(
     rf"(?:(?P<all>all|both|every|each)(?: of)? )?(?:the )?(?:(?P<number>{COUNTED}|\d+) )?"
     rf"(?P<sort>{'|'.join(HYPERNYMS)})(?P<plural>s?)"
@@ -72,6 +82,14 @@ def find(sheet: Sheet, phrase: str) -> list[str]:
         left_out = find(sheet, re.sub(r"\bones?\b", noun, without["left"]))
         return [name for name in find(sheet, without["all"]) if name not in left_out]
     counted_from = COUNTED_FROM.search(phrase)
+    if couple := COUPLE.match(phrase):
+        return find(sheet, f"two {phrase[couple.end() :]}")
+    if NO_NUMBER.match(phrase) and _reading(phrase).groups[0].is_plural:
+        raise BadInput("edit", f'"{phrase}" does not say how many; say it like "two of them"; {contents(sheet)}')
+    if (part := PART_OF.match(phrase)) and not _is_head(part[1], phrase):
+        raise BadInput("edit", f'"{part[1]}" of "{phrase}" is no thing of the layout; {contents(sheet)}')
+    if several := CHOICE_OF_SEVERAL.match(phrase):
+        return _choose_several(sheet, several, phrase)
     every = ALL.match(phrase)
     words = "the " + phrase[every.end() :] if every else phrase
     some = SOME_OF.match(words)
@@ -88,6 +106,13 @@ def find(sheet: Sheet, phrase: str) -> list[str]:
     if choice:
         return [_choose(sheet, matching, choice[1], phrase, bool(counted_from and counted_from[1] == "right"))]
     return _of_number(sheet, matching, reading.groups[0], words, phrase, bool(every))
+
+
+def _is_head(word: str, phrase: str) -> bool:
+    """Whether a word before "of" is the thing itself, or how many of it: "the picture of the cat", "a pair"."""
+    counts = {*nouns.COLLECTIVES, *nouns.KINDS, *nouns.PORTIONS, *nouns.NUMBERS, "all", "both", "one", "each", "any"}
+    single = nouns.singular_of(word)
+    return bool({word, single} & counts) or word.isdigit() or _reading(phrase).groups[0].noun.split()[-1] == single
 
 
 def _of_number(sheet: Sheet, matching: list[str], group: Group, words: str, phrase: str, every: bool) -> list[str]:
@@ -219,17 +244,46 @@ def _narrow(sheet: Sheet, reading: Reading, phrase: str) -> list[str]:
                 or any(name != aim and slack(predicate, sheet.box(name), sheet.box(aim)) > 0 for aim in aims)
             ]
     for subject, place in reading.places:
-        if subject == 0 and len(matching) > 1 and place in SIDES:
+        if subject == 0 and place in SIDES and group.is_plural:
+            half = [name for name in matching if _is_in_half(sheet, name, place)]
+            if not half:
+                raise BadInput("edit", f'"{phrase}" are not there: none is in that half; {contents(sheet)}')
+            matching = half
+        elif subject == 0 and len(matching) > 1 and place in SIDES:
             matching = [min(matching, key=lambda name: ORDER[SIDES[place]](sheet.box(name)))]
     if not matching:
         raise BadInput("edit", f'"{phrase}" is not there; {contents(sheet)}')
     return matching
 
 
+def _is_in_half(sheet: Sheet, name: str, side: Predicate) -> bool:
+    """Whether the centre of a thing is in the left, right, upper or lower half of the picture."""
+    centre = sheet.box(name).centre
+    at = centre.x if side in (Predicate.LEFT, Predicate.RIGHT) else centre.y
+    return at < 0.5 if side in (Predicate.LEFT, Predicate.TOP) else at > 0.5
+
+
 def _choose(sheet: Sheet, names: list[str], word: str, phrase: str, from_right: bool = False) -> str:
     """One of several: the largest, the left one, or the n-th from the left, or from the right."""
+    if word in MIDDLE:
+        across = sorted(names, key=lambda name: sheet.box(name).centre.x)
+        if len(across) % 2 == 0:
+            raise BadInput("edit", f'"{phrase}" is not there: there are {len(across)}, and none is in the middle')
+        return across[len(across) // 2]
     if word in SELECTORS:
         return min(names, key=lambda name: ORDER[SELECTORS[word]](sheet.box(name)))
     if ORDINALS[word] >= len(names):
         raise BadInput("edit", f'"{phrase}" is not there: there are {len(names)}, counted from the left')
     return sorted(names, key=lambda name: sheet.box(name).centre.x, reverse=from_right)[ORDINALS[word]]
+
+
+def _choose_several(sheet: Sheet, said: re.Match[str], phrase: str) -> list[str]:
+    """The ids of "the two left apples" or "the first three cups"."""
+    word = said["number"] or said["number2"]
+    number = nouns.NUMBERS.get(word, int(word) if word.isdigit() else 0)
+    end = said["end"] or said["end2"]
+    names = find(sheet, f"all {nouns.plural_of(nouns.singular_of(phrase[said.end() :]))}")
+    if not 0 < number <= len(names):
+        raise BadInput("edit", f'"{phrase}" asks for {number}, and there are {len(names)}; {contents(sheet)}')
+    order = ORDER[SELECTORS[{"first": "left", "last": "right"}.get(end, end)]]
+    return sorted(names, key=lambda name: order(sheet.box(name)))[:number]

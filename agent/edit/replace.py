@@ -164,7 +164,9 @@ def _alone(box: Box, size: tuple[float, float], others: Sequence[Box]) -> Box:
     covered = sum(map(box.intersection, others))
     for _ in range(20):
         alone = placement.frame(box.centre.x, box.y1, width, height)
-        if sum(map(alone.intersection, others)) <= covered + MOST_COVERED * box.area or alone.area < 0.9 * box.area:
+        if sum(map(alone.intersection, others)) <= covered + MOST_COVERED * box.area or (
+            alone.area < 0.9 * box.area and alone.width <= ROW_GROWTH * box.width
+        ):
             break
         width *= 0.93
         height *= 0.93

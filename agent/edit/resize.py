@@ -27,14 +27,18 @@ def resize(sheet: Sheet, name: str, words: str) -> bool:
     growth = growth_of(words)
     if growth is None:
         return False
-    factor = _factor(sheet, name, growth)
     box = sheet.box(name)
     loads = sheet.loads_of(name)
-    fit = min(factor, max(1.0, min(LARGEST / side for side in _changed(box.width, box.height, growth))))
-    width, height = (
-        max(side * fit, min(SMALLEST, side)) if growth.side in ("", which) else side
-        for side, which in ((box.width, "width"), (box.height, "height"))
-    )
+    if any(growth.pixels):
+        factor = fit = 1.0
+        width, height = _sides_in_pixels(sheet, name, growth)
+    else:
+        factor = _factor(sheet, name, growth)
+        fit = min(factor, max(1.0, min(LARGEST / side for side in _changed(box.width, box.height, growth))))
+        width, height = (
+            max(side * fit, min(SMALLEST, side)) if growth.side in ("", which) else side
+            for side, which in ((box.width, "width"), (box.height, "height"))
+        )
     if max(abs(width / box.width - 1), abs(height / box.height - 1)) < LEAST_CHANGE:
         what = sheet.instances[name].caption or name
         raise BadInput("edit", f"{what} cannot be {words}: it has that size already, or no more room on the picture")
@@ -45,9 +49,28 @@ def resize(sheet: Sheet, name: str, words: str) -> bool:
     change = f"{width / box.width:.2f} times as wide and {height / box.height:.2f} times as high"
     limit = ", as the picture has no room for more" if fit < factor else ""
     sheet.notes.append(f"{sheet.instances[name].caption} is {change}{limit}.")
-    if not growth.side:
+    if not growth.side and not any(growth.pixels):
         _call_by_size(sheet, name, factor)
     return True
+
+
+def _sides_in_pixels(sheet: Sheet, name: str, growth: Growth) -> tuple[float, float]:
+    """Width and height as fractions of the picture, of sizes in pixels.
+
+    Raises:
+        BadInput: the thing would be too small to be painted, or larger than the picture.
+    """
+    box = sheet.box(name)
+    layout = sheet.start.layout
+    sides: list[float] = []
+    for side, pixels, whole in zip((box.width, box.height), growth.pixels, layout.size, strict=True):
+        asked = (side if growth.is_more else 0.0) + pixels / whole if pixels else side
+        if not SMALLEST <= asked <= 1 and asked != side:
+            what = sheet.instances[name].caption or name
+            least = f"{SMALLEST * whole:.0f} to {whole} pixels"
+            raise BadInput("edit", f"{what} would have a side of {asked * whole:.0f} pixels; {least} are painted")
+        sides.append(asked)
+    return sides[0], sides[1]
 
 
 def _changed(width: float, height: float, growth: Growth) -> list[float]:

@@ -12,7 +12,7 @@ VERBS = {
     "remove": "remove|delete|erase|drop|discard|eliminate|exclude|cut out|cut|clear away|take away|take out|take off|"
     "leave out|get rid of|throw away|throw out|wipe out|without the|without|no",
     "replace": "replace|substitute|swap out|switch out|change out",
-    "swap": "swap|switch|exchange|interchange|trade|transpose",
+    "swap": "swap|switch|exchange|interchange|trade|transpose|reverse",
     "move": "move|shift|bring|send|push|pull|slide|drag|relocate|reposition|transfer|nudge|carry",
     "raise": "raise|lift",
     "lower": "lower",
@@ -52,7 +52,7 @@ _KEPT = rf"(?:{KEEPING}|don't|do not|without \w+ing|not the)\b"
 _STATED = rf"(?:{_SUBJECT} (?:{_OUGHT} |becomes? |stays? |remains? ))"
 CUT = re.compile(
     rf"(?:\s*(?:[,;]|\.(?=\s)|\band\b|\bthen\b|\balso\b|\bafter that\b|\bbut\b|\bwhile\b|\bplease\b))+\s*"
-    rf"(?={_SURE_START}|{_KEPT}|{_STATED})|[.;!?]\s+"
+    rf"(?={_SURE_START}|{_KEPT}|{_STATED}|(?:at|in) (?:its|their) (?:place|stead) )|[.;!?]\s+"
 )
 START = re.compile(rf"({_either(VERB_OF)})\s+(.+)")
 POLITE = re.compile(
@@ -64,6 +64,20 @@ POLITE = re.compile(
     r"|you (?:should|could|can)\s|in (?:this|the) (?:picture|image|scene|layout)\b[ ,]*)"
 )
 POLITE_END = re.compile(r"(?:[ ,]+(?:please|thanks|thank you|instead|for me|if possible|if you can))+$")
+REMOVED = re.compile(rf"(?:{VERBS['remove']}) (?P<what>.+)")
+APART = re.compile(r"^(take|throw|clear|cut|wipe) (.+) (away|out)$")  # "take the lamp away"
+_THERE = r"(?:(?:at|in|into) (?:its|their|his|her|that|the same) (?:place|stead|spot|position)|there"
+_THERE += r"|where (?:it|they) (?:is|are|was|were|stood|sat))"
+IN_ITS_PLACE = re.compile(
+    rf"(?:{ADDING}) (?P<what>.+?) (?:{_THERE}(?: instead)?|instead)|{_THERE},? (?:{ADDING}) (?P<then>.+)"
+    r"|(?:replace|substitute) (?:it|them|him|her) (?:with|by) (?P<other>.+)"
+)
+TURNED = re.compile(
+    r"(?:rotate|flip|mirror|tilt|spin|lean|roll|invert)\b.*"
+    r"|(?:turn|face) .+ (?:(?:by )?[\d.]+ ?(?:degrees?|°).*"
+    r"|upside[ -]down|around|round|sideways|(?:anti-?|counter-?)?clockwise|on (?:its|their) (?:side|back|head)"
+    r"|over|(?:to(?:wards?)? (?:the|its|their) )?(?:left|right)|to face .+|(?:a )?(?:quarter|half)[ -]turn)"
+)
 PARTICIPLES = {
     "added": "add", "removed": "remove", "deleted": "delete", "erased": "erase", "replaced": "replace",
     "swapped": "swap", "exchanged": "swap", "switched": "swap", "moved": "move", "shifted": "shift", "put": "put",
@@ -88,10 +102,11 @@ TRADE_PLACES = re.compile(
 )
 OPENING = re.compile(r"(?:instead of|in place of|in lieu of|rather than) [^,]+")
 _OLD = r"(?P<old>.+)"
-_PLACE_OF = r"(?:instead of|in place of|in lieu of|rather than)"
+_PLACE_OF = r"(?:instead of|in (?:the )?place of|in lieu of|rather than)"
 INSTEAD = (
     re.compile(rf"{_PLACE_OF} (?P<old>[^,]+?),? (?:{_either(ADDING.split('|'))}|there should be) (?P<new>.+)"),
     re.compile(rf"(?P<new>.+?),? {_PLACE_OF} {_OLD}"),
+    re.compile(rf"(?:{_either(ADDING.split('|'))}) (?P<new>.+?) (?:in|at|into) {_OLD}'s? (?:place|stead|spot)"),
     re.compile(
         rf"(?:{_either(ADDING.split('|'))}) (?P<new>an? .+?) where (?P<old>.+?) (?:is|was|are|were|stands|sits)"
     ),

@@ -42,6 +42,13 @@ LAWN = layout(
     ("a brown dog", "dog", (320, 250, 110, 140)),
     ("a white dog", "dog", (440, 250, 70, 100)),
 )
+STREET = layout(
+    "a red bus and two parked cars on a street",
+    ("a red bus", "bus", (20, 120, 200, 220)),
+    ("a blue car", "car", (240, 250, 120, 90)),
+    ("a yellow car", "car", (380, 250, 110, 90)),
+    ("a tall lamp post", "lamp", (225, 60, 20, 260)),
+)
 
 
 def captions(plan):
@@ -65,6 +72,8 @@ EXCHANGED = [
     "Exchange places between the horse and the fox",
     "Put the fox on the left and the horse on the right",
     "move the fox to the left side of the horse",
+    "Exchange the horse's position with the fox's",
+    "reverse the positions of the horse and the fox",
 ]
 
 
@@ -102,6 +111,21 @@ LOOKS = [  # layout, words, captions after, the caption of the scene
     (ROOM, "make all the furniture red", "a red floor lamp|a red sofa|a red wooden table|a white cup", None),
     (LAWN, "swap the colours of the brown dog and the white dog",
      "a brown dog|a red apple|a red apple|a red apple|a white dog", None),
+    (TRAY, "make the mug with stripes", "a jar|a striped mug", "a jar and a striped mug on a tray"),
+    (TRAY, "paint the jar with red and white stripes", "a mug|a red-and-white-striped jar", None),
+    (TRAY, "give the jar a spotted pattern and the mug blue dots", "a blue-dotted mug|a spotted jar", None),
+    (TRAY, "make the mug with a red stripe", "a jar|a red-striped mug", None),
+    (TRAY, "make the mug navy blue and the jar olive green", "a navy blue mug|an olive green jar", None),
+    (TRAY, "make the jar striped black and white", "a mug|a striped black and white jar", None),
+    (TRAY, "make the mug a wooden one", "a jar|a wooden mug", None),
+    (WINDOW, "replace the brown fox with a black one", "a black fox|a white horse", None),
+    (ROOM, "make the sofa look like leather", "a floor lamp|a leather grey sofa|a white cup|a wooden table", None),
+    (STREET, "both cars should be green", "a green car|a green car|a red bus|a tall lamp post",
+     "a red bus and two green cars on a street"),
+    (STREET, "turn one car green", "a blue car|a green car|a red bus|a tall lamp post",
+     "a red bus and a parked car and a green car on a street"),
+    (LAWN, "make the two left apples yellow",
+     "a brown dog|a red apple|a white dog|a yellow apple|a yellow apple", None),
 ]  # fmt: skip
 
 
@@ -136,6 +160,12 @@ SIZES = [  # layout, words, what, its caption after, factors of width and height
     (TRAY, "double the size of the mug", "a mug", "a large mug", 2.0, 2.0),
     (ROOM, "make the lamp as tall as the sofa", "a floor lamp", "a floor lamp", 1.0, 143 / 215),
     (ROOM, "make the cup twice as large as it is now", "a white cup", "a large white cup", 2.0, 2.0),
+    (WINDOW, "make the fox 50 pixels taller", "a brown fox", "a brown fox", 1.0, 340 / 290),
+    (WINDOW, "make the fox 150 px wide", "a brown fox", "a brown fox", 0.75, 1.0),
+    (WINDOW, "the horse should be shorter by 60 px", "a white horse", "a white horse", 1.0, 260 / 320),
+    (TRAY, "set the width of the mug to 80 pixels", "a mug", "a mug", 0.5, 1.0),
+    (TRAY, "increase the height of the mug by 26 pixels", "a mug", "a mug", 1.0, 1.2),
+    (TRAY, "resize the mug to 80 x 65", "a mug", "a mug", 0.5, 0.5),
 ]
 
 
@@ -184,6 +214,15 @@ REPLACED = [  # layout, words, captions after, caption of the scene
     (LAWN, "replace every dog with a cat", "a cat|a cat|a red apple|a red apple|a red apple", None),
     (LAWN, "replace the apples with oranges", "a brown dog|a white dog|an orange|an orange|an orange",
      "three oranges and two dogs on grass"),
+    (TRAY, "remove the jar and put a plate in its place", "a mug|a plate", "a plate and a mug on a tray"),
+    (TRAY, "Take the jar away and place two plates there", "a mug|a plate|a plate", "two plates and a mug on a tray"),
+    (TRAY, "remove the jar; in its place put a plate", "a mug|a plate", None),
+    (TRAY, "remove the jar and replace it with a plate", "a mug|a plate", None),
+    (TRAY, "put a plate in the jar's place", "a mug|a plate", None),
+    (TRAY, "put a plate in the place of the jar", "a mug|a plate", None),
+    (STREET, "turn each car into a bicycle", "a bicycle|a bicycle|a red bus|a tall lamp post",
+     "a red bus and two bicycles on a street"),
+    (LAWN, "replace the middle apple with a lemon", "a brown dog|a lemon|a red apple|a red apple|a white dog", None),
     (WINDOW, "replace the horse with a cat and a bird", "a bird|a brown fox|a cat", None),
 ]  # fmt: skip
 
@@ -219,6 +258,17 @@ COUNTED = [  # words, apples after
     ("add another apple", 4),
     ("keep only the dogs", 0),
     ("remove everything except the brown dog", 0),
+    ("remove all the apples but one", 1),
+    ("remove the two left apples", 1),
+    ("remove a couple of apples", 1),
+    ("take the second apple away", 2),
+    ("remove the apples on the left", 1),
+    ("leave just one apple", 1),
+    ("increase the number of apples by two", 5),
+    ("double the number of apples", 6),
+    ("reduce the number of apples to one", 1),
+    ("there should be one more apple", 4),
+    ("there should be twice as many apples", 6),
 ]
 
 
@@ -226,6 +276,25 @@ COUNTED = [  # words, apples after
 def test_there_are_as_many_as_asked(words, number):
     after = edit_plan(LAWN, words).layout
     assert sum(instance.category == "apple" for instance in after.instances) == number
+
+
+def test_what_is_left_of_a_kind_leaves_the_others():
+    assert len(edit_plan(LAWN, "keep only one apple").layout.instances) == 3
+
+
+def test_what_stands_beside_a_thing_does_not_go_with_it():
+    after = by_caption(edit_plan(STREET, "swap the blue car and the yellow car"))
+    assert after["a tall lamp post"] == by_caption(STREET)["a tall lamp post"]
+
+
+def test_a_long_thing_in_the_place_of_another_does_not_cover_its_neighbours():
+    tram = by_caption(edit_plan(STREET, "exchange the bus for a tram"))["a tram"]
+    assert tram.intersection(by_caption(STREET)["a yellow car"]) == 0
+
+
+def test_a_thing_of_unknown_size_is_no_wider_than_what_it_is_on():
+    lid = by_caption(edit_plan(TRAY, "add a lid to the jar"))["a lid"]
+    assert lid.width <= by_caption(TRAY)["a jar"].width + 1e-9
 
 
 def moved(plan, words, what):
@@ -310,6 +379,23 @@ REFUSED = [  # layout, words, what the answer names
     (WINDOW, "make the fox 500 times larger", "500"),
     (LAWN, "change the number of dogs to blorp", "blorp"),
     (LAWN, "remove the third dog", "there are 2"),
+    (ROOM, "turn the lamp by 90 degrees", "turns a thing"),
+    (ROOM, "turn the sofa upside down", "turns a thing"),
+    (ROOM, "turn the lamp to the left", "turns a thing"),
+    (WINDOW, "flip the fox horizontally", "turns a thing"),
+    (LAWN, "get rid of some apples", "how many"),
+    (LAWN, "remove half of the apples", "how many"),
+    (LAWN, "there must be fewer apples", "how many"),
+    (LAWN, "make the apples red, green and blue", "which"),
+    (LAWN, "stack the apples", "is there already"),
+    (LAWN, "remove the four left apples", "there are 3"),
+    (ROOM, "remove the shadow of the lamp", "shadow"),
+    (STREET, "make the roof of the bus green", "roof"),
+    (TRAY, "make the mug with a crack", "crack"),
+    (TRAY, "make the jar with gold trim", "gold trim"),
+    (TRAY, "add stripes to the jar", "stripes"),
+    (WINDOW, "replace the fox with a cat in stripes", "stripes"),
+    (WINDOW, "set the width of the fox to 5000 pixels", "5000"),
 ]
 
 
