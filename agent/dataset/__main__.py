@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 from agent.dataset import making
-from agent.dataset.folder import ITEMS, Folder
+from agent.dataset.folder import ITEMS, RECIPE, Folder
 from agent.dataset.making import Order
 from agent.dataset.recipe import BUNDLED, Recipe
 from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template
 from agent.request import AUTO
+from agent.runs import write_json
 from evaluators.detectors import default_verifier
 from instdiff import cli
 from instdiff.cli import DONE, Parser, add_options, given_values, input_folder, output_folder, parse_values
@@ -77,6 +78,7 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
     folder = Folder(args.folder.resolve())
     with folder.locked():
         folder.open({**recipe.fingerprint(), **source.about()})
+        write_json(folder.path / RECIPE, recipe.model_dump(mode="json"))
         count = folder.ask(args.count, len(source) or COUNT)
         try:
             _make_all(Order(folder, recipe, source, count, args.tries, args.retries), args)
@@ -166,6 +168,8 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     formats = f"of {', '.join(FORMATS + LABELLING)} (default: {','.join(FORMATS)})"
     parser.add_argument("--format", type=names, default=FORMATS, metavar="A,B", help=formats)
     parser.add_argument("--out", type=output_folder, metavar="FOLDER", help="where it goes (default: FOLDER/export)")
+    links = "hard links to the pictures instead of copies: whoever edits one edits the dataset"
+    parser.add_argument("--link", action="store_true", help=links)
 
 
 def export(args: argparse.Namespace) -> tuple[dict, int]:
@@ -176,7 +180,8 @@ def export(args: argparse.Namespace) -> tuple[dict, int]:
         if name not in FORMATS + LABELLING:
             raise BadInput("format", f'"{name}" is not known; choose from {", ".join(FORMATS + LABELLING)}')
     out = args.out or args.folder / "export"
-    return {"out": str(out), **export_all(Folder(args.folder), out, args.format)}, DONE
+    result = {"out": str(out), **export_all(Folder(args.folder), out, args.format, args.link)}
+    return result, cli.FAILED_PARTLY if "damaged" in result else DONE
 
 
 def add_prove(parser: argparse.ArgumentParser) -> None:
@@ -202,12 +207,29 @@ def prove(args: argparse.Namespace) -> tuple[dict, int]:
     return run(Folder(args.folder), sprites, *shares), DONE
 
 
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """The options of `check`."""
+    parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
+    mends = "put damaged files aside, in FOLDER/damaged, and make their items again"
+    parser.add_argument("--repair", action="store_true", help=mends)
+
+
 def check(args: argparse.Namespace) -> tuple[dict, int]:
-    """Look for torn or missing files."""
-    folder = Folder(args.folder)
-    wrong = folder.check()
+    """Look for torn or missing files, all of them; with ``--repair`` their items are made again."""
+    from agent.dataset.mending import find_damage, repair
+
+    folder = Folder(args.folder.resolve())
+    if not folder.items.is_dir():
+        raise BadInput("folder", f"{args.folder} holds no dataset; make one with python -m agent.dataset make")
+    result: dict = {"folder": str(args.folder)}
+    if args.repair:
+        with folder.locked():
+            made, left = repair(folder)
+            folder.finish(1, stopped=True)
+        result |= {"made again": made} | ({"could not be made again": left} if left else {})
+    wrong = list(find_damage(folder).values())
     kept = list(folder.decided().values()).count(ITEMS)
-    return {"folder": str(args.folder), "items": kept, "wrong": wrong}, cli.BAD_INPUT if wrong else DONE
+    return {**result, "items": kept, "wrong": wrong}, cli.BAD_INPUT if wrong else DONE
 
 
 def in_words(result: dict) -> str:
@@ -224,7 +246,7 @@ EXAMPLES = """examples:
   python -m agent.dataset make outputs/again --layouts annotations.json --ray 2
   python -m agent.dataset export outputs/kitchens --format coco,yolo,webdataset,parquet
   python -m agent.dataset export outputs/kitchens --format cvat
-  python -m agent.dataset check outputs/kitchens"""
+  python -m agent.dataset check outputs/kitchens --repair"""
 MAKE_HELP = """Make a dataset: plan, paint in batches, look, paint again what failed, keep what passes.
 
 What the pictures are of is one of
@@ -263,8 +285,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_make(make)
     add_export(commands.add_parser("export", help="write it as others read it", formatter_class=raw))
     add_prove(commands.add_parser("prove", help="train a detector on it, and one on composites", formatter_class=raw))
-    check = commands.add_parser("check", help="look for torn or missing files")
-    check.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
+    add_check(commands.add_parser("check", help="look for torn or missing files, and make their items again"))
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

@@ -7,6 +7,11 @@
     plans/000012.json     the plan of each candidate, so that no planner is asked twice
     failed.jsonl          what could not be made, and why
     asked.json            the largest count that was ever asked for
+    recipe.json           how it is made, so that what is damaged can be made again
+    damaged/              what took the place of damaged items was here before
+
+Nothing that was made is ever removed. What was made beyond the count waits in ``items`` for a larger one: it stands in
+no manifest, and is in no export.
 
 Any number of processes may write at once: each file is written whole under its own temporary name, and two that make
 the same item make the same files.
@@ -28,9 +33,9 @@ from pydantic import Field
 from agent.runs import clear_unfinished, write_json
 from evaluators import manifest as manifests
 from evaluators.manifest import Manifest, Picture
-from evaluators.report import Report
+from evaluators.report import Detection, Report
 from instdiff.errors import BadInput
-from instdiff.formats import layout_from_json, layout_to_json, read_png, write_png
+from instdiff.formats import layout_from_json, write_png
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.layout import Layout
 from instdiff.values import Value
@@ -43,12 +48,15 @@ ITEMS = "items"
 REJECTED = "rejected"
 FAILED = "failed"
 ASKED = "asked.json"
+RECIPE = "recipe.json"
 
 
 class Item(Value):
     """One candidate that was decided: ``annotated`` are the indices of the instances to annotate, none if it failed.
 
-    ``score`` is the mean IoU of what was checked; ``usage`` is what the planner took for it, its first plan included.
+    ``seen`` is all that the verifier saw on the picture, of every class that it knows, whether planned or not and
+    however unsure it was; None where nobody looked for that. ``score`` is the mean IoU of what was checked; ``usage``
+    is what the planner took for it, its first plan included.
     """
 
     index: int = Field(ge=0)
@@ -62,6 +70,7 @@ class Item(Value):
     layout: dict = Field(description="the JSON of InstanceDiffusion")
     annotated: tuple[int, ...]
     report: Report
+    seen: tuple[Detection, ...] | None = None
     score: float
     sha256: str = ""
     usage: Usage = Usage()
@@ -148,7 +157,7 @@ class Folder:
         Args:
             count: as it was given; None asks for as many as before, and for ``default`` at least.
         """
-        before = self._asked() or len(list(self.items.glob("[0-9]*.json")))
+        before = self._asked() or len(self._listed()) or len(list(self.items.glob("[0-9]*.json")))
         asked = count or max(default, before)
         write_json(self.path / ASKED, Asked(count=max(asked, before)).model_dump())
         return asked
@@ -184,10 +193,45 @@ class Folder:
         """Write down that a candidate could not be made; another start of the command tries again."""
         write_json(self.failed / f"{key_of(failure.index)}.json", failure.model_dump(mode="json"))
 
-    def read(self, count: int | None = None) -> Iterator[Item]:
-        """The items that are kept, in the order of their numbers; the first ``count`` of them."""
-        for path in sorted(self.items.glob("[0-9]*.json"))[:count]:
-            yield Item.parse(parse_json(read_bytes(path), str(path)), str(path))
+    def members(self) -> list[int]:
+        """The numbers of the items that make up the set: all that there are, or the first as soon as these are enough.
+
+        What stands in the manifest once stays in the set.
+        """
+        decided = self.decided()
+        first_items = items_before_a_gap(decided)
+        last = max(decided, default=-1)
+        if (asked := self._asked()) and len(first_items) >= asked:
+            last = max(first_items[asked - 1], max(map(int, self._listed()), default=-1))
+        return sorted(index for index, became in decided.items() if became == ITEMS and index <= last)
+
+    def read(self, damaged: dict[str, str] | None = None) -> Iterator[Item]:
+        """The items of the set in the order of their numbers, one at a time.
+
+        Args:
+            damaged: takes the keys of items that cannot be read, and why, and the others are read on; without it the
+                first of them is an error.
+
+        Raises:
+            BadInput: an item cannot be read.
+        """
+        for index in self.members():
+            try:
+                yield self.item(index)
+            except BadInput as error:
+                if damaged is None:
+                    raise
+                damaged[key_of(index)] = str(error)
+
+    def item(self, index: int) -> Item:
+        """One item. Raises BadInput if its file cannot be read."""
+        path = self.items / f"{key_of(index)}.json"
+        return Item.parse(parse_json(read_bytes(path), str(path)), str(path))
+
+    def is_whole(self, item: Item) -> bool:
+        """True if the picture of an item is the one that was painted."""
+        path = self.items / f"{item.key}.png"
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == item.sha256
 
     def failures(self) -> list[FailedCandidate]:
         paths = sorted(self.failed.glob("*.json"))
@@ -197,53 +241,33 @@ class Folder:
         """Write ``failed.jsonl`` and the manifest. What stands in the manifest once is never removed.
 
         As soon as the largest count that was ever asked for is reached, with all candidates before it decided, what
-        several processes made beyond it goes, so that the same command always leaves the same set.
+        several processes made beyond it is left out, so that the same command always leaves the same set.
 
         Args:
             stopped: not everything could be made. Items after a candidate that is not decided stay, but not in the
                 manifest: they may lie beyond the count.
         """
         clear_unfinished(self.path)
-        manifest = manifests.read_manifest(self.items)
-        decided = self.decided()
-        listed = max((int(picture.key) for picture in manifest.pictures), default=-1)
-        first_items = items_before_a_gap(decided)
-        asked = max(count, self._asked())
-        last = max(decided, default=-1)
-        if len(first_items) >= asked:
-            last = max(first_items[asked - 1], listed)
-            for index in (index for index in decided if index > last):
-                (self.path / decided[index] / f"{key_of(index)}.json").unlink()
-        elif stopped:
-            last = max(unbroken(decided).stop - 1, listed)
-        for picture in self.items.glob("[0-9]*.png"):
-            if not picture.with_suffix(".json").exists():
-                picture.unlink()
+        if count > self._asked():
+            write_json(self.path / ASKED, Asked(count=count).model_dump())
         lines = [failure.model_dump_json() + "\n" for failure in self.failures()]
         write_bytes(self.path / "failed.jsonl", "".join(lines).encode())
-        items = [item for item in self.read() if item.index <= last]
-        pictures = tuple(Picture(key=item.key, seed=item.seed, sha256=item.sha256) for item in items)
-        manifest = manifest.model_copy(update={"pictures": pictures})
+        before = self._listed()
+        last = max(self.members(), default=-1)
+        if stopped:
+            last = min(last, max(unbroken(self.decided()).stop - 1, max(map(int, before), default=-1)))
+        read = {item.key: Picture(key=item.key, seed=item.seed, sha256=item.sha256) for item in self.read({})}
+        listed = before | {key: picture for key, picture in read.items() if int(key) <= last}
+        pictures = tuple(listed[key] for key in sorted(listed))
+        manifest = manifests.read_manifest(self.items).model_copy(update={"pictures": pictures})
         self._write_manifest(manifest)
         return manifest
 
-    def check(self) -> list[str]:
-        """What is wrong with the folder, one sentence each: torn or missing files, or pictures of other items."""
-        problems = []
-        listed = {picture.key: picture for picture in manifests.read_manifest(self.items).pictures}
-        for item in self.read():
-            path = self.items / f"{item.key}.png"
-            if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != item.sha256:
-                problems.append(f"{path} is missing, or is not the picture of {item.key}.json")
-            elif layout_to_json(read_png(path)[0]) != layout_to_json(item.plan()):
-                problems.append(f"{path} was painted from another layout than {item.key}.json says")
-            if listed.pop(item.key, None) != Picture(key=item.key, seed=item.seed, sha256=item.sha256):
-                cure = "run the command that made the dataset again"
-                problems.append(f"{item.key} does not stand in the manifest as it is; {cure}")
-        problems += [f"{key} stands in the manifest, and is not there" for key in listed]
-        pictures = sorted(self.items.glob("[0-9]*.png"))
-        without = [path for path in pictures if not path.with_suffix(".json").exists()]
-        return problems + [f"items/{path.name} has no annotations" for path in without]
+    def _listed(self) -> dict[str, Picture]:
+        """The pictures that stand in the manifest, by key; none where there is none yet."""
+        if not (self.items / manifests.FILE).exists():
+            return {}
+        return {picture.key: picture for picture in manifests.read_manifest(self.items).pictures}
 
     def _write_manifest(self, manifest: Manifest) -> None:
         write_bytes(self.items / manifests.FILE, json.dumps(manifest.model_dump(), indent=1).encode() + b"\n")

@@ -113,9 +113,10 @@ class Planning:
         if isinstance(wanted, Layout):
             layout = wanted.with_size(*self.recipe.size) if self.recipe.size else wanted
             plan = Plan(layout=layout, planner="none")
-            return PlannedCandidate(index=index, prompt=layout.caption, given=True, plan=plan)
-        candidate = self._plan(wanted, index)
-        self._used += candidate.usage
+            candidate = PlannedCandidate(index=index, prompt=layout.caption, given=True, plan=plan)
+        else:
+            candidate = self._plan(wanted, index)
+            self._used += candidate.usage
         if candidate.plan:
             write_json(path, candidate.model_dump(mode="json"))
         return candidate

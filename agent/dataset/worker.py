@@ -18,7 +18,8 @@ from agent.planners.plan import Plan, Planner
 from agent.repair.failures import failures_of
 from agent.repair.repairs import AT_ONCE, Repair, next_repairs
 from evaluators.detectors import Detector, load_detector
-from evaluators.report import Report, VerdictKind
+from evaluators.questions import names_to_ask_for
+from evaluators.report import Detection, Report, VerdictKind
 from instdiff.engine import BatchEngine, Change, engine_info, load_engine
 from instdiff.errors import InstDiffError
 from instdiff.formats import layout_to_json
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 T = TypeVar("T")
+
+LOWEST_SCORE = 0.1  # what is seen with less certainty is not even a place to ignore
+IN_PLACE = (VerdictKind.FOUND, VerdictKind.WRONG_ATTRIBUTE)  # another colour does not cost a thing its box
 
 
 @dataclass
@@ -185,7 +189,10 @@ class Worker:
             return True
         item = self._item(candidate, report)
         if item.annotated or self.recipe.accept == "all":
-            self.folder.keep(item, candidate.image)
+            seen = self._attempt(candidate.planned, partial(self._everything, item, candidate.image))
+            if seen is None and self._detector:
+                return False
+            self.folder.keep(item.model_copy(update={"seen": seen}), candidate.image)
         else:
             self.folder.reject(item)
         return False
@@ -207,11 +214,18 @@ class Worker:
         # one picture at a time: what is asked for on one must not change what is seen on another
         return rounds.look(self._detector, [image], plan.layout, self.recipe.min_iou)[0]
 
+    def _everything(self, item: Item, image: Image) -> tuple[Detection, ...] | None:
+        """What is seen on a picture of all classes that the verifier knows, or of those planned where it knows any."""
+        if self._detector is None:
+            return None
+        names = getattr(self._detector, "categories", None) or names_to_ask_for(item.plan())
+        return tuple(self._detector.detect([image], list(names), LOWEST_SCORE)[0])
+
     def _item(self, candidate: _Candidate, report: Report) -> Item:
         planned = candidate.planned
         every = tuple(range(len(report.verdicts)))
-        found_instances = tuple(verdict.instance for verdict in report.verdicts if verdict.kind is VerdictKind.FOUND)
-        accepted = {"all": every, "picture": every if report.verified else (), "instance": found_instances}
+        in_place = tuple(verdict.instance for verdict in report.verdicts if verdict.kind in IN_PLACE)
+        accepted = {"all": every, "picture": every if report.verified else (), "instance": in_place}
         return Item(
             index=planned.index,
             prompt=planned.prompt,

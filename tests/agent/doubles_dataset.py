@@ -67,6 +67,8 @@ def an_order(path: Path, source: Source = PROMPTS) -> Order:
 
 
 def files_of(folder: Folder) -> dict[str, bytes]:
-    """Everything that a finished dataset consists of."""
+    """Everything that a finished dataset consists of, without what was made beyond its count."""
     paths = [path for part in (folder.items, folder.rejected, folder.failed) for path in part.iterdir()]
-    return {str(path.relative_to(folder.path)): path.read_bytes() for path in paths}
+    last = max(folder.members(), default=-1)
+    own = [path for path in paths if not path.stem.isdecimal() or int(path.stem) <= last]
+    return {str(path.relative_to(folder.path)): path.read_bytes() for path in own}

@@ -127,6 +127,7 @@ def kill_again_and_again(args: argparse.Namespace, folder: Path, log: Path) -> d
 def verdict(args: argparse.Namespace, folder: Path, reference: Path) -> dict[str, object]:
     """What is in the folder at the end, against a folder that was made in one go."""
     from agent.dataset.folder import Folder
+    from agent.dataset.mending import find_damage
     from evaluators.manifest import read_manifest, read_pictures
 
     killed = Folder(folder)
@@ -137,9 +138,9 @@ def verdict(args: argparse.Namespace, folder: Path, reference: Path) -> dict[str
     leftovers = [str(path.relative_to(folder)) for path in folder.rglob(".writing-*")]
     return {
         "pictures": pictures,
-        "annotations": len(list(killed.items.glob("[0-9]*.json"))),
+        "annotations": len(killed.members()),
         "twice": len(keys) - len(set(keys)),
-        "torn": killed.check() + leftovers,
+        "torn": list(find_damage(killed).values()) + leftovers,
         "same as without kills": list(killed.read()) == list(whole.read()),
     }
 

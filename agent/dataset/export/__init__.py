@@ -23,18 +23,21 @@ WRITERS: dict[str, Callable[[Sequence[AnnotatedPicture], Path], None]] = {
 }
 
 
-def export_all(folder: Folder, out: Path, formats: Sequence[str]) -> dict[str, int]:
-    """Write the formats into folders of their names, then the card.
+def export_all(folder: Folder, out: Path, formats: Sequence[str], link: bool = False) -> dict[str, object]:
+    """Write the formats into folders of their names, then the card. Damaged items are left out, and named.
+
+    Args:
+        link: pictures are hard links to those of the dataset, where the disk has them, and no copies.
 
     Returns:
-        counts: pictures and annotations, and pictures for training and for validation.
+        counts: pictures and annotations, and pictures for training and for validation; ``damaged``, if any are.
 
     Raises:
-        BadInput: ``out`` holds something else than an earlier export, the folder holds no dataset, or a picture in it
-            is not the one that was painted.
+        BadInput: ``out`` holds something else than an earlier export, or the folder holds no item that is whole.
         ServiceError: a package that a format needs is missing.
     """
-    records = read_records(folder)
+    damaged: dict[str, str] = {}
+    records = read_records(folder, damaged, link)
     if not records:
         raise BadInput(str(folder.path), "holds no items to export")
     _clear(out, formats)
@@ -43,7 +46,11 @@ def export_all(folder: Folder, out: Path, formats: Sequence[str]) -> dict[str, i
     write_card(folder, records, out, formats)
     in_split = {split: sum(record.split == split for record in records) for split in SPLITS}
     annotations = sum(len(record.layout.instances) for record in records)
-    return {"pictures": len(records), "annotations": annotations, **in_split}
+    found: dict[str, object] = {"pictures": len(records), "annotations": annotations, **in_split}
+    if damaged:
+        cure = f"python -m agent.dataset check {folder.path} --repair makes them again"
+        found["damaged"] = [f"{len(damaged)} items are left out: {', '.join(sorted(damaged))}; {cure}"]
+    return found
 
 
 def _clear(out: Path, formats: Sequence[str]) -> None:

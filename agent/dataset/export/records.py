@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.dataset.folder import Folder, Item
@@ -32,6 +33,7 @@ class AnnotatedPicture:
     layout: Layout
     boxes: tuple[Box, ...]
     verdicts: tuple[Verdict, ...]
+    link: bool = False  # others get hard links to the picture instead of copies
 
     @property
     def key(self) -> str:
@@ -47,15 +49,29 @@ class AnnotatedPicture:
         return self.layout.size
 
 
-def read_records(folder: Folder) -> list[AnnotatedPicture]:
+def read_records(folder: Folder, damaged: dict[str, str] | None = None, link: bool = False) -> list[AnnotatedPicture]:
     """All items, in order; bare points, for which no format has a box, are left out.
 
+    Args:
+        damaged: takes the keys of the items that cannot be read or whose picture is not the one that was painted, and
+            why; without it the first of them is an error.
+
     Raises:
-        BadInput: the folder holds no dataset, or a picture is not the one that its item describes.
+        BadInput: the folder holds no dataset, or an item is damaged.
     """
     if not folder.items.is_dir():
         raise BadInput("folder", f"{folder.path} holds no dataset; make one with python -m agent.dataset make")
-    return [_record(folder, item) for item in folder.read()]
+    records = []
+    for item in folder.read(damaged):
+        if folder.is_whole(item):
+            records.append(replace(_record(folder, item), link=link))
+            continue
+        reason = "is missing, or is not the picture that was painted"
+        if damaged is None:
+            cure = "python -m agent.dataset check says more"
+            raise BadInput(str(folder.items / f"{item.key}.png"), f"{reason}; {cure}")
+        damaged[item.key] = reason
+    return records
 
 
 def categories(records: Sequence[AnnotatedPicture]) -> list[str]:
@@ -82,18 +98,22 @@ def describe(record: AnnotatedPicture) -> dict:
 
 
 def copy_picture(record: AnnotatedPicture, path: Path) -> None:
-    """Put a picture elsewhere, as a file of its own: whoever edits it there must not edit the dataset."""
+    """Put a picture elsewhere, as a file of its own: whoever edits it there must not edit the dataset.
+
+    Where a link is asked for and the disk has it, it is the same file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # what is there may be a link to the dataset's own picture
+    if record.link:
+        with suppress(OSError):  # another disk, or one without links
+            os.link(record.path, path)
+            return
     shutil.copyfile(record.path, path)
 
 
 def _record(folder: Folder, item: Item) -> AnnotatedPicture:
     path = folder.items / f"{item.key}.png"
     plan = item.plan()
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != item.sha256:
-        cure = "python -m agent.dataset check says more"
-        raise BadInput(str(path), f"is missing, or is not the picture that was painted; {cure}")
     instances = []
     boxes = []
     verdicts = []

@@ -15,6 +15,7 @@ from agent.dataset import on_ray
 from agent.dataset.__main__ import main
 from agent.dataset.folder import Folder
 from agent.dataset.making import Order
+from agent.dataset.mending import find_damage
 from agent.dataset.recipe import Recipe
 from agent.dataset.sources import Scenes
 from instdiff.render_settings import RenderSettings
@@ -72,7 +73,7 @@ def test_a_killed_process_is_gone_on_with(tmp_path, whole):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("items/0*.json")}
     assert before
     assert main(["make", str(tmp_path), *MAKE]) == 0
-    assert files_of(Folder(tmp_path)) == whole and Folder(tmp_path).check() == []
+    assert files_of(Folder(tmp_path)) == whole and not find_damage(Folder(tmp_path))
     assert all(path.stat().st_mtime_ns == written for path, written in before.items())
 
 
@@ -138,7 +139,7 @@ def test_ray_gives_up_a_batch_that_kills_every_worker(tmp_path, ray_session, mon
 def test_slurm_jobs_in_processes_of_their_own(tmp_path, whole):
     pytest.importorskip("submitit")
     assert main(["make", str(tmp_path), *MAKE, "--slurm", "2", "--slurm-cluster", "local"]) == 0
-    assert {name for name in files_of(Folder(tmp_path))} == set(whole) and Folder(tmp_path).check() == []
+    assert {name for name in files_of(Folder(tmp_path))} == set(whole) and not find_damage(Folder(tmp_path))
     assert len(list((tmp_path / "jobs").glob("*_result.pkl"))) == 2
 
 

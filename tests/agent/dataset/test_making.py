@@ -9,6 +9,7 @@ from agent.dataset import on_slurm
 from agent.dataset.__main__ import main
 from agent.dataset.folder import Folder, unbroken
 from agent.dataset.making import make
+from agent.dataset.mending import find_damage
 from agent.dataset.sources import Layouts, Prompts, Scenes, Template
 from agent.planners.offline import OfflinePlanner
 from agent.planners.plan import Planner
@@ -36,7 +37,7 @@ def test_every_item_is_whole_and_stands_in_the_manifest(tmp_path):
     order = an_order(tmp_path)
     manifest = finished(order)
     items = list(order.folder.read())
-    assert len(manifest.pictures) == len(items) == COUNT and order.folder.check() == []
+    assert len(manifest.pictures) == len(items) == COUNT and find_damage(order.folder) == {}
     assert [image.size for image in read_pictures(manifest, order.folder.items, [item.key for item in items])] == [
         (128, 96)
     ] * COUNT
@@ -114,28 +115,28 @@ def kill_within(path, count):
 def test_a_small_count_between_two_larger_ones_changes_nothing(tmp_path):
     for count in (COUNT, 3):
         ask_and_finish(tmp_path / "asked", count)
-    kill_within(tmp_path / "asked", 14)
-    ask_and_finish(tmp_path / "asked", 14)
-    ask_and_finish(tmp_path / "whole", 14)
+    kill_within(tmp_path / "asked", 18)
+    ask_and_finish(tmp_path / "asked", 18)
+    ask_and_finish(tmp_path / "whole", 18)
     assert files_of(Folder(tmp_path / "asked")) == files_of(Folder(tmp_path / "whole"))
 
 
 def test_a_smaller_count_after_a_kill_loses_nothing(tmp_path):
     ask_and_finish(tmp_path, 5)
-    before = files_of(kill_within(tmp_path, 14))
+    before = files_of(kill_within(tmp_path, 18))
     manifest = before.pop("items/manifest.json")
     assert len(ask_and_finish(tmp_path, 3).pictures) > 5
     after = files_of(Folder(tmp_path))
-    assert after.pop("items/manifest.json") != manifest and after == before and Folder(tmp_path).check() == []
+    assert after.pop("items/manifest.json") != manifest and after == before and not find_damage(Folder(tmp_path))
 
 
 def test_what_stands_in_the_manifest_of_a_stopped_making_stays(tmp_path):
-    folder = kill_within(tmp_path / "stopped", 14)
-    assert not folder.finish(14, stopped=True).pictures  # the first batch is not there: what follows may be too much
+    folder = kill_within(tmp_path / "stopped", 18)
+    assert not folder.finish(18, stopped=True).pictures  # the first batch is not there: what follows may be too much
     make(replace(an_order(tmp_path / "stopped"), count=4))
-    listed = folder.finish(14, stopped=True).keys
-    assert len(listed) == 8 and listed <= ask_and_finish(tmp_path / "stopped", 14).keys
-    ask_and_finish(tmp_path / "whole", 14)
+    listed = folder.finish(18, stopped=True).keys
+    assert len(listed) == 8 and listed <= ask_and_finish(tmp_path / "stopped", 18).keys
+    ask_and_finish(tmp_path / "whole", 18)
     assert files_of(folder) == files_of(Folder(tmp_path / "whole"))
 
 

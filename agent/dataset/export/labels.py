@@ -1,0 +1,213 @@
+"""What a picture's labels are: what was planned and is there, what else is there, and where nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agent.dataset.folder import Item
+from evaluators.report import Detection, Verdict, VerdictKind
+from instdiff.cli import Flag
+from instdiff.formats.coco import fitted_mask
+from instdiff.layout import Box, Instance, Mask
+from instdiff.values import Fraction, Value
+from instdiff.world.nouns import class_of, label_of, with_article
+
+SAME_THING_IOU = 0.5  # boxes that share more show one thing
+PART_OF_IT = 0.7  # what lies in a thing of its own kind with such a share may be a part of it, or one of two
+IN_PLACE = (VerdictKind.FOUND, VerdictKind.WRONG_ATTRIBUTE)
+LABELS = "labels"
+
+
+class LabelOptions(Value):
+    """How labels come from what was planned and what was seen.
+
+    ``unverified`` None is ``label`` for pictures that were kept as planned (``--accept all``), else ``ignore``.
+    """
+
+    unverified: Annotated[Literal["ignore", "drop", "label", "none"] | None, Flag(group=LABELS)] = Field(
+        default=None,
+        description="planned and not verified: a region to ignore; drop the picture; a label; or none "
+        "(default: ignore; label with --accept all)",
+    )
+    extras: Annotated[Literal["label", "ignore", "none"], Flag(group=LABELS)] = Field(
+        default="label", description="seen and not planned: a label; a region to ignore; or none (default: label)"
+    )
+    boxes: Annotated[Literal["plan", "seen", "mean"], Flag(group=LABELS)] = Field(
+        default="seen", description="box and mask as planned, as seen, or the box between both (default: seen)"
+    )
+    extra_score: Annotated[Fraction, Flag("X", group=LABELS)] = Field(
+        default=0.5, description="from this score on what is seen and not planned is a label (default: 0.5)"
+    )
+    ignore_score: Annotated[Fraction, Flag("X", group=LABELS)] = Field(
+        default=0.25, description="from this score on it is a region to ignore (default: 0.25)"
+    )
+    min_score: Annotated[Fraction, Flag("X", group=LABELS)] = Field(
+        default=0.0, description="labels of less certainty become regions to ignore (default: 0)"
+    )
+
+
+class Label(Value):
+    """One label, or a region to ignore.
+
+    Attributes:
+        name: of its class.
+        box, mask: fractions of the picture; the mask has the picture's pixels.
+        source: ``plan``, ``seen`` or ``mean`` of both: where the box comes from.
+        verdict: of the verifier on what was planned; ``not planned`` for other things.
+        score: the verifier's, None where it did not look.
+        iou: of the planned place and what was seen, 0 where either is missing.
+        ignore: nobody knows what is there: no detector shall learn that it is background.
+    """
+
+    name: str
+    caption: str
+    box: Box
+    mask: Mask | None = None
+    source: str
+    verdict: str
+    score: float | None = None
+    iou: float = 0.0
+    ignore: bool = False
+
+    @property
+    def instance(self) -> Instance:
+        """The label as a thing of a layout."""
+        return Instance(caption=self.caption, category=self.name, box=self.box, mask=self.mask)
+
+
+def labels_of(item: Item, options: LabelOptions, as_planned: bool = False) -> tuple[Label, ...] | None:
+    """The labels and the regions to ignore of a picture, the planned ones first; None if the picture is dropped.
+
+    Verified is what was found in its place, also in another colour, and what was seen elsewhere with certainty. What is
+    seen of other things, or of planned ones once more, follows; each thing is there once.
+
+    Args:
+        as_planned: the picture was kept as it was planned, whatever is on it.
+    """
+    unverified = options.unverified or ("label" if as_planned else "ignore")
+    plan = item.plan()
+    labels: list[Label] = []
+    unsure: list[Label] = []
+    for instance, verdict in zip(plan.instances, item.report.verdicts, strict=True):
+        if label := _verified(instance, verdict, plan.size, options):
+            labels.append(label)
+        if instance.extent is None or verdict.kind in IN_PLACE:
+            continue
+        planned = _planned(instance, verdict, plan.size, unverified == "ignore")
+        if unverified == "label" and not label:
+            labels.append(planned)
+        elif unverified == "ignore":
+            unsure.append(planned)
+        elif unverified == "drop" and not label:
+            return None
+    labels += _extras(item, labels, options)
+    known = [label for label in labels if not label.ignore]
+    labels += [region for region in unsure if not _is_there(region.box, known)]
+    return tuple(_doubted(label) if _is_doubtful(label, options) else label for label in labels)
+
+
+def _verified(instance: Instance, verdict: Verdict, size: tuple[int, int], options: LabelOptions) -> Label | None:
+    """The label of a planned thing that is on the picture."""
+    seen = verdict.detection
+    if seen is None or (verdict.kind not in IN_PLACE and seen.score < options.extra_score):
+        return None
+    misplaced = verdict.kind is VerdictKind.MISPLACED
+    source = "seen" if misplaced or instance.extent is None else options.boxes
+    box = seen.box
+    if source != "seen" and instance.extent:
+        box = instance.extent if source == "plan" else _mean(instance.extent, seen.box)
+    planned_mask, seen_mask = instance.mask, _fitted(seen.mask, size)
+    mask = (planned_mask or seen_mask) if source == "plan" else (seen_mask or planned_mask)
+    label = _name(instance)
+    caption = instance.caption
+    if verdict.kind is VerdictKind.WRONG_ATTRIBUTE:
+        caption = with_article(f"{seen.colour} {label}".strip())
+    return Label(
+        name=label,
+        caption=caption,
+        box=box,
+        mask=mask if misplaced is False else seen_mask,
+        source=source,
+        verdict=verdict.kind.value,
+        score=seen.score,
+        iou=verdict.iou,
+    )
+
+
+def _planned(instance: Instance, verdict: Verdict, size: tuple[int, int], ignore: bool) -> Label:
+    """What was planned, in its place."""
+    assert instance.extent
+    return Label(
+        name=_name(instance),
+        caption=instance.caption,
+        box=instance.extent,
+        mask=_fitted(instance.mask, size),
+        source="plan",
+        verdict=verdict.kind.value,
+        score=verdict.sure,
+        ignore=ignore,
+    )
+
+
+def _extras(item: Item, labels: Sequence[Label], options: LabelOptions) -> Iterator[Label]:
+    """What is seen beside the labels, surest first, each thing once."""
+    if options.extras == "none":
+        return
+    size = item.plan().size
+    taken = list(labels)
+    for seen in sorted(item.report.extras if item.seen is None else item.seen, key=lambda one: -one.score):
+        if seen.score < options.ignore_score or _is_there(seen.box, taken):
+            continue
+        is_sure = seen.score >= options.extra_score and options.extras == "label" and not _is_part(seen, taken)
+        label = Label(
+            name=seen.category,
+            caption=with_article(f"{seen.colour} {seen.category}".strip()),
+            box=seen.box,
+            mask=_fitted(seen.mask, size),
+            source="seen",
+            verdict="not planned",
+            score=seen.score,
+            ignore=not is_sure,
+        )
+        taken.append(label)
+        yield label
+
+
+def _is_there(box: Box, labels: Sequence[Label]) -> bool:
+    """True if one of the labels is in this place."""
+    return any(label.box.iou(box) >= SAME_THING_IOU for label in labels)
+
+
+def _is_part(seen: Detection, labels: Sequence[Label]) -> bool:
+    """True if what is seen lies within a thing of its own kind, or around it."""
+    return any(
+        class_of(label.name, (seen.category,)) and seen.box.intersection(label.box) >= PART_OF_IT * smaller
+        for label in labels
+        for smaller in [min(seen.box.area, label.box.area)]
+    )
+
+
+def _is_doubtful(label: Label, options: LabelOptions) -> bool:
+    return label.score is not None and label.score < options.min_score and not label.ignore
+
+
+def _doubted(label: Label) -> Label:
+    return label.model_copy(update={"ignore": True})
+
+
+def _name(instance: Instance) -> str:
+    return (instance.category or label_of(instance.caption))[:200]
+
+
+def _mean(first: Box, second: Box) -> Box:
+    sides = [(one + other) / 2 for one, other in zip(first.xyxy, second.xyxy, strict=True)]
+    return Box(x0=sides[0], y0=sides[1], x1=sides[2], y1=sides[3])
+
+
+def _fitted(mask: Mask | None, size: tuple[int, int]) -> Mask | None:
+    """A mask in the pixels of the picture; None if nothing is in it."""
+    fitted = fitted_mask(mask, size) if mask else None
+    return fitted if fitted and fitted.box else None
