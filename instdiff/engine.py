@@ -15,6 +15,7 @@ from instdiff.engine_protocol import BatchEngine, Change, Choice, Engine, Render
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
 from instdiff.model.defaults import read_defaults
+from instdiff.model.folders import INDEX, check_has_blocks
 from instdiff.render_settings import RenderSettings, resolve_settings, scheduler_for
 from instdiff.settings import models_folder, stored_model
 
@@ -37,6 +38,7 @@ SD15_MISSING = (
     "`python -m instdiff.checkpoint instancediffusion_sd15.pth --stock SD_v1_5_input_conv_weight_bias.pth "
     f"--out {{place}}/{SD15}`{{set}}"
 )
+ON_BACKBONE = "python -m instdiff.checkpoint instancediffusion_sd15.pth --backbone {folder} --out models/mine"
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def engine_info(name: str) -> EngineInfo:
         folder = DRAFT_FOLDER
     elif name == "sd15":
         folder = _sd15_folder()
-    elif os.path.exists(os.path.join(name, "model_index.json")):  # a Path raises where a name is too long for a file
+    elif os.path.exists(os.path.join(name, INDEX)):  # a Path raises where a name is too long for a file
         folder = Path(name)
+        check_has_blocks(folder, "engine", ON_BACKBONE)
     else:
         raise BadInput("engine", f'"{name}" is not known; choose draft, sd15, or a folder with a model_index.json')
     defaults = read_defaults(folder)
@@ -156,6 +159,7 @@ class PipelineEngine:
             BadInput: a refiner is asked for, and there is none.
         """
         settings = resolve_settings(settings, self.defaults)
+        self._load_refiner(settings)
         seeds = [settings.seed + k for k in range(settings.num_images)]
         chosen = list(range(len(seeds)))
 
@@ -196,6 +200,7 @@ class PipelineEngine:
         from instdiff.model.inpainting import mask_of, put_back
 
         settings = resolve_settings(settings, self.defaults)
+        self._load_refiner(settings)
         sizes = {change.layout.size for change in changes}
         if len(sizes) != 1:
             raise BadInput("changes", f"one batch has one size, not {sorted(sizes) or 'none'}")
@@ -231,6 +236,11 @@ class PipelineEngine:
         seeds = [changes[k].seed for k in chosen]
         rendering = self._rendering(images, changes[0].layout, settings, seeds, evaluated)
         return replace(rendering, refined=tuple(whole(rendering.refined))) if rendering.refined else rendering
+
+    def _load_refiner(self, settings: RenderSettings) -> None:
+        """Load the refiner where it is asked for: one that cannot be loaded is refused before anything is painted."""
+        if settings.cascade_strength:
+            _ = self.refiner
 
     def _step_done(
         self,

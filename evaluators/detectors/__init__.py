@@ -48,7 +48,8 @@ class Detector(Protocol):
     ...
     ...     def _find(self, image):
     ...         corners = ImageOps.invert(image.convert("L")).getbbox()
-    ...         return [Detection(category="ball", score=1.0, box=Box.from_corners(corners, image.size))] if corners else []
+    ...         boxes = [Box.from_corners(corners, image.size)] if corners else []
+    ...         return [Detection(category="ball", score=1.0, box=box) for box in boxes]
     >>> picture = Image.new("RGB", (64, 64), "white")
     >>> picture.paste("black", (16, 16, 48, 48))
     >>> BlackThings().detect([picture], ["ball"])[0][0].box.xyxy

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
+from instdiff.model.folders import INDEX, read_index
 from instdiff.render_settings import REFINER_STEPS
 from instdiff.settings import stored_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+CLASSES = ("StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLPipeline")  # of SDXL's refiner, and of SDXL itself
+PARTS = ("unet", "vae", "scheduler", "text_encoder_2", "tokenizer_2")
 SDXL_REFINER = "stable-diffusion-xl-refiner-1.0"
 MISSING = (
     f'needs the SDXL refiner; run `hf download stabilityai/{SDXL_REFINER} --include "*.json" "*.txt"'
@@ -28,18 +31,33 @@ def find_refiner(engine: str, named: str | None = None) -> Path:
     """Where the refiner of an engine lies: the folder that is named, or the SDXL refiner on this machine.
 
     Raises:
-        BadInput: there is none; what to fetch is said.
+        BadInput: there is none, or the folder is that of another model; what to fetch is said.
     """
     if named is not None:
-        if not (Path(named) / "model_index.json").is_file():
-            raise BadInput("refiner", f"{named} is no folder of an SDXL refiner: it has no model_index.json")
+        if not (Path(named) / INDEX).is_file():
+            raise BadInput("refiner", f"{named} is no folder of an SDXL refiner: it has no {INDEX}")
+        _check_folder(Path(named))
         return Path(named)
     if engine == "draft":
         raise BadInput("refine", NONE_FOR_DRAFT)
     folder = stored_model(SDXL_REFINER)
     if folder is None:
         raise BadInput("refine", MISSING)
+    _check_folder(folder)
     return folder
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse the folder of another pipeline, and one without a part that a refiner needs."""
+    index = read_index(folder, "refiner")
+    kind = index.get("_class_name", "no known pipeline")
+    if kind not in CLASSES:
+        cure = f"give that of {SDXL_REFINER}, or another of a {' or '.join(CLASSES)}"
+        raise BadInput("refiner", f"{folder} is a folder of {kind}, no refiner; {cure}")
+    for part in PARTS:
+        stated = index.get(part)
+        if not (isinstance(stated, list) and all(stated) and (folder / part).is_dir()):
+            raise BadInput("refiner", f"{folder} lacks {part}; fetch the whole folder of {SDXL_REFINER}")
 
 
 class Refiner:

@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 from instdiff.checkpoint.convert import whole_target
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput, ServiceError, printable
+from instdiff.model.folders import INDEX, check_has_blocks
 from instdiff.model.pipeline import InstanceDiffusionPipeline
 from instdiff.training.loop import Task, Trainer, TrainingPlan, make_accelerator, progress_bar
 from instdiff.training.sd15.annotated import AnnotatedPictures
@@ -29,6 +30,7 @@ from instdiff.training.sd15.recipe import FIXED, TrainingRecipe
 from instdiff.training.state import has_state
 
 MODEL = "model"
+NEW_BLOCKS = "python -m instdiff.checkpoint {folder} --out models/start (and train with --model models/start)"
 BETAS = (0.9, 0.999)
 WEIGHT_DECAY = 0.0
 
@@ -162,10 +164,16 @@ def read_pictures(recipe: TrainingRecipe, is_shown: bool) -> AnnotatedPictures:
 
 
 def load_pipeline(folder: Path) -> InstanceDiffusionPipeline:
-    """The pipeline of a model folder, in float32."""
-    if not (folder / "model_index.json").is_file():
+    """The pipeline of a model folder, in float32.
+
+    Raises:
+        BadInput: it is no model folder, or one without the blocks that learn; what to run first is said.
+        ServiceError: it cannot be loaded.
+    """
+    if not (folder / INDEX).is_file():
         make = "make one with python -m instdiff.checkpoint"
-        raise BadInput("model", f"{folder} is no model folder with a model_index.json; {make}")
+        raise BadInput("model", f"{folder} is no model folder with a {INDEX}; {make}")
+    check_has_blocks(folder, "model", NEW_BLOCKS)
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     try:

@@ -1,5 +1,8 @@
 """The refiner, on a tiny SDXL refiner with random weights."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -133,6 +136,41 @@ def test_where_there_is_no_refiner_it_is_said_what_to_do(engine, named, field, s
     with pytest.raises(BadInput) as error:
         find_refiner(engine, named)
     assert error.value.field == field and said in error.value.reason and "\n" not in error.value.reason
+
+
+@pytest.mark.parametrize(
+    ("index", "part", "said"),
+    [
+        ({"_class_name": "StableDiffusionPipeline"}, None, "is a folder of StableDiffusionPipeline, no refiner"),
+        (
+            {"_class_name": "InstanceDiffusionPipeline"},
+            None,
+            "is a folder of InstanceDiffusionPipeline, no refiner",
+        ),
+        ({"tokenizer_2": [None, None]}, None, "lacks tokenizer_2; fetch the whole folder"),
+        ({}, "vae", "lacks vae; fetch the whole folder"),
+        ("nothing", None, "is missing or damaged"),
+    ],
+)
+def test_the_folder_of_another_model_is_refused_before_painting(folder, tmp_path, index, part, said):
+    place = shutil.copytree(folder, tmp_path / "refiner")
+    before = json.loads((place / "model_index.json").read_text())
+    (place / "model_index.json").write_text(json.dumps({**before, **index}) if isinstance(index, dict) else index)
+    if part:
+        shutil.rmtree(place / part)
+    with pytest.raises(BadInput) as error:
+        find_refiner("draft", str(place))
+    assert error.value.field == "refiner" and said in error.value.reason and "\n" not in error.value.reason
+
+
+def test_a_refiner_that_cannot_be_loaded_costs_no_picture(refiner, tmp_path):
+    refiner.pipeline.save_pretrained(tmp_path)
+    (tmp_path / "unet" / "config.json").write_text("{")
+    steps = []
+    with pytest.raises(ServiceError, match="refiner: .* cannot be loaded"):
+        settings = RenderSettings(num_inference_steps=1, cascade_strength=0.1)
+        load_engine("draft", refiner=str(tmp_path)).render(LAYOUT, settings, lambda *step: steps.append(step))
+    assert not steps
 
 
 def test_it_is_found_among_the_models_and_in_the_cache(folder, monkeypatch, tmp_path):

@@ -438,3 +438,20 @@ def test_bad_options_are_one_line(inputs, tmp_path, capsys, option, value, field
     assert main(["sd15", *(word for pair in (options | {option: value}).items() for word in pair)]) == 2
     printed = capsys.readouterr().err
     assert printed.startswith(f"error: {field}: ") and printed.count("\n") == 1
+
+
+def test_a_model_without_the_blocks_is_refused_with_what_to_run_first(inputs, tmp_path, capsys):
+    """Stable Diffusion as it is published: the folder of its pipeline has no UniFusion."""
+    plain = shutil.copytree(inputs / "start", tmp_path / "plain")
+    shutil.rmtree(plain / "unifusion")
+    index = json.loads((plain / "model_index.json").read_text())
+    del index["unifusion"]
+    (plain / "model_index.json").write_text(json.dumps({**index, "_class_name": "StableDiffusionPipeline"}))
+    fields = recipe_fields(inputs, out=tmp_path / "out", model=plain, resume=None)
+    options = {f"--{name.replace('_', '-')}": str(value) for name, value in fields.items() if value is not None}
+    assert main(["sd15", *(word for pair in options.items() for word in pair)]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"error: model: {plain} is a StableDiffusionPipeline without the blocks ")
+    assert f"run first: python -m instdiff.checkpoint {plain} --out " in printed and printed.count("\n") == 1
+    with pytest.raises(BadInput, match=f"^engine: .* --backbone {plain} --out "):
+        engine_info(str(plain))
