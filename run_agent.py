@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from agent.console import Display, show_reading
 from agent.edit import edit_plan, source
@@ -21,6 +21,7 @@ from instdiff import cli
 from instdiff.cli import Parser, add_options, given_values, options, output_folder, parse_values
 from instdiff.errors import BadInput, printable
 from instdiff.formats import layout_to_json, load_layout, read_png
+from instdiff.formats.coco_file import CROWD_HELP, Crowd
 from instdiff.layout import Layout
 from instdiff.render_settings import RenderSettings
 
@@ -78,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     start.add_argument("--layout", metavar="FILE", help=f"paint this: {files}")
     start.add_argument("--picture", metavar="NAME", help="which picture of such a file with many: its file name or id")
+    start.add_argument("--crowd", choices=get_args(Crowd), help=f"{CROWD_HELP}; of COCO in --layout")
     boxes = "what bbox holds in the JSON file (default: auto, which tells both apart or refuses)"
     start.add_argument("--box-format", choices=("auto", "xywh", "corners"), help=boxes)
     start.add_argument("--resume", metavar="RUN", help="go on with a stopped run; its folder says all that was asked")
@@ -142,6 +144,8 @@ def _check_combination(flags: Mapping[str, Any]) -> None:
         raise BadInput("box_format", "is about the file of --layout; give one")
     if "picture" in flags and "layout" not in flags:
         raise BadInput("picture", "is about the file of --layout; give one")
+    if "crowd" in flags and "layout" not in flags:
+        raise BadInput("crowd", "is about the file of --layout; give one")
     if "explain" in flags and ("edit" in flags or sources != ["prompt"]):
         raise BadInput("explain", f"is about the words of a prompt; drop --{'edit' if 'edit' in flags else sources[0]}")
     for flag in ("plan-only", "strict"):
@@ -298,7 +302,7 @@ def _read_layout(flags: Mapping[str, Any]) -> tuple[Layout | None, dict[str, Any
     path = Path(flags["layout"])
     if path.suffix.lower() == ".png" and "picture" not in flags:
         return read_png(path)
-    return load_layout(path, flags.get("box_format", "auto"), flags.get("picture")), {}
+    return load_layout(path, flags.get("box_format", "auto"), flags.get("picture"), flags.get("crowd", "auto")), {}
 
 
 def _agent(flags: Mapping[str, Any], request: Request | None = None, on_event: OnEvent | None = None) -> Agent:

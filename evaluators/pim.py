@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from evaluators.reporting import EvaluationResult, progress_bar
 from instdiff.cli import output_folder
 from instdiff.errors import BadInput
 from instdiff.formats.coco import fitted_mask, instances_from_coco
+from instdiff.formats.coco_file import CROWD_HELP, Crowd
 from instdiff.layout import Instance, Layout, Mask
 from instdiff.model.mask_points import points_inside
 
@@ -177,6 +178,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=KINDS, required=True, help="what the pictures were painted from")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="conditioned", help="see above (default: %(default)s)")
     parser.add_argument("--annotations", type=Path, metavar="FILE", help="the COCO annotations they were painted from")
+    parser.add_argument("--crowd", choices=get_args(Crowd), default="auto", help=CROWD_HELP)
     parser.add_argument("--captions", type=Path, metavar="FILE", help="the captions, if painted with --captions")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="the photographs; needs --annotations")
     add_detector_arguments(parser, scoring.AUTO)
@@ -199,7 +201,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     if not any(getattr(instance, args.kind) for layout in layouts for instance in layout.instances):
         reason = f"no picture in {args.folder} was painted from a {args.kind}"
         raise BadInput("kind", f"{reason}; paint with coco --places {args.kind}")
-    dataset = read_dataset(args.annotations, args.captions) if args.annotations else None
+    dataset = read_dataset(args.annotations, args.captions, crowd=args.crowd) if args.annotations else None
     samples = scoring.samples_of(dataset, gallery) if dataset else []
     scoring.check_images(args.images, samples)
     detector = scoring.choose_scorer(args, gallery.engine, gallery)

@@ -60,6 +60,7 @@ BROKEN = {
     "another error": (lambda path: _raise(KeyError("x")), "KeyError"),
     "a hang that computes": (lambda path: [0 for _ in iter(int, 1)], "longer than"),
     "a hang that waits": (lambda path: time.sleep(60), "longer than"),
+    "memory": (lambda path: len(bytearray(2**28)), "took 2"),
     "letters for a terminal": (lambda path: _raise(Unprintable("x")), "printable"),
 }
 

@@ -54,6 +54,17 @@ def test_of_many_pictures_one_is_named(put, capsys):
     assert 'error: picture: "moon" is not in annotations.xml' in capsys.readouterr().err
 
 
+def test_crowd_regions_are_things_when_asked(put, capsys):
+    file = put("CVAT as COCO, brush")
+    for crowd, things in (("auto", 1), ("instances", 1), ("regions", None)):
+        code = run_agent.main(["--layout", file, "--crowd", crowd, "--plan-only"])
+        out, err = capsys.readouterr()
+        assert (len(json.loads(out)["annos"]) if out else None, code) == (things, 0 if things else 2)
+    assert "crowd regions (iscrowd) left out" in err
+    assert run_agent.main(["a dog", "--crowd", "auto"]) == 2
+    assert "crowd: is about the file of --layout" in capsys.readouterr().err
+
+
 def test_a_picture_without_a_file_is_refused(capsys):
     assert run_agent.main(["a dog", "--picture", "park"]) == 2
     assert "picture: is about the file of --layout" in capsys.readouterr().err

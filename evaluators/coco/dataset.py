@@ -114,7 +114,8 @@ class Dataset:
         many = [count for count in counts if count > MAX_INSTANCES]
         notes = list(self.oddities)
         if crowds:
-            notes.append(f"{crowds} crowd regions are not painted; what is seen there counts neither way, as in COCO")
+            neither = "what is seen there counts neither way, as in COCO; --crowd instances takes them as things"
+            notes.append(f"{crowds} crowd regions are not painted; {neither}")
         if many:
             cut = sum(many) - MAX_INSTANCES * len(many)
             full = f"{len(many)} pictures have more than {MAX_INSTANCES} things"

@@ -22,7 +22,7 @@ from evaluators.reporting import EvaluationResult, add_output_arguments, progres
 from instdiff.cli import add_options, given_values, parse_values
 from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput, InstDiffError, ServiceError
-from instdiff.formats.coco_file import Crowd
+from instdiff.formats.coco_file import CROWD_HELP, Crowd
 from instdiff.render_settings import RenderSettings, resolve_settings
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser, out: Path) -> None:
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="the photographs, for the upper bound")
     parser.add_argument("--captions", type=Path, metavar="FILE", help="COCO captions, such as captions_val2017.json")
     parser.add_argument("--places", choices=PLACES, default="box", help="the kind of place that is told (%(default)s)")
-    crowd = "annotations with iscrowd: single things or regions (auto: things if all masks are marked so and drawn)"
-    parser.add_argument("--crowd", choices=get_args(Crowd), default="auto", help=crowd)
+    parser.add_argument("--crowd", choices=get_args(Crowd), default="auto", help=CROWD_HELP)
     parser.add_argument("--count", type=int, metavar="N", help="only the first N images, by their numbers")
     parser.add_argument("--engine", default="draft", metavar="NAME", help="draft, sd15, or a model folder (draft)")
     add_options(parser, RenderSettings, SETTINGS)

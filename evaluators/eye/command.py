@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from evaluators.coco.dataset import read_dataset
 from evaluators.coco.scoring import with_photographs
@@ -17,6 +17,7 @@ from evaluators.eye.examination import Examined
 from evaluators.gallery import add_detector_arguments, load_scorer
 from evaluators.reporting import EvaluationResult, add_output_arguments, progress_bar
 from instdiff.errors import BadInput, ServiceError
+from instdiff.formats.coco_file import CROWD_HELP, Crowd
 from instdiff.formats.layout_sets import load_layouts
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--false-yes", type=float, default=FALSE_YES, metavar="SHARE", help=allowed)
     parser.add_argument("--plans", type=Path, default=PLANS, metavar="FILE", help="what agent.plans wrote (100 plans)")
     parser.add_argument("--sprites", type=Path, metavar="FOLDER", help="the emoji sets (fetched into the cache)")
+    parser.add_argument("--crowd", choices=get_args(Crowd), default="auto", help=CROWD_HELP)
     parser.add_argument("--coco", type=Path, metavar="FILE", help="annotations in COCO's format; needs --images")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="the photographs that they are of")
     add_output_arguments(parser, OUT)
@@ -105,7 +107,7 @@ def examine_photographs(options: Options, args: argparse.Namespace) -> Evaluatio
     from evaluators.eye.photographs import annotated, examine
 
     assert options.coco and options.images
-    dataset = with_photographs(read_dataset(options.coco, count=options.count), options.images)
+    dataset = with_photographs(read_dataset(options.coco, count=options.count, crowd=args.crowd), options.images)
     annotated(dataset)  # too few are refused before anything heavy is loaded
     detector = load_scorer(args)
     with progress_bar() as progress:

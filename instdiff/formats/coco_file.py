@@ -34,9 +34,12 @@ REGIONS = "crowd regions (iscrowd) left out, as they are no single things"
 BRUSHES = "crowd regions (iscrowd) taken as single things: all masks are marked so, as CVAT writes brushes"
 ASKED = "crowd regions (iscrowd) taken as single things, as is asked for"
 
+FRACTIONS = "multiply fractions by the width and height of their picture"
+
 _canvas_size = lru_cache(1000)(canvas_size)  # most pictures of a file have one of a few sizes
 
 Crowd = Literal["auto", "instances", "regions"]
+CROWD_HELP = "annotations with iscrowd: single things or regions (auto: things if all masks are marked so and drawn)"
 USED, REGION, LEFT_OUT = range(3)  # what becomes of an annotation
 
 
@@ -91,6 +94,8 @@ class CocoFile:
             crowds = [f"{REGIONS}: {self.regions}"] if self.regions else []
             reasons = "; ".join([*self.findings.sentences, *crowds])
             raise BadInput(source, f"0 of {self.written} annotations can be used; {reasons}")
+        if self.count and bool((self.boxes[:, 2:] <= 1).all()):  # NaN, of what has no box, is not
+            raise BadInput(source, f"all {self.count} boxes lie within 0..1 and pixels are expected; {FRACTIONS}")
 
     @property
     def notes(self) -> list[str]:

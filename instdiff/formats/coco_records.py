@@ -9,13 +9,14 @@ from instdiff.errors import BadInput
 from instdiff.formats.boxes import TOLERANCE_PX
 from instdiff.formats.fields import text, whole
 from instdiff.formats.native import read_instance
-from instdiff.formats.outlines import NOTHING, Corners, Outline, read_outline
+from instdiff.formats.outlines import NOTHING, Corners, Outline, read_outline, turned_box
 from instdiff.layout import MAX_SIDE
 
 MIN_SIDE = 64  # of a layout
 MAX_RECORD_SIDE = 1_000_000  # of a picture, in pixels
 SAME_PX = 1.5  # by which the sides of a box and of its outline may differ, as they were rounded
 THINNEST_PX = 1e-6  # what is thinner has no area once its sides are fractions
+LARGEST_TURN = 1e6  # degrees; what is more is none
 MAX_NAME = 200  # characters of a category
 MAX_CAPTION = 2000  # characters of an instance's caption
 MAX_SCENE = 8000  # characters of a picture's caption
@@ -23,6 +24,7 @@ MAX_SCENE = 8000  # characters of a picture's caption
 BOX_CUT = "boxes cut at the border of their picture"
 BOX_MADE = "boxes taken from the outline, as there was none that can be used"
 BOX_ELSEWHERE = "boxes taken from the outline, which lies elsewhere or shows that they are written as corners"
+BOX_TURNED = "boxes that are turned, of which the outline is taken"
 NO_DRAWING = "points and scribbles left out, as they cannot be read"
 NO_CAPTION = "captions left out, as they are no text or too long"
 
@@ -75,10 +77,17 @@ def _words(record: dict, key: str, most: int) -> tuple[str, bool]:
 def picture_size(record: dict) -> tuple[int, int] | None:
     """(width, height) in pixels of an image record; None if it does not say so."""
     try:
-        width, height = (whole(record.get(key), key) for key in ("width", "height"))
+        width, height = (_side(record.get(key), key) for key in ("width", "height"))
     except BadInput:
         return None
     return (width, height) if 0 < width <= MAX_RECORD_SIDE and 0 < height <= MAX_RECORD_SIDE else None
+
+
+def _side(value: object, field: str) -> int:
+    """A whole number, also where it is written as text; raises BadInput."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 9:
+        return int(value)
+    return whole(value, field)
 
 
 def canvas_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -121,6 +130,10 @@ def read_places(anno: dict, size: tuple[int, int], canvas: tuple[int, int]) -> P
     if outline.lost:
         faults.append(outline.lost)
     written = _read_box(anno.get("bbox"))
+    if written and not outline and (degrees := _rotation(anno)):
+        outline = read_outline([turned_box(written, degrees)], size, canvas)
+        written = outline.around
+        faults.append(BOX_TURNED)
     box = written and _clip(written, size)
     around = _clip_bounds(outline, size) if outline and (outline.rings or not box) else None
     if written and box and around and (not _touch(box, around) or _has_corners(written, around)):
@@ -136,6 +149,15 @@ def read_places(anno: dict, size: tuple[int, int], canvas: tuple[int, int]) -> P
         has_drawing = False
         faults.append(NO_DRAWING)
     return Places(box, outline, faults, has_drawing)
+
+
+def _rotation(anno: dict) -> float:
+    """By how many degrees a box is turned about its centre, as CVAT says it; 0 where nothing does."""
+    attributes = anno.get("attributes")
+    degrees = attributes.get("rotation") if isinstance(attributes, dict) else None
+    if not isinstance(degrees, int | float) or isinstance(degrees, bool) or not abs(degrees) < LARGEST_TURN:
+        return 0.0
+    return degrees % 360
 
 
 def area_px(anno: dict, box: Corners | None) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 
 from instdiff import rle
 from instdiff.errors import BadInput
+from instdiff.formats.fields import numbers_in
 from instdiff.formats.parts import caption_beside, crop_to_mask, label_of, labels_of, parts_of
 from instdiff.formats.pictures import (
     NO_LABEL,
@@ -26,6 +27,7 @@ from instdiff.formats.pictures import (
     Picture,
     Size,
     named,
+    read_size,
     shape_of,
 )
 from instdiff.formats.places import (
@@ -34,7 +36,6 @@ from instdiff.formats.places import (
     ellipse_place,
     line_place,
     mask_place,
-    numbers_in,
     pairs_in,
     ring_place,
 )
@@ -180,11 +181,7 @@ class _Reader:
 
 
 def _size(values: dict[str, str]) -> Size | None:
-    try:
-        width, height = (int(float(values.get(key, ""))) for key in ("width", "height"))
-    except (ValueError, OverflowError):
-        return None
-    return (width, height) if width > 0 and height > 0 else None
+    return read_size(values.get("width"), values.get("height"))
 
 
 def _place(tag: str, values: dict[str, str], size: Size | None) -> dict | None:

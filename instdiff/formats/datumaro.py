@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from instdiff import rle
 from instdiff.formats.coco_records import canvas_size
-from instdiff.formats.fields import mapping, sequence
+from instdiff.formats.fields import mapping, numbers_in, sequence
 from instdiff.formats.outlines import read_outline
 from instdiff.formats.parts import caption_beside, label_of, labels_of, parts_of
 from instdiff.formats.pictures import (
@@ -21,9 +21,10 @@ from instdiff.formats.pictures import (
     Size,
     base_name,
     named,
+    read_size,
     shape_of,
 )
-from instdiff.formats.places import box_place, ellipse_place, line_place, numbers_in, pairs_in, ring_place
+from instdiff.formats.places import box_place, ellipse_place, line_place, pairs_in, ring_place
 from instdiff.layout import Instance, Layout
 
 VERSION = "1.0"
@@ -64,11 +65,7 @@ def _read_item(item: dict, index: int, names: list[str], findings: Findings) -> 
 
 def _size(value: object) -> Size | None:
     """``[height, width]`` -> width, height."""
-    try:
-        height, width = map(int, numbers_in(value))
-    except ValueError:
-        return None
-    return (width, height) if width > 0 and height > 0 else None
+    return read_size(*value[::-1]) if isinstance(value, list) and len(value) == 2 else None
 
 
 def _read_annotation(anno: dict, where: str, picture: Picture, names: list[str], findings: Findings) -> None:

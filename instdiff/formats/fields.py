@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from instdiff.errors import BadInput
 
@@ -69,6 +70,25 @@ def pair(value: object, field: str) -> tuple[float, float]:
     """A list of two finite numbers."""
     x, y = numbers(value, field, count=2)
     return x, y
+
+
+def numbers_in(value: object) -> list[float]:
+    """The finite numbers of a list, or of a text in which they are separated by commas, semicolons or spaces.
+
+    Raises:
+        ValueError: something in it is none.
+    """
+    if isinstance(value, str):
+        value = re.split(r"[\s,;]+", value.strip()) if value.strip() else []
+    if not isinstance(value, list | tuple):
+        raise ValueError("no list")
+    try:
+        found = [float(one) for one in value if not isinstance(one, bool)]
+    except (TypeError, OverflowError) as error:
+        raise ValueError("no number") from error
+    if len(found) < len(value) or not all(map(math.isfinite, found)):
+        raise ValueError("no number")
+    return found
 
 
 def _kind(value: object) -> str:

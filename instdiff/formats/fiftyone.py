@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from instdiff.formats.fields import mapping, sequence
+from instdiff.formats.fields import mapping, numbers_in, sequence
 from instdiff.formats.parts import caption_beside, crop_to_mask, label_of, parts_of
 from instdiff.formats.pictures import (
     ASSUMED,
@@ -24,10 +24,11 @@ from instdiff.formats.pictures import (
     Size,
     base_name,
     named,
+    read_size,
     shape_of,
     size_beside,
 )
-from instdiff.formats.places import MAX_MASK_PIXELS, box_place, line_place, mask_place, numbers_in, pairs_in, ring_place
+from instdiff.formats.places import MAX_MASK_PIXELS, box_place, line_place, mask_place, pairs_in, ring_place
 from instdiff.layout import Instance, Layout
 
 TRUTH = "ground_truth"
@@ -89,14 +90,8 @@ def _read_sample(sample: dict, index: int, path: Path, findings: Findings) -> Pi
 
 
 def _size(file: str, metadata: dict | None, path: Path, findings: Findings) -> Size:
-    try:
-        width, height = (
-            int(number) for number in numbers_in([(metadata or {}).get(key) for key in ("width", "height")])
-        )
-        if width > 0 and height > 0:
-            return width, height
-    except ValueError:
-        pass
+    if metadata and (stated := read_size(metadata.get("width"), metadata.get("height"))):
+        return stated
     size = size_beside(path.parent, file) or size_beside(path.parent / DATA, base_name(file))
     if size is None:
         findings.add(ASSUMED_SIZE, base_name(file)[:80])

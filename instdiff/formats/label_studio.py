@@ -9,8 +9,10 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
+from instdiff.errors import BadInput
 from instdiff.formats.brush import decode_brush, encode_brush
-from instdiff.formats.fields import sequence
+from instdiff.formats.fields import numbers_in, sequence
+from instdiff.formats.outlines import turn
 from instdiff.formats.parts import caption_beside, label_of, labels_of, parts_of
 from instdiff.formats.pictures import (
     NO_LABEL,
@@ -22,6 +24,7 @@ from instdiff.formats.pictures import (
     Size,
     base_name,
     named,
+    read_size,
     shape_of,
 )
 from instdiff.formats.places import (
@@ -29,15 +32,15 @@ from instdiff.formats.places import (
     ellipse_place,
     line_place,
     mask_place,
-    numbers_in,
     pairs_in,
     ring_place,
-    turn,
 )
 from instdiff.layout import Instance, Layout
 
 OTHER_ANNOTATORS = "annotations of further annotators left out, as the first of each picture counts"
 PREDICTIONS = "pictures with predictions alone, which are taken"
+NO_PERCENT = "regions left out, as they lie off the picture: Label Studio counts in percent"
+MOST_PERCENT = 110.0  # what lies farther is in another unit; what is off the picture by less is cut
 ON_TURNED = "regions left out, as they were drawn on a turned picture"
 # The key of a region that tells its kind, whatever control drew it.
 KINDS = {"rle": "brush", "points": "polygon", "vertices": "polygon", "radiusX": "ellipse", "x": "rectangle"}
@@ -71,11 +74,27 @@ def read(data: list | dict, source: str, findings: Findings) -> list[Picture]:
     """The pictures of a file, with the regions of the first annotation that was not cancelled.
 
     Texts of a region (``meta.text``, or a text area for each region) are its caption.
+
+    Raises:
+        BadInput: all regions are as small as fractions of the picture are where percents are meant.
     """
     tasks = data if isinstance(data, list) else [data]
-    return [
-        _read_task(task, f"task {index}", findings) for index, task in enumerate(tasks, 1) if isinstance(task, dict)
+    numbered = enumerate(tasks, 1)
+    pictures = [_read_task(task, f"task {index}", findings) for index, task in numbered if isinstance(task, dict)]
+    _refuse_fractions(pictures, source)
+    return pictures
+
+
+def _refuse_fractions(pictures: Iterable[Picture], source: str) -> None:
+    """Raise BadInput where all regions lie within one percent of the corner."""
+    ends = [
+        max((box[0] + box[2]) / picture.size[0], (box[1] + box[3]) / picture.size[1])
+        for picture in pictures
+        for box in (shape.get("bbox") or shape.get("around") for shape in picture.shapes)
+        if picture.size and box
     ]
+    if ends and max(ends) <= 0.01:
+        raise BadInput(source, f"all {len(ends)} regions lie within 0..1, and Label Studio counts in percent")
 
 
 def _read_task(task: dict, where: str, findings: Findings) -> Picture:
@@ -151,6 +170,8 @@ def _read_region(parts: list[dict], where: str, picture: Picture, findings: Find
         return findings.leave_out(NO_LABEL, where)
     if any(part.get("image_rotation") for part in parts) or region.size != picture.size:
         return findings.leave_out(ON_TURNED, where)
+    if _is_beyond(region):
+        return findings.leave_out(NO_PERCENT, where)
     try:
         place = _place(region.kind, region.value, region.size)
     except ValueError:
@@ -184,11 +205,19 @@ def _joined(parts: list[dict]) -> Region | str | None:
 
 
 def _size(part: dict) -> Size | None:
+    width, height = (part.get(key) for key in SIZES)
+    return read_size(width, height)
+
+
+def _is_beyond(region: Region) -> bool:
+    """Whether a rectangle ends so far off the picture that it must be in pixels."""
+    if region.kind != "rectangle" or region.value.get("rotation"):
+        return False
     try:
-        width, height = (int(number) for number in numbers_in([part.get(key) for key in SIZES]))
+        x, y, width, height = numbers_in([region.value.get(key) for key in ("x", "y", "width", "height")])
     except ValueError:
-        return None
-    return (width, height) if width > 0 and height > 0 else None
+        return False  # which is said where its place is read
+    return max(x + width, y + height) > MOST_PERCENT
 
 
 def _place(kind: str, value: dict, size: Size) -> dict:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from instdiff.errors import BadInput
-from instdiff.formats.fields import sequence, whole
+from instdiff.formats.fields import sequence
 from instdiff.formats.parts import caption_beside, crop_to_mask, label_of, parts_of
 from instdiff.formats.pictures import (
     NO_LABEL,
@@ -22,6 +22,7 @@ from instdiff.formats.pictures import (
     Size,
     base_name,
     named,
+    read_size,
     shape_of,
     size_beside,
 )
@@ -61,11 +62,7 @@ def read(data: dict, path: Path, findings: Findings) -> Picture:
 
 
 def _size(data: dict) -> Size | None:
-    try:
-        size = whole(data.get("imageWidth"), "imageWidth"), whole(data.get("imageHeight"), "imageHeight")
-    except BadInput:
-        return None
-    return size if min(size) > 0 else None
+    return read_size(data.get("imageWidth"), data.get("imageHeight"))
 
 
 def _embedded_size(text: object) -> Size | None:

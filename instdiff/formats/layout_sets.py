@@ -10,7 +10,7 @@ from typing import overload
 
 from instdiff.errors import BadInput
 from instdiff.formats import BoxFormatWarning, layout_from_json, load_layout
-from instdiff.formats.coco_file import MAX_COCO_BYTES
+from instdiff.formats.coco_file import MAX_COCO_BYTES, Crowd
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.formats.other_tools import read_annotations, read_folder
 from instdiff.layout import Layout
@@ -52,12 +52,15 @@ class UnnamedLayouts(Sequence[Layout]):
         return self._named[index][1]
 
 
-def load_layouts(path: str | Path) -> Sequence[Layout]:
+def load_layouts(path: str | Path, crowd: Crowd = "auto") -> Sequence[Layout]:
     """All layouts of a folder of ``.json`` files, of one such file, of JSON lines, or of annotations of another tool.
 
     Those of annotations are made when they are asked for.
 
     A folder has one writer: if some of its files can only hold corner boxes, all of them are read as corners.
+
+    Args:
+        crowd: what annotations of COCO with ``iscrowd`` are, see `instdiff.formats.coco_file.CocoFile`.
 
     Raises:
         BadInput: there is nothing of that kind; see `load_layout`.
@@ -78,7 +81,7 @@ def load_layouts(path: str | Path) -> Sequence[Layout]:
         return layouts
     if path.suffix.lower() == ".jsonl":
         return list(layouts_by_prompt(path).values())
-    found = None if path.suffix.lower() == ".png" else read_annotations(path, read_bytes(path, MAX_COCO_BYTES))
+    found = None if path.suffix.lower() == ".png" else read_annotations(path, read_bytes(path, MAX_COCO_BYTES), crowd)
     return [load_layout(path)] if found is None else UnnamedLayouts(found)
 
 

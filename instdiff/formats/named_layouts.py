@@ -17,10 +17,11 @@ SHOWN = 5  # names in an error
 
 
 class NamedLayouts(Sequence[NamedLayout]):
-    """The file names of pictures, each with its layout."""
+    """The file names of pictures, each with its layout; ``reader`` is the function that reads all of such a file."""
 
-    def __init__(self, layouts: CocoLayouts):
+    def __init__(self, layouts: CocoLayouts, reader: str = "instdiff.layouts_from_coco"):
         self._layouts = layouts
+        self._reader = reader
         self.source = layouts.file.source
         self.names = [_name(record) for record in layouts.file.images]
 
@@ -53,7 +54,8 @@ class NamedLayouts(Sequence[NamedLayout]):
             return self[0][1]
         if picture is None:
             what = "holds no pictures" if not self.names else f"holds {len(self)} pictures: {self._shown(self.names)}"
-            raise BadInput(self.source, what + ("; name one with --picture" if self.names else ""))
+            cure = f"; name one with --picture or picture=, or read all with {self._reader}"
+            raise BadInput(self.source, what + (cure if self.names else ""))
         for found in self._matches(picture):
             if len(found) == 1:
                 return self[found[0]][1]
@@ -86,7 +88,7 @@ def named_layouts(pictures: Sequence[Picture], findings: Findings, source: str) 
         raise BadInput(source, f"0 of {findings.left_out} shapes can be used; {findings}")
     layouts = CocoLayouts(CocoFile(coco.items(), source))
     warn([*findings.sentences, *layouts.notes], source)
-    return NamedLayouts(layouts)
+    return NamedLayouts(layouts, "instdiff.formats.layout_sets.load_layouts")
 
 
 def warn(sentences: Sequence[str], source: str) -> None:

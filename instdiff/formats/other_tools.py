@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from instdiff.errors import BadInput
 from instdiff.formats import cvat, datumaro, fiftyone, label_studio, labelme, yolo
 from instdiff.formats.coco import CocoLayouts, layouts_to_coco
-from instdiff.formats.coco_file import read_coco
+from instdiff.formats.coco_file import Crowd, read_coco
 from instdiff.formats.files import MAX_FILE_BYTES, decode_text, read_bytes, write_bytes
 from instdiff.formats.json_lists import JsonLists
 from instdiff.formats.named_layouts import NamedLayouts, named_layouts, warn
@@ -21,8 +21,11 @@ FORMS = ("labelme", "label-studio", "cvat", "yolo", "datumaro", "fiftyone", "coc
 ARCHIVES = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
-def read_annotations(path: Path, content: bytes) -> NamedLayouts | None:
+def read_annotations(path: Path, content: bytes, crowd: Crowd = "auto") -> NamedLayouts | None:
     """The pictures of a file of another tool; None if it is none, and may be a layout of this project.
+
+    Args:
+        crowd: what annotations of COCO with ``iscrowd`` are, see `CocoFile`.
 
     Raises:
         BadInput: it is one, and cannot be read.
@@ -37,17 +40,17 @@ def read_annotations(path: Path, content: bytes) -> NamedLayouts | None:
     if path.suffix.lower() == ".xml" or content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return named_layouts(cvat.read(content, source, findings), findings, source)
     if len(content) > MAX_FILE_BYTES:  # too large for what the others become in memory
-        return coco_set(content, source)
+        return coco_set(content, source, crowd)
     data = _parse(content, source)
     if isinstance(data, dict) and "annos" not in data and "images" in data and "annotations" in data:
-        return coco_set(data, source)
+        return coco_set(data, source, crowd)
     pictures = _read_json(data, path, findings)
     return None if pictures is None else named_layouts(pictures, findings, source)
 
 
-def coco_set(data: dict | bytes, source: str) -> NamedLayouts:
+def coco_set(data: dict | bytes, source: str, crowd: Crowd = "auto") -> NamedLayouts:
     """The pictures of COCO annotations by their names; what is odd in them is said."""
-    layouts = CocoLayouts(read_coco(data, name=source))
+    layouts = CocoLayouts(read_coco(data, crowd, source))
     warn(layouts.notes, source)
     return NamedLayouts(layouts)
 
@@ -98,6 +101,9 @@ def _read_json(data: object, path: Path, findings: Findings) -> list[Picture] | 
         return fiftyone.read(data, path, findings)
     if label_studio.is_task(data):
         return label_studio.read(data, source, findings)
+    for own, missing in (("imagePath", "shapes"), ("annotations", "images")):  # labelme, COCO
+        if own in data and not isinstance(data.get(missing), list):
+            raise BadInput(f"{source}.{missing}", f'must be a list beside "{own}", and there is none')
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -209,3 +210,17 @@ def _shrink(runs: dict[str, Any], canvas: tuple[int, int]) -> Mask | None:
     for index, column in enumerate(columns):  # one by one: the places of all pixels would take 8 times the mask
         array[:, index] = np.searchsorted(ends, column * height + rows, side="right") % 2
     return Mask.from_array(array) if array.any() else None
+
+
+def turn(points: list[list[float]], centre: tuple[float, float], degrees: float) -> list[list[float]]:
+    """Points turned clockwise on the picture, whose y grows downwards."""
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    x, y = centre
+    return [[x + (px - x) * cosine - (py - y) * sine, y + (px - x) * sine + (py - y) * cosine] for px, py in points]
+
+
+def turned_box(corners: Corners, degrees: float) -> list[float]:
+    """A box turned clockwise about its centre as ``[x, y, x, y, ...]``."""
+    x0, y0, x1, y1 = corners
+    points = turn([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], ((x0 + x1) / 2, (y0 + y1) / 2), degrees)
+    return [value for point in points for value in point]

@@ -237,7 +237,8 @@ def _read_kept(path: Path) -> dict[int, Photograph] | None:
         return None
     try:
         kept = parse_json(read_bytes(path), str(path))
-        return {int(index): Photograph(Path(file), oddity, detail) for index, file, oddity, detail in kept}  # type: ignore[attr-defined]
+        rows = [(int(index), Photograph(Path(file), *rest)) for index, file, *rest in kept]  # type: ignore[attr-defined]
+        return dict(rows)
     except (BadInput, TypeError, ValueError):
         return None
 

@@ -12,6 +12,7 @@ from pathlib import Path, PureWindowsPath
 
 from instdiff.errors import BadInput
 from instdiff.formats.coco_records import MAX_NAME
+from instdiff.formats.fields import numbers_in
 from instdiff.formats.photographs import find_photograph, photograph_size
 from instdiff.formats.tally import Tally
 from instdiff.layout import Layout
@@ -130,6 +131,15 @@ def shape_of(label: str, place: dict, caption: object = "", group: object = None
     """The record of a shape; ``place`` is what one of the functions above gives."""
     words = {"category_name": label[:MAX_NAME], "caption": caption if isinstance(caption, str) else ""}
     return {**place, **words, "group": group if isinstance(group, int | str) else None}
+
+
+def read_size(width: object, height: object) -> Size | None:
+    """The size of a picture in pixels as a file has it, as numbers or text; None if it is none."""
+    try:
+        across, down = (int(number) for number in numbers_in([width, height]))
+    except ValueError:
+        return None
+    return (across, down) if across > 0 and down > 0 else None
 
 
 def size_beside(folder: Path, name: str) -> Size | None:

@@ -7,36 +7,18 @@ from __future__ import annotations
 
 import io
 import math
-import re
 import warnings
 from base64 import b64decode, b64encode
 
 import numpy as np
 
 from instdiff.formats.coco_records import MAX_RECORD_SIDE
+from instdiff.formats.fields import numbers_in
+from instdiff.formats.outlines import turn, turned_box
 
 MAX_MASK_PIXELS = 2**26  # that are unfolded for one mask
 ELLIPSE_CORNERS = 64
 MAX_LINE = 1000  # points of a scribble; of longer lines as many are kept, evenly
-
-
-def numbers_in(value: object) -> list[float]:
-    """The finite numbers of a list, or of a text in which they are separated by commas, semicolons or spaces.
-
-    Raises:
-        ValueError: something in it is none.
-    """
-    if isinstance(value, str):
-        value = re.split(r"[\s,;]+", value.strip()) if value.strip() else []
-    if not isinstance(value, list | tuple):
-        raise ValueError("no list")
-    try:
-        found = [float(one) for one in value if not isinstance(one, bool)]
-    except (TypeError, OverflowError) as error:
-        raise ValueError("no number") from error
-    if len(found) < len(value) or not all(map(math.isfinite, found)):
-        raise ValueError("no number")
-    return found
 
 
 def pairs_in(value: object) -> list[list[float]]:
@@ -61,15 +43,8 @@ def box_place(x0: float, y0: float, x1: float, y1: float, degrees: float = 0.0) 
     y0, y1 = sorted((y0, y1))
     if degrees % 360 == 0:
         return {"bbox": [x0, y0, x1 - x0, y1 - y0]}
-    corners = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
-    return ring_place(turn(corners, ((x0 + x1) / 2, (y0 + y1) / 2), degrees))
-
-
-def turn(points: list[list[float]], centre: tuple[float, float], degrees: float) -> list[list[float]]:
-    """Points turned clockwise on the picture, whose y grows downwards."""
-    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    x, y = centre
-    return [[x + (px - x) * cosine - (py - y) * sine, y + (px - x) * sine + (py - y) * cosine] for px, py in points]
+    flat = turned_box((x0, y0, x1, y1), degrees)
+    return ring_place([[x, y] for x, y in zip(flat[::2], flat[1::2], strict=True)])
 
 
 def ring_place(points: list[list[float]]) -> dict:

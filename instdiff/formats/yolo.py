@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from instdiff.errors import BadInput
+from instdiff.formats.fields import numbers_in
 from instdiff.formats.files import parse_json, read_bytes
 from instdiff.formats.parts import label_of
 from instdiff.formats.pictures import (
@@ -24,7 +25,7 @@ from instdiff.formats.pictures import (
     shape_of,
     size_beside,
 )
-from instdiff.formats.places import box_place, numbers_in, ring_place
+from instdiff.formats.places import box_place, ring_place
 from instdiff.layout import Instance, Layout, Mask
 
 LABELS = "labels"  # the folder of label files, beside which is that of the pictures
@@ -38,6 +39,8 @@ MAX_NAMES_BYTES = 2**20
 NO_CLASS = "lines left out, as their class has no name"
 OUTSIDE = "lines left out, as their numbers are no fractions of the picture"
 BOX_NUMBERS = (5, 6)  # class, x, y, width, height, and perhaps how sure a model was
+CORNERS = "and all fit as corners; YOLO has the centre, the width and the height of a box"
+CLEARLY = 0.02  # by which a box leaves the picture that was not just rounded
 SLACK = 0.1  # by which fractions may lie outside the picture; what does is cut
 
 
@@ -54,12 +57,26 @@ def read_file(path: Path, findings: Findings) -> Picture:
         size = ASSUMED
     picture = Picture(path.stem, size)
     lines = read_bytes(path).decode("utf-8-sig", errors="replace").splitlines()
+    _refuse_corners(lines, path)
     if len(lines) > MAX_LINES:
         raise BadInput(str(path), f"has {len(lines)} lines; at most {MAX_LINES} are read of one picture")
     for number, line in enumerate(lines, start=1):
         if line.strip():
             _read_line(line.split(), f"{path.name} line {number}", picture, names, has_keypoints, findings)
     return picture
+
+
+def _refuse_corners(lines: Sequence[str], path: Path) -> None:
+    """Raise BadInput where boxes leave the picture by their centre and size, and all fit as corners."""
+    rows = [line.split()[1:5] for line in lines if len(line.split()) in BOX_NUMBERS]
+    try:
+        boxes = [numbers_in(row) for row in rows]
+    except ValueError:
+        return
+    leave = sum(min(_extent(box)) < -CLEARLY or max(_extent(box)) > 1 + CLEARLY for box in boxes)
+    as_corners = all(0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1 for x0, y0, x1, y1 in boxes)
+    if leave and len(boxes) > 1 and as_corners:
+        raise BadInput(str(path), f"{leave} of {len(boxes)} boxes leave the picture, {CORNERS}")
 
 
 def label_files(folder: Path) -> list[Path]:
@@ -78,24 +95,31 @@ def _read_line(
     words: list[str], where: str, picture: Picture, names: dict[int, str], has_keypoints: bool, findings: Findings
 ) -> None:
     is_number = re.fullmatch(r"\d{1,9}(\.0*)?", words[0])
-    label = names.get(int(float(words[0]))) if is_number else named(words[0])
+    is_odd_number = not is_number and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", words[0], re.I)
+    label = names.get(int(float(words[0]))) if is_number else None if is_odd_number else named(words[0])
     if not label:
         return findings.leave_out(NO_CLASS, where)
     try:
         numbers = numbers_in(words[1:5] if has_keypoints else words[1:])
-        if any(not -SLACK <= number <= 1 + SLACK for number in numbers[: 4 if len(words) in BOX_NUMBERS else None]):
+        if any(not -SLACK <= number <= 1 + SLACK for number in _extent(numbers)):
             return findings.leave_out(OUTSIDE, where)
         picture.shapes.append(shape_of(label, _place(numbers, picture.size or ASSUMED)))
     except ValueError:
         findings.leave_out(NO_SHAPE, where)
 
 
+def _extent(numbers: list[float]) -> list[float]:
+    """The numbers of an outline, or the corners of a box."""
+    if len(numbers) + 1 not in BOX_NUMBERS:
+        return numbers
+    x, y, across, down = numbers[:4]
+    return [x - across / 2, y - down / 2, x + across / 2, y + down / 2]
+
+
 def _place(numbers: list[float], size: Size) -> dict:
     width, height = size
     if len(numbers) + 1 in BOX_NUMBERS:
-        x, y, across, down = numbers[:4]
-        corners = (x - across / 2) * width, (y - down / 2) * height, (x + across / 2) * width, (y + down / 2) * height
-        return box_place(*corners)
+        return box_place(*(value * side for value, side in zip(_extent(numbers), size * 2, strict=True)))
     points = zip(numbers[::2], numbers[1::2], strict=True)
     return ring_place([[x * width, y * height] for x, y in points])
 

@@ -83,7 +83,8 @@ class AnnotatedPictures:
         small = has_picture & ~beyond & (shares_of_square(self._file.boxes, sizes) < SMALLEST)
         for kind, left_out in ((WITHOUT_PICTURE, ~has_picture), (BEYOND, beyond), (TOO_SMALL, small)):
             for index in np.flatnonzero(left_out).tolist():
-                self.oddities.add(kind, lambda index=index: f"image {self._file.images[image_of[index]]['id']}")  # type: ignore[misc]
+                own = self._file.images[image_of[index]]["id"]
+                self.oddities.add(kind, f"image {own}")
         return int((has_picture & ~beyond & ~small).sum())
 
 

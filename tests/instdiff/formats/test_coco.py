@@ -58,6 +58,9 @@ def test_a_file_as_it_should_be():
         ({"bbox": [230, 30, 95, 120]}, (230, 30, 320, 150), False, "boxes cut at the border of their picture: 1 ("),
         ({"bbox": [200, 100, 260, 160]}, (200, 100, 320, 240), False, "boxes cut at the border"),  # never corners
         ({"bbox": [400, 30, 100, 120]}, None, False, "1 of 2 annotations are used"),
+        ({"attributes": {"rotation": 90}}, (10, 40, 130, 140), True, "boxes that are turned"),  # as CVAT exports them
+        ({"attributes": {"rotation": 0.0, "occluded": True}}, (20, 30, 120, 150), False, ""),
+        ({"attributes": {"rotation": "a lot"}}, (20, 30, 120, 150), False, ""),
         ({"bbox": [20, 30, 0, 120]}, None, False, "1 of 2 annotations are used"),
         ({"bbox": [20, 30, -100, 120]}, None, False, "1 of 2 annotations are used"),
         ({"bbox": None}, None, False, "1 of 2 annotations are used"),
@@ -141,6 +144,11 @@ def test_records_that_are_none_cost_themselves(part, odd):
     assert f"records left out, as they are no objects: 1 ({part}[0])" in sentences
 
 
+def test_sizes_as_text():
+    [(_, layout)], said = read(coco(DOG, images=[{"id": 1, "width": "320", "height": "240"}]))
+    assert layout.size == (320, 240) and said == []
+
+
 @pytest.mark.parametrize(
     ("records", "sentence"),
     [
@@ -204,6 +212,7 @@ def test_pictures_of_any_size(size):
             coco({**DOG, "iscrowd": 1, "segmentation": [RING]}),
             "0 of 1 annotations can be used; crowd regions (iscrowd)",
         ),
+        (coco({**DOG, "bbox": [0.1, 0.1, 0.4, 0.5]}, {**BALL, "bbox": [0, 0, 1, 1]}), "all 2 boxes lie within 0..1"),
         ({**coco(DOG), "categories": None}, "0 of 1 annotations can be used; annotations left out, as nothing names"),
         ({**coco(DOG), "annotations": None}, "annotations: must be a list, not null"),
         ({**coco(DOG), "images": {}}, "images: must be a list, not an object"),

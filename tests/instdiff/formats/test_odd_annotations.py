@@ -114,6 +114,21 @@ ODD = {
         files.BOX_LINE + "7 0.5 0.5 0.1 0.1\n0 0.5\n0 320 240 64 48\n0 a b c d\n0 0.5 0.5 0.1 nan\n",
         "their class has no name: 1",
     ),
+    "YOLO, a class below none": (
+        "labels/x.txt",
+        files.BOX_LINE + "-1 0.5 0.5 0.1 0.1\n-2.5 0.5 0.5 0.1 0.1\n",
+        "their class has no name: 2",
+    ),
+    "YOLO, how sure it is before the box": (
+        "labels/x.txt",
+        files.BOX_LINE + "0 0.93 0.5 0.5 0.2 0.2\n",
+        "no fractions of the picture: 1",
+    ),
+    "Label Studio, pixels": (
+        "x.json",
+        studio({"x": 64, "y": 48, "width": 256, "height": 192}),
+        "Label Studio counts in percent: 1",
+    ),
     "Datumaro": (
         "x.json",
         files.FILES["Datumaro, box and polygon"].files["default.json"].replace(b'"label_id": 1', b'"label_id": 99'),
@@ -156,6 +171,25 @@ def test_one_odd_record_costs_itself_and_is_counted(tmp_path, name):
             "x.json",
             files.dumped([{"bbox": [1, 2, 3, 4], "image_id": 1, "score": 1}]),
             "detections without their pictures",
+        ),
+        ("x.json", b'{"shapes": null, "imagePath": "a.jpg"}', "shapes: must be a list beside"),
+        ("x.json", b'{"annotations": [{"id": 1}], "categories": []}', "images: must be a list beside"),
+        (
+            "x.json",
+            studio({"x": 0.1, "y": 0.1, "width": 0.4, "height": 0.4}).replace(
+                files.dumped(files.PERCENT_DOG)[1:-1], b'"x": 0.1, "y": 0.1, "width": 0.3, "height": 0.3'
+            ),
+            "all 2 regions lie within 0..1, and Label Studio counts in percent",
+        ),
+        (
+            "x.json",
+            labelme(files.shape("a", "rectangle", [[0.1, 0.1], [0.4, 0.9]])),
+            "boxes lie within 0..1 and pixels are expected",
+        ),
+        (
+            "labels/x.txt",
+            b"0 0.6 0.6 0.9 0.9\n0 0.5 0.6 0.8 0.9\n",
+            "2 of 2 boxes leave the picture, and all fit as corners",
         ),
         ("x.json", b"[1, 2]", "layout: must be an object"),
         ("x.json", b'{"shapes": []} x', "something follows"),
