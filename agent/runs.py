@@ -9,7 +9,7 @@ import secrets
 import unicodedata
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,14 +17,20 @@ from agent.critic.findings import Finding
 from agent.planners.plan import Plan
 from agent.repair.records import RepairRecord
 from agent.request import Request
-from evaluators.report import Report
+from evaluators.report import ROW, Report
 from instdiff.errors import BadInput
+from instdiff.formats import load_layout
 from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.formats.photographs import open_photograph
 from instdiff.layout import Layout
+from instdiff.notebook import html
 from instdiff.values import Value
 from instdiff.world.scene import Scene
 from prompts.usage import Usage
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 GIVEN = "given.json"
 GIVEN_SCENE = "given-scene.json"
@@ -115,6 +121,27 @@ class Run(Value):
             best = index if accepted else best
         verified = best is not None and rounds[best].verified
         return self.model_copy(update={"rounds": tuple(rounds), "best_round": best, "verified": verified, **changes})
+
+    def draw(self) -> Image:
+        """The best picture with its plan and what was found on it, see `evaluators.drawing.draw_report`.
+
+        Raises:
+            BadInput: the run has no picture yet, or its files cannot be read.
+        """
+        if self.best is None:
+            raise BadInput("run", f"{self.folder} has no picture yet")
+        layout = load_layout(self.folder / self.best.layout, boxes="xywh")
+        image = open_photograph(self.image, read_bytes(self.image))
+        return read_report(self.folder / self.best.report).draw(image, layout)
+
+    def _repr_html_(self) -> str:
+        """The run in a notebook: its best picture, and what was found on it."""
+        title = f"{self.request.prompt} ({self.folder})"
+        if self.best is None:
+            return html(f"{title}: no picture yet", (), ())
+        report = read_report(self.folder / self.best.report)
+        verified = "verified" if self.verified else "not verified"
+        return html(f"{title}: {verified}, round {self.rounds.index(self.best) + 1}", ROW, report.rows(), self.draw())
 
     def save(self) -> None:
         """Write ``run.json``."""

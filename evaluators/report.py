@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from instdiff.layout import Box, Mask
+from instdiff.layout import Box, Layout, Mask
 from instdiff.values import Fraction, Value
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ROW = ("", "name", "verdict", "IoU")  # of `Report.rows`
 FOUND_IOU = 0.5  # from here on an instance counts as found in its place
 
 
@@ -62,6 +68,18 @@ class Report(Value):
     verdicts: tuple[Verdict, ...] = ()
     extras: tuple[Detection, ...] = ()
 
+    if TYPE_CHECKING:  # lists are as good
+
+        def __init__(
+            self,
+            *,
+            detector: str,
+            iou_threshold: float,
+            found_score: float | None = None,
+            verdicts: Iterable[Verdict] = (),
+            extras: Iterable[Detection] = (),
+        ) -> None: ...
+
     @property
     def found(self) -> int:
         return sum(verdict.kind is VerdictKind.FOUND for verdict in self.verdicts)
@@ -85,3 +103,37 @@ class Report(Value):
     def score(self) -> tuple[float, float, int]:
         """What rounds are ranked by: share found, then mean IoU, then few extras."""
         return (self.found / self.checked if self.checked else 0.0, self.mean_iou, -len(self.extras))
+
+    def draw(self, image: Image, layout: Layout) -> Image:
+        """The picture with its plan and what was found, see `evaluators.drawing.draw_report`.
+
+        Args:
+            image: the picture that was looked at; it stays as it is.
+            layout: what was planned on it.
+
+        Returns:
+            RGB, at least 768 pixels on its longer side.
+        """
+        from evaluators.drawing import draw_report  # which imports this module
+
+        return draw_report(image, layout, self)
+
+    def rows(self) -> list[list[str]]:
+        """A verdict in each row, then the extras: number, name, verdict, IoU."""
+        verdicts = [
+            [
+                str(verdict.instance + 1),
+                verdict.name,
+                verdict.kind.value,
+                f"{verdict.iou:.2f}" if verdict.detection else "",
+            ]
+            for verdict in self.verdicts
+        ]
+        return [*verdicts, *(["", extra.category, "extra", ""] for extra in self.extras)]
+
+    def _repr_html_(self) -> str:
+        """The verdicts in a notebook."""
+        from instdiff.notebook import html
+
+        title = f"{self.found} of {len(self.verdicts)} found by {self.detector}"
+        return html(title, ROW, self.rows())

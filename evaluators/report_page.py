@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from instdiff.cli import output_folder
 from instdiff.errors import BadInput
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 from instdiff.formats.photographs import open_photograph
+from instdiff.notebook import data_url
 
 PLACE = Path("outputs/evaluations")
 HTML_FILE = "report.html"
@@ -134,6 +133,4 @@ def _data_url(path: Path) -> str:
     image = open_photograph(path, read_bytes(path))
     if image.width > MAX_WIDTH:
         image = image.resize((MAX_WIDTH, max(1, round(image.height * MAX_WIDTH / image.width))))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_url(image)

@@ -3,6 +3,7 @@
 Importing this package costs little: the pipeline (and with it torch) loads on first use.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from instdiff.errors import BadInput, InstDiffError, ServiceError
 from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 
 if TYPE_CHECKING:
-    from instdiff.formats import load_layout, save_layout
+    from instdiff.formats import layouts_from_coco, load_layout, save_layout
     from instdiff.model.autoencoder import PatchAutoencoder
     from instdiff.model.pipeline import InstanceDiffusionPipeline
     from instdiff.model.unet import InstanceUNet
@@ -22,15 +23,21 @@ _LAZY = {
     "InstanceUNet": "instdiff.model.unet",
     "PatchAutoencoder": "instdiff.model.autoencoder",
     "UniFusion": "instdiff.model.unifusion",
+    "layouts_from_coco": "instdiff.formats",
     "load_layout": "instdiff.formats",
     "save_layout": "instdiff.formats",
 }
 
 __all__ = ["BadInput", "Box", "InstDiffError", "Instance", "Layout", "Mask", "Point", "Scribble", "ServiceError"]
-__all__ += ["InstanceDiffusionPipeline", "InstanceUNet", "PatchAutoencoder", "UniFusion", "load_layout", "save_layout"]
+__all__ += ["InstanceDiffusionPipeline", "InstanceUNet", "PatchAutoencoder", "UniFusion"]
+__all__ += ["layouts_from_coco", "load_layout", "save_layout"]
 
 
 def __getattr__(name: str) -> object:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'instdiff' has no attribute {name!r}")
+
+
+if "diffusers" in sys.modules:  # whose DiffusionPipeline then finds ours by its name
+    import_module("instdiff.model.pipeline")

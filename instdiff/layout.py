@@ -1,30 +1,48 @@
 """The language of the project: what is where on the picture.
 
 Inside, every coordinate is a fraction of the picture's width (x) or height (y), and every box is
-``x0, y0, x1, y1``. Pixels and ``[x, y, width, height]`` exist in ``instdiff.formats`` only.
+``x0, y0, x1, y1``. Pixels and ``[x, y, width, height]`` exist at the edges only: in files and other libraries' arrays.
+
+Coordinates have twelve decimals, a hundred-millionth of a pixel. With all the digits of a floating-point number, many
+fractions would be the quotient of no number of pixels: what is read from a file would not be what was written.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from instdiff import rle
 from instdiff.errors import BadInput
 from instdiff.values import Fraction, Value, Words
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 MAX_INSTANCES = 30
 SCRIBBLE_POINTS = 20  # of a scribble that is drawn from a mask, and that the model reads
 MAX_SIDE = 4096
+STEPS = 10**12  # of a coordinate, from 0 to 1
+
+
+def rounded(coordinate: float) -> float:
+    """A coordinate to twelve decimals."""
+    return int(coordinate * STEPS + 0.5) / STEPS
+
+
+Coordinate = Annotated[Fraction, AfterValidator(rounded)]
 
 
 class Point(Value):
     """A place given by one point, as fractions of width and height."""
 
-    x: Fraction
-    y: Fraction
+    x: Coordinate
+    y: Coordinate
 
 
 class Box(Value):
@@ -40,17 +58,20 @@ class Box(Value):
         if self.x0 >= self.x1 or self.y0 >= self.y1:
             sides = ", ".join(f"{side:g}" for side in self.xyxy)
             raise ValueError(f"box {sides} has no area; give x0 < x1 and y0 < y1")
+        x0, y0, x1, y1 = map(rounded, self.xyxy)
+        if x0 < x1 and y0 < y1:  # else it is as thin as a rounding, and stays what it is
+            self.__dict__.update(x0=x0, y0=y0, x1=x1, y1=y1)
         return self
 
     @classmethod
-    def from_corners(cls, corners: list[float], size: tuple[int, int]) -> Box:
+    def from_corners(cls, corners: Sequence[float], size: tuple[int, int]) -> Box:
         """``[x0, y0, x1, y1]`` in pixels of a (width, height) picture; what lies outside is cut off."""
         sides = zip(corners, size * 2, strict=True)
         x0, y0, x1, y1 = (min(max(float(value) / side, 0.0), 1.0) for value, side in sides)
         return cls(x0=x0, y0=y0, x1=x1, y1=y1)
 
     @classmethod
-    def from_coco(cls, xywh: list[float], size: tuple[int, int]) -> Box:
+    def from_coco(cls, xywh: Sequence[float], size: tuple[int, int]) -> Box:
         """``[x, y, width, height]`` in pixels of a (width, height) picture; what lies outside is cut off."""
         x, y, w, h = (float(value) for value in xywh)
         return cls.from_corners([x, y, x + w, y + h], size)
@@ -103,6 +124,10 @@ class Scribble(Value):
 
     points: tuple[Point, ...] = Field(min_length=1, max_length=1000)
 
+    if TYPE_CHECKING:  # a list is as good
+
+        def __init__(self, *, points: Iterable[Point]) -> None: ...
+
     @property
     def box(self) -> Box | None:
         """The tight box of the points, or None if they have no extent."""
@@ -122,6 +147,10 @@ class Mask(Value):
 
     size: tuple[int, int]
     counts: str = Field(max_length=rle.MAX_TEXT)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, size: Sequence[int], counts: str) -> None: ...
 
     @model_validator(mode="after")
     def _runs_fit(self) -> Mask:
@@ -193,12 +222,121 @@ class Layout(Value):
     negative_caption: Words = Field(default="", max_length=8000)
     instances: tuple[Instance, ...] = ()
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            caption: str,
+            width: int = 512,
+            height: int = 512,
+            negative_caption: str = "",
+            instances: Iterable[Instance] = (),
+        ) -> None: ...
+
     @field_validator("instances")
     @classmethod
     def _not_too_many(cls, instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
         if len(instances) > MAX_INSTANCES:
             raise ValueError(f"{len(instances)} instances; the model has room for {MAX_INSTANCES}")
         return instances
+
+    @classmethod
+    def from_file(cls, path: str | Path, boxes: str = "auto", picture: str | None = None) -> Layout:
+        """Read a layout, like `instdiff.load_layout`; a file of many pictures is read by `instdiff.layouts_from_coco`.
+
+        Args:
+            path: JSON of InstanceDiffusion, a PNG that was painted here, or annotations of another tool.
+            boxes: ``xywh``, ``corners`` or ``auto``, of the JSON of InstanceDiffusion.
+            picture: which picture of a file of many, by its file name or id.
+
+        Raises:
+            BadInput: see `instdiff.load_layout`.
+        """
+        from instdiff.formats import load_layout  # which imports this module
+
+        return load_layout(path, boxes, picture)
+
+    @classmethod
+    def from_boxes(
+        cls,
+        boxes: Any,
+        labels: Iterable[str],
+        size: Sequence[int],
+        captions: Sequence[str] | None = None,
+        *,
+        caption: str | None = None,
+        box_format: Literal["xyxy", "xywh", "cxcywh"] = "xyxy",
+        normalized: bool | None = None,
+    ) -> Layout:
+        """A layout of boxes with labels.
+
+        Args:
+            boxes: (N, 4), N up to 30: an array, a tensor or lists.
+            labels: N categories.
+            size: (width, height) of the picture in pixels.
+            captions: N phrases that say what each thing looks like; None: its label.
+            caption: of the whole picture; None: made from the captions, such as "a dog and two cats".
+            box_format: corners ``xyxy``, ``xywh`` from the upper left corner, or ``cxcywh`` from the middle.
+            normalized: True for fractions of the picture, False for pixels. None: pixels, but where all numbers lie
+                within 0..1, fractions, with a `BoxFormatWarning`.
+
+        Raises:
+            BadInput: there are too many boxes, labels are missing, or a box has no area or leaves the picture by more
+                than a pixel.
+        """
+        from instdiff.detections import layout_of_boxes
+
+        return layout_of_boxes(boxes, labels, size, captions, caption, box_format, normalized)
+
+    @classmethod
+    def from_detections(
+        cls,
+        detections: Any,
+        size: Sequence[int],
+        names: Mapping[int, str] | Sequence[str] | None = None,
+        *,
+        caption: str | None = None,
+    ) -> Layout:
+        """A layout of what a detector has found on one picture.
+
+        Boxes are cut at the border. Of more than 30 detections the 30 with the best scores are kept, or the largest
+        where there are no scores; a `LayoutWarning` says so, and what else is left out: detections that have no label,
+        or no area on the picture.
+
+        Args:
+            detections: ``supervision.Detections``; what a torchvision detector gives for a picture (``boxes``,
+                ``labels``, ``scores`` and ``masks``); or one of what ``post_process_...`` of transformers gives
+                (``boxes``, ``labels`` or ``text_labels``, ``scores``). Masks are kept.
+            size: (width, height) of that picture in pixels.
+            names: of the numbers in ``labels``, such as ``model.config.id2label`` or ``weights.meta["categories"]``.
+            caption: of the whole picture; None: made from the labels, such as "a dog and two cats".
+
+        Raises:
+            BadInput: these are no detections of one picture, or a number has no name.
+        """
+        from instdiff.detections import layout_of_detections
+
+        return layout_of_detections(detections, size, names, caption)
+
+    def draw(self, image: Image | None = None) -> Image:
+        """A picture of the plan: masks, boxes, scribbles and points, each instance with its number and name.
+
+        Args:
+            image: what it is drawn over, a copy of it; None draws on plain ground.
+
+        Returns:
+            RGB, at least 768 pixels on its longer side.
+        """
+        from instdiff.drawing import draw_layout
+
+        return draw_layout(self, image)
+
+    def _repr_html_(self) -> str:
+        """The plan in a notebook."""
+        from instdiff.notebook import layout_html
+
+        return layout_html(self)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -209,6 +347,6 @@ class Layout(Value):
         """The same layout on a picture of another size; places are fractions and stay."""
         return Layout.parse({**dict(self), "width": width, "height": height})
 
-    def with_instances(self, instances: list[Instance]) -> Layout:
+    def with_instances(self, instances: Iterable[Instance]) -> Layout:
         """The same layout with other instances."""
         return Layout.parse({**dict(self), "instances": tuple(instances)})

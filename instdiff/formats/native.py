@@ -11,7 +11,7 @@ from instdiff.errors import BadInput
 from instdiff.formats.boxes import BoxFormatWarning, resolve_boxes
 from instdiff.formats.fields import mapping, number, pair, sequence, text, whole
 from instdiff.formats.fractions import to_pixels
-from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask, Point, Scribble
+from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout, Mask, Point, Scribble, rounded
 
 PIXELS = "pixels"  # the value of ``units`` in a file whose places are so small that they look like fractions
 MAX_POLYGONS = 256
@@ -101,7 +101,8 @@ def fill_polygon(mask: np.ndarray, xy: np.ndarray) -> None:
     mask[top:bottom] |= np.logical_xor.accumulate(crossings[:, :width].astype(bool), axis=1)
 
 
-SNAP_PX = 1e-9  # what differs less from a number with three decimals is that number after some floating-point sums
+DECIMALS = (0, 3, 6, 9, 11)  # of pixels, as few as say the same
+SNAP_PX = 5e-9  # what differs less from a number with three decimals is that number, read as a fraction and written
 
 
 def layout_from_json(data: object, boxes: str = "auto") -> Layout:
@@ -118,6 +119,8 @@ def layout_from_json(data: object, boxes: str = "auto") -> Layout:
         BadInput: a value is missing, of the wrong type, or off the canvas.
     """
     data = mapping(data, "layout")
+    if "annos" not in data and isinstance(data.get("images"), list):
+        raise BadInput("layout", "holds the annotations of COCO; read them with instdiff.layouts_from_coco")
     width, height = (whole(data.get(key), key) for key in ("width", "height"))
     captions = {key: text(data, key) for key in ("caption", "negative_caption")}
     frame = {"width": width, "height": height, **captions}
@@ -154,7 +157,10 @@ def read_instance(anno: dict, place: Box | Point | None, size: tuple[int, int], 
 
 
 def layout_to_json(layout: Layout) -> dict:
-    """Layout -> the JSON of InstanceDiffusion, boxes as ``[x, y, width, height]`` in pixels."""
+    """Layout -> the JSON of InstanceDiffusion, boxes as ``[x, y, width, height]`` in pixels.
+
+    `layout_from_json` reads the same layout from it, to the last digit.
+    """
     data = {"caption": layout.caption, "width": layout.width, "height": layout.height}
     if layout.negative_caption:
         data["negative_caption"] = layout.negative_caption
@@ -167,7 +173,7 @@ def layout_to_json(layout: Layout) -> dict:
 def _anno(instance: Instance, size: tuple[int, int]) -> dict:
     mask = {"size": list(instance.mask.size), "counts": instance.mask.counts} if instance.mask else []
     named = {"category_name": instance.category, "caption": instance.caption}
-    box = {"bbox": pixels(instance.box.to_coco(size))} if instance.box else {}
+    box = {"bbox": _bbox(instance.box, size)} if instance.box else {}
     return {**box, "mask": mask, **named, **drawn_places(instance, size)}
 
 
@@ -175,10 +181,30 @@ def drawn_places(instance: Instance, size: tuple[int, int]) -> dict:
     """``point`` and ``scribble`` in pixels, each where the instance has one."""
     places: dict[str, list] = {}
     if instance.point:
-        places["point"] = pixels([instance.point.x * size[0], instance.point.y * size[1]])
+        places["point"] = _xy(instance.point, size)
     if instance.scribble:
-        places["scribble"] = [pixels([point.x * size[0], point.y * size[1]]) for point in instance.scribble.points]
+        places["scribble"] = [_xy(point, size) for point in instance.scribble.points]
     return places
+
+
+def _xy(point: Point, size: tuple[int, int]) -> list[float]:
+    return [_pixel(point.x, size[0]), _pixel(point.y, size[1])]
+
+
+def _bbox(box: Box, size: tuple[int, int]) -> list[float]:
+    """``[x, y, width, height]``: widths are counted from what is written of x, not from what it stands for."""
+    x, y = _pixel(box.x0, size[0]), _pixel(box.y0, size[1])
+    return [x, y, _pixel(box.x1, size[0], x), _pixel(box.y1, size[1], y)]
+
+
+def _pixel(fraction: float, side: int, start: float = 0.0) -> float:
+    """The shortest number of pixels after ``start`` that is read as this fraction of a side."""
+    value = fraction * side - start
+    for decimals in DECIMALS:
+        short = round(value, decimals)
+        if rounded((start + short) / side) == fraction:
+            return int(short) if short == int(short) else short
+    return value
 
 
 def pixels(values: list[float]) -> list[float]:

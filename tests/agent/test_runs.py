@@ -2,10 +2,13 @@ import json
 import re
 
 import pytest
+from PIL import Image
 
+from agent.loop import Agent
 from agent.request import Request, parse_size
 from agent.runs import Round, Run, clear_unfinished, copy_whole, new_folder, slug, write_json
 from instdiff.errors import BadInput
+from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
 
 @pytest.mark.parametrize(
@@ -124,3 +127,17 @@ def test_load_refuses(tmp_path, content):
         (tmp_path / "run.json").write_text(content)
     with pytest.raises(BadInput):
         Run.load(tmp_path)
+
+
+def test_a_run_draws_its_best_picture_and_shows_itself_in_a_notebook(tmp_path):
+    agent = Agent(planner=ListPlanner(), engine=RectanglePainter(), verifier=ColourDetector(), out=tmp_path)
+    run = agent.run("a dog and a cat")
+    with Image.open(run.folder / run.best.annotated) as annotated:
+        assert run.draw().tobytes() == annotated.tobytes()
+    page = run._repr_html_()
+    assert "a dog and a cat" in page and "verified, round 1" in page and "data:image/jpeg;base64," in page
+    assert page.count("<td") == 2 * 4 and page.count("found") == 2
+    empty = Run(folder=tmp_path, request=Request(prompt="<b>"))
+    assert "&lt;b&gt;" in empty._repr_html_() and "no picture yet" in empty._repr_html_()
+    with pytest.raises(BadInput, match="has no picture yet"):
+        empty.draw()

@@ -84,3 +84,12 @@ def test_thirty_labels_in_one_place_are_drawn():
 )
 def test_label(index, text):
     assert label(REPORT.verdicts[index]) == text
+
+
+def test_a_report_draws_itself_and_is_a_table_in_a_notebook():
+    grey = Image.new("RGB", (128, 96), (128, 128, 128))
+    assert REPORT.draw(grey, LAYOUT).tobytes() == draw_report(grey, LAYOUT, REPORT).tobytes()
+    assert REPORT.rows()[0] == ["1", "dog", "found", "1.00"] and REPORT.rows()[-1] == ["", "dog", "extra", ""]
+    extra = Detection(category="<b>", score=0.9, box=box(0.1, 0.1, 0.4, 0.5))
+    page = REPORT.model_copy(update={"extras": [extra], "detector": "<i>"})._repr_html_()
+    assert "1 of 5 found by &lt;i&gt;" in page and "&lt;b&gt;" in page and "<b>" not in page and "<i>" not in page
