@@ -84,9 +84,10 @@ def assemble(
     models.check_tokenizer(words, source.parts["text_encoder"])
     empty = _fit(source, _configs(source, words, folder), new_rows)
     if lora:
-        tensors, alphas = read_lora(lora)
-        count = merge_lora(tensors, alphas, source.parts, lora_scale, str(lora))
-        sources.append(OpenedSource(lora, "LoRA", rows={"lora": PartAccount(lora.name, "LoRA", read=len(tensors))}))
+        adapter = read_lora(lora)
+        count = merge_lora(adapter, source.parts, lora_scale, str(lora))
+        row = PartAccount(lora.name, "LoRA", read=len(adapter.tensors))
+        sources.append(OpenedSource(lora, "LoRA", rows={"lora": row}))
         notes.append(f"{lora.name} is merged into {count} weights with scale {lora_scale:g}")
     target = DTYPES[dtype] if dtype else None
     parts = {p: {name: in_dtype(f"{p} {name}", t, target) for name, t in source.parts[p].items()} for p in PARTS}

@@ -86,6 +86,7 @@ _RECORDS = {
     *(("omegaconf.nodes", f"{kind}Node") for kind in ("Any", "String", "Integer", "Float", "Boolean", "Bytes")),
     *(("omegaconf.nodes", f"{kind}Node") for kind in ("Path", "Enum")),
     ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"),
+    ("torch.nn.modules.container", "ParameterDict"),  # in old textual inversions
     ("argparse", "Namespace"), ("pathlib", "PosixPath"), ("_codecs", "encode"),
     ("numpy", "dtype"), ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
     ("torch", "device"), *(("torch", str(dtype)[6:]) for dtype in _STORAGES.values()),

@@ -20,12 +20,15 @@ from transformers import CLIPTextModel, CLIPTokenizer
 import instdiff.model.autoencoder  # noqa: F401 (diffusers loads a component's class from imported modules only)
 from instdiff.errors import BadInput
 from instdiff.layout import Layout
+from instdiff.model.adapters import LoraMixin
 from instdiff.model.defaults import ModelDefaults, read_defaults
 from instdiff.model.grounding import Grounding, empty_grounding, place_grounding, with_reach, with_text
 from instdiff.model.inpainting import keep, match_ground, put_back
 from instdiff.model.sampler import Branch, Condition, EarlyLook, SamplingOptions, sample
+from instdiff.model.textual_inversion import TextualInversionMixin
 from instdiff.model.unet import InstanceUNet
 from instdiff.model.unifusion import UniFusion, slots_for, token_counts
+from instdiff.model.vae_memory import VaeMemoryMixin
 
 Generators: TypeAlias = torch.Generator | list[torch.Generator] | None  # one for all pictures, or one for each
 LEAST_STRENGTH = 1 / 1000  # the last of the steps that models are trained on
@@ -57,7 +60,7 @@ class InstanceDiffusionOutput(BaseOutput):
     unet_evaluations: int = 0
 
 
-class InstanceDiffusionPipeline(DiffusionPipeline):
+class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin, DiffusionPipeline):
     """Paints layouts (Wang et al., InstanceDiffusion, CVPR 2024).
 
     A diffusers pipeline: `from_pretrained`, `save_pretrained`, `.to()`, `progress_bar` and the rest work as there.
@@ -322,6 +325,7 @@ class InstanceDiffusionPipeline(DiffusionPipeline):
     def encode_captions(self, captions: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Captions -> token features (n, 77, D) and pooled features (n, D); what is past 77 tokens is cut off."""
         length = self.tokenizer.model_max_length
+        captions = self.maybe_convert_prompt(captions)
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
         encoded = self.text_encoder(tokens.input_ids.to(self._execution_device))
         return encoded.last_hidden_state, encoded.pooler_output
