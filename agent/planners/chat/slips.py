@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from agent.planners.chat.relations import read_relations, words_of
 from instdiff.errors import printable
+from instdiff.layout import MAX_INSTANCES
+from instdiff.world import nouns
 
 UNITS = {
     name: length_m
@@ -26,6 +29,9 @@ LENGTH = re.compile(
     r"(?:\s*(?:-|–|to)\s*(?P<until>\d+(?:[.,]\d+)*))?\s*(?P<unit>[a-z]*)\.?"
 )
 SIZES = ("width_m", "height_m", "distance_m")
+COUNTS = ("count", "quantity", "number", "amount")  # keys beside those of the form
+CAPTIONS = ("caption", "description", "appearance", "phrase")
+CATEGORIES = ("category", "name", "class", "label", "object")
 NOTHING = {"", "none", "null", "nothing", "n/a", "no"}
 MAX_NAMED = 3  # in a note
 
@@ -76,10 +82,12 @@ def _objects(values: object, notes: list[str]) -> list[dict]:
         values = [{"id": key, **value} for key, value in values.items() if isinstance(value, dict)]
     things: list[dict] = []
     left_out: list[str] = []
+    renamed: list[str] = []
     read: list[str] = []
     unread: list[str] = []
-    for value in values if isinstance(values, list) else []:
-        thing = _named(value, things) if isinstance(value, dict) else None
+    for value in _each_of_several(values if isinstance(values, list) else [], notes):
+        described = {"caption": value} if isinstance(value, str) else value
+        thing = _named(described, things) if isinstance(described, dict) else None
         if thing is None:
             left_out.append(json.dumps(value, ensure_ascii=False))
             continue
@@ -93,27 +101,56 @@ def _objects(values: object, notes: list[str]) -> list[dict]:
                 read.append(f"{thing['id']} {given} as {length_m:g} m")
             elif given is not None:
                 unread.append(f"{thing['id']} {json.dumps(given, ensure_ascii=False)}")
+        if any(other["id"] == thing["id"] for other in things):
+            renamed.append(f"{thing['id']} ({thing['category']})")
+            thing["id"] = _free_id(thing["category"], things)
         things.append(thing)
+    add_note(notes, "Ids of the model that name two things; the later ones have others", renamed)
     add_note(notes, "Objects of the model that are left out", left_out)
     add_note(notes, "Sizes that the model gives as text are read", read)
     add_note(notes, "Sizes of the model that are no lengths and are left out", unread)
     return things
 
 
+def _each_of_several(values: list, notes: list[str]) -> Iterator[object]:
+    """Each thing; one with a count above 1 ("count": 3), which the form has no place for, as often as it says."""
+    several: list[str] = []
+    for value in values:
+        yield value
+        number = next((value[key] for key in COUNTS if key in value), 1) if isinstance(value, dict) else 1
+        if not isinstance(number, int) or isinstance(number, bool) or number < 2:
+            continue
+        several.append(f"{number} of {value.get('id') or value.get('category')}")
+        for _ in range(min(number, MAX_INSTANCES) - 1):
+            yield {key: part for key, part in value.items() if key != "id"}
+    add_note(notes, "Counts of the model, of which each is a thing", several)
+
+
 def _named(value: dict, before: list[dict]) -> dict | None:
     """A thing with category, id and caption, None if it does not say what it is."""
     name = value.get("id")
     name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
-    category = value.get("category")
+    caption = _first_text(value, CAPTIONS)
+    category = value.get("category", _first_text(value, CATEGORIES))
     if category is None and isinstance(name, str):
         category = re.sub(r"[\W\d_]+$", "", name)
+    if category is None and caption and (noun := nouns.resolve(caption)) and len(noun.singular) > 1:
+        category = noun.singular
     if not isinstance(category, str) or not category.strip():
         return None
     if not isinstance(name, str):
-        taken = {thing["id"] for thing in before}
-        name = next(f"{category}-{n}" for n in range(1, len(taken) + 2) if f"{category}-{n}" not in taken)
-    caption = value.get("caption")
-    return {**value, "id": name, "category": category, "caption": caption if isinstance(caption, str) else category}
+        name = _free_id(category, before)
+    return {**value, "id": name, "category": category, "caption": caption or category}
+
+
+def _first_text(value: dict, keys: tuple[str, ...]) -> str | None:
+    return next((value[key] for key in keys if isinstance(value.get(key), str) and value[key].strip()), None)
+
+
+def _free_id(category: str, before: list[dict]) -> str:
+    """An id that none of the things before has."""
+    taken = {thing["id"] for thing in before}
+    return next(f"{category}-{n}" for n in range(1, len(taken) + 2) if f"{category}-{n}" not in taken)
 
 
 def metres(text: str) -> float | None:

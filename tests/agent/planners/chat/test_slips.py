@@ -385,6 +385,26 @@ def test_what_an_object_lacks_is_filled_in(changes, expected):
     assert (first.id, first.category, first.caption) == expected and notes == []
 
 
+def test_things_in_words_alone_or_under_other_keys():
+    things = ["a green frog", {"name": "ball", "description": "a blue ball"}, {"caption": "two old shoes"}]
+    scene, notes = read_scene(json.dumps(scene_of(*things, relations=[])), PROMPT)
+    found = [(item.category, item.caption) for item in scene.objects]
+    assert found[:2] == [("frog", "a green frog"), ("ball", "a blue ball")] and found[2][0] == "shoe" and notes == []
+
+
+def test_a_count_that_the_form_does_not_have():
+    scene, notes = read_scene(json.dumps(scene_of(thing("frog", count=3), thing("ball"), relations=[])), PROMPT)
+    assert [item.category for item in scene.objects] == ["frog", "frog", "frog", "ball"]
+    assert notes == ["Counts of the model, of which each is a thing: 3 of frog-1."]
+
+
+def test_an_id_of_two_things():
+    answer = scene_of(thing("frog"), thing("ball", id="frog-1"), relations=[])
+    scene, notes = read_scene(json.dumps(answer), PROMPT)
+    assert [item.id for item in scene.objects] == ["frog-1", "ball-1"]
+    assert notes == ["Ids of the model that name two things; the later ones have others: frog-1 (ball)."]
+
+
 def test_objects_by_their_ids():
     answer = {**FROG, "objects": {name: {"category": name[:-2], "caption": name} for name in ("frog-1", "ball-1")}}
     scene, _ = read_scene(json.dumps(answer), PROMPT)
