@@ -82,8 +82,12 @@ class Engine(Protocol):
         native_size: (width, height) in pixels of a plan, where nobody asks for another size.
     """
 
-    name: str
-    native_size: tuple[int, int]
+    # Read alone: as properties they are met by plain attributes, constants and properties.
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def native_size(self) -> tuple[int, int]: ...
 
     def render(
         self, layout: Layout, settings: RenderSettings, on_step: Callable[[int, int], None] | None = None
@@ -130,8 +134,11 @@ class BatchEngine(RepaintingEngine, Protocol):
         model_hash: tells its weights from others.
     """
 
-    defaults: RenderSettings
-    model_hash: str
+    @property
+    def defaults(self) -> RenderSettings: ...
+
+    @property
+    def model_hash(self) -> str: ...
 
     def render_many(self, layouts: list[Layout], settings: RenderSettings, seeds: list[int]) -> list[Image]:
         """One picture of each layout of one size; see `instdiff.engine.PipelineEngine.render_many`."""
