@@ -16,6 +16,7 @@ EVALUATIONS = {
     "coco": Evaluation("evaluators.coco.command", "pictures painted from COCO annotations: AP, AR of boxes and masks"),
     "pim": Evaluation("evaluators.pim", "points in mask: do things lie where points and scribbles put them?"),
     "attributes": Evaluation("evaluators.coco.attributes_command", "do things have the colour or texture asked for?"),
+    "schedulers": Evaluation("evaluators.schedulers.command", "which schedulers of diffusers paint, and repeat"),
     "fid": Evaluation("evaluators.fid", "how far painted pictures are from real ones, as a whole"),
     "clip": Evaluation("evaluators.clip", "CLIP score of pictures and their captions"),
     "alignment": Evaluation("evaluators.alignment", "boxes that a model reports against the boxes of the plan"),

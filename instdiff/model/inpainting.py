@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from instdiff.layout import Box
+from instdiff.errors import BadInput
+from instdiff.layout import Box, Layout
 
 GROUND = 0.1  # what things hide less of is ground
 MIXED = 1 / 32  # of the picture's shorter side: how far decoding mixes what is on both sides of an edge
@@ -41,6 +43,55 @@ class Kept:
         """
         stays = self.latents if timestep is None else scheduler.add_noise(self.latents, noise, timestep.reshape(1))
         return stays.lerp(latents, self.region)
+
+
+class ToChange(NamedTuple):
+    """Of each picture of a call, the older one that it changes, and where."""
+
+    images: list[Image.Image]
+    masks: list[Image.Image]
+
+    def into_place(self, index: int, picture: Image.Image, cover: torch.Tensor | None) -> Image.Image:
+        """A new picture in what stays of the one that it changes; see `match_ground` for ``cover``."""
+        old, mask = self.images[index], self.masks[index]
+        return put_back(old, picture if cover is None else match_ground(old, picture, mask, cover), mask)
+
+
+def pictures_to_change(
+    image: Image.Image | list[Image.Image] | None,
+    mask: Image.Image | list[Image.Image] | None,
+    layouts: list[Layout],
+    each: int,
+) -> ToChange | None:
+    """What a call is to change, for ``each`` picture of every layout; None where it paints from nothing.
+
+    Raises:
+        BadInput: pictures and masks are not as many or not as large as the layouts, or there is a mask alone.
+    """
+    if image is None:
+        if mask is not None:
+            raise BadInput("mask_image", "says where to change an image, and none is given")
+        return None
+    images = image if isinstance(image, list) else [image] * len(layouts)
+    masks = mask if isinstance(mask, list) else [mask or Image.new("L", layouts[0].size, "white")] * len(layouts)
+    for name, given in (("image", images), ("mask_image", masks)):
+        if wrong := next((one for one in given if not isinstance(one, Image.Image)), None):
+            raise BadInput(name, f"a {type(wrong).__name__} is no PIL picture")
+        if len(given) != len(layouts):
+            raise BadInput(name, f"{len(given)} for {len(layouts)} layouts; give one, or one for each")
+        if sizes := {one.size for one in given} - {layouts[0].size}:
+            width, height = sizes.pop()
+            asked = f"{layouts[0].width} x {layouts[0].height}"
+            raise BadInput(name, f"has {width} x {height} pixels, and the layouts {asked}")
+    return ToChange([one for one in images for _ in range(each)], [one for one in masks for _ in range(each)])
+
+
+def as_type(images: list[Image.Image], output_type: str) -> list[Image.Image] | np.ndarray | torch.Tensor:
+    """Pictures by a diffusers ``output_type``: ``pil``, ``np`` or ``pt``."""
+    if output_type == "pil":
+        return images
+    arrays = VaeImageProcessor.pil_to_numpy(images)
+    return arrays if output_type == "np" else VaeImageProcessor.numpy_to_pt(arrays)
 
 
 def keep(

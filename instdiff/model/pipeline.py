@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+import diffusers
 import numpy as np
-import PIL.Image
 import torch
 from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 from diffusers.image_processor import VaeImageProcessor
@@ -21,33 +22,21 @@ import instdiff.model.autoencoder  # noqa: F401 (diffusers loads a component's c
 from instdiff.errors import BadInput
 from instdiff.layout import Layout
 from instdiff.model.adapters import LoraMixin
+from instdiff.model.call_settings import CallSettings, generator_of_each, inputs_of_callback, list_of_layouts
+from instdiff.model.conditions import ConditionReader, EncodedCaption, captions_of, instances_apart, slots_of
 from instdiff.model.defaults import ModelDefaults, read_defaults
-from instdiff.model.grounding import Grounding, empty_grounding, place_grounding, with_reach, with_text
-from instdiff.model.inpainting import keep, match_ground, put_back
-from instdiff.model.sampler import Branch, Condition, EarlyLook, SamplingOptions, sample
+from instdiff.model.inpainting import as_type, keep, pictures_to_change
+from instdiff.model.sampler import Branch, Condition, EarlyLook, sample
+from instdiff.model.schedulers import check_scheduler
 from instdiff.model.textual_inversion import TextualInversionMixin
 from instdiff.model.unet import InstanceUNet
-from instdiff.model.unifusion import UniFusion, slots_for, token_counts
+from instdiff.model.unifusion import UniFusion
 from instdiff.model.vae_memory import VaeMemoryMixin
 
 Generators: TypeAlias = torch.Generator | list[torch.Generator] | None  # one for all pictures, or one for each
-LEAST_STRENGTH = 1 / 1000  # the last of the steps that models are trained on
 # Where older model folders say that our classes are.
 MOVED = {f"instdiff.{name}": f"instdiff.model.{name}" for name in ("autoencoder", "unet", "unifusion")}
-
-
-class EncodedCaption(NamedTuple):
-    """What the text encoder gives for one caption."""
-
-    features: torch.Tensor  # (1, 77, D)
-    pooled: torch.Tensor  # (1, D)
-
-
-class _ToChange(NamedTuple):
-    """Of each picture of a call, the older one that it changes, and where."""
-
-    images: list[Image]
-    masks: list[Image]
+log = logging.getLogger(__name__)
 
 
 class InstanceDiffusionOutput(BaseOutput):
@@ -71,7 +60,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
     """
 
     model_cpu_offload_seq = "text_encoder->unifusion->unet->vae"
-    _callback_tensor_inputs = ["latents"]
+    _callback_tensor_inputs = ["latents", "prompt_embeds"]
 
     def __init__(
         self,
@@ -128,7 +117,13 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         """
         folder = Path(pretrained_model_name_or_path)
         stated = read_defaults(folder).stated if folder.is_dir() else {}
-        return super().from_pretrained(pretrained_model_name_or_path, **(stated | kwargs))
+        if "torch_dtype" not in kwargs:
+            kwargs.setdefault("dtype", torch.float32)  # by itself, the text encoder would take that of its file
+        pipeline = super().from_pretrained(pretrained_model_name_or_path, **(stated | kwargs))
+        if "clip_sample" not in pipeline.scheduler.config:  # DDIM and its kin would by themselves
+            pipeline.scheduler.register_to_config(clip_sample=False)
+            log.info("%s: its scheduler says nothing of clip_sample; latents are not clipped", folder)
+        return pipeline
 
     @classmethod
     def load_config(cls, *args, **kwargs) -> dict[str, Any] | tuple:
@@ -157,6 +152,21 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         return ModelDefaults.parse(stated)
 
     @property
+    def guidance_scale(self) -> float:
+        """Of the call that goes on; what a callback writes to ``_guidance_scale`` is the next step's, up to 1 off."""
+        return self._guidance_scale
+
+    @property
+    def num_timesteps(self) -> int:
+        """How many steps the call that goes on has."""
+        return self._num_timesteps
+
+    @property
+    def interrupt(self) -> bool:
+        """Whether the call that goes on ends after its step: ``pipe._interrupt = True`` asks for it."""
+        return self._interrupt
+
+    @property
     def vae_scale_factor(self) -> int:
         """How many pixels of the picture's side are one latent."""
         config = self.vae.config
@@ -176,7 +186,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         max_batch: int = 16,
         output_type: str = "pil",
         return_dict: bool = True,
-        callback_on_step_end: Callable[[InstanceDiffusionPipeline, int, int, dict], dict] | None = None,
+        callback_on_step_end: Callable[[Any, int, int, dict], dict | None] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         scheduler: SchedulerMixin | None = None,
         guidance_every: int = 1,
@@ -188,6 +198,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         apart: Sequence[Collection[int]] | None = None,
         choose: Callable[[list[Image]], Sequence[int]] | None = None,
         choose_after: int = 1,
+        num_images_per_prompt: int | None = None,
     ) -> InstanceDiffusionOutput | tuple:
         """Paint; number of steps, guidance, alpha and mis are the model's own (see `defaults`) where they are None.
 
@@ -206,9 +217,12 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
             max_batch: rows given to the UNet at once; a layout of n instances has 2 (n + 1) while they are denoised on
                 their own.
             output_type: ``pil``, ``np``, ``pt`` or ``latent``.
-            callback_on_step_end: called with (pipeline, step, timestep, {"latents"}); may return changed latents.
-            callback_on_step_end_tensor_inputs: what the callback is given: the latents, or nothing.
-            scheduler: a diffusers scheduler for this call, instead of the pipeline's own.
+            callback_on_step_end: called with (pipeline, step, timestep, tensors); may return changed latents. One of
+                diffusers' own is given what it names.
+            callback_on_step_end_tensor_inputs: what the callback is given: ``latents`` and, to read,
+                ``prompt_embeds`` (2 n, 77, D), the features of the negative captions before those of the captions.
+            scheduler: a diffusers scheduler for this call, instead of the pipeline's own; see `check_scheduler` for
+                those that are refused.
             guidance_every: the half without grounding is computed in every so many steps; in between, guidance leads
                 where it led in the step before. 1 is exact.
             inner_every: the inner levels of the UNet are computed in every so many steps; in between, only its
@@ -223,91 +237,93 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
                 None is all of them.
             choose: looks at all pictures as far as they can be told after ``choose_after`` steps, and says by their
                 indices which of them go on.
+            choose_after: how many steps are gone before that.
+            num_images_per_prompt: diffusers' name of ``num_images_per_layout``.
 
         Returns:
             The pictures, those of the first layout first.
 
         Raises:
-            BadInput: layouts of different sizes, a side that the model cannot paint, latents of the wrong shape,
-                generators that are not as many as the pictures, tensors for the callback that are not there, pictures
-                to change and masks that do not fit the layouts, instances or a choice that are not there, or a
-                scheduler that cannot paint a part of a picture (see `sample`).
+            BadInput: naming the argument, before anything is painted: a number out of its range, layouts of different
+                sizes, a side that the model cannot paint, latents of the wrong shape, generators that are not as many
+                as the pictures, tensors for the callback that are not there, pictures to change and masks that do not
+                fit the layouts, instances that are not there, a scheduler that cannot paint this; and, on the way, a
+                choice of pictures that are not there.
         """
-        # 1. What the call does not say is as the model has it.
-        asked = {
-            "num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale, "alpha": alpha, "mis": mis
-        }  # fmt: skip
-        settings = self.defaults.model_copy(update={name: value for name, value in asked.items() if value is not None})
-        if not 0 < strength <= 1:
-            raise BadInput("strength", f"{strength} is outside of 0..1 (0 excluded)")
-        share = 1.0 if image is None else strength
-        options = SamplingOptions(
-            max(round(share * settings.num_inference_steps), 1), settings.guidance_scale, settings.alpha, settings.mis,
-            max_batch, guidance_every, inner_every, eta, max(settings.strength * share, LEAST_STRENGTH),
+        # 1. Check what was handed in; what the call does not say is as the model has it.
+        settings = CallSettings.over(
+            self.defaults, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, alpha=alpha, mis=mis,
+            num_images_per_layout=num_images_per_prompt or num_images_per_layout, max_batch=max_batch,
+            guidance_every=guidance_every, inner_every=inner_every, choose_after=choose_after, eta=eta,
+            strength=strength, output_type=output_type,
         )  # fmt: skip
-
-        # 2. Check what was handed in.
-        layouts = [layouts] if isinstance(layouts, Layout) else list(layouts)
+        options = settings.sampling(self.defaults, changes=image is not None)
+        layouts = list_of_layouts(layouts)
         size = self._common_size(layouts)
-        count = len(layouts) * num_images_per_layout
-        generators = _generator_of_each(generator, count)
-        for name in set(callback_on_step_end_tensor_inputs) - set(self._callback_tensor_inputs):
-            reason = f'"{name}" is not there; give {self._callback_tensor_inputs}'
-            raise BadInput("callback_on_step_end_tensor_inputs", reason)
+        each = settings.num_images_per_layout
+        count = len(layouts) * each
+        generators = generator_of_each(generator, count)
+        tensor_inputs = inputs_of_callback(
+            callback_on_step_end, callback_on_step_end_tensor_inputs, self._callback_tensor_inputs
+        )
+        every = instances_apart(apart, layouts)
+        before = pictures_to_change(image, mask_image, layouts, each)
+        check_scheduler(scheduler or self.scheduler, self.scheduler, options.steps_apart > 0)
+        self._guidance_scale, self._num_timesteps = options.guidance_scale, options.num_inference_steps
+        self._interrupt = False
 
-        # 3. Encode captions and places, once for all pictures of a layout.
-        every = _apart(apart, layouts)
+        # 2. Encode captions and places, once for all pictures of a layout.
         conditions, negatives = self._conditions(layouts, size, every if options.steps_apart else [()] * len(layouts))
-        conditions = [own for own in conditions for _ in range(num_images_per_layout)]
-        negatives = [negative for negative in negatives for _ in range(num_images_per_layout)]
+        conditions = [own for own in conditions for _ in range(each)]
+        negatives = [negative for negative in negatives for _ in range(each)]
 
-        # 4. Prepare the starting noise.
+        # 3. Prepare the starting noise, and what it is laid over.
         latents = self.noise(size, generator, count) if latents is None else self._starting_noise(latents, size, count)
-        latents = latents * settings.noise_scale
-        before = _images_to_change(image, mask_image, layouts, num_images_per_layout)
+        latents = latents * self.defaults.noise_scale
         kept = keep(self.vae, *before, self._latent_size(size), self._execution_device) if before else None
         begin = None
-        if kept and share < 1:
+        if kept and settings.strength < 1:
             begin = torch.cat([old.latents for old in kept])
         elif self.defaults.strength < 1:
             begin = torch.cat([sketch for own in conditions if (sketch := own[0].sketch) is not None])
-        going = list(range(count))
 
-        def into_place(index: int, picture: Image) -> Image:
-            """A new picture in what stays of the one that it changes."""
-            assert before
-            old, mask = before.images[index], before.masks[index]
-            cover = conditions[index][0].cover
-            return put_back(old, picture if cover is None else match_ground(old, picture, mask, cover), mask)
+        # 4. What is asked of the way.
+        going = list(range(count))
 
         def choose_early(estimates: torch.Tensor) -> Sequence[int]:
             assert choose
             shown = self.decode_pil(estimates)
             if before:
-                shown = [into_place(index, picture) for index, picture in enumerate(shown)]
+                shown = [before.into_place(k, picture, conditions[k][0].cover) for k, picture in enumerate(shown)]
             going[:] = choose(shown)
             if not going or len(set(going)) < len(going) or not set(going) <= set(range(count)):
                 raise BadInput("choose", f"says {going}; give one or more of the {count} pictures, each of them once")
             return going
 
-        look = EarlyLook(choose_after, choose_early) if choose else None
+        def tell_callback(step: int, timestep: int, pictures: list[list[Branch]]) -> None:
+            if not callback_on_step_end:
+                return
+            wholes = [branches[0] for branches in pictures]
+            texts = [branch.negative.text for branch in wholes] + [branch.condition.text for branch in wholes]
+            given = {"latents": torch.cat([branch.latents for branch in wholes]), "prompt_embeds": torch.cat(texts)}
+            changed = callback_on_step_end(self, step, timestep, {name: given[name] for name in tensor_inputs}) or {}
+            if "latents" in changed:
+                for branch, own_latents in zip(wholes, changed["latents"].split(1), strict=True):
+                    branch.latents = own_latents
+            if self._guidance_scale != options.guidance_scale:
+                options.guidance_scale = max(self._guidance_scale, 1.0)  # 1 is off; diffusers' callbacks write 0
 
         # 5. Denoise.
         with self.progress_bar(total=options.num_inference_steps) as bar:
 
-            def on_step(step: int, timestep: int, pictures: list[list[Branch]]) -> None:
+            def on_step(step: int, timestep: int, pictures: list[list[Branch]]) -> bool:
                 bar.update()
-                if callback_on_step_end:
-                    tensors = {"latents": torch.cat([branches[0].latents for branches in pictures])}
-                    tensors = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
-                    changed = callback_on_step_end(self, step, timestep, tensors) or {}
-                    if "latents" in changed:
-                        for branches, own_latents in zip(pictures, changed["latents"].split(1), strict=True):
-                            branches[0].latents = own_latents
+                tell_callback(step, timestep, pictures)
+                return not self._interrupt
 
             latents, evaluated = sample(
                 self.unet, scheduler or self.scheduler, latents, conditions, negatives, options, on_step, generators,
-                begin, kept, look,
+                begin, kept, EarlyLook(choose_after, choose_early) if choose else None,
             )  # fmt: skip
 
         # 6. Decode.
@@ -315,13 +331,14 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
             images: list[Image] | np.ndarray | torch.Tensor = latents
         elif before:
             painted = zip(going, self.decode_pil(latents), strict=True)
-            whole = [into_place(index, picture) for index, picture in painted]
-            images = _as_type(whole, output_type)
+            whole = [before.into_place(index, picture, conditions[index][0].cover) for index, picture in painted]
+            images = as_type(whole, output_type)
         else:
             images = self.decode(latents, output_type)
         self.maybe_free_model_hooks()
         return InstanceDiffusionOutput(images=images, unet_evaluations=evaluated) if return_dict else (images,)
 
+    @torch.no_grad()
     def encode_captions(self, captions: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Captions -> token features (n, 77, D) and pooled features (n, D); what is past 77 tokens is cut off."""
         length = self.tokenizer.model_max_length
@@ -344,49 +361,16 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         self, layouts: list[Layout], size: tuple[int, int], apart: Sequence[Collection[int]]
     ) -> tuple[list[list[Condition]], list[Condition]]:
         """Per layout: the whole, then each instance of ``apart`` alone; and the negative, shared where the same."""
-        encoded = self._encode_all(layouts)
-        no_text = next(iter(encoded.values())).pooled[:0]  # (0, D)
-        masked = self.unet.config.instance_masked
-        slots = slots_for(max(len(layout.instances) for layout in layouts), masked)
-        counts = None if masked else token_counts(slots, self.unifusion.seg_tokens).to(self._execution_device)
-        seg_size = self.unifusion.config.seg_size
-        latent_size = self._latent_size(size)
-
-        def condition(grounding: Grounding, caption: str) -> Condition:
-            text, pooled = encoded[caption]
-            tokens = self.unifusion(grounding)
-            place_map = sketch = cover = None
-            if mapper := self.unifusion.place_mapper:
-                guess = mapper.guess(grounding, pooled, latent_size)
-                place_map = mapper.vectors(guess)
-                if self.defaults.strength < 1:
-                    sketch = self.vae.encode_sketch(guess[:, :3], latent_size)
-                cover = guess[0, 3]
-            return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts, sketch, cover)
-
-        nowhere = with_text(empty_grounding(slots, seg_size).to(self._execution_device), no_text)
-        unwanted = dict.fromkeys(layout.negative_caption for layout in layouts)
-        negatives = {caption: condition(nowhere, caption) for caption in unwanted}
-
-        conditions = []
-        for layout, alone in zip(layouts, apart, strict=True):
-            phrases = [instance.caption or instance.category for instance in layout.instances]
-            placed = with_reach(layout) if self.unifusion.place_mapper else layout
-            places = place_grounding(placed, seg_size=seg_size, slots=slots).to(self._execution_device)
-            whole = with_text(places, torch.cat([no_text, *(encoded[phrase].pooled for phrase in phrases)]))
-            branches = [condition(whole.pick(0, i), phrases[i]) for i in sorted(alone)]
-            conditions.append([condition(whole, layout.caption), *branches])
-        return conditions, [negatives[layout.negative_caption] for layout in layouts]
-
-    def _encode_all(self, layouts: list[Layout]) -> dict[str, EncodedCaption]:
-        """Every caption of the layouts and of their instances, encoded once, in one batch."""
-        captions: dict[str, None] = {}
-        for layout in layouts:
-            phrases = [instance.caption or instance.category for instance in layout.instances]
-            captions |= dict.fromkeys((layout.caption, layout.negative_caption, *phrases))
-        features, pooled = self.encode_captions(list(captions))
+        names = captions_of(layouts)
+        features, pooled = self.encode_captions(names)
         pairs = zip(features.split(1), pooled.split(1), strict=True)
-        return {caption: EncodedCaption(*pair) for caption, pair in zip(captions, pairs, strict=True)}
+        captions = {name: EncodedCaption(*pair) for name, pair in zip(names, pairs, strict=True)}
+        sketches = self.defaults.strength < 1
+        slots = slots_of(layouts, self.unet)
+        parts = (self.unet, self.unifusion, self.vae, captions)
+        return ConditionReader(*parts, self._latent_size(size), self._execution_device, sketches, slots).read(
+            layouts, apart
+        )
 
     def _latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(H, W) of the latents of pictures of ``size`` (width, height)."""
@@ -411,6 +395,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
             raise BadInput("latents", f"have shape {tuple(latents.shape)}, but {pictures} need {needed}")
         return latents.expand(count, *shape).to(self._execution_device, torch.float32)
 
+    @torch.no_grad()
     def decode(self, latents: torch.Tensor, output_type: str = "pil") -> list[Image] | np.ndarray | torch.Tensor:
         """Latents (n, C, H, W), as they are denoised -> pictures, by ``output_type``."""
         pictures = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype), return_dict=False)[0]
@@ -423,51 +408,5 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         return pictures
 
 
-def _generator_of_each(generator: Generators, count: int) -> list[torch.Generator] | None:
-    """The generator of each of ``count`` pictures; one alone serves them all, in their order."""
-    if generator is None:
-        return None
-    generators = generator if isinstance(generator, list) else [generator]
-    if len(generators) not in (1, count):
-        raise BadInput("generator", f"{len(generators)} generators for {count} pictures; give one, or one for each")
-    return generators * count if len(generators) == 1 else generators
-
-
-def _apart(given: Sequence[Collection[int]] | None, layouts: list[Layout]) -> Sequence[Collection[int]]:
-    """For each layout the indices of the instances that are denoised on their own: those given, else all."""
-    if given is None:
-        return [range(len(layout.instances)) for layout in layouts]
-    if len(given) != len(layouts):
-        raise BadInput("apart", f"{len(given)} for {len(layouts)} layouts; give one for each")
-    for own, layout in zip(given, layouts, strict=True):
-        if unknown := sorted(set(own) - set(range(len(layout.instances)))):
-            raise BadInput("apart", f"{unknown} of a layout that has {len(layout.instances)} instances, counted from 0")
-    return given
-
-
-def _images_to_change(
-    image: Image | list[Image] | None, mask: Image | list[Image] | None, layouts: list[Layout], each: int
-) -> _ToChange | None:
-    """What a call is to change, for ``each`` picture of every layout; None where it paints from nothing."""
-    if image is None:
-        if mask is not None:
-            raise BadInput("mask_image", "says where to change an image, and none is given")
-        return None
-    images = image if isinstance(image, list) else [image] * len(layouts)
-    masks = mask if isinstance(mask, list) else [mask or PIL.Image.new("L", layouts[0].size, "white")] * len(layouts)
-    for name, given in (("image", images), ("mask_image", masks)):
-        if len(given) != len(layouts):
-            raise BadInput(name, f"{len(given)} for {len(layouts)} layouts; give one, or one for each")
-        if wrong := next((one.size for one in given if one.size != layouts[0].size), None):
-            raise BadInput(
-                name, f"has {wrong[0]} x {wrong[1]} pixels, and the layouts {layouts[0].width} x {layouts[0].height}"
-            )
-    return _ToChange([one for one in images for _ in range(each)], [one for one in masks for _ in range(each)])
-
-
-def _as_type(images: list[Image], output_type: str) -> list[Image] | np.ndarray | torch.Tensor:
-    """Pictures by a diffusers ``output_type``."""
-    if output_type == "pil":
-        return images
-    arrays = VaeImageProcessor.pil_to_numpy(images)
-    return arrays if output_type == "np" else VaeImageProcessor.numpy_to_pt(arrays)
+# Where `DiffusionPipeline.from_pretrained` looks for the class that a model folder names.
+diffusers.InstanceDiffusionPipeline = InstanceDiffusionPipeline  # type: ignore[attr-defined]

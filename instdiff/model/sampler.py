@@ -18,9 +18,12 @@ from instdiff.model.timesteps import UNetEvaluation, evaluations, noise_shares, 
 from instdiff.model.unet import InstanceUNet
 
 
-@dataclass(frozen=True)
+@dataclass
 class SamplingOptions:
-    """How to denoise; the fields are arguments of `InstanceDiffusionPipeline`, and explained there."""
+    """How to denoise; the fields are arguments of `InstanceDiffusionPipeline`, and explained there.
+
+    The guidance may be changed on the way.
+    """
 
     num_inference_steps: int
     guidance_scale: float
@@ -204,7 +207,7 @@ def sample(
     conditions: list[list[Condition]],
     negatives: list[Condition],
     options: SamplingOptions,
-    on_step: Callable[[int, int, list[list[Branch]]], None] | None = None,
+    on_step: Callable[[int, int, list[list[Branch]]], bool | None] | None = None,
     generators: list[torch.Generator] | None = None,
     begin: torch.Tensor | None = None,
     kept: Sequence[Kept | None] | None = None,
@@ -216,7 +219,7 @@ def sample(
         latents: (B, C, H, W) noise of unit variance.
         conditions, negatives: of each picture, what to paint (the layout, then each instance alone), and what not to.
         on_step: called as ``on_step(step, timestep, pictures)`` after each step with every picture's branches, of which
-            the first is the global one; it may change their latents.
+            the first is the global one; it may change their latents. False makes it the last step.
         generators: B, of the noise that stochastic schedulers add; None draws from torch's own.
         begin: (B, C, H, W) clean latents that the noise is laid over, needed where the strength is below 1.
         kept: of each picture what stays of an older one.
@@ -258,7 +261,9 @@ def sample(
         for picture in pictures:
             picture.keep(following and following.device_timestep)
         if on_step and evaluation.ends_step:
-            on_step(evaluation.step, int(evaluation.timestep), [picture.branches for picture in pictures])
+            goes_on = on_step(evaluation.step, int(evaluation.timestep), [picture.branches for picture in pictures])
+            if goes_on is False:
+                break
         if look and looks:
             pictures = [pictures[index] for index in look.choose(_expected(pictures))]
             denoiser.cache.features.clear()  # they may be others in number, or in another order

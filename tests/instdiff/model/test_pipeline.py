@@ -211,8 +211,8 @@ def test_a_callback_is_given_the_tensors_that_it_asks_for(pipeline):
     assert torch.equal(paint(pipeline, layout(), **options), expected)
     assert torch.equal(paint(pipeline, layout(), **options, callback_on_step_end_tensor_inputs=[]), expected)
     assert given == [["latents"]] * STEPS + [[]] * STEPS
-    with pytest.raises(BadInput, match='"prompt_embeds" is not there'):
-        paint(pipeline, layout(), **options, callback_on_step_end_tensor_inputs=["latents", "prompt_embeds"])
+    with pytest.raises(BadInput, match='"image_embeds" is not there'):
+        paint(pipeline, layout(), **options, callback_on_step_end_tensor_inputs=["latents", "image_embeds"])
 
 
 def test_latents_may_be_given(pipeline):

@@ -1,0 +1,106 @@
+"""The numbers of a call of `InstanceDiffusionPipeline`, checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
+from pydantic import Field, PositiveInt
+
+from instdiff.errors import BadInput
+from instdiff.layout import Layout
+from instdiff.model.defaults import ModelDefaults
+from instdiff.model.sampler import SamplingOptions
+from instdiff.values import Fraction, Value
+
+LEAST_STRENGTH = 1 / 1000  # the last of the steps that models are trained on
+
+
+class UnknownName(BadInput, ValueError):
+    """A tensor for a callback that is not there; diffusers' own pipelines raise a ValueError."""
+
+
+class CallSettings(Value):
+    """How a call paints; the fields are arguments of `InstanceDiffusionPipeline`, and explained there."""
+
+    num_inference_steps: int = Field(ge=1, le=1000)
+    guidance_scale: float = Field(ge=0.0, allow_inf_nan=False)
+    alpha: Fraction
+    mis: Fraction
+    num_images_per_layout: PositiveInt
+    max_batch: PositiveInt
+    guidance_every: PositiveInt
+    inner_every: PositiveInt
+    choose_after: PositiveInt
+    eta: float | None = Field(ge=0.0, allow_inf_nan=False)
+    strength: float = Field(gt=0.0, le=1.0, allow_inf_nan=False)
+    output_type: Literal["pil", "np", "pt", "latent"]
+
+    @classmethod
+    def over(cls, defaults: ModelDefaults, **asked: object) -> CallSettings:
+        """What a call asks for, over what the model does by itself where that is None.
+
+        Raises:
+            BadInput: naming the argument and what it may be.
+        """
+        own = {name: getattr(defaults, name) for name in ("num_inference_steps", "guidance_scale", "alpha", "mis")}
+        return cls.parse({**own, "eta": None, **{name: value for name, value in asked.items() if value is not None}})
+
+    def sampling(self, defaults: ModelDefaults, changes: bool) -> SamplingOptions:
+        """For the sampler; only a call that ``changes`` a picture goes through ``strength`` of the schedule."""
+        share = self.strength if changes else 1.0
+        return SamplingOptions(
+            max(round(share * self.num_inference_steps), 1), self.guidance_scale, self.alpha, self.mis, self.max_batch,
+            self.guidance_every, self.inner_every, self.eta, max(defaults.strength * share, LEAST_STRENGTH),
+        )  # fmt: skip
+
+
+def list_of_layouts(layouts: object) -> list[Layout]:
+    """One layout or a list of them, as a list.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    if isinstance(layouts, Layout):
+        return [layouts]
+    if not isinstance(layouts, (list, tuple)):
+        cure = 'give Layout(caption="...", instances=[...]), or a list of layouts'
+        raise BadInput("layouts", f"a {type(layouts).__name__} is no layout; {cure}")
+    wrong = next((layout for layout in layouts if not isinstance(layout, Layout)), None)
+    if wrong is not None:
+        raise BadInput("layouts", f"holds a {type(wrong).__name__}, which is no layout")
+    return list(layouts)
+
+
+def generator_of_each(generator: object, count: int) -> list[torch.Generator] | None:
+    """The generator of each of ``count`` pictures; one alone serves them all, in their order.
+
+    Raises:
+        BadInput: they are not as many as the pictures, or no generators.
+    """
+    if generator is None:
+        return None
+    generators = list(generator) if isinstance(generator, (list, tuple)) else [generator]
+    if wrong := next((one for one in generators if not isinstance(one, torch.Generator)), None):
+        raise BadInput("generator", f"a {type(wrong).__name__} is none; give torch.Generator().manual_seed(0)")
+    if len(generators) not in (1, count):
+        raise BadInput("generator", f"{len(generators)} generators for {count} pictures; give one, or one for each")
+    return generators * count if len(generators) == 1 else generators
+
+
+def inputs_of_callback(callback: Callable | None, asked: Sequence[str], known: list[str]) -> list[str]:
+    """The tensors that a callback is given: those that one of diffusers' own names, else those that are asked for.
+
+    Raises:
+        BadInput: it cannot be called, or asks for what is not there.
+    """
+    if callback is not None and not callable(callback):
+        raise BadInput("callback_on_step_end", f"a {type(callback).__name__} cannot be called")
+    own = isinstance(callback, (PipelineCallback, MultiPipelineCallbacks))
+    names = list(callback.tensor_inputs if own else asked)  # type: ignore[union-attr]
+    for name in names:
+        if name not in known:
+            raise UnknownName("callback_on_step_end_tensor_inputs", f'"{name}" is not there; give {known}')
+    return names
