@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from agent.loop import Agent
 from agent.planners.plan import Plan, Planner
 from evaluators.detectors import Detector
 from evaluators.report import Detection, Report
@@ -43,29 +44,29 @@ class Rendering:
 class RectanglePainter:
     """Paints rectangles on a ground that depends on the seed.
 
-    ``forgets`` says what is left out: {seed: categories}; ``delay_s`` is the time of a step.
+    ``forgets`` says what is left out: {seed: categories}; ``delay_s`` is the time of a step; at the seed ``waits_at``
+    painting takes until the process is killed.
     """
 
     name = "rectangles"
     native_size = SIZE
 
-    def __init__(self, forgets: dict[int, set[str]] | None = None, delay_s: float = 0.0):
+    def __init__(self, forgets: dict[int, set[str]] | None = None, delay_s: float = 0.0, waits_at: int | None = None):
         self.forgets = forgets or {}
         self.delay_s = delay_s
+        self.waits_at = waits_at
         self.painted: list[tuple[Layout, RenderSettings]] = []
 
     def render(self, layout: Layout, settings: RenderSettings, on_step=None) -> Rendering:
         steps = settings.num_inference_steps or 4
         settings = settings.model_copy(update={"num_inference_steps": steps})
         for step in range(1, steps + 1):
-            time.sleep(self.delay_s)
+            time.sleep(100 if settings.seed == self.waits_at else self.delay_s)
             if on_step:
                 on_step(step, steps)
         self.painted.append((layout, settings))
-        ground = np.random.default_rng(settings.seed).integers(
-            90, 110, (layout.height, layout.width, 3), dtype=np.uint8
-        )
-        image = Image.fromarray(ground)
+        ground = np.random.default_rng(settings.seed).integers(90, 110, 3).tolist()  # noise would take long to compress
+        image = Image.new("RGB", layout.size, tuple(ground))
         draw = ImageDraw.Draw(image)
         for instance in layout.instances:
             if instance.category in COLOURS and instance.category not in self.forgets.get(settings.seed, set()):
@@ -174,15 +175,48 @@ class ListPlanner(Planner):
             raise ServiceError(f"the planner is away ({call})")
 
 
-def open_door(arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen:
-    """``run_agent.py`` with the doubles, in a process of its own."""
+OURS = {"planner": "offline", "engine": "draft", "verifier": "draft"}
+
+
+def make_agent(tmp_path: Path, painter: RectanglePainter | None = None, as_ours: bool = False, **options) -> Agent:
+    """An agent of doubles, whose runs land in ``out`` and whose planner writes its calls into ``calls``.
+
+    With ``as_ours`` the doubles are called as the bundled parts, and go on with runs of those.
+    """
+    planner = ListPlanner(tmp_path / "calls")
+    parts = {"planner": planner, "engine": painter or RectanglePainter(), "verifier": ColourDetector()}
+    for kind, name in OURS.items() if as_ours else ():
+        parts[kind].name = name
+    return Agent(**{**parts, "out": tmp_path / "out", **options})
+
+
+def open_door(*arguments: str, **environment: str) -> subprocess.Popen:
+    """``run_agent.py`` with the doubles, in a process of its own, with more variables in its environment."""
     script = (
         "import sys; from tests.agent import doubles; doubles.install(); import run_agent;"
         " sys.exit(run_agent.main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", script, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     return subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environment, text=True, **pipes)
+
+
+def kill_in_round_1(tmp_path: Path, **environment: str) -> Path:
+    """Run "dog cat" in a process that forgets the dog, kill it while it paints its second round; the run's folder."""
+    out = tmp_path / "out"
+    doubles = {"DOUBLES_LOG": str(tmp_path / "calls"), "DOUBLES_FORGETS": "dog", "DOUBLES_WAITS_AT": "1"}
+    process = open_door("dog cat", "--planner", "offline", "--out", str(out), **doubles, **environment)
+    deadline = time.monotonic() + 60
+    while not list(out.glob("*/round-1")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    (folder,) = out.iterdir()
+    assert not (folder / "round-1/image.png").exists()
+    return folder
 
 
 def install() -> None:
@@ -193,9 +227,11 @@ def install() -> None:
     planner = ListPlanner(Path(log) if log else None, tuple(fails.split()))
     missing = {seed: set(forgets.split()) for seed in range(3)} if forgets else {}
     kind = RepaintingPainter if os.environ.get("DOUBLES_REPAINT") else RectanglePainter
-    painter = kind(missing, delay_s=float(os.environ.get("DOUBLES_DELAY_S", "0")))
-    planner.name = "offline"
-    painter.name = "draft"
+    waits_at = os.environ.get("DOUBLES_WAITS_AT")
+    delay_s = float(os.environ.get("DOUBLES_DELAY_S", "0"))
+    painter = kind(missing, delay_s, int(waits_at) if waits_at else None)
+    planner.name = OURS["planner"]
+    painter.name = OURS["engine"]
     loop.load_planner = lambda name, **options: planner
     loop.load_engine = lambda name, refiner=None: painter
     loop.load_detector = lambda name, *options, **more: ColourDetector()

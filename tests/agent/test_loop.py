@@ -1,32 +1,19 @@
 import json
-import os
 import shutil
-import signal
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from agent.events import Done, Judged, PlanReady, Started, Step
-from agent.loop import CHECKPOINT, Agent
+from agent.loop import CHECKPOINT
 from agent.runs import Run
 from instdiff.errors import BadInput, ServiceError
 from instdiff.formats import load_layout, read_png
 from instdiff.layout import Layout
 from instdiff.render_settings import RenderSettings
-from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter, open_door
-
-ROOT = Path(__file__).parents[2]
-
-
-def agent(tmp_path, painter=None, **options):
-    parts = {
-        "planner": ListPlanner(tmp_path / "calls"),
-        "engine": painter or RectanglePainter(),
-        "verifier": ColourDetector(),
-    }
-    return Agent(**{**parts, "out": tmp_path / "out", **options})
+from tests.agent.doubles import SIZE, ListPlanner, RectanglePainter, kill_in_round_1
+from tests.agent.doubles import make_agent as agent
 
 
 def calls(tmp_path):
@@ -212,36 +199,14 @@ def test_bad_prompts_are_refused_before_a_folder_is_made(tmp_path, wanted):
 
 
 def test_killed_while_painting_round_1_and_resumed(tmp_path):
-    environment = {
-        **os.environ,
-        "DOUBLES_LOG": str(tmp_path / "calls"),
-        "DOUBLES_FORGETS": "dog",
-        "OMP_NUM_THREADS": "1",
-    }
-
-    def door(*arguments, delay_s):
-        return open_door(arguments, {**environment, "DOUBLES_DELAY_S": str(delay_s)})
-
-    out = tmp_path / "out"
-    process = door("dog cat", "--out", str(out), "--json", delay_s=0.5)
-    deadline = time.monotonic() + 60
-    while not list(out.glob("*/round-1")):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    (folder,) = out.iterdir()
-    assert not (folder / "round-1/image.png").exists()
+    folder = kill_in_round_1(tmp_path)
     assert len(Run.load(folder).rounds) == 1
     painted_before = (folder / "round-0/image.png").stat()
 
-    process = door("--resume", str(folder), "--json", delay_s=0)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 0, stderr
-    answer = json.loads(stdout)
-    assert len(answer["rounds"]) == 3
-    assert all(Path(path).exists() for done in answer["rounds"] for path in done.values())
+    forgets = {seed: {"dog"} for seed in range(3)}
+    run = agent(tmp_path, RectanglePainter(forgets), as_ours=True).resume(folder)
+    assert len(run.rounds) == 3
+    assert all(Path(path).exists() for done in run.summary()["rounds"] for path in done.values())
     assert calls(tmp_path) == ["plan", "revise", "revise"]  # round 0 was not planned again, nor round 1
     painted_after = (folder / "round-0/image.png").stat()
     assert (painted_after.st_ino, painted_after.st_mtime_ns) == (painted_before.st_ino, painted_before.st_mtime_ns)

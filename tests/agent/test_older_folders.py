@@ -11,10 +11,9 @@ from agent.dataset.export.records import read_records
 from agent.dataset.folder import Folder
 from agent.dataset.recipe import Recipe
 from agent.events import PlanReady
-from agent.loop import Agent
 from agent.runs import Answer, Run
 from instdiff.formats import load_layout, read_png
-from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
+from tests.agent.doubles import RectanglePainter, make_agent
 
 DATA = Path(__file__).parents[1] / "data"
 MAKE = ["--scenes", "kitchen,street", "--per-picture", "2", "--colours", "red,blue", "--count", "3", "--batch", "2"]
@@ -30,19 +29,11 @@ def older(tmp_path):
     return copy
 
 
-def agent(folder, painter=None, **options):
-    """An agent with parts that are called as those of the older runs."""
-    parts = {"planner": ListPlanner(), "engine": painter or RectanglePainter(), "verifier": ColourDetector()}
-    for kind, name in {"planner": "offline", "engine": "draft", "verifier": "draft"}.items():
-        parts[kind].name = name
-    return Agent(**parts, out=folder / "out", **options)
-
-
 @pytest.mark.parametrize("name", ["complete", "edited"])
 def test_a_run_that_is_over_opens(older, tmp_path, name):
     folder = older(f"runs/{name}")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    run = agent(tmp_path).resume(folder)
+    run = make_agent(tmp_path, as_ours=True).resume(folder)
     assert run == Run.load(folder) and run.done and run.best
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     layout, settings = read_png(folder / run.best.image)
@@ -55,7 +46,7 @@ def test_a_killed_run_goes_on_where_it_was(older, tmp_path):
     first = (folder / "round-0/image.png").stat().st_mtime_ns
     planned = load_layout(folder / "round-1/layout.json", boxes="xywh")
     painter = RectanglePainter()
-    run = agent(tmp_path, painter).resume(folder)
+    run = make_agent(tmp_path, painter, as_ours=True).resume(folder)
     assert run.done and (folder / "round-0/image.png").stat().st_mtime_ns == first
     assert painter.painted[0][0] == planned and painter.painted[0][1].seed == 5
     assert len(run.rounds) == 1 + len(painter.painted) and run.rounds[0].score[0] == 0.5
@@ -65,24 +56,26 @@ def test_a_waiting_run_takes_each_answer(older, tmp_path):
     folder = older("runs/waiting")
     planned = load_layout(folder / "round-0/layout.json", boxes="xywh")
     painter = RectanglePainter()
-    assert agent(tmp_path, painter).resume(folder).review == "waiting"
+    assert make_agent(tmp_path, painter, as_ours=True).resume(folder).review == "waiting"
     events = []
-    again = agent(tmp_path, painter, on_event=events.append).resume(folder, Answer(decision="replan"))
+    again = make_agent(tmp_path, painter, as_ours=True, on_event=events.append).resume(
+        folder, Answer(decision="replan")
+    )
     assert again.review == "waiting" and any(isinstance(event, PlanReady) for event in events)
     shutil.rmtree(folder)
     older("runs/waiting")
-    run = agent(tmp_path, painter).resume(folder, Answer(decision="approve"))
+    run = make_agent(tmp_path, painter, as_ours=True).resume(folder, Answer(decision="approve"))
     assert run.review == "approved" and run.done and painter.painted[0][0] == planned
     shutil.rmtree(folder)
     older("runs/waiting")
-    assert agent(tmp_path, painter).resume(folder, Answer(decision="reject")).review == "rejected"
+    assert make_agent(tmp_path, painter, as_ours=True).resume(folder, Answer(decision="reject")).review == "rejected"
 
 
 @pytest.mark.parametrize(("name", "noun"), [("complete", "sofa"), ("edited", "sofa")])
 def test_a_run_can_be_edited(older, tmp_path, name, noun):
     start = Run.load(older(f"runs/{name}"))
     painter = RectanglePainter()
-    run = agent(tmp_path, painter).edit(start.folder, f"make the {noun} blue")
+    run = make_agent(tmp_path, painter, as_ours=True).edit(start.folder, f"make the {noun} blue")
     before = load_layout(start.folder / start.best.layout, boxes="xywh")
     after, settings = painter.painted[0]
     assert f"a blue {noun}" in [instance.caption for instance in after.instances]

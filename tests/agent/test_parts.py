@@ -14,17 +14,13 @@ from evaluators import detectors
 from instdiff import engine_protocol
 from instdiff.errors import BadInput, ServiceError
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter, RepaintingPainter
+from tests.agent.doubles import make_agent as agent
 
 
 @pytest.mark.parametrize("module", [plan, detectors, engine_protocol])
 def test_the_protocols_examples_run(module):
     results = doctest.testmod(module)
     assert results.attempted >= 4 and results.failed == 0
-
-
-def agent(tmp_path, **options):
-    parts = {"planner": ListPlanner(), "engine": RectanglePainter(), "verifier": ColourDetector()}
-    return Agent(**{**parts, "out": tmp_path / "out", **options})
 
 
 class NoPlan(ListPlanner):

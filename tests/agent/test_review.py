@@ -1,10 +1,7 @@
 """A person is asked before paint is spent; the answer may come much later, in another process."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from instdiff.errors import BadInput
 from instdiff.formats import load_layout
 from instdiff.layout import Box, Layout
 from instdiff.render_settings import RenderSettings
-from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
+from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter, open_door
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,15 +104,7 @@ def test_who_does_not_wait_takes_no_answer(tmp_path):
 
 
 def door(tmp_path, *arguments, delay_s=0.0):
-    script = (
-        "import sys; from tests.agent import doubles; doubles.install(); import run_agent;"
-        " sys.exit(run_agent.main(sys.argv[1:]))"
-    )
-    environment = {"DOUBLES_LOG": str(tmp_path / "calls"), "DOUBLES_DELAY_S": str(delay_s), "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments], cwd=ROOT, env={**os.environ, **environment}, **pipes
-    )
+    return open_door(*arguments, DOUBLES_LOG=str(tmp_path / "calls"), DOUBLES_DELAY_S=str(delay_s))
 
 
 def test_approved_in_another_process_killed_while_painting_and_gone_on_with_in_a_third(tmp_path):
