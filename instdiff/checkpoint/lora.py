@@ -72,9 +72,11 @@ def read_lora(path: Path) -> Lora:
 
 def _read_notes(path: Path) -> dict:
     """How the LoRA was trained, as diffusers writes it into the file."""
+    metadata = safetensors_metadata(path)
+    text = metadata.get("lora_adapter_metadata", "{}") if isinstance(metadata, dict) else None
     try:
-        notes = json.loads(safetensors_metadata(path).get("lora_adapter_metadata", "{}"))
-    except ValueError as error:
+        notes = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
         raise BadInput(str(path), "is damaged: its notes cannot be read") from error
     return notes if isinstance(notes, dict) else {}
 

@@ -1,11 +1,14 @@
 """LoRA files in a pipeline: what merged weights give, and afterwards what it gave before."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import peft
 import pytest
 import torch
+from accelerate import cpu_offload, cpu_offload_with_hook
+from diffusers.hooks import apply_group_offloading
 from golden_checkpoint import convert, mini_content, save
 from safetensors.torch import save_file
 from tiny_pipeline import layout, paint, tiny_pipeline
@@ -218,6 +221,38 @@ def test_damaged_and_missing_files_are_refused(pipe, tmp_path):
     with pytest.raises(BadInput, match="weight: is no option here; there are weight_name"):
         pipe.load_lora_weights(tmp_path, weight="nan.safetensors")
     assert pipe.get_list_adapters() == {}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["[]", '{"lora_adapter_metadata": 5}', '{"lora_adapter_metadata": "{"}']
+    + [
+        json.dumps({"lora_adapter_metadata": json.dumps({f"unet.{note}": value})})
+        for note, value in [("use_dora", True), ("lora_alpha", "x"), ("alpha_pattern", {".*": 1}), ("alpha_pattern", 1)]
+    ],
+)
+def test_notes_that_cannot_be_followed_are_refused(pipe, tmp_path, metadata):
+    header = {A: {"dtype": "F16", "shape": [2, 32], "data_offsets": [0, 128]}}
+    header |= {B: {"dtype": "F16", "shape": [32, 2], "data_offsets": [128, 256]}, "__metadata__": json.loads(metadata)}
+    index = json.dumps(header).encode()
+    (tmp_path / "lora.safetensors").write_bytes(len(index).to_bytes(8, "little") + index + b"\0" * 256)
+    with pytest.raises(BadInput, match="lora.safetensors: is (damaged|a LoRA with)"):
+        pipe.load_lora_weights(tmp_path / "lora.safetensors")
+
+
+def test_a_model_that_is_offloaded_whole_takes_an_adapter_and_one_layer_by_layer_refuses(tiny):
+    whole = deepcopy(tiny)
+    cpu_offload_with_hook(whole.unet, execution_device="cpu")
+    whole.load_lora_weights(diffusers_lora(tiny))
+    assert (outputs(whole) - outputs(tiny)).abs().max() > 0.1
+    by_layer = deepcopy(tiny)
+    cpu_offload(by_layer.unet, execution_device=torch.device("cpu"))
+    by_group = deepcopy(tiny)
+    cpu = {"onload_device": torch.device("cpu"), "offload_device": torch.device("cpu")}
+    apply_group_offloading(by_group.unet, offload_type="leaf_level", **cpu)
+    for pipe in (by_layer, by_group):
+        with pytest.raises(BadInput, match="offloaded one by one; load adapters before"):
+            pipe.load_lora_weights(diffusers_lora(tiny))
 
 
 def test_names_and_weights_are_checked_and_fused_adapters_stay_as_they_are(pipe, tmp_path):
