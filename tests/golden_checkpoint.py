@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from instdiff.checkpoint import parameter_names
 from instdiff.checkpoint.__main__ import main
+from instdiff.checkpoint.convert import assemble
 from instdiff.checkpoint.schedule import schedule_buffers
 
 CLIP = FOLDER / "mini_clip"
@@ -170,6 +171,18 @@ def write_diffusers(plain: dict, folder: Path) -> None:
 def convert(source, out, *options) -> Path:
     assert main([str(source), "--out", str(out), "--tokenizer", str(CLIP), *map(str, options)]) == 0
     return out
+
+
+def assembled(checkpoint: Path, **options) -> dict[str, torch.Tensor]:
+    """What a conversion would write, by the names of `weights`, without the blocks that it makes anew itself."""
+    model = assemble(checkpoint, tokenizer=CLIP, **options)
+    made = any(row.new for row in model.rows)
+    found = {}
+    for part, tensors in model.parts.items():
+        for name, tensor in tensors.items():
+            if not (made and (part == "unifusion" or ".fuser." in name or ".scaleu." in name)):
+                found[f"{part}/{'text_model.' if part == 'text_encoder' else ''}{name}"] = tensor.load()
+    return found
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

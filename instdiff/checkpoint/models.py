@@ -189,7 +189,8 @@ def _maker(name: str, shape: tuple[int, ...]) -> Callable[[], torch.Tensor]:
         if last == "weight" and len(shape) == 1:
             return torch.ones(shape)
         if last == "weight":  # as torch starts linear layers and convolutions
-            return (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(math.prod(shape[1:]))
+            value = torch.rand(shape, generator=generator)
+            return value.mul_(2).sub_(1).div_(math.sqrt(math.prod(shape[1:])))
         return torch.zeros(shape)  # biases, gates, ScaleU, and what stands for absent places
 
     return make

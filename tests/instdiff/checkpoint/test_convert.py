@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel
-from golden_checkpoint import convert, mini_tensors, same, stable_diffusion, weights, write_files
+from golden_checkpoint import assembled, convert, mini_tensors, same, stable_diffusion, weights
 from golden_figures import figures, small_grounding, tensors
 from safetensors.torch import save_file
 
@@ -18,16 +18,6 @@ from instdiff.checkpoint.schedule import schedule_buffers
 from instdiff.model.defaults import ModelDefaults
 
 EXPECTED = "mini_checkpoint_expected"
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> Path:
-    return write_files(tmp_path_factory.mktemp("checkpoints"))
-
-
-@pytest.fixture(scope="module")
-def mini(files) -> Path:
-    return convert(files / "mini.pth", files / "mini")
 
 
 @torch.no_grad()
@@ -161,8 +151,10 @@ def closed(files) -> Path:
 
 
 @pytest.mark.parametrize("form", ["sd.ckpt", "old.ckpt", "sd"])
-def test_all_forms_of_stable_diffusion_convert_alike(files, closed, tmp_path, form):
-    assert same(weights(convert(files / form, tmp_path / "out")), weights(closed))
+def test_all_forms_of_stable_diffusion_convert_alike(files, closed, form):
+    found = assembled(files / form)
+    whole = weights(closed)
+    assert len(found) == 684 + 2 + 176 + 36 and same(found, {name: whole[name] for name in found})
 
 
 @torch.no_grad()
@@ -189,16 +181,15 @@ def test_averages_of_stable_diffusion_are_taken_where_there_are_some(tmp_path):
     }
     save_file({n: v.contiguous() for n, v in (plain | averaged).items()}, tmp_path / "full.safetensors")
     name = "unet/mid_block.resnets.0.conv1.bias"
-    with_ema = weights(convert(tmp_path / "full.safetensors", tmp_path / "ema"))[name]
-    without = weights(convert(tmp_path / "full.safetensors", tmp_path / "last", "--no-ema"))[name]
+    with_ema, without = (assembled(tmp_path / "full.safetensors", ema=ema)[name] for ema in (True, False))
     assert torch.equal(without, plain[f"{prefix}middle_block.0.in_layers.2.bias"])
     assert torch.equal(with_ema, without + 1)
 
 
 @pytest.mark.parametrize("form", ["sd.ckpt", "sd"])
 @pytest.mark.parametrize("start", ["mini.pth", "mini"])
-def test_blocks_are_put_on_another_backbone(files, mini, closed, tmp_path, start, form):
-    both = weights(convert(files / start, tmp_path / "both", "--backbone", files / form))
+def test_blocks_are_put_on_another_backbone(files, mini, closed, start, form):
+    both = assembled(files / start, backbone=files / form)
     ours = weights(mini)
     base = weights(closed)
     assert both.keys() == base.keys()
@@ -208,15 +199,20 @@ def test_blocks_are_put_on_another_backbone(files, mini, closed, tmp_path, start
 
 
 @pytest.mark.parametrize("form", ["sd.ckpt", "sd", "conv.pth"])
-def test_the_stock_convolution_alone_may_be_taken(files, mini, tmp_path, form):
+def test_the_stock_convolution_alone_may_be_taken(files, mini, form):
     plain = stable_diffusion()
     conv = {end: plain[f"model.diffusion_model.input_blocks.0.0.{end}"] for end in ("weight", "bias")}
     torch.save(conv, files / "conv.pth")
-    found = weights(convert(files / "mini.pth", tmp_path / "stock", "--stock", files / form))
+    found = assembled(files / "mini.pth", stock=files / form)
     for end, value in conv.items():
         assert torch.equal(found.pop(f"unet/stock_conv_in.{end}"), value)
     assert same(found, weights(mini))
-    assert json.loads((tmp_path / "stock" / "unet" / "config.json").read_text())["has_stock_conv_in"]
+
+
+def test_a_folder_says_that_it_has_a_stock_convolution(files, mini, tmp_path):
+    folder = convert(mini, tmp_path / "stock", "--stock", files / "sd")
+    assert json.loads((folder / "unet" / "config.json").read_text())["has_stock_conv_in"]
+    assert "unet/stock_conv_in.weight" in weights(folder)
 
 
 def lora_pair(weight: torch.Tensor, seed: int, rank: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -280,21 +276,7 @@ def test_a_lora_is_merged(mini, tmp_path, form):
             lora[names[0].replace(".lora_down.weight", ".alpha")] = torch.tensor(alpha)
         expected[layer] = before[layer].float() + 0.5 * alpha / 2 * up @ down
     save_file(lora, tmp_path / "lora.safetensors")
-    assert (
-        main(
-            [
-                str(mini),
-                "--lora",
-                str(tmp_path / "lora.safetensors"),
-                "--lora-scale",
-                "0.5",
-                "--out",
-                str(tmp_path / "out"),
-            ]
-        )
-        == 0
-    )
-    after = weights(tmp_path / "out")
+    after = assembled(mini, lora=tmp_path / "lora.safetensors", lora_scale=0.5)
     for layer, value in expected.items():
         assert torch.equal(after.pop(layer), value.half())
         assert not torch.allclose(before.pop(layer).float(), value, atol=2e-2)

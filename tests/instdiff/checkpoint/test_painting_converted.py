@@ -3,17 +3,10 @@
 import json
 
 import pytest
-from golden_checkpoint import convert, mini_content, save
+from golden_checkpoint import convert
 
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput
-
-
-@pytest.fixture(scope="module")
-def mini(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("converted")
-    save(mini_content(), folder / "mini.pth")
-    return convert(folder / "mini.pth", folder / "mini")
 
 
 def test_sd15_is_found_in_the_models_folder_and_in_the_hugging_face_cache(mini, tmp_path, monkeypatch):

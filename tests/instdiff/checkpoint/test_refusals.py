@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden_checkpoint import CLIP, convert, mini_content, same, save, weights, write_files
+from golden_checkpoint import CLIP, convert, mini_content, same, save, weights
 
 from instdiff.checkpoint.__main__ import main
 from instdiff.engine import DRAFT_FOLDER
@@ -22,16 +22,6 @@ def refusal(capsys, *arguments) -> str:
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: ")
     return lines[0]
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> Path:
-    return write_files(tmp_path_factory.mktemp("checkpoints"))
-
-
-@pytest.fixture(scope="module")
-def mini(files) -> Path:
-    return convert(files / "mini.pth", files / "mini")
 
 
 class Call:
