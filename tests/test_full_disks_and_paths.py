@@ -96,8 +96,8 @@ def test_files_that_may_not_grow(tmp_path):
 
 
 def test_a_full_disk(small_disk):
-    """The second round finds no room; the first is whole, and the run goes on when there is some."""
-    disk = small_disk("1500k")
+    """A later round finds no room; the first is whole, and the run goes on when there is some."""
+    disk = small_disk("300k")
     done = command("dog cat", "--json", "--rounds", "4", "--out", str(disk), DOUBLES_FORGETS="dog")
     check_refused(done)
     (folder,) = disk.iterdir()
