@@ -218,6 +218,13 @@ def _about(picture: Path) -> dict[str, Any]:
 
 
 def read_image(path: Path) -> Image.Image:
-    """A picture of a run as RGB."""
-    with Image.open(path) as image:
-        return image.convert("RGB")
+    """A picture of a run as RGB.
+
+    Raises:
+        BadInput: it is damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadInput(str(path), "is damaged and cannot be opened as a picture") from error

@@ -57,15 +57,15 @@ class Tally:
 
 
 @contextmanager
-def limited(cpu_s: float):
-    """Raise `Hang` in what takes too long."""
+def limited(cpu_s: float | None = None):
+    """Raise `Hang` in what takes too long: more processor time than this, or than a case may take."""
 
     def late(number, frame):
         raise Hang
 
     numbers = (signal.SIGPROF, signal.SIGALRM)
     handlers = [signal.signal(number, late) for number in numbers]
-    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s or CPU_LIMIT_S)
     waiting = signal.setitimer(signal.ITIMER_REAL, WALL_LIMIT_S)
     try:
         yield
@@ -97,7 +97,7 @@ def run_case(target: Target, data: bytes, path: Path, tally: Tally) -> str:
     problem = ""
     tally.cases += 1
     try:
-        with limited(CPU_LIMIT_S), warnings.catch_warnings():
+        with limited(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             target.read(path)
         tally.accepted += 1

@@ -18,6 +18,7 @@ from agent import Agent, plans
 from agent.edit import edit_plan
 from agent.events import PlanReady, Stopped
 from agent.job import events, job_folder, tell
+from agent.painting import read_image
 from agent.planners.offline import OfflinePlanner
 from agent.planners.plan import Plan
 from agent.runs import Run
@@ -67,6 +68,7 @@ def test_a_good_box_behind_a_bad_one_is_read():
         "remove" + " 1" * 900,
         "put " * 490,
         "add a \ud800 cat",
+        "remove the lamp, make the sofa red and " + "(" * 800,
     ],
 )
 def test_edits(words):
@@ -218,6 +220,16 @@ def test_a_damaged_report_stops_the_run_in_one_line(content, stopped, tmp_path):
     (stopped / "round-0" / "report.json").write_bytes(content)
     with pytest.raises(BadInput, match=r"report\.json"):
         an_agent(tmp_path).resume(stopped)
+
+
+def test_a_damaged_picture_is_refused(stopped):
+    [picture, *_] = sorted((stopped / "round-0").glob("*.png"))
+    content = bytearray(picture.read_bytes())
+    start = content.index(b"IDAT") + 4
+    content[start:] = b"\xff" * len(content[start:])
+    picture.write_bytes(content)
+    with pytest.raises(BadInput, match="damaged"):
+        read_image(picture)
 
 
 def spoil_values(path, encoding, content):

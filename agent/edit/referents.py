@@ -34,6 +34,7 @@ _SIDE_WORDS |= {"large": "largest biggest larger bigger", "small": "smallest sma
 _SIDE_WORDS |= {"near": "nearest closest front", "far": "farthest furthest"}
 SELECTORS = {word: side for side, words in _SIDE_WORDS.items() for word in words.split()}
 ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
+MAX_NAME = 250  # letters of what may be a name
 MIDDLE = ("middle", "central", "centre", "center")
 CHOICE = re.compile(
     rf"^(?:the |that |this |my |your )?({'|'.join((*SELECTORS, *ORDINALS, *MIDDLE))}) (?=\w)(?!and\b|or\b)"
@@ -162,6 +163,8 @@ def is_noun(sheet: Sheet, words: str) -> bool:
 
     Such a name ends in a noun, or in a place on the picture: "the dog on the left".
     """
+    if len(words) > MAX_NAME:  # whoever takes it for one would have each of its brackets looked at
+        return False
     words = re.sub(r"(?<=.)(?: #?\d+)+$", "", words)
     if words in PRONOUNS or words in EVERYTHING:
         return True
