@@ -409,4 +409,4 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
 
 
 # Where `DiffusionPipeline.from_pretrained` looks for the class that a model folder names.
-diffusers.InstanceDiffusionPipeline = InstanceDiffusionPipeline  # type: ignore[attr-defined]
+diffusers.InstanceDiffusionPipeline = InstanceDiffusionPipeline

@@ -22,6 +22,7 @@ from instdiff.model.attention import Memory, SpatialTransformer
 from instdiff.model.int8_weights import Int8Model
 
 MEMORY_FORMAT = torch.channels_last
+BLOCK_VARIANTS = 64  # of one function that torch compiles: 12 pairs of widths, and a few batches and sizes of each
 
 
 @lru_cache(maxsize=64)
@@ -203,6 +204,11 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
 
         self.conv_norm_out = nn.GroupNorm(norm_num_groups, widths[0], eps=1e-5)
         self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+
+    def compile_repeated_blocks(self, *args, **kwargs) -> None:
+        """As in diffusers; torch keeps as many variants of a block as four levels, batches and sizes need."""
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, BLOCK_VARIANTS)
+        super().compile_repeated_blocks(*args, **kwargs)
 
     def forward(
         self,
