@@ -28,9 +28,11 @@ _LAZY = {
     "save_layout": "instdiff.formats",
 }
 
+__version__ = "0.1.0"  # the one place: pyproject.toml and `--version` read it
+
 __all__ = ["BadInput", "Box", "InstDiffError", "Instance", "Layout", "Mask", "Point", "Scribble", "ServiceError"]
 __all__ += ["InstanceDiffusionPipeline", "InstanceUNet", "PatchAutoencoder", "UniFusion"]
-__all__ += ["layouts_from_coco", "load_layout", "save_layout"]
+__all__ += ["__version__", "layouts_from_coco", "load_layout", "save_layout"]
 
 
 def __getattr__(name: str) -> object:
