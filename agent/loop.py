@@ -266,7 +266,8 @@ class Agent:
             graph = build_graph(steps).compile(checkpointer=keeper)
             before = read_state(graph, config)
             try:
-                if before.next:  # an answer to what was asked, or nothing
+                # Not `next`: it leaves out a step that was done when the process died, before the state after it was kept
+                if before.tasks:  # an answer to what was asked, or nothing
                     resumption = Command(resume=answer.model_dump(mode="json")) if answer else None
                     graph.invoke(resumption, config, durability="sync")
                 elif not before.values:

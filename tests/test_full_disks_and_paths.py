@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from agent import Agent
-from agent.runs import Run
+from agent.runs import Run, new_folder
 from evaluators.manifest import prompt_key
 from instdiff.layout import Box, Instance, Layout
 from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter
@@ -97,7 +97,7 @@ def test_files_that_may_not_grow(tmp_path):
 
 def test_a_full_disk(small_disk):
     """A later round finds no room; the first is whole, and the run goes on when there is some."""
-    disk = small_disk("300k")
+    disk = small_disk("200k")
     done = command("dog cat", "--json", "--rounds", "4", "--out", str(disk), DOUBLES_FORGETS="dog")
     check_refused(done)
     (folder,) = disk.iterdir()
@@ -153,23 +153,32 @@ NAMES = (
 )
 
 
+WORST = ("../../x", "/etc/passwd", "nul\x00l", "x" * 300)  # of which whole runs are made
+
+
 def test_names_never_leave_the_folder_and_nothing_is_overwritten(tmp_path):
     agent = Agent(
         planner=ListPlanner(), engine=RectanglePainter(), verifier=ColourDetector(), out=tmp_path / "out", rounds=1
     )
     before = {path.name for path in ROOT.iterdir()}
     made = {}
-    for name in (*NAMES, *NAMES[:3]):
+    for name in NAMES:
+        folder = new_folder(tmp_path / "folders", name)
+        assert folder.parent == tmp_path / "folders" and folder.name.isascii() and not folder.name.startswith(".")
+        assert prompt_key(name).replace("-", "").isalnum()
+    for name in (*WORST, *WORST[:1]):
         thing = Instance(caption=name, category=name[:200], box=Box(x0=0.1, y0=0.1, x1=0.9, y1=0.9))
         run = agent.run(layout=Layout(width=SIZE[0], height=SIZE[1], caption=name, instances=(thing,)))
         assert (
             run.folder.parent == tmp_path / "out" and run.folder.name.isascii() and not run.folder.name.startswith(".")
         )
-        assert prompt_key(name).replace("-", "").isalnum()
         assert all(path.read_bytes() == content for path, content in made.items())
         made |= {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
-    assert len(list((tmp_path / "out").iterdir())) == len(NAMES) + 3
-    assert [path.name for path in tmp_path.iterdir()] == ["out"] and {path.name for path in ROOT.iterdir()} == before
+    assert len(list((tmp_path / "out").iterdir())) == len(WORST) + 1
+    assert (
+        sorted(path.name for path in tmp_path.iterdir()) == ["folders", "out"]
+        and {path.name for path in ROOT.iterdir()} == before
+    )
 
 
 def test_the_dashboard_is_for_this_machine_alone():

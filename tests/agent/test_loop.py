@@ -1,5 +1,7 @@
+import contextlib
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -210,6 +212,22 @@ def test_killed_while_painting_round_1_and_resumed(tmp_path):
     assert calls(tmp_path) == ["plan", "revise", "revise"]  # round 0 was not planned again, nor round 1
     painted_after = (folder / "round-0/image.png").stat()
     assert (painted_after.st_ino, painted_after.st_mtime_ns) == (painted_before.st_ino, painted_before.st_mtime_ns)
+
+
+def test_stopped_between_a_step_and_its_checkpoint_and_resumed(tmp_path):
+    """As by a disk that is full or a kill: what the first revision wrote is kept, and the state after it is not."""
+    painter = RectanglePainter({seed: {"dog"} for seed in range(3)})
+    run = agent(tmp_path, painter).run("dog cat")
+    with contextlib.closing(sqlite3.connect(run.folder / CHECKPOINT)) as database:
+        # plan, criticise, render and verify are done
+        fifth = "select checkpoint_id from checkpoints where json_extract(cast(metadata as text), '$.step') = 4"
+        [[revised]] = database.execute(fifth).fetchall()
+        for table in ("checkpoints", "writes"):
+            database.execute(f"delete from {table} where checkpoint_id > ?", [revised])
+        database.commit()
+    run.with_rounds(list(run.rounds[:1]), done=False).save()
+    assert len(agent(tmp_path, painter).resume(run.folder).rounds) == 3
+    assert calls(tmp_path) == ["plan", "revise", "revise", "revise"]  # two, and the second again
 
 
 class Forgetful(ListPlanner):
