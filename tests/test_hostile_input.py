@@ -4,10 +4,12 @@ import io
 import json
 import os
 import pickle
+import shutil
 import sqlite3
 import zipfile
 from collections import OrderedDict
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import torch
@@ -139,7 +141,7 @@ def zipped(folder, **entries):
 
 
 def test_entries_that_unfold_are_not_unfolded(tmp_path):
-    bomb = b"\0" * 2**28
+    bomb = b"\0" * 2**27
     before = peak_mb()
     small = pickle.dumps({}, 2)
     for path in (zipped(tmp_path, data_pkl=small, byteorder=bomb), zipped(tmp_path, data_pkl=bomb)):
@@ -175,13 +177,20 @@ def test_absurd_shapes_in_safetensors(shape, tmp_path):
 # folders of runs
 
 
-@pytest.fixture
-def stopped(tmp_path):
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory):
     """The folder of a run whose planner failed after the first round."""
+    folder = tmp_path_factory.mktemp("stopped")
     with pytest.raises(ServiceError):
-        an_agent(tmp_path, fails=("revise",)).run("dog cat")
-    (folder,) = (tmp_path / "out").iterdir()
-    return folder
+        an_agent(folder, fails=("revise",)).run("dog cat")
+    (run,) = (folder / "out").iterdir()
+    return run
+
+
+@pytest.fixture
+def stopped(stopped_once, tmp_path):
+    """A copy of that run, to be damaged."""
+    return Path(shutil.copytree(stopped_once, tmp_path / "out" / stopped_once.name))
 
 
 def an_agent(tmp_path, fails=()):

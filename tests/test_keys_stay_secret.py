@@ -79,8 +79,12 @@ def check_nowhere(folder, *texts: str) -> None:
             assert form not in content, f"a key is in {name}"
 
 
-@pytest.mark.parametrize("planner", ["openai:gpt-4o", "auto"])
-@pytest.mark.parametrize("kind", KINDS)
+OF_AUTO = ("works", "401", "no answer", "a redirect")  # what fails there is planned offline
+
+
+@pytest.mark.parametrize(
+    ("kind", "planner"), [*((kind, "openai:gpt-4o") for kind in KINDS), *((kind, "auto") for kind in OF_AUTO)]
+)
 def test_no_key_is_written_or_shown_whatever_the_planner_meets(kind, planner, keys, tmp_path, capfd, caplog):
     caplog.set_level(logging.DEBUG)
     with (

@@ -517,9 +517,8 @@ def test_bad_edits_are_one_line_and_code_2(door, arguments, field):
 def test_errors_of_edits_import_nothing_heavy(tmp_path):
     heavy = ("torch", "diffusers", "transformers", "langchain_core", "langgraph")
     run = Agent(planner=ListPlanner(), engine=RectanglePainter(), verifier=ColourDetector(), out=tmp_path).run("dog")
-    code = (
-        f"import sys, run_agent; run_agent.main(sys.argv[1:]); sys.exit(bool([n for n in {heavy} if n in sys.modules]))"
-    )
+    code = "import sys, run_agent\n"
     for words in ("remove the piano", "make the dog red"):
-        command = [sys.executable, "-c", code, "--edit", str(run.folder), words, "--plan-only"]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        code += f"run_agent.main(['--edit', sys.argv[1], {words!r}, '--plan-only'])\n"
+    code += f"sys.exit(bool([n for n in {heavy} if n in sys.modules]))"
+    subprocess.run([sys.executable, "-c", code, str(run.folder)], cwd=ROOT, check=True, capture_output=True)
