@@ -16,20 +16,7 @@ from instdiff import rle
 from instdiff.errors import BadInput
 from instdiff.formats.fields import numbers_in
 from instdiff.formats.parts import caption_beside, crop_to_mask, label_of, labels_of, parts_of
-from instdiff.formats.pictures import (
-    NO_LABEL,
-    NO_MASK,
-    NO_PLACE,
-    NO_SHAPE,
-    OTHER_KIND,
-    Findings,
-    NamedLayout,
-    Picture,
-    Size,
-    named,
-    read_size,
-    shape_of,
-)
+from instdiff.formats.pictures import NO_PLACE, Findings, NamedLayout, Picture, Size, named, read_size
 from instdiff.formats.places import (
     MAX_MASK_PIXELS,
     box_place,
@@ -153,17 +140,11 @@ class _Reader:
         label = named(values.get("label"))
         if tag == "tag":
             return self._read_tag(picture, label, where)
-        if not label:
-            return self._findings.leave_out(NO_LABEL, where)
-        try:
-            place = _place(tag, values, picture.size or self._frame_size())
-        except ValueError:
-            return self._findings.leave_out(NO_MASK if tag == "mask" else NO_SHAPE, where)
-        if place is None:
-            return self._findings.leave_out(OTHER_KIND, where)
-        group = values.get("group_id", "").strip()
+        size = picture.size or self._frame_size()
         caption = next((text for name, text in self._attributes.items() if name.lower() == CAPTION), "")
-        picture.shapes.append(shape_of(label, place, caption, None if group in ("", "0") else group))
+        group = values.get("group_id", "").strip() or "0"
+        words = tag, caption, None if group == "0" else group
+        picture.add(self._findings, where, label, lambda: _place(tag, values, size), *words)
 
     def _frame_size(self) -> Size | None:
         return (self._original["width"], self._original["height"]) if len(self._original) == 2 else None

@@ -10,11 +10,8 @@ from instdiff.formats.fields import mapping, numbers_in, sequence
 from instdiff.formats.outlines import read_outline
 from instdiff.formats.parts import caption_beside, label_of, labels_of, parts_of
 from instdiff.formats.pictures import (
-    NO_LABEL,
-    NO_MASK,
     NO_PLACE,
     NO_SHAPE,
-    OTHER_KIND,
     Findings,
     NamedLayout,
     Picture,
@@ -22,7 +19,6 @@ from instdiff.formats.pictures import (
     base_name,
     named,
     read_size,
-    shape_of,
 )
 from instdiff.formats.places import box_place, ellipse_place, line_place, pairs_in, ring_place
 from instdiff.layout import Instance, Layout
@@ -79,16 +75,9 @@ def _read_annotation(anno: dict, where: str, picture: Picture, names: list[str],
         return findings.add(NO_PLACE, where)
     number = anno.get("label_id")
     label = names[number] if isinstance(number, int) and 0 <= number < len(names) else ""
-    if not label:
-        return findings.leave_out(NO_LABEL, where)
-    try:
-        place = _place(kind, anno, picture.size)
-    except ValueError:
-        return findings.leave_out(NO_MASK if kind == "mask" else NO_SHAPE, where)
-    if place is None:
-        return findings.leave_out(OTHER_KIND, f"{where}, {str(kind)[:40]}")
     attributes = anno["attributes"] if isinstance(anno.get("attributes"), dict) else {}
-    picture.shapes.append(shape_of(label, place, attributes.get("caption"), anno.get("group") or None))
+    words = kind, attributes.get("caption"), anno.get("group") or None
+    return picture.add(findings, where, label, lambda: _place(kind, anno, picture.size), *words)
 
 
 def _place(kind: object, anno: dict, size: Size | None) -> dict | None:

@@ -15,9 +15,7 @@ from instdiff.formats.parts import caption_beside, crop_to_mask, label_of, parts
 from instdiff.formats.pictures import (
     ASSUMED,
     ASSUMED_SIZE,
-    NO_LABEL,
     NO_MASK,
-    NO_SHAPE,
     Findings,
     NamedLayout,
     Picture,
@@ -25,7 +23,6 @@ from instdiff.formats.pictures import (
     base_name,
     named,
     read_size,
-    shape_of,
     size_beside,
 )
 from instdiff.formats.places import MAX_MASK_PIXELS, box_place, line_place, mask_place, pairs_in, ring_place
@@ -99,20 +96,19 @@ def _size(file: str, metadata: dict | None, path: Path, findings: Findings) -> S
 
 
 def _read_label(one: object, where: str, picture: Picture, findings: Findings) -> None:
-    label = named(one.get("label")) if isinstance(one, dict) else None
-    if not isinstance(one, dict) or not label:
-        return findings.leave_out(NO_LABEL, where)
+    label = one if isinstance(one, dict) else {}
     size = picture.size or ASSUMED
-    try:
-        place = _place(one, size)
-    except ValueError:
-        return findings.leave_out(NO_SHAPE, where)
-    if one.get("mask"):
-        try:
-            place = {**_read_mask(one["mask"], place["bbox"], size), "around": place["bbox"]}
-        except (ValueError, KeyError):
-            findings.add(NO_MASK, where)
-    picture.shapes.append(shape_of(label, place, one.get("caption"), one.get("group")))
+
+    def place() -> dict:
+        found = _place(label, size)
+        if label.get("mask"):
+            try:
+                return {**_read_mask(label["mask"], found["bbox"], size), "around": found["bbox"]}
+            except (ValueError, KeyError):
+                findings.add(NO_MASK, where)
+        return found
+
+    picture.add(findings, where, named(label.get("label")), place, "", label.get("caption"), label.get("group"))
 
 
 def _place(one: dict, size: Size) -> dict:

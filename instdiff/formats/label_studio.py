@@ -14,27 +14,8 @@ from instdiff.formats.brush import decode_brush, encode_brush
 from instdiff.formats.fields import numbers_in, sequence
 from instdiff.formats.outlines import turn
 from instdiff.formats.parts import caption_beside, label_of, labels_of, parts_of
-from instdiff.formats.pictures import (
-    NO_LABEL,
-    NO_MASK,
-    NO_SHAPE,
-    Findings,
-    NamedLayout,
-    Picture,
-    Size,
-    base_name,
-    named,
-    read_size,
-    shape_of,
-)
-from instdiff.formats.places import (
-    box_place,
-    ellipse_place,
-    line_place,
-    mask_place,
-    pairs_in,
-    ring_place,
-)
+from instdiff.formats.pictures import Findings, NamedLayout, Picture, Size, base_name, named, read_size
+from instdiff.formats.places import box_place, ellipse_place, line_place, mask_place, pairs_in, ring_place
 from instdiff.layout import Instance, Layout
 
 OTHER_ANNOTATORS = "annotations of further annotators left out, as the first of each picture counts"
@@ -166,17 +147,13 @@ def _read_region(parts: list[dict], where: str, picture: Picture, findings: Find
         return
     if picture.size is None:
         picture.size = region.size
-    if not region.label:
-        return findings.leave_out(NO_LABEL, where)
-    if any(part.get("image_rotation") for part in parts) or region.size != picture.size:
+    is_turned = any(part.get("image_rotation") for part in parts) or region.size != picture.size
+    if region.label and is_turned:
         return findings.leave_out(ON_TURNED, where)
-    if _is_beyond(region):
+    if region.label and _is_beyond(region):
         return findings.leave_out(NO_PERCENT, where)
-    try:
-        place = _place(region.kind, region.value, region.size)
-    except ValueError:
-        return findings.leave_out(NO_MASK if region.kind == "brush" else NO_SHAPE, where)
-    picture.shapes.append(shape_of(region.label, place, region.caption, region.group))
+    words = region.kind, region.caption, region.group
+    picture.add(findings, where, region.label, lambda: _place(region.kind, region.value, region.size), *words)
 
 
 def _joined(parts: list[dict]) -> Region | str | None:

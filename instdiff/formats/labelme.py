@@ -12,20 +12,7 @@ import numpy as np
 from instdiff.errors import BadInput
 from instdiff.formats.fields import sequence
 from instdiff.formats.parts import caption_beside, crop_to_mask, label_of, parts_of
-from instdiff.formats.pictures import (
-    NO_LABEL,
-    NO_MASK,
-    NO_SHAPE,
-    OTHER_KIND,
-    Findings,
-    Picture,
-    Size,
-    base_name,
-    named,
-    read_size,
-    shape_of,
-    size_beside,
-)
+from instdiff.formats.pictures import Findings, Picture, Size, base_name, named, read_size, size_beside
 from instdiff.formats.places import (
     box_place,
     decode_png,
@@ -79,17 +66,10 @@ def _embedded_size(text: object) -> Size | None:
 
 
 def _read_shape(shape: object, where: str, picture: Picture, findings: Findings) -> None:
-    label = named(shape.get("label")) if isinstance(shape, dict) else None
-    if not isinstance(shape, dict) or not label:
-        return findings.leave_out(NO_LABEL, where)
+    shape = shape if isinstance(shape, dict) else {}
     kind = shape.get("shape_type") or "polygon"  # before labelme 3.3 there were no others
-    try:
-        place = _place(kind, shape, picture.size)
-    except ValueError:
-        return findings.leave_out(NO_MASK if kind == "mask" else NO_SHAPE, where)
-    if place is None:
-        return findings.leave_out(OTHER_KIND, f"{where}, {str(kind)[:40]}")
-    picture.shapes.append(shape_of(label, place, shape.get("description"), shape.get("group_id")))
+    words = kind, shape.get("description"), shape.get("group_id")
+    picture.add(findings, where, named(shape.get("label")), lambda: _place(kind, shape, picture.size), *words)
 
 
 def _place(kind: object, shape: dict, size: Size | None) -> dict | None:

@@ -6,7 +6,7 @@ They are checked, cut at the border, counted and drawn in one place for all form
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
@@ -45,6 +45,33 @@ class Picture:
     shapes: list[dict] = field(default_factory=list)
     caption: str = ""
     negative_caption: str = ""
+
+    def add(
+        self,
+        findings: Findings,
+        where: str,
+        label: str | None,
+        read_place: Callable[[], dict | None],
+        kind: object = "",
+        caption: object = "",
+        group: object = None,
+    ) -> None:
+        """Add a shape, or count why it is left out.
+
+        Args:
+            read_place: gives what a function of `instdiff.formats.places` gives, None for a kind that is not read; a
+                ValueError is a place that cannot be read.
+            kind: "mask" or "brush" for what is read pixel by pixel, else any word.
+        """
+        if not label:
+            return findings.leave_out(NO_LABEL, where)
+        try:
+            place = read_place()
+        except ValueError:
+            return findings.leave_out(NO_MASK if kind in ("mask", "brush") else NO_SHAPE, where)
+        if place is None:
+            return findings.leave_out(OTHER_KIND, f"{where}, {str(kind)[:40]}")
+        self.shapes.append(shape_of(label, place, caption, group))
 
 
 class Findings(Tally):
