@@ -266,7 +266,7 @@ class Agent:
             graph = build_graph(steps).compile(checkpointer=keeper)
             before = read_state(graph, config)
             try:
-                # Not `next`: it leaves out a step that was done when the process died, before the state after it was kept
+                # not `next`, which leaves out a step that was done when the process died before its checkpoint
                 if before.tasks:  # an answer to what was asked, or nothing
                     resumption = Command(resume=answer.model_dump(mode="json")) if answer else None
                     graph.invoke(resumption, config, durability="sync")

@@ -42,10 +42,11 @@ log = logging.getLogger(__name__)
 class InstanceDiffusionOutput(BaseOutput):
     """``images``: PIL pictures, (n, H, W, 3) numpy in 0..1, (n, 3, H, W) tensors, or latents, by ``output_type``.
 
+    Type checkers are told of PIL pictures alone, which nearly every call gives: ``images[0].save`` needs no cast.
     ``unet_evaluations`` is what they cost: how many latents the UNet was asked about, all steps together.
     """
 
-    images: list[Image] | np.ndarray | torch.Tensor
+    images: list[Image]
     unet_evaluations: int = 0
 
 
@@ -199,7 +200,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         choose: Callable[[list[Image]], Sequence[int]] | None = None,
         choose_after: int = 1,
         num_images_per_prompt: int | None = None,
-    ) -> InstanceDiffusionOutput | tuple:
+    ) -> InstanceDiffusionOutput:
         """Paint; number of steps, guidance, alpha and mis are the model's own (see `defaults`) where they are None.
 
         Args:
@@ -241,7 +242,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
             num_images_per_prompt: diffusers' name of ``num_images_per_layout``.
 
         Returns:
-            The pictures, those of the first layout first.
+            The pictures, those of the first layout first; without ``return_dict`` a tuple of them.
 
         Raises:
             BadInput: naming the argument, before anything is painted: a number out of its range, layouts of different
@@ -336,7 +337,8 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         else:
             images = self.decode(latents, output_type)
         self.maybe_free_model_hooks()
-        return InstanceDiffusionOutput(images=images, unet_evaluations=evaluated) if return_dict else (images,)
+        output: Any = InstanceDiffusionOutput(images=images, unet_evaluations=evaluated) if return_dict else (images,)
+        return output
 
     @torch.no_grad()
     def encode_captions(self, captions: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
