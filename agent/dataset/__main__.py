@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from agent.dataset import making
+from agent.dataset.export.labels import LabelOptions
+from agent.dataset.export.records import ExportOptions, read_records
 from agent.dataset.folder import ITEMS, RECIPE, Folder
 from agent.dataset.making import Order
 from agent.dataset.recipe import BUNDLED, Recipe
@@ -24,7 +26,9 @@ from instdiff.world import knowledge
 
 COUNT = 100
 FORMATS = ("coco", "yolo", "webdataset", "parquet")  # of an export that names none
-LABELLING = ("label-studio", "cvat", "labelme")  # tools in which people look at labels, and change them
+OTHER_FORMATS = ("coco-polygons", "yolo-seg", "label-studio", "cvat", "labelme")
+JUDGE_HELP = """Hold the labels of a dataset against what another detector sees, the bundled judge, which knows
+drawings alone: the share of the things it sees that are labelled, ignored or neither, and of labels it does not see."""
 PROVE_HELP = """Train the small detector from nothing on N pictures of the dataset, and once more on N composites of the
 same categories, for the same time; score both on composites that neither has seen. The ratio goes into the dataset
 card. Composites are made of drawings: python -m instdiff.train draft --stage sprites --out training"""
@@ -165,11 +169,10 @@ def known_things(verifier: str) -> tuple[str, ...]:
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of `export`."""
     parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
-    formats = f"of {', '.join(FORMATS + LABELLING)} (default: {','.join(FORMATS)})"
+    formats = f"of {', '.join(FORMATS + OTHER_FORMATS)} (default: {','.join(FORMATS)})"
     parser.add_argument("--format", type=names, default=FORMATS, metavar="A,B", help=formats)
     parser.add_argument("--out", type=output_folder, metavar="FOLDER", help="where it goes (default: FOLDER/export)")
-    links = "hard links to the pictures instead of copies: whoever edits one edits the dataset"
-    parser.add_argument("--link", action="store_true", help=links)
+    add_options(parser, ExportOptions)
 
 
 def export(args: argparse.Namespace) -> tuple[dict, int]:
@@ -177,10 +180,11 @@ def export(args: argparse.Namespace) -> tuple[dict, int]:
     from agent.dataset.export import export_all
 
     for name in args.format:
-        if name not in FORMATS + LABELLING:
-            raise BadInput("format", f'"{name}" is not known; choose from {", ".join(FORMATS + LABELLING)}')
+        if name not in FORMATS + OTHER_FORMATS:
+            raise BadInput("format", f'"{name}" is not known; choose from {", ".join(FORMATS + OTHER_FORMATS)}')
     out = args.out or args.folder / "export"
-    result = {"out": str(out), **export_all(Folder(args.folder), out, args.format, args.link)}
+    options = parse_values(ExportOptions, given_values(ExportOptions, vars(args)))
+    result = {"out": str(out), **export_all(Folder(args.folder), out, args.format, options)}
     return result, cli.FAILED_PARTLY if "damaged" in result else DONE
 
 
@@ -205,6 +209,27 @@ def prove(args: argparse.Namespace) -> tuple[dict, int]:
     sprites = load_sprites(args.sprites)
     shares = (args.count, args.minutes, args.held_out, args.batch, args.seed)
     return run(Folder(args.folder), sprites, *shares), DONE
+
+
+def add_judge(parser: argparse.ArgumentParser) -> None:
+    """The options of `judge`."""
+    parser.description = JUDGE_HELP
+    parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
+    add_options(parser, LabelOptions)
+
+
+def judge(args: argparse.Namespace) -> tuple[dict, int]:
+    """Measure the labels that an export would have."""
+    from agent.dataset.judging import judge_labels
+    from evaluators.detectors import load_detector
+    from evaluators.detectors.draft import DraftDetector
+
+    options = parse_values(LabelOptions, given_values(LabelOptions, vars(args)))
+    records = read_records(Folder(args.folder), ExportOptions(**dict(options), val=0.0), {})
+    detector = load_detector("judge")
+    assert isinstance(detector, DraftDetector)
+    found = judge_labels(((record.path, record.every) for record in records), detector, detector.categories)
+    return {"folder": str(args.folder), **found}, DONE
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -285,6 +310,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_make(make)
     add_export(commands.add_parser("export", help="write it as others read it", formatter_class=raw))
     add_prove(commands.add_parser("prove", help="train a detector on it, and one on composites", formatter_class=raw))
+    add_judge(commands.add_parser("judge", help="hold its labels against what another detector sees"))
     add_check(commands.add_parser("check", help="look for torn or missing files, and make their items again"))
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -296,7 +322,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> int:
         args = build_parser().parse_args(argv)
-        command = {"make": make, "export": export, "prove": prove, "check": check}[args.command]
+        command = {"make": make, "export": export, "prove": prove, "judge": judge, "check": check}[args.command]
         result, code = command(args)
         print(json.dumps(result) if args.json else in_words(result))
         return code

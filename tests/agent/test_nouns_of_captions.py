@@ -4,7 +4,7 @@ import pytest
 
 from agent.benchmarks.plan_checks import instances_named
 from agent.critic.critic import criticise
-from agent.dataset.export.records import categories, read_records
+from agent.dataset.export.records import read_records
 from agent.dataset.folder import Folder, Item
 from agent.edit import edit_plan
 from agent.planners.offline import OfflinePlanner
@@ -131,4 +131,4 @@ def test_exports_label_it(tmp_path):
         sha256=hashlib.sha256((folder.items / "000000.png").read_bytes()).hexdigest(),
     )
     (folder.items / "000000.json").write_text(item.model_dump_json())
-    assert categories(read_records(folder)) == ["goose", "man"]
+    assert read_records(folder).classes == ["goose", "man"]

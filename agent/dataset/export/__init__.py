@@ -3,54 +3,77 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agent.dataset.export import labelling, writers
+from agent.dataset.export import coco, labelling, writers
 from agent.dataset.export.card import SHEET, write_card
-from agent.dataset.export.records import SPLITS, AnnotatedPicture, read_records
+from agent.dataset.export.records import ExportOptions, Records, read_records
 from agent.dataset.folder import Folder
 from instdiff.errors import BadInput
 
-WRITERS: dict[str, Callable[[Sequence[AnnotatedPicture], Path], None]] = {
-    "coco": writers.write_coco,
+WRITERS: dict[str, Callable[[Records, Path], None]] = {
+    "coco": coco.write_coco,
+    "coco-polygons": coco.write_coco_polygons,
     "yolo": writers.write_yolo,
+    "yolo-seg": writers.write_yolo_outlines,
     "webdataset": writers.write_webdataset,
     "parquet": writers.write_parquet,
     "label-studio": labelling.write_label_studio,
     "cvat": labelling.write_cvat,
     "labelme": labelling.write_labelme,
 }
+WITHOUT_IGNORE = ("yolo", "yolo-seg", "label-studio", "cvat", "labelme")  # have no place for regions to ignore
 
 
-def export_all(folder: Folder, out: Path, formats: Sequence[str], link: bool = False) -> dict[str, object]:
-    """Write the formats into folders of their names, then the card. Damaged items are left out, and named.
+def export_all(
+    folder: Folder, out: Path, formats: Sequence[str], options: ExportOptions | None = None
+) -> dict[str, object]:
+    """Write the formats into folders of their names, then the card, which speaks of those written before, too.
 
-    Args:
-        link: pictures are hard links to those of the dataset, where the disk has them, and no copies.
+    Damaged items are left out, and named.
 
     Returns:
-        counts: pictures and annotations, and pictures for training and for validation; ``damaged``, if any are.
+        counts: pictures, labels, regions to ignore and pictures in each split; ``notes`` on what is left out, and
+        ``damaged``, if there is any.
 
     Raises:
-        BadInput: ``out`` holds something else than an earlier export, or the folder holds no item that is whole.
+        BadInput: ``out`` holds something else than an earlier export, the folder holds no item that is whole, or the
+            pictures cannot be split as asked.
         ServiceError: a package that a format needs is missing.
     """
     damaged: dict[str, str] = {}
-    records = read_records(folder, damaged, link)
+    records = read_records(folder, options, damaged)
     if not records:
         raise BadInput(str(folder.path), "holds no items to export")
     _clear(out, formats)
     for name in formats:
         WRITERS[name](records, out / name)
-    write_card(folder, records, out, formats)
-    in_split = {split: sum(record.split == split for record in records) for split in SPLITS}
-    annotations = sum(len(record.layout.instances) for record in records)
-    found: dict[str, object] = {"pictures": len(records), "annotations": annotations, **in_split}
+    there = [name for name in WRITERS if (out / name).is_dir()]
+    figures = write_card(folder, records, out, there)
+    found: dict[str, object] = {"pictures": len(records), "annotations": figures.names.total()}
+    found |= {"ignored": figures.ignored, **Counter({split: records.number_in(split) for split in records.splits})}
+    if notes := _notes(records, figures.ignored, formats):
+        found["notes"] = notes
     if damaged:
         cure = f"python -m agent.dataset check {folder.path} --repair makes them again"
         found["damaged"] = [f"{len(damaged)} items are left out: {', '.join(sorted(damaged))}; {cure}"]
     return found
+
+
+def _notes(records: Records, ignored: int, formats: Sequence[str]) -> list[str]:
+    """What is not in the export, one sentence each."""
+    notes = []
+    without = [name for name in formats if name in WITHOUT_IGNORE]
+    if ignored and without:
+        notes.append(f"{ignored} regions to ignore are left out of {', '.join(without)}, which have no place for them")
+    if records.dropped:
+        notes.append(f"{records.dropped} pictures are left out, as something planned on them was not verified")
+    if records.other_names:
+        names = ", ".join(f"{name} ({count})" for name, count in records.other_names.most_common(10))
+        notes.append(f"{records.other_names.total()} labels are left out, as --classes does not have them: {names}")
+    return notes
 
 
 def _clear(out: Path, formats: Sequence[str]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from agent.dataset.export.records import AnnotatedPicture, categories
+from agent.dataset.export.records import AnnotatedPicture, Records
 from agent.dataset.export.writers import HUB_SPLITS
 from agent.dataset.folder import REJECTED, Folder
 from agent.runs import read_json
@@ -34,7 +35,9 @@ LOADING = {
         "COCO: `COCO('coco/annotations/instances_train.json')` with the pictures in `coco/images/train`; FiftyOne reads"
         " it as a `COCODetectionDataset` with `data_path` and `labels_path`"
     ),
+    "coco-polygons": "COCO with polygons: as above, in `coco-polygons`",
     "yolo": "YOLO: `yolo detect train data=yolo/data.yaml`",
+    "yolo-seg": "YOLO, segmentation: `yolo segment train data=yolo-seg/data.yaml`",
     "webdataset": "WebDataset: `wds.WebDataset('webdataset/train-000000.tar').decode('pil').to_tuple('png', 'json')`",
     "parquet": "Hugging Face: `load_dataset('parquet', data_files='parquet/data/train-*.parquet')`",
     "label-studio": (
@@ -46,59 +49,90 @@ LOADING = {
 }
 
 
-def write_card(folder: Folder, records: Sequence[AnnotatedPicture], out: Path, formats: Sequence[str]) -> None:
-    """Write ``README.md`` and ``contact_sheet.png``."""
+@dataclass
+class Figures:
+    """What the pictures of an export have together, from one look at each."""
+
+    names: Counter[str] = field(default_factory=Counter)  # of labels
+    verdicts: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[str] = field(default_factory=Counter)
+    prompts: set[str] = field(default_factory=set)
+    scores: list[tuple[float, float | None]] = field(default_factory=list)  # IoU where planned, and score
+    ignored: int = 0
+    with_mask: int = 0
+    seeds: list[int] = field(default_factory=list)
+    usage: Usage = Usage()
+
+    def add(self, record: AnnotatedPicture) -> None:
+        """Count a picture."""
+        self.names.update(label.name for label in record.labels)
+        self.verdicts.update(label.verdict for label in record.labels)
+        self.sizes["{} x {}".format(*record.size)] += 1
+        self.prompts.add(record.item.prompt)
+        self.scores += [(label.iou, label.score) for label in record.labels]
+        self.ignored += len(record.ignored)
+        self.with_mask += sum(label.mask is not None for label in record.labels)
+        self.seeds.append(record.item.seed)
+        self.usage += record.item.usage
+
+
+def write_card(folder: Folder, records: Records, out: Path, formats: Sequence[str]) -> Figures:
+    """Write ``README.md`` and ``contact_sheet.png``; returns what is counted on the way."""
+    figures = Figures()
+    for record in records:
+        figures.add(record)
     _write_sheet(records, out / SHEET)
     made_with = read_manifest(folder.items).painted_with
     sections = [
         _head(formats, records),
-        _counts(folder, records),
-        _histograms(records),
-        _settings(made_with, records),
+        _counts(folder, records, figures),
+        _histograms(figures),
+        _settings(made_with, figures),
         _proof(folder),
         "## Reading it\n\n" + "\n".join(f"- {LOADING[name]}" for name in formats),
-        _limits(made_with),
+        _limits(records),
     ]
     write_bytes(out / "README.md", ("\n\n".join(filter(None, sections)) + "\n").encode())
+    return figures
 
 
-def _head(formats: Sequence[str], records: Sequence[AnnotatedPicture]) -> str:
+def _head(formats: Sequence[str], records: Records) -> str:
     """What the hub reads, and the title."""
     lines = ["---", "task_categories:", "- object-detection", "- text-to-image"]
     lines += ["tags:", "- synthetic", "- instancediffusion"]
     if "parquet" in formats:
         lines += ["configs:", "- config_name: default", "  data_files:"]
         for split, name in HUB_SPLITS.items():
-            if any(record.split == split for record in records):
+            if split in records.splits:
                 lines += [f"  - split: {name}", f"    path: parquet/data/{name}-*.parquet"]
     title = "# Painted pictures with verified annotations"
     return "\n".join([*lines, "---", "", title, "", f"![Some of the pictures]({SHEET})"])
 
 
-def _counts(folder: Folder, records: Sequence[AnnotatedPicture]) -> str:
-    names = Counter(instance.name for record in records for instance in record.layout.instances)
-    sizes = Counter("{} x {}".format(*record.size) for record in records)
-    splits = Counter(record.split for record in records)
+def _counts(folder: Folder, records: Records, figures: Figures) -> str:
     decided = Counter(folder.decided().values())
-    per_picture = names.total() / len(records)
-    with_mask = sum(instance.mask is not None for record in records for instance in record.layout.instances)
+    labels = figures.names.total()
+    splits = ", ".join(f"{records.number_in(split)} {split}" for split in records.splits)
     rows = {
-        "pictures": f"{len(records)} ({splits['train']} train, {splits['val']} val; split by prompt)",
-        "prompts": len({record.item.prompt for record in records}),
-        "annotations": f"{names.total()}, {per_picture:.1f} a picture",
-        "with a mask": with_mask,
-        "categories": len(categories(records)),
-        "sizes in pixels": ", ".join(f"{size} ({count})" for size, count in sizes.most_common(5)),
+        "pictures": f"{len(records)} ({splits}; no layout or prompt is in two)",
+        "prompts": len(figures.prompts),
+        "annotations": f"{labels}, {labels / len(records):.1f} a picture",
+        "by verdict": ", ".join(f"{name} ({count})" for name, count in figures.verdicts.most_common()),
+        "regions to ignore": figures.ignored,
+        "with a mask": figures.with_mask,
+        "categories": len(records.classes),
+        "sizes in pixels": ", ".join(f"{size} ({count})" for size, count in figures.sizes.most_common(5)),
         "rejected candidates": f"{decided[REJECTED]} ({decided[REJECTED] / max(decided.total(), 1):.0%} of all)",
-        "most common": ", ".join(f"{name} ({count})" for name, count in names.most_common(10)),
+        "most common": ", ".join(f"{name} ({count})" for name, count in figures.names.most_common(10)),
     }
+    if records.dropped:
+        rows["dropped pictures"] = f"{records.dropped}, something planned on which was not verified"
     return "## Counts\n\n" + _table(["what", "how many"], rows.items())
 
 
-def _histograms(records: Sequence[AnnotatedPicture]) -> str:
+def _histograms(figures: Figures) -> str:
     """How well objects lie in their places, and how sure the verifier was of them."""
-    verdicts = [verdict for record in records for verdict in record.verdicts]
-    pairs = [(verdict.iou, verdict.detection.score) for verdict in verdicts if verdict.detection]
+    pairs = [(iou, score) for iou, score in figures.scores if score is not None]
     if not pairs:
         return "## Scores\n\nNo detector looked at the pictures: the annotations are the plans."
     edges = np.linspace(0, 1, BARS + 1)
@@ -107,14 +141,13 @@ def _histograms(records: Sequence[AnnotatedPicture]) -> str:
         (f"{low:.1f} to {high:.1f}", _bar(iou_count, ious), _bar(score_count, scores))
         for low, high, iou_count, score_count in zip(edges, edges[1:], ious, scores, strict=False)
     ]
-    intro = "## Scores\n\nAnnotations by IoU with the planned place, and by the verifier's score."
+    intro = "## Scores\n\nAnnotations by IoU with the planned place (0 where none was), and by the verifier's score."
     return f"{intro}\n\n{_table(['from, to', 'IoU', 'score'], rows)}"
 
 
-def _settings(made_with: dict, records: Sequence[AnnotatedPicture]) -> str:
+def _settings(made_with: dict, figures: Figures) -> str:
     """What the pictures were made with, and under which licences it stands."""
-    seeds = [record.item.seed for record in records]
-    usage = sum((record.item.usage for record in records), Usage())
+    seeds, usage = figures.seeds, figures.usage
     rows = {**made_with, "seeds of the pictures": f"{min(seeds)} to {max(seeds)}, each in the picture's PNG and JSON"}
     if usage.requests:
         cost = "price not known" if usage.usd is None else f"${usage.usd:.4f}"
@@ -136,26 +169,44 @@ def _proof(folder: Folder) -> str:
     return f"## What a detector learns from it\n\n{about}\n\n" + _table(["figure", "value"], figures.items())
 
 
-def _limits(made_with: dict) -> str:
-    annotated = {
-        "picture": "Every instance of a picture was found in its place by the verifier.",
-        "instance": "Annotated is what the verifier found in its place; the picture may show more without annotation.",
-        "all": "All planned instances are annotated, whether they were found or not.",
-    }[made_with["accept"]]
-    shapes = "Boxes are those of the plan; where no mask was planned, it is the shape that the verifier saw."
-    return f"## Limits\n\nThe pictures are painted by a model. {annotated} {shapes}"
+def _limits(records: Records) -> str:
+    options = records.options
+    kept = {
+        "picture": "Every planned thing of a picture was found in its place by the verifier.",
+        "instance": "Of each picture at least one planned thing was found in its place by the verifier.",
+        "all": "All pictures were kept as they were planned, whether things were found or not.",
+    }[str(records.made_with["accept"])]
+    unverified = options.unverified or ("label" if records.as_planned else "ignore")
+    planned = {
+        "ignore": "What was planned and not verified is a region to ignore.",
+        "drop": "Pictures on which something planned was not verified are left out.",
+        "label": "What was planned and not verified is labelled all the same.",
+        "none": "What was planned and not verified has no label.",
+    }[unverified]
+    extras = {
+        "label": "What was seen and not planned is labelled where the verifier was sure, else a region to ignore.",
+        "ignore": "What was seen and not planned is a region to ignore.",
+        "none": "What was seen and not planned has no label.",
+    }[options.extras]
+    boxes = {
+        "plan": "Boxes are those of the plan; where no mask was planned, it is the shape that the verifier saw.",
+        "seen": "Boxes and masks are those that the verifier saw.",
+        "mean": "Boxes are the means of the plan's and the verifier's.",
+    }[options.boxes]
+    return f"## Limits\n\nThe pictures are painted by a model. {kept} {planned} {extras} {boxes}"
 
 
-def _write_sheet(records: Sequence[AnnotatedPicture], path: Path) -> None:
+def _write_sheet(records: Records, path: Path) -> None:
     """Some pictures, evenly taken from all."""
     from PIL import Image
 
     step = max(len(records) // PICTURES_SHOWN, 1)
     tiles = []
-    for record in records[::step][:PICTURES_SHOWN]:
+    for place in range(0, len(records), step)[:PICTURES_SHOWN]:
+        record = records[place]
         with Image.open(record.path) as image:
-            about = f"{len(record.layout.instances)} annotated, mean IoU {record.item.score:.2f}"
-            tiles.append(Tile(image.convert("RGB"), (record.item.prompt or record.layout.caption, about)))
+            about = f"{len(record.labels)} annotated, mean IoU {record.item.score:.2f}"
+            tiles.append(Tile(image.convert("RGB"), (record.item.prompt or record.caption, about)))
     contact_sheet(tiles, path)
 
 

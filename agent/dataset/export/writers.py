@@ -1,141 +1,128 @@
-"""A dataset as COCO, YOLO, WebDataset or Hugging Face parquet."""
+"""A dataset as YOLO, WebDataset or Hugging Face parquet; written picture by picture."""
 
 from __future__ import annotations
 
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
-from agent.dataset.export.records import SPLITS, AnnotatedPicture, categories, copy_picture, describe
+from agent.dataset.export.labels import Label
+from agent.dataset.export.records import AnnotatedPicture, Records, copy_picture, describe
 from instdiff.errors import ServiceError
-from instdiff.formats import layouts_to_coco, whole_file
+from instdiff.formats import whole_file
 from instdiff.formats.files import write_bytes
-from instdiff.layout import Box
+from instdiff.formats.yolo import outline
 
 PICTURES_A_SHARD = 1000
-HUB_SPLITS = {"train": "train", "val": "validation"}  # as the hub calls them
+HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}  # as the hub calls them
 
 
-def write_coco(records: Sequence[AnnotatedPicture], out: Path) -> None:
-    """Write both splits; a category has the same number in both, and an image is numbered as its item."""
-    numbers = {name: number for number, name in enumerate(categories(records), start=1)}
-    (out / "annotations").mkdir(parents=True, exist_ok=True)
-    for split in SPLITS:
-        part = [record for record in records if record.split == split]
-        for record in part:
+def write_yolo(records: Records, out: Path, outlines: bool = False) -> None:
+    """Write all splits; a picture without labels has an empty label file, and counts as background.
+
+    Regions to ignore have no place in these files, and are left out.
+    """
+    numbers = {name: number for number, name in enumerate(records.classes)}
+    for split in records.splits:
+        for record in records.of(split):
             copy_picture(record, out / "images" / split / record.path.name)
-        _write(out / "annotations" / f"instances_{split}.json", _instances(part, numbers))
-        _write(out / "annotations" / f"captions_{split}.json", _captions(part))
-
-
-def _instances(records: Sequence[AnnotatedPicture], numbers: dict[str, int]) -> dict:
-    """COCO annotations; beside its own keys, an annotation has ``caption``, ``score``, ``iou`` and ``verdict``."""
-    data = layouts_to_coco([record.layout for record in records])
-    names = {category["id"]: category["name"] for category in data["categories"]}
-    for image, record in zip(data["images"], records, strict=True):
-        image |= {"id": record.item.index, "file_name": record.path.name}
-        image |= {"seed": record.item.seed, "score": record.item.score}
-    verdicts = [(record, verdict) for record in records for verdict in record.verdicts]
-    for annotation, (record, verdict) in zip(data["annotations"], verdicts, strict=True):
-        annotation |= {"image_id": record.item.index, "category_id": numbers[names[annotation["category_id"]]]}
-        annotation |= {"iou": verdict.iou, "verdict": verdict.kind.value}
-        annotation |= {"score": verdict.detection.score} if verdict.detection else {}
-    data["categories"] = [{"id": number, "name": name, "supercategory": "thing"} for name, number in numbers.items()]
-    return {"info": {"description": "painted by InstanceDiffusion, verified"}, "licenses": [], **data}
-
-
-def _captions(records: Sequence[AnnotatedPicture]) -> dict:
-    images = [
-        {"id": record.item.index, "file_name": record.path.name, "width": record.size[0], "height": record.size[1]}
-        for record in records
-    ]
-    captions = [
-        {"id": number, "image_id": record.item.index, "caption": record.layout.caption}
-        for number, record in enumerate(records, start=1)
-    ]
-    return {"info": {}, "licenses": [], "images": images, "annotations": captions}
-
-
-def _write(path: Path, data: dict) -> None:
-    write_bytes(path, json.dumps(data, ensure_ascii=False).encode())
-
-
-def write_yolo(records: Sequence[AnnotatedPicture], out: Path) -> None:
-    """Write both splits; a picture without annotations has an empty label file, and counts as background."""
-    names = categories(records)
-    for split in SPLITS:
-        for kind in ("images", "labels"):
-            (out / kind / split).mkdir(parents=True, exist_ok=True)
-    for record in records:
-        copy_picture(record, out / "images" / record.split / record.path.name)
-        instances = zip(record.layout.instances, record.boxes, strict=True)
-        lines = [_line(names.index(instance.name), box) for instance, box in instances]
-        write_bytes(out / "labels" / record.split / f"{record.key}.txt", "".join(lines).encode())
+            lines = [_line(numbers[label.name], label, outlines) for label in record.labels]
+            path = out / "labels" / split / f"{record.key}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, "".join(lines).encode())
     # a relative path counts from the folder of data.yaml; names are quoted as JSON, which YAML takes as it is
-    listed = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(names))
-    val = "val" if any(record.split == "val" for record in records) else "train"
-    write_bytes(out / "data.yaml", f"train: images/train\nval: images/{val}\nnames:\n{listed}".encode())
+    listed = "".join(f"  {number}: {json.dumps(name)}\n" for name, number in numbers.items())
+    val = "val" if "val" in records.splits else "train"  # trainers want one
+    test = "test: images/test\n" if "test" in records.splits else ""
+    write_bytes(out / "data.yaml", f"train: images/train\nval: images/{val}\n{test}names:\n{listed}".encode())
 
 
-def _line(number: int, box: Box) -> str:
-    return f"{number} {box.centre.x:.6f} {box.centre.y:.6f} {box.width:.6f} {box.height:.6f}\n"
+def write_yolo_outlines(records: Records, out: Path) -> None:
+    """As `write_yolo`, for segmentation: the outline of each mask, or of the box where there is none."""
+    write_yolo(records, out, outlines=True)
 
 
-def write_webdataset(records: Sequence[AnnotatedPicture], out: Path) -> None:
+def _line(number: int, label: Label, outlines: bool) -> str:
+    box = label.box
+    values = [box.centre.x, box.centre.y, box.width, box.height]
+    if outlines:
+        x0, y0, x1, y1 = box.xyxy
+        corners = [x0, y0, x1, y0, x1, y1, x0, y1]
+        values = [min(max(value, 0.0), 1.0) for value in outline(label.mask)] if label.mask else corners
+    return f"{number} {' '.join(f'{value:.6f}' for value in values)}\n"
+
+
+def write_webdataset(records: Records, out: Path) -> None:
     """Write shards of 1000 pictures; the same dataset gives the same bytes."""
     out.mkdir(parents=True, exist_ok=True)
-    for split in SPLITS:
-        for number, shard in enumerate(_shards(records, split)):
+    for split in records.splits:
+        pictures = records.of(split)
+        for number in range(_shards(records, split)):
             with whole_file(out / f"{split}-{number:06d}.tar") as temporary, tarfile.open(temporary, "w") as tar:
-                for record in shard:
+                for record in islice(pictures, PICTURES_A_SHARD):
                     _add(tar, record)
 
 
-def _shards(records: Sequence[AnnotatedPicture], split: str) -> list[list[AnnotatedPicture]]:
-    """The records of a split, so many at a time as go into one file."""
-    part = [record for record in records if record.split == split]
-    return [part[first : first + PICTURES_A_SHARD] for first in range(0, len(part), PICTURES_A_SHARD)]
+def _shards(records: Records, split: str) -> int:
+    return -(-records.number_in(split) // PICTURES_A_SHARD)
 
 
 def _add(tar: tarfile.TarFile, record: AnnotatedPicture) -> None:
     files = {"png": record.path.read_bytes(), "json": json.dumps(describe(record)).encode()}
-    for ending, content in {**files, "txt": record.layout.caption.encode()}.items():
+    for ending, content in {**files, "txt": record.caption.encode()}.items():
         member = tarfile.TarInfo(f"{record.key}.{ending}")
         member.size = len(content)
         tar.addfile(member, io.BytesIO(content))
 
 
-def write_parquet(records: Sequence[AnnotatedPicture], out: Path) -> None:
-    """Write both splits in files of 1000 pictures.
+def write_parquet(records: Records, out: Path) -> None:
+    """Write all splits in files of 1000 pictures.
 
     Raises:
         ServiceError: the package ``datasets`` is not installed.
     """
     try:
-        from datasets import Dataset, disable_progress_bars
+        import datasets
+        import pyarrow.parquet as parquet
     except ImportError as error:
         raise ServiceError('parquet needs the package datasets; run pip install -e ".[dataset]"') from error
-    disable_progress_bars()
-    features = _features(categories(records))
+    features = _features(datasets, records.classes)
     (out / "data").mkdir(parents=True, exist_ok=True)
-    for split, name in HUB_SPLITS.items():
+    for split in records.splits:
+        rows = map(_row, records.of(split))
         shards = _shards(records, split)
-        for number, shard in enumerate(shards):
-            with whole_file(out / "data" / f"{name}-{number:05d}-of-{len(shards):05d}.parquet") as temporary:
-                Dataset.from_list([_row(record) for record in shard], features=features).to_parquet(str(temporary))
+        for number in range(shards):
+            name = f"{HUB_SPLITS[split]}-{number:05d}-of-{shards:05d}.parquet"
+            with whole_file(out / "data" / name) as temporary:
+                _write_rows(islice(rows, PICTURES_A_SHARD), features, temporary, datasets, parquet)
 
 
-def _features(names: list[str]):
-    from datasets import ClassLabel, Features, Image, List, Value
+def _write_rows(rows: Iterator[dict], features, path: Path, datasets, parquet, at_once: int = 50) -> None:
+    """A file of rows, a few of which are in memory at a time."""
 
-    objects = {"bbox": List(Value("float32"), length=4), "category": ClassLabel(names=names)}
-    objects |= {"caption": Value("string"), "iou": Value("float32"), "score": Value("float32")}
+    def next_table():
+        part = list(islice(rows, at_once))
+        return datasets.Dataset.from_list(part, features=features).data.table if part else None
+
+    table = next_table()
+    with parquet.ParquetWriter(path, table.schema) as writer:
+        while table is not None:
+            writer.write_table(table)
+            table = next_table()
+
+
+def _features(datasets, names: Sequence[str]):
+    value = datasets.Value
+    objects = {"bbox": datasets.List(value("float32"), length=4), "category": datasets.ClassLabel(names=list(names))}
+    objects |= {"caption": value("string"), "iou": value("float32"), "score": value("float32")}
+    objects |= {"source": value("string"), "verdict": value("string"), "ignore": value("bool")}
     plain = {"key": "string", "prompt": "string", "caption": "string", "width": "int32", "height": "int32"}
     plain |= {"seed": "int64", "score": "float32"}
-    columns = {name: Value(kind) for name, kind in plain.items()}
-    return Features({"image": Image(), **columns, "objects": List(objects)})
+    columns = {name: value(kind) for name, kind in plain.items()}
+    return datasets.Features({"image": datasets.Image(), **columns, "objects": datasets.List(objects)})
 
 
 def _row(record: AnnotatedPicture) -> dict:

@@ -2,17 +2,19 @@
 
 import json
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from agent.dataset.__main__ import main
-from agent.dataset.export.records import categories, read_records
+from agent.dataset.export.records import read_records
 from agent.dataset.folder import Folder
 
 MAKE = ["--template", "a {colour} {thing} and a {colour} {thing} in a {setting}", "--scenes", "kitchen,street"]
 MAKE += ["--colours", "red,blue", "--count", "8", "--batch", "8", "--rounds", "1", "--steps", "4", "--mis", "0"]
+FORMATS = "coco,coco-polygons,yolo,yolo-seg,webdataset,parquet"
 MAKE += ["--accept", "instance", "--min-iou", "0.3", "--val", "0.4"]
 
 
@@ -20,7 +22,7 @@ MAKE += ["--accept", "instance", "--min-iou", "0.3", "--val", "0.4"]
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataset")
     assert main(["make", str(folder), *MAKE]) == 0
-    assert main(["export", str(folder)]) == 0
+    assert main(["export", str(folder), "--format", FORMATS]) == 0
     return folder
 
 
@@ -31,16 +33,16 @@ def records(dataset):
     return {record.item.index: record for record in records}
 
 
-def annotations(record):
-    """(name, x, y, width, height) of each, in pixels."""
-    return [(instance.name, *instance.extent.to_coco(record.size)) for instance in record.layout.instances]
+def annotations(record, every=False):
+    """(name, x, y, width, height) of each, in pixels; with the regions to ignore, if all are asked for."""
+    return [(label.name, *label.box.to_coco(record.size)) for label in (record.every if every else record.labels)]
 
 
-def test_only_what_was_verified_is_annotated(records):
+def test_labels_are_what_the_verifier_saw(records):
     for record in records.values():
-        assert record.layout.instances and all(verdict.kind.value == "found" for verdict in record.verdicts)
-        assert all(verdict.iou >= 0.3 for verdict in record.verdicts)
-        assert [instance.name for instance in record.layout.instances] == [verdict.name for verdict in record.verdicts]
+        assert record.labels and all(label.source == "seen" for label in record.labels)
+        assert all(label.iou >= 0.3 for label in record.labels if label.verdict == "found")
+        assert record.item.seen and all(label.score for label in record.labels)
 
 
 def test_coco_by_pycocotools(dataset, records):
@@ -62,21 +64,43 @@ def test_coco_by_pycocotools(dataset, records):
             objects = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
             names = {category["id"]: category["name"] for category in coco.loadCats(coco.getCatIds())}
             assert [(names[annotation["category_id"]], *annotation["bbox"]) for annotation in objects] == [
-                pytest.approx(box) for box in annotations(record)
+                pytest.approx(box) for box in annotations(record, every=True)
             ]
-            assert captions.imgToAnns[image["id"]][0]["caption"] == record.layout.caption
-            for annotation, instance in zip(objects, record.layout.instances, strict=True):
-                assert (
-                    np.array_equal(coco.annToMask(annotation), instance.mask.array)
-                    and annotation["area"] == instance.mask.array.sum() > 0
-                )
-                assert (
-                    0 < annotation["score"] <= 1
-                    and annotation["iou"] >= 0.3
-                    and annotation["caption"] == instance.caption
-                )
+            assert captions.imgToAnns[image["id"]][0]["caption"] == record.caption
+            for annotation, label in zip(objects, record.every, strict=True):
+                assert coco.annToMask(annotation).any() and annotation["iscrowd"] == label.ignore
+                if label.mask:
+                    assert np.array_equal(coco.annToMask(annotation), label.mask.array)
+                assert (annotation["score"], annotation["verdict"]) == (label.score, label.verdict)
+                assert (annotation["caption"], annotation["source"]) == (label.caption, label.source)
             annotated += len(objects)
-    assert annotated == sum(len(record.layout.instances) for record in records.values())
+    assert annotated == sum(len(record.every) for record in records.values())
+
+
+def test_polygons_draw_the_masks(dataset, records):
+    from pycocotools.coco import COCO
+
+    for split in ("train", "val"):
+        coco = COCO(dataset / f"export/coco-polygons/annotations/instances_{split}.json")
+        for index in coco.getImgIds():
+            objects = coco.loadAnns(coco.getAnnIds(imgIds=index))
+            for annotation, label in zip(objects, records[index].every, strict=True):
+                if label.mask and not label.ignore:
+                    assert isinstance(annotation["segmentation"], list)
+                    drawn, mask = coco.annToMask(annotation).astype(bool), label.mask.array.astype(bool)
+                    assert (drawn & mask).sum() >= 0.85 * (drawn | mask).sum()
+
+
+def test_outlines_of_yolo_are_those_of_the_masks(dataset, records):
+    from instdiff.formats.other_tools import read_folder
+
+    read = {Path(name).stem: layout for name, layout in read_folder(dataset / "export/yolo-seg")}
+    assert read.keys() == {record.key for record in records.values()}
+    for record in records.values():
+        pairs = list(zip(read[record.key].instances, record.labels, strict=True))
+        assert all(one.category == label.name for one, label in pairs)
+        masks = [(one.mask.array, label.mask.array) for one, label in pairs]
+        assert all((one & other).sum() >= 0.9 * (one | other).sum() for one, other in masks)
 
 
 def test_coco_has_what_fiftyone_reads(dataset):
@@ -98,7 +122,7 @@ def test_yolo_layout(dataset, records):
 
     folder = dataset / "export/yolo"
     data = yaml.safe_load((folder / "data.yaml").read_text())
-    assert list(data["names"].values()) == categories(list(records.values())) and list(data["names"]) == list(
+    assert list(data["names"].values()) == read_records(Folder(dataset)).classes and list(data["names"]) == list(
         range(len(data["names"]))
     )
     for split in ("train", "val"):
@@ -128,7 +152,7 @@ def test_an_edit_of_an_exported_picture_leaves_the_dataset_whole(dataset, record
     try:
         assert main(["check", str(dataset)]) == 0
     finally:
-        assert main(["export", str(dataset)]) == 0
+        assert main(["export", str(dataset), "--format", "coco,yolo"]) == 0
 
 
 def test_webdataset_by_webdataset(dataset, records):
@@ -138,9 +162,9 @@ def test_webdataset_by_webdataset(dataset, records):
     assert sorted(int(key) for key, *_ in samples) == list(records)
     for key, image, about, caption in samples:
         record = records[int(key)]
-        assert image.size == record.size and caption == record.layout.caption == about["caption"]
+        assert image.size == record.size and caption == record.caption == about["caption"]
         assert [(entry["category"], *entry["bbox"]) for entry in about["objects"]] == [
-            pytest.approx(box) for box in annotations(record)
+            pytest.approx(box) for box in annotations(record, every=True)
         ]
     assert all(member.mtime == 0 for shard in shards for member in tarfile.open(shard))
 
@@ -160,7 +184,7 @@ def test_parquet_by_datasets(dataset, records, tmp_path):
         )
         with Image.open(record.path) as painted:
             assert np.array_equal(np.asarray(row["image"]), np.asarray(painted))
-        for entry, (name, *box) in zip(row["objects"], annotations(record), strict=True):
+        for entry, (name, *box) in zip(row["objects"], annotations(record, every=True), strict=True):
             assert names[entry["category"]] == name and entry["bbox"] == pytest.approx(box, rel=1e-5)
 
 
@@ -179,6 +203,8 @@ def test_the_card(dataset, records):
 def test_an_export_again_leaves_other_folders_alone(dataset, tmp_path, capsys):
     assert main(["export", str(dataset), "--format", "yolo"]) == 0
     assert (dataset / "export/coco").is_dir()
+    card = (dataset / "export/README.md").read_text()
+    assert "COCO('coco/annotations" in card and "load_dataset('parquet'" in card and "yolo detect train" in card
     (tmp_path / "mine.txt").write_text("mine")
     assert main(["export", str(dataset), "--out", str(tmp_path)]) == 2 and "earlier export" in capsys.readouterr().err
     assert main(["export", str(dataset), "--format", "tfrecord"]) == 2 and "choose from coco" in capsys.readouterr().err

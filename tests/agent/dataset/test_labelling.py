@@ -39,8 +39,8 @@ def test_labelling_tools_get_what_was_verified(dataset, tool, file):
                 assert image.size == layout.size == record.size
             assert record.split == split and layout.caption == record.layout.caption
             assert [one.category for one in layout.instances] == [one.name for one in record.layout.instances]
-            for one, box in zip(layout.instances, record.boxes, strict=True):
-                assert one.box.to_corners(layout.size) == pytest.approx(box.to_corners(layout.size), abs=1.01)
+            for one, label in zip(layout.instances, record.labels, strict=True):
+                assert one.box.to_corners(layout.size) == pytest.approx(label.box.to_corners(layout.size), abs=1.01)
             met.append(name)
     assert sorted(met) == sorted(records)
 
@@ -61,4 +61,7 @@ def test_what_people_corrected_is_painted_again(dataset):
 
 def test_a_format_that_is_not_known(dataset, capsys):
     assert main(["export", str(dataset), "--format", "voc"]) == 2
-    assert "choose from coco, yolo, webdataset, parquet, label-studio, cvat, labelme" in capsys.readouterr().err
+    assert (
+        "choose from coco, yolo, webdataset, parquet, coco-polygons, yolo-seg, label-studio, cvat, labelme"
+        in capsys.readouterr().err
+    )
