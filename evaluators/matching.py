@@ -38,6 +38,12 @@ def match(
         but elsewhere), missing, wrong attribute (in its place, but of another colour than the caption says, where the
         detector tells colours), or unchecked (the detector does not know the category, or the place is empty).
         Extras are the unmatched detections of known categories with a score of at least 0.5.
+
+    Examples:
+        >>> plan = Layout.from_boxes([[0, 0, 128, 256], [128, 0, 256, 256]], ["dog", "car"], (256, 256))
+        >>> seen = [Detection(category="dog", score=0.9, box=Box(x0=0.0, y0=0.1, x1=0.5, y1=1.0))]
+        >>> [str(verdict.kind) for verdict in match(plan, seen, canonical=lambda name: name).verdicts]
+        ['found', 'missing']
     """
     # nothing can be in an empty mask
     planned = [canonical(item.name) if item.extent or points_of(item) else None for item in layout.instances]
@@ -65,7 +71,12 @@ def unchecked_report(layout: Layout, iou_threshold: float = FOUND_IOU) -> Report
 
 
 def place_iou(instance: Instance, box: Box) -> float:
-    """IoU of an instance's place and a box, or the share of its points in the box where it has no extent, 0..1."""
+    """IoU of an instance's place and a box, or the share of its points in the box where it has no extent, 0..1.
+
+    Examples:
+        >>> place_iou(Instance(caption="a ball", point=Point(x=0.5, y=0.5)), Box(x0=0.4, y0=0.4, x1=0.6, y1=0.6))
+        1.0
+    """
     if instance.extent:
         return instance.extent.iou(box)
     points = points_of(instance)
@@ -74,7 +85,14 @@ def place_iou(instance: Instance, box: Box) -> float:
 
 
 def mask_iou(planned: Mask | None, detected: Mask | None) -> float | None:
-    """IoU of two shapes on one picture, 0..1, in the pixels of the first; None if one is missing or both are empty."""
+    """IoU of two shapes on one picture, 0..1, in the pixels of the first; None if one is missing or both are empty.
+
+    Examples:
+        >>> half, all_of_it = np.zeros((8, 8)), np.ones((4, 4))
+        >>> half[:4] = 1
+        >>> mask_iou(Mask.from_array(half), Mask.from_array(all_of_it))
+        0.5
+    """
     if planned is None or detected is None:
         return None
     first = planned.array

@@ -52,30 +52,32 @@ class Change:
 class Engine(Protocol):
     """What paints the pictures of a run; any object with these two attributes and this method is an engine.
 
-    `instdiff.engine.PipelineEngine` is ours. An own one is handed to `agent.loop.Agent` as ``engine=``. This one paints
-    each box in grey:
+    `instdiff.engine.PipelineEngine` is ours. An own one is handed to `agent.loop.Agent` as ``engine=``.
 
-    >>> from PIL import Image, ImageDraw
-    >>> from instdiff import Box, Instance, Layout
-    >>> from instdiff.engine import Engine, Rendering
-    >>> from instdiff.render_settings import RenderSettings
-    >>> class GreyBoxes:
-    ...     name = "grey-boxes"
-    ...     native_size = (96, 64)
-    ...
-    ...     def render(self, layout, settings, on_step=None):
-    ...         image = Image.new("RGB", layout.size, "white")
-    ...         for instance in layout.instances:
-    ...             if instance.extent:
-    ...                 ImageDraw.Draw(image).rectangle(instance.extent.to_corners(layout.size), fill="grey")
-    ...         if on_step:
-    ...             on_step(1, 1)
-    ...         return Rendering([image], layout, settings, self.name, "1", {}, seeds=(settings.seed,))
-    >>> engine: Engine = GreyBoxes()
-    >>> ball = Instance(caption="a ball", box=Box(x0=0.25, y0=0.25, x1=0.75, y1=0.75))
-    >>> layout = Layout(width=96, height=64, caption="a ball", instances=(ball,))
-    >>> engine.render(layout, RenderSettings()).images[0].getpixel((48, 32))
-    (128, 128, 128)
+    Examples:
+        This one paints each box in grey:
+
+        >>> from PIL import Image, ImageDraw
+        >>> from instdiff import Box, Instance, Layout
+        >>> from instdiff.engine import Engine, Rendering
+        >>> from instdiff.render_settings import RenderSettings
+        >>> class GreyBoxes:
+        ...     name = "grey-boxes"
+        ...     native_size = (96, 64)
+        ...
+        ...     def render(self, layout, settings, on_step=None):
+        ...         image = Image.new("RGB", layout.size, "white")
+        ...         for instance in layout.instances:
+        ...             if instance.extent:
+        ...                 ImageDraw.Draw(image).rectangle(instance.extent.to_corners(layout.size), fill="grey")
+        ...         if on_step:
+        ...             on_step(1, 1)
+        ...         return Rendering([image], layout, settings, self.name, "1", {}, seeds=(settings.seed,))
+        >>> engine: Engine = GreyBoxes()
+        >>> ball = Instance(caption="a ball", box=Box(x0=0.25, y0=0.25, x1=0.75, y1=0.75))
+        >>> layout = Layout(width=96, height=64, caption="a ball", instances=(ball,))
+        >>> engine.render(layout, RenderSettings()).images[0].getpixel((48, 32))
+        (128, 128, 128)
 
     Attributes:
         name: what runs and their pictures call it.

@@ -65,14 +65,24 @@ class Box(Value):
 
     @classmethod
     def from_corners(cls, corners: Sequence[float], size: tuple[int, int]) -> Box:
-        """``[x0, y0, x1, y1]`` in pixels of a (width, height) picture; what lies outside is cut off."""
+        """``[x0, y0, x1, y1]`` in pixels of a (width, height) picture; what lies outside is cut off.
+
+        Examples:
+            >>> Box.from_corners([64, 32, 192, 300], size=(256, 256)).xyxy
+            (0.25, 0.125, 0.75, 1.0)
+        """
         sides = zip(corners, size * 2, strict=True)
         x0, y0, x1, y1 = (min(max(float(value) / side, 0.0), 1.0) for value, side in sides)
         return cls(x0=x0, y0=y0, x1=x1, y1=y1)
 
     @classmethod
     def from_coco(cls, xywh: Sequence[float], size: tuple[int, int]) -> Box:
-        """``[x, y, width, height]`` in pixels of a (width, height) picture; what lies outside is cut off."""
+        """``[x, y, width, height]`` in pixels of a (width, height) picture; what lies outside is cut off.
+
+        Examples:
+            >>> Box.from_coco([64, 32, 128, 64], size=(256, 256)).xyxy
+            (0.25, 0.125, 0.75, 0.375)
+        """
         x, y, w, h = (float(value) for value in xywh)
         return cls.from_corners([x, y, x + w, y + h], size)
 
@@ -114,7 +124,13 @@ class Box(Value):
         return max(width, 0.0) * max(height, 0.0)
 
     def iou(self, box: Box) -> float:
-        """Intersection over union with another box, 0..1."""
+        """Intersection over union with another box, 0..1.
+
+        Examples:
+            >>> left = Box(x0=0.0, y0=0.0, x1=0.5, y1=1.0)
+            >>> left.iou(Box(x0=0.25, y0=0.0, x1=0.75, y1=1.0))
+            0.3333333333333333
+        """
         shared = self.intersection(box)
         return shared / (self.area + box.area - shared)
 
@@ -162,7 +178,15 @@ class Mask(Value):
 
     @classmethod
     def from_array(cls, mask: np.ndarray) -> Mask:
-        """From a (height, width) array; everything above 0 belongs to the instance."""
+        """From a (height, width) array; everything above 0 belongs to the instance.
+
+        Examples:
+            >>> shape = np.zeros((4, 8))
+            >>> shape[1:3, 2:6] = 1
+            >>> mask = Mask.from_array(shape)
+            >>> mask.size, mask.box.xyxy
+            ((4, 8), (0.25, 0.25, 0.75, 0.75))
+        """
         height, width = mask.shape
         return cls(size=(height, width), counts=rle.counts_to_string(rle.encode(np.asarray(mask) > 0)))
 
@@ -207,7 +231,13 @@ class Instance(Value):
 
     @property
     def extent(self) -> Box | None:
-        """The box of the place: as given, or around the mask or the scribble; None for a bare point."""
+        """The box of the place: as given, or around the mask or the scribble; None for a bare point.
+
+        Examples:
+            >>> line = Scribble(points=[Point(x=0.25, y=0.5), Point(x=0.75, y=1.0)])
+            >>> Instance(caption="a river", scribble=line).extent.xyxy
+            (0.25, 0.5, 0.75, 1.0)
+        """
         if self.box:
             return self.box
         return (self.mask and self.mask.box) or (self.scribble and self.scribble.box) or None
@@ -284,6 +314,12 @@ class Layout(Value):
         Raises:
             BadInput: there are too many boxes, labels are missing, or a box has no area or leaves the picture by more
                 than a pixel.
+
+        Examples:
+            >>> boxes = [[20, 130, 120, 220], [140, 120, 240, 225]]
+            >>> layout = Layout.from_boxes(boxes, ["dog", "car"], (256, 256), captions=["a brown dog", "a red car"])
+            >>> layout.caption, len(layout.instances)
+            ('a brown dog and a red car', 2)
         """
         from instdiff.detections import layout_of_boxes
 
@@ -314,6 +350,12 @@ class Layout(Value):
 
         Raises:
             BadInput: these are no detections of one picture, or a number has no name.
+
+        Examples:
+            >>> found = {"boxes": [[0, 64, 128, 256]], "labels": [18], "scores": [0.9]}
+            >>> layout = Layout.from_detections(found, (256, 256), names={18: "dog"})
+            >>> layout.instances[0].name, layout.instances[0].box.xyxy
+            ('dog', (0.0, 0.25, 0.5, 1.0))
         """
         from instdiff.detections import layout_of_detections
 

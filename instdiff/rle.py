@@ -14,7 +14,15 @@ MAX_CHUNKS = 7  # of 5 bits in one number
 
 
 def string_to_counts(text: str) -> list[int]:
-    """COCO's compressed text -> run lengths, starting with a run of zeros."""
+    """COCO's compressed text -> run lengths, starting with a run of zeros.
+
+    Raises:
+        BadInput: it is no such text, or is longer than a mask may be.
+
+    Examples:
+        >>> string_to_counts("323")
+        [3, 2, 3]
+    """
     if len(text) > MAX_TEXT:
         raise BadInput("mask.counts", f"{len(text)} characters of run lengths; at most {MAX_TEXT} are read")
     if not text:
@@ -61,14 +69,27 @@ def check_counts(counts: list[int], height: int, width: int) -> None:
 
 
 def decode(counts: list[int], height: int, width: int) -> np.ndarray:
-    """Run lengths (column major) -> (height, width) bool."""
+    """Run lengths (column major) -> (height, width) bool.
+
+    Raises:
+        BadInput: the runs are negative, or do not add up to ``height * width``.
+
+    Examples:
+        >>> decode([3, 2, 1], height=2, width=3).astype(int).tolist()
+        [[0, 0, 1], [0, 1, 0]]
+    """
     check_counts(counts, height, width)
     values = np.arange(len(counts)) % 2 == 1
     return np.repeat(values, counts).reshape(width, height).T
 
 
 def encode(mask: np.ndarray) -> list[int]:
-    """(height, width) bool -> run lengths (column major), starting with a run of zeros."""
+    """(height, width) bool -> run lengths (column major), starting with a run of zeros.
+
+    Examples:
+        >>> encode(np.array([[0, 0, 1], [0, 1, 0]]))
+        [3, 2, 1]
+    """
     flat = np.asarray(mask, dtype=bool).T.ravel()
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     edges = np.concatenate([[0], changes, [flat.size]])

@@ -70,23 +70,25 @@ class ChatOptions(Value):
 class Planner(Protocol):
     """Anything that plans. A planner that asks no model inherits all but `plan` and `revise`.
 
-    An own one is handed to `agent.loop.Agent` as ``planner=``. This one plans one thing in the middle, and makes it
-    larger where it was not found:
+    An own one is handed to `agent.loop.Agent` as ``planner=``.
 
-    >>> from agent.planners import Plan, Planner
-    >>> from instdiff import Box, Instance, Layout
-    >>> class OneThing(Planner):
-    ...     name = "one-thing"
-    ...
-    ...     def plan(self, prompt, size, seed):
-    ...         thing = Instance(caption=prompt, box=Box(x0=0.3, y0=0.3, x1=0.7, y1=0.7))
-    ...         layout = Layout(width=size[0], height=size[1], caption=prompt, instances=(thing,))
-    ...         return Plan(layout=layout, planner=self.name)
-    ...
-    ...     def revise(self, prompt, plan, report, seed):
-    ...         return plan.with_box(0, Box(x0=0.1, y0=0.1, x1=0.9, y1=0.9))
-    >>> OneThing().plan("a red ball", (640, 480), seed=0).layout.instances[0].box.xyxy
-    (0.3, 0.3, 0.7, 0.7)
+    Examples:
+        This one plans one thing in the middle, and makes it larger where it was not found:
+
+        >>> from agent.planners import Plan, Planner
+        >>> from instdiff import Box, Instance, Layout
+        >>> class OneThing(Planner):
+        ...     name = "one-thing"
+        ...
+        ...     def plan(self, prompt, size, seed):
+        ...         thing = Instance(caption=prompt, box=Box(x0=0.3, y0=0.3, x1=0.7, y1=0.7))
+        ...         layout = Layout(width=size[0], height=size[1], caption=prompt, instances=(thing,))
+        ...         return Plan(layout=layout, planner=self.name)
+        ...
+        ...     def revise(self, prompt, plan, report, seed):
+        ...         return plan.with_box(0, Box(x0=0.1, y0=0.1, x1=0.9, y1=0.9))
+        >>> OneThing().plan("a red ball", (640, 480), seed=0).layout.instances[0].box.xyxy
+        (0.3, 0.3, 0.7, 0.7)
 
     Attributes:
         name: what runs call it.

@@ -29,31 +29,34 @@ class Detector(Protocol):
     """What looks at pictures. An own one inherits all but `canonical` and `detect`.
 
     The detector that `agent.loop.Agent` is given as ``verifier=`` is put to the plan of each picture (see
-    `evaluators.verifying.verify`). This one finds one thing, whatever is black:
+    `evaluators.verifying.verify`).
 
-    >>> from PIL import Image, ImageOps
-    >>> from evaluators.detectors import Detector
-    >>> from evaluators.report import Detection
-    >>> from instdiff import Box
-    >>> class BlackThings(Detector):
-    ...     name = "black-things"
-    ...     threshold = 0.5
-    ...     found_score = 0.5
-    ...
-    ...     def canonical(self, category):
-    ...         return "ball" if category in ("ball", "black ball") else None
-    ...
-    ...     def detect(self, images, asked, min_score=None):
-    ...         return [self._find(image) if any(map(self.knows, asked)) else [] for image in images]
-    ...
-    ...     def _find(self, image):
-    ...         corners = ImageOps.invert(image.convert("L")).getbbox()
-    ...         boxes = [Box.from_corners(corners, image.size)] if corners else []
-    ...         return [Detection(category="ball", score=1.0, box=box) for box in boxes]
-    >>> picture = Image.new("RGB", (64, 64), "white")
-    >>> picture.paste("black", (16, 16, 48, 48))
-    >>> BlackThings().detect([picture], ["ball"])[0][0].box.xyxy
-    (0.25, 0.25, 0.75, 0.75)
+    Examples:
+        This one finds one thing, whatever is black:
+
+        >>> from PIL import Image, ImageOps
+        >>> from evaluators.detectors import Detector
+        >>> from evaluators.report import Detection
+        >>> from instdiff import Box
+        >>> class BlackThings(Detector):
+        ...     name = "black-things"
+        ...     threshold = 0.5
+        ...     found_score = 0.5
+        ...
+        ...     def canonical(self, category):
+        ...         return "ball" if category in ("ball", "black ball") else None
+        ...
+        ...     def detect(self, images, asked, min_score=None):
+        ...         return [self._find(image) if any(map(self.knows, asked)) else [] for image in images]
+        ...
+        ...     def _find(self, image):
+        ...         corners = ImageOps.invert(image.convert("L")).getbbox()
+        ...         boxes = [Box.from_corners(corners, image.size)] if corners else []
+        ...         return [Detection(category="ball", score=1.0, box=box) for box in boxes]
+        >>> picture = Image.new("RGB", (64, 64), "white")
+        >>> picture.paste("black", (16, 16, 48, 48))
+        >>> BlackThings().detect([picture], ["ball"])[0][0].box.xyxy
+        (0.25, 0.25, 0.75, 0.75)
     """
 
     name: str

@@ -74,6 +74,17 @@ def save_layout(layout: Layout, path: str | Path, form: str = "", picture: str =
     Args:
         form: as another tool has it, see `instdiff.formats.other_tools.FORMS`; empty: the JSON of InstanceDiffusion.
         picture: what such files call the picture.
+
+    Raises:
+        BadInput: there is no such form.
+
+    Examples:
+        >>> import tempfile
+        >>> layout = Layout.from_boxes([[20, 130, 120, 220]], ["dog"], (256, 256))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_layout(layout, f"{folder}/dog.xml", form="cvat")
+        ...     load_layout(f"{folder}/dog.xml").instances[0].box == layout.instances[0].box
+        True
     """
     if form:
         save_annotations([(picture, layout)], Path(path), form)

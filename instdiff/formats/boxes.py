@@ -80,6 +80,10 @@ def box_format(annos: list[dict], size: tuple[int, int]) -> BoxFormat:
 
     Raises:
         BadInput: more boxes speak for corners than against, yet some cannot be corners: the file mixes formats.
+
+    Examples:
+        >>> box_format([{"bbox": [300, 300, 500, 500], "category_name": "dog"}], size=(512, 512)).format
+        'corners'
     """
     boxes = list(read_boxes(annos).values())
     leaving = [box for box in boxes if _overflow(_as_corners(box.values, "xywh"), size)]

@@ -117,6 +117,12 @@ def layout_from_json(data: object, boxes: str = "auto") -> Layout:
 
     Raises:
         BadInput: a value is missing, of the wrong type, or off the canvas.
+
+    Examples:
+        >>> dog = {"bbox": [64, 64, 128, 64], "category_name": "dog", "caption": "a brown dog"}
+        >>> layout = layout_from_json({"caption": "a dog", "width": 256, "height": 256, "annos": [dog]})
+        >>> layout.instances[0].box.xyxy
+        (0.25, 0.25, 0.75, 0.5)
     """
     data = mapping(data, "layout")
     if "annos" not in data and isinstance(data.get("images"), list):

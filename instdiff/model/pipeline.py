@@ -88,7 +88,10 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
                 pictures.
             strength: 1 paints from noise alone; below 1, a model with a place map paints over its first guess, under
                 noise of so much of the schedule.
-            num_inference_steps, guidance_scale, alpha, mis: what a call takes where it is not given them.
+            num_inference_steps: denoising steps of a call that says none.
+            guidance_scale: strength of classifier-free guidance of a call that says none.
+            alpha: fraction of the steps with grounding of a call that says none, 0 to 1.
+            mis: fraction of the steps with the Multi-Instance Sampler of a call that says none, from 0 to below 1.
             native_size: (width, height) in pixels of the pictures that the model was trained on.
             max_side: the longest side in pixels that the model paints well.
             defaults: the same by name, for what is None here; `components` has those of another pipeline.
