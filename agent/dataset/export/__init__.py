@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.dataset.export import coco, labelling, writers
-from agent.dataset.export.card import SHEET, write_card
+from agent.dataset.export.card import CARD, SHEET, write_card
 from agent.dataset.export.records import ExportOptions, Records, read_records
 from agent.dataset.folder import Folder
 from instdiff.errors import BadInput
@@ -78,7 +78,9 @@ def _notes(records: Records, ignored: int, formats: Sequence[str]) -> list[str]:
 
 def _clear(out: Path, formats: Sequence[str]) -> None:
     """Remove what an earlier export left in ``out``, and nothing else."""
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / SHEET).exists())):
+    own = {*WRITERS, CARD, SHEET}  # also of an export that was stopped
+    is_ours = out.is_dir() and ((out / SHEET).exists() or {path.name for path in out.iterdir()} <= own)
+    if out.exists() and not is_ours:
         raise BadInput("out", f"{out} holds something else than an earlier export; give another --out")
     for name in formats:
         shutil.rmtree(out / name, ignore_errors=True)

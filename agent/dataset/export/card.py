@@ -19,6 +19,7 @@ from evaluators.manifest import read_manifest
 from instdiff.formats.files import write_bytes
 from prompts.usage import Usage
 
+CARD = "README.md"
 SHEET = "contact_sheet.png"
 PROOF = "proof.json"
 PICTURES_SHOWN = 24
@@ -92,7 +93,7 @@ def write_card(folder: Folder, records: Records, out: Path, formats: Sequence[st
         "## Reading it\n\n" + "\n".join(f"- {LOADING[name]}" for name in formats),
         _limits(records),
     ]
-    write_bytes(out / "README.md", ("\n\n".join(filter(None, sections)) + "\n").encode())
+    write_bytes(out / CARD, ("\n\n".join(filter(None, sections)) + "\n").encode())
     return figures
 
 

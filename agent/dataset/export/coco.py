@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+import numpy as np
+
 from agent.dataset.export.labels import Label
 from agent.dataset.export.records import AnnotatedPicture, Records, copy_picture
 from instdiff import rle
@@ -85,7 +87,7 @@ def _box_runs(bbox: Sequence[float], size: tuple[int, int]) -> dict:
     from pycocotools import mask as masks
 
     width, height = size
-    (runs,) = masks.frPyObjects([list(bbox)], height, width)
+    (runs,) = masks.frPyObjects(np.array([bbox], dtype=float), height, width)
     return {"size": [height, width], "counts": runs["counts"].decode()}
 
 

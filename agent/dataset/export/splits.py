@@ -95,8 +95,8 @@ def stratify(
 ) -> dict[str, str]:
     """Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML 2011): the rarest class is shared out first.
 
-    Each group goes where the largest part of what is due of that class is still wanted, then of pictures. (By the
-    number that is wanted, as in the paper, all classes of one label would go to the largest split.)
+    Each group goes where the largest part of what is due of that class is still wanted, then of pictures, to a split
+    that is not full. (By the number that is wanted, as in the paper, classes of one label all go to the largest.)
     """
     total: Counter[str] = Counter()
     for counts in groups.values():
@@ -119,7 +119,8 @@ def stratify(
         put(key, split)
     for key in sorted(set(groups) - set(splits), key=lambda key: (min(order[name] for name in groups[key]), key)):
         rarest = min(groups[key], key=order.__getitem__)
-        put(key, max(open_splits, key=lambda split: (need(split, rarest), need(split, PICTURES))))
+        free = [split for split in open_splits if wanted[split][PICTURES] >= 0.5] or open_splits
+        put(key, max(free, key=lambda split: (need(split, rarest), need(split, PICTURES))))
     return splits
 
 

@@ -205,6 +205,8 @@ def test_an_export_again_leaves_other_folders_alone(dataset, tmp_path, capsys):
     assert (dataset / "export/coco").is_dir()
     card = (dataset / "export/README.md").read_text()
     assert "COCO('coco/annotations" in card and "load_dataset('parquet'" in card and "yolo detect train" in card
+    (dataset / "export/contact_sheet.png").unlink()  # as where an export was stopped
+    assert main(["export", str(dataset), "--format", "yolo"]) == 0
     (tmp_path / "mine.txt").write_text("mine")
     assert main(["export", str(dataset), "--out", str(tmp_path)]) == 2 and "earlier export" in capsys.readouterr().err
     assert main(["export", str(dataset), "--format", "tfrecord"]) == 2 and "choose from coco" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from agent.dataset.folder import Folder
 from agent.dataset.making import make
 from agent.dataset.sources import Prompts
 from instdiff.errors import BadInput
-from tests.agent.doubles_dataset import an_order, placed
+from tests.agent.doubles_dataset import COUNT, RECIPE, an_order, placed
 
 SHARES = {"train": 0.7, "val": 0.2, "test": 0.1}
 
@@ -89,3 +89,24 @@ def test_a_file_without_classes_is_refused(tmp_path, text):
     (tmp_path / "names.txt").write_text(text)
     with pytest.raises(BadInput, match="^classes: "):
         read_classes(tmp_path / "names.txt")
+
+
+def test_what_is_missing_is_a_crowd_region_in_coco_and_counted_for_yolo(tmp_path, doubles, capsys):
+    from pycocotools.coco import COCO
+
+    doubles.forget("cat", seeds={RECIPE.seed_of(index) + more for index in range(0, 100, 2) for more in range(2)})
+    order = an_order(tmp_path, Prompts(("a dog and a cat",)))
+    order = replace(order, recipe=RECIPE.model_copy(update={"accept": "instance", "rounds": 1}))
+    order.folder.open({**order.recipe.fingerprint(), **order.source.about()})
+    make(order)
+    order.folder.finish(COUNT)
+    assert main(["export", str(tmp_path), "--format", "coco,yolo", "--val", "0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    notes = [f"{COUNT // 2} regions to ignore are left out of yolo, which have no place for them"]
+    assert (found["annotations"], found["ignored"], found["notes"]) == (COUNT + COUNT // 2, COUNT // 2, notes)
+    coco = COCO(tmp_path / "export/coco/annotations/instances_train.json")
+    crowd = coco.loadAnns(coco.getAnnIds(iscrowd=1))
+    assert len(crowd) == COUNT // 2 and {one["category_id"] for one in crowd} == set(coco.getCatIds(["cat"]))
+    for one in crowd:
+        x, y, width, height = one["bbox"]
+        assert coco.annToMask(one).sum() == pytest.approx(width * height, rel=0.1)
