@@ -13,8 +13,9 @@ from agent.dataset.export.labels import LabelOptions
 from agent.dataset.export.records import ExportOptions, read_records
 from agent.dataset.folder import ITEMS, RECIPE, Folder
 from agent.dataset.making import Order
+from agent.dataset.quotas import Quota, QuotaScenes
 from agent.dataset.recipe import BUNDLED, Recipe
-from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template
+from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template, kinds_of_scenes
 from agent.request import AUTO
 from agent.runs import write_json
 from evaluators.detectors import default_verifier
@@ -41,7 +42,7 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--prompts", type=Path, metavar="FILE", help="one a line")
     source.add_argument("--layouts", type=Path, metavar="PATH", help="a folder, JSON lines, or annotations, see below")
     source.add_argument("--template", metavar="TEXT", help="a prompt with gaps")
-    kinds = "kinds of scenes; with --template, what {setting} may be"
+    kinds = "kinds of scenes, or all; with --template, what {setting} may be"
     source.add_argument("--scenes", type=names, default=(), metavar="A,B", help=kinds)
     source.add_argument("--per-picture", default="2-5", metavar="N-M", help="things in a picture, with --scenes (2-5)")
     things = "only these things (default: those that the verifier knows)"
@@ -49,6 +50,8 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--colours", type=names, default=(), metavar="A,B", help="a colour of these for each thing")
     default_count = f"one for each prompt or layout, else {COUNT}; as many as before, if that is more"
     source.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: {default_count})")
+    quota = "instead of --count, with --scenes: N verified things of each class, or pair of class and colour"
+    source.add_argument("--quota", type=int, metavar="N", help=quota)
     source.add_argument("--tries", type=float, default=4.0, metavar="X", help="candidates for each, at most (4)")
     add_options(parser, Recipe)
     place = parser.add_argument_group("where it runs (default: in this process)")
@@ -70,11 +73,11 @@ def names(text: str) -> tuple[str, ...]:
 def make(args: argparse.Namespace) -> tuple[dict, int]:
     """Make a dataset, or go on with one."""
     recipe = recipe_of(args)
-    source = source_of(args, recipe.verifier)
+    source = source_of(args, recipe)
     if not isinstance(source, Layouts) and recipe.size is None:
         recipe = recipe.model_copy(update={"size": engine_info(recipe.engine).native_size})
     recipe.check()
-    for name, least in (("count", 1), ("ray", 1), ("slurm", 1), ("retries", 0), ("tries", 1)):
+    for name, least in (("count", 1), ("quota", 1), ("ray", 1), ("slurm", 1), ("retries", 0), ("tries", 1)):
         if getattr(args, name) is not None and getattr(args, name) < least:
             raise BadInput(name, f"{getattr(args, name)} is less than {least}")
     if args.ray and args.slurm:
@@ -83,31 +86,32 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
     with folder.locked():
         folder.open({**recipe.fingerprint(), **source.about()})
         write_json(folder.path / RECIPE, recipe.model_dump(mode="json"))
-        count = folder.ask(args.count, len(source) or COUNT)
+        quota = Quota(folder, source, args.quota, args.tries) if isinstance(source, QuotaScenes) else None
+        count = 0 if quota else folder.ask(args.count, len(source) or COUNT)
         try:
-            _make_all(Order(folder, recipe, source, count, args.tries, args.retries), args)
+            _make_all(Order(folder, recipe, source, count, args.tries, args.retries, quota), args)
         except BaseException:  # of any kind: what is done by then is written down also where the user stops it
             folder.finish(count, stopped=True)
             raise
         manifest = folder.finish(count)
-    decided = folder.decided()
-    failures = folder.failures()
+    failures = len(folder.failures())
     kept = len(manifest.pictures)
-    code = cli.NOT_VERIFIED if kept < count else DONE
-    if failures:
-        code = cli.FAILED_PARTLY
-    result = {"folder": str(args.folder), "kept": kept, "asked": count, "candidates": len(decided)}
-    result["failed"] = len(failures)
-    if kept > count:
+    below = quota.below() if quota else []
+    result: dict = {"folder": str(args.folder), "kept": kept, "asked": count or kept}
+    result |= {"candidates": len(folder.decided()), "failed": failures}
+    if quota:
+        result |= {"classes": len(quota.cells), "below quota": below}
+    if kept > count > 0:
         result["notes"] = [f"{kept} pictures are there already, more than --count {count}: all are kept"]
-    return result, code
+    code = cli.NOT_VERIFIED if kept < count or below else DONE
+    return result, cli.FAILED_PARTLY if failures else code
 
 
 def _make_all(order: Order, args: argparse.Namespace) -> None:
     """Make what is missing, where it is asked for; nothing is loaded or started where nothing is missing."""
     if order.is_done():
         return
-    with making.show_progress(order.folder, order.count) as on_usage:
+    with making.show_progress(order.folder, order.count, order.quota) as on_usage:
         if args.ray:
             from agent.dataset import on_ray
 
@@ -133,7 +137,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     return parse_values(Recipe, {"accept": accept, **values})
 
 
-def source_of(args: argparse.Namespace, verifier: str) -> Source:
+def source_of(args: argparse.Namespace, recipe: Recipe) -> Source:
     """What the pictures are of; without ``--things``, only what a bundled verifier knows.
 
     Raises:
@@ -145,17 +149,21 @@ def source_of(args: argparse.Namespace, verifier: str) -> Source:
     if len(kinds) != 1:
         given = ", ".join(kinds) or "none"
         raise BadInput("source", f"give one of --prompts, --layouts, --template and --scenes, not {given}")
+    if args.quota is not None and (kinds != ["scenes"] or args.count):
+        raise BadInput("quota", "goes with --scenes, and without --count")
     if kinds == ["prompts"]:
         return Prompts.read(args.prompts)
     if kinds == ["layouts"]:
         return Layouts.read(args.layouts)
-    things = args.things or known_things(verifier)
+    things = args.things or known_things(recipe.verifier)
     if kinds == ["template"]:
-        return Template(args.template, args.colours, things, args.scenes)
+        return Template(args.template, args.colours, things, kinds_of_scenes(args.scenes, things))
     numbers = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", args.per_picture)
     if not numbers:
         raise BadInput("per_picture", f'"{args.per_picture[:40]}" is no number of things, such as 3 or 2-5')
-    return Scenes(args.scenes, (int(numbers[1]), int(numbers[2] or numbers[1])), args.colours, things)
+    count = (int(numbers[1]), int(numbers[2] or numbers[1]))
+    scenes = Scenes(kinds_of_scenes(args.scenes, things), count, args.colours, things)
+    return scenes if args.quota is None else QuotaScenes(scenes, recipe.batch)
 
 
 def known_things(verifier: str) -> tuple[str, ...]:
@@ -293,6 +301,7 @@ FOLDER then holds
 MAKE_EXAMPLES = """examples:
   python -m agent.dataset make outputs/cups --template "a {colour} cup and a {colour} bowl in a kitchen" --count 100
   python -m agent.dataset make outputs/street --scenes street --count 500 --accept instance --min-iou 0.6 --ray 4
+  python -m agent.dataset make outputs/even --scenes all --quota 20 --accept instance
   python -m agent.dataset make outputs/street --scenes street --count 500 --slurm 8 --slurm-option partition=gpu
 
 exit codes: 0 done, 1 done, but something could not be made (failed.jsonl), 2 bad input, 3 done, but fewer than --count

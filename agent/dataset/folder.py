@@ -244,6 +244,7 @@ class Folder:
         several processes made beyond it is left out, so that the same command always leaves the same set.
 
         Args:
+            count: 0 where there is none: all items are of the set.
             stopped: not everything could be made. Items after a candidate that is not decided stay, but not in the
                 manifest: they may lie beyond the count.
         """
@@ -254,7 +255,7 @@ class Folder:
         write_bytes(self.path / "failed.jsonl", "".join(lines).encode())
         before = self._listed()
         last = max(self.members(), default=-1)
-        if stopped:
+        if stopped and self._asked():
             last = min(last, max(unbroken(self.decided()).stop - 1, max(map(int, before), default=-1)))
         read = {item.key: Picture(key=item.key, seed=item.seed, sha256=item.sha256) for item in self.read({})}
         listed = before | {key: picture for key, picture in read.items() if int(key) <= last}

@@ -30,8 +30,12 @@ class Recipe(Options):
     as they are.
     """
 
-    planner: PlannerName = Field(default="offline", description="who plans (default: offline); see run_agent.py --help")
-    verifier: VerifierName = Field(default="draft", description="see run_agent.py --help (default: the engine's own)")
+    planner: PlannerName = Field(
+        default="offline", description="who plans (default: offline); see instdiff-agent make --help"
+    )
+    verifier: VerifierName = Field(
+        default="draft", description="see instdiff-agent make --help (default: the engine's own)"
+    )
     size: Size = Field(default=None, description="pixels (default: the engine's own, or as the layouts say)")
     settings: Annotated[RenderSettings, Only(("steps", "guidance", "alpha", "mis"))] = RenderSettings()
     rounds: Rounds = Field(default=2, description="paint at most so often; only what failed goes on (default: 2)")

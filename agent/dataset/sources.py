@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import overload
+from typing import Protocol, overload
 
 from agent.request import read_prompts
 from instdiff.errors import BadInput
@@ -24,6 +24,8 @@ from instdiff.world.knowledge import BASIC_COLOURS
 
 NUMBERS = tuple(nouns.number_word(number) for number in (2, 3, 4))
 IMAGES = re.compile(rb'"images"\s*:')  # what COCO annotations have, and layouts have not
+Wanted = str | Layout  # a prompt, or a layout that is painted as it is
+ALL = "all"  # kinds of scenes
 FIELDS = ("colour", "thing", "things", "setting", "number")
 
 
@@ -44,7 +46,7 @@ class Prompts:
     def __len__(self) -> int:
         return len(self.prompts)
 
-    def candidate(self, index: int, seed: int) -> str | Layout:
+    def candidate(self, index: int, seed: int) -> Wanted:
         """A prompt, or a layout that is painted as it is."""
         return self.prompts[index % len(self.prompts)]
 
@@ -82,7 +84,7 @@ class Layouts:
     def __len__(self) -> int:
         return len(self.layouts)
 
-    def candidate(self, index: int, seed: int) -> str | Layout:
+    def candidate(self, index: int, seed: int) -> Wanted:
         return self.layouts[index % len(self.layouts)]
 
 
@@ -130,7 +132,7 @@ class Scenes:
             given = "{}-{}".format(*self.count)
             raise BadInput("per_picture", f"{given} is no number of things from 1 to {MAX_INSTANCES}, such as 2-5")
         for kind in self.kinds:
-            if not _usual(knowledge.settings()[kind], self.things):
+            if not usual_things(knowledge.settings()[kind], self.things):
                 raise BadInput("things", f"none of {', '.join(self.things)} is usually found in a {kind}")
 
     def about(self) -> dict[str, str]:
@@ -139,20 +141,23 @@ class Scenes:
     def __len__(self) -> int:
         return 0
 
-    def candidate(self, index: int, seed: int) -> str | Layout:
+    def candidate(self, index: int, seed: int) -> Wanted:
         """ "a red couch, a lamp and two cats in a living room" """
         rng = Random(f"{seed} scene {index}")
         setting = knowledge.settings()[rng.choice(self.kinds)]
-        usual = _usual(setting, self.things)
+        usual = usual_things(setting, self.things)
         named: dict[str, int] = {}
         for _ in range(rng.randint(*self.count)):
             category = rng.choice(usual)
             named[category] = named.get(category, 0) + 1
-        words = [self._words(category, number, rng) for category, number in named.items()]
+        words = [self.words(category, number, rng) for category, number in named.items()]
         return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]} {setting.phrase}"
 
-    def _words(self, category: str, number: int, rng: Random) -> str:
-        colour = f"{rng.choice(self.colours)} " if self.colours and knowledge.things()[category].colours else ""
+    def words(self, category: str, number: int, rng: Random, colour: str | None = None) -> str:
+        """ "two red couches", in one of the colours, or in this one; "" is none"""
+        if colour is None:
+            colour = rng.choice(self.colours) if self.colours and knowledge.things()[category].colours else ""
+        colour = f"{colour} " if colour else ""
         if number == 1:
             return nouns.with_article(colour + category)
         plural = nouns.plural_of(category)
@@ -189,15 +194,17 @@ class Template:
     def __len__(self) -> int:
         return 0
 
-    def candidate(self, index: int, seed: int) -> str | Layout:
+    def candidate(self, index: int, seed: int) -> Wanted:
         rng = Random(f"{seed} template {index}")
-        kinds = [name for name in self.kinds or knowledge.settings() if _usual(knowledge.settings()[name], self.things)]
+        kinds = [
+            name for name in self.kinds or knowledge.settings() if usual_things(knowledge.settings()[name], self.things)
+        ]
         setting = knowledge.settings()[rng.choice(kinds or list(knowledge.settings()))]
         anything = list(self.things or knowledge.things())
 
         def fill(gap: re.Match) -> str:
             if gap[1] in ("thing", "things"):
-                fitting = (_usual(setting, self.things) if "{setting}" in self.text else anything) or anything
+                fitting = (usual_things(setting, self.things) if "{setting}" in self.text else anything) or anything
                 if "{colour}" in self.text:
                     fitting = [name for name in fitting if knowledge.things()[name].colours] or fitting
                 name = rng.choice(fitting)
@@ -211,7 +218,24 @@ class Template:
         return re.sub(r"\b([Aa])n? (?=(\w[\w ]*))", article, re.sub(r"\{([^{}]*)\}", fill, self.text))
 
 
-Source = Prompts | Layouts | Scenes | Template
+class Source(Protocol):
+    """What a dataset is of."""
+
+    def about(self) -> dict[str, str]:
+        """What it is, for the fingerprint."""
+
+    def __len__(self) -> int:
+        """How many different pictures it gives; 0 where there is no end to them."""
+
+    def candidate(self, index: int, seed: int) -> Wanted:
+        """What the picture of this number is of."""
+
+
+def kinds_of_scenes(names: tuple[str, ...], things: tuple[str, ...]) -> tuple[str, ...]:
+    """The names; of ``all`` every kind in which something of these things is usually found."""
+    if names != (ALL,):
+        return names
+    return tuple(name for name, setting in knowledge.settings().items() if usual_things(setting, things))
 
 
 def _lists(source: Scenes | Template) -> dict[str, str]:
@@ -221,7 +245,7 @@ def _lists(source: Scenes | Template) -> dict[str, str]:
     return {name: long.get(name, ",".join(names)) for name, names in lists.items() if names}
 
 
-def _usual(setting: knowledge.Setting, things: tuple[str, ...]) -> list[str]:
+def usual_things(setting: knowledge.Setting, things: tuple[str, ...]) -> list[str]:
     """What is usually found in a setting, of these things."""
     return [option.category for option in setting.objects if not things or option.category in things]
 

@@ -13,6 +13,7 @@ import numpy as np
 from agent.dataset.export.records import AnnotatedPicture, Records
 from agent.dataset.export.writers import HUB_SPLITS
 from agent.dataset.folder import REJECTED, Folder
+from agent.dataset.tally import Tally
 from agent.runs import read_json
 from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.manifest import read_manifest
@@ -87,6 +88,7 @@ def write_card(folder: Folder, records: Records, out: Path, formats: Sequence[st
     sections = [
         _head(formats, records),
         _counts(folder, records, figures),
+        _classes(folder, figures),
         _histograms(figures),
         _settings(made_with, figures),
         _proof(folder),
@@ -129,6 +131,27 @@ def _counts(folder: Folder, records: Records, figures: Figures) -> str:
     if records.dropped:
         rows["dropped pictures"] = f"{records.dropped}, something planned on which was not verified"
     return "## Counts\n\n" + _table(["what", "how many"], rows.items())
+
+
+def _classes(folder: Folder, figures: Figures) -> str:
+    """What became of each class, what is missing, and which sizes and colours pass less."""
+    tally = Tally(folder).update()
+    by_class = sorted(tally.by_class.items())
+    labels = Counter(figures.names)
+    rows = [(name, one.planned, one.painted, one.passed, labels.pop(name, 0)) for name, one in by_class]
+    rows += [(name, 0, 0, 0, count) for name, count in sorted(labels.items())]
+    missing = [str(row[0]) for row in rows if not row[-1]]
+    sentence = f"Planned and without any label: {', '.join(missing)}." if missing else "Every planned class has labels."
+    biases = {"size": tally.by_size, "asked colour": tally.by_colour}
+    bias = [
+        (kind, name, one.planned, f"{one.share:.0%}") for kind, by in biases.items() for name, one in sorted(by.items())
+    ]
+    head = ["class", "planned", "painted", "passed", "labels"]
+    about = (
+        "Of all candidates: what was planned, what the verifier saw anywhere, and what passed; and what is labelled."
+    )
+    parts = ["## Classes", f"{about} {sentence}", _table(head, rows), "Sizes and asked colours (in that colour):"]
+    return "\n\n".join([*parts, _table(["of", "", "planned", "passed"], bias)])
 
 
 def _histograms(figures: Figures) -> str:
