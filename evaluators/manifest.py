@@ -95,8 +95,11 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest.parse(parse_json(read_bytes(path), str(path)), str(path))
 
 
-def open_manifest(folder: Path, expected: dict[str, str | int | float]) -> Manifest:
+def open_manifest(folder: Path, expected: dict[str, str | int | float], another: str = "another --out") -> Manifest:
     """The manifest of a folder that is to be painted into; empty where there is none yet.
+
+    Args:
+        another: what the error names as the way out, beside the same settings.
 
     Raises:
         BadInput: the folder's pictures were painted with something else; the difference is named.
@@ -109,7 +112,7 @@ def open_manifest(folder: Path, expected: dict[str, str | int | float]) -> Manif
     if different:
         changes = ", ".join(f"{key} {stored.get(key)} (now {expected.get(key)})" for key in different)
         reason = f"its pictures were painted with other settings: {changes}"
-        raise BadInput(str(folder), f"{reason}; give the same ones, or another --out")
+        raise BadInput(str(folder), f"{reason}; give the same ones, or {another}")
     return manifest
 
 

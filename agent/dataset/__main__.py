@@ -1,10 +1,12 @@
-"""``python -m agent.dataset``: make datasets of verified pictures, export them, and prove what they are worth."""
+"""``instdiff-agent dataset``, or ``python -m agent.dataset``: make datasets of verified pictures, export them, and prove what they are worth."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -32,7 +34,7 @@ JUDGE_HELP = """Hold the labels of a dataset against what another detector sees,
 drawings alone: the share of the things it sees that are labelled, ignored or neither, and of labels it does not see."""
 PROVE_HELP = """Train the small detector from nothing on N pictures of the dataset, and once more on N composites of the
 same categories, for the same time; score both on composites that neither has seen. The ratio goes into the dataset
-card. Composites are made of drawings: python -m instdiff.train draft --stage sprites --out training"""
+card. Composites are made of drawings: instdiff-agent train draft --stage sprites --out training"""
 
 
 def add_make(parser: argparse.ArgumentParser) -> None:
@@ -253,7 +255,7 @@ def check(args: argparse.Namespace) -> tuple[dict, int]:
 
     folder = Folder(args.folder.resolve())
     if not folder.items.is_dir():
-        raise BadInput("folder", f"{args.folder} holds no dataset; make one with python -m agent.dataset make")
+        raise BadInput("folder", f"{args.folder} holds no dataset; make one with instdiff-agent dataset make")
     result: dict = {"folder": str(args.folder)}
     if args.repair:
         with folder.locked():
@@ -274,12 +276,12 @@ def in_words(result: dict) -> str:
 
 
 EXAMPLES = """examples:
-  python -m agent.dataset make outputs/kitchens --scenes kitchen,street --count 200 --per-picture 2-4 --colours red,blue
-  python -m agent.dataset make outputs/mine --prompts prompts.txt --accept instance --rounds 3
-  python -m agent.dataset make outputs/again --layouts annotations.json --ray 2
-  python -m agent.dataset export outputs/kitchens --format coco,yolo,webdataset,parquet
-  python -m agent.dataset export outputs/kitchens --format cvat
-  python -m agent.dataset check outputs/kitchens --repair"""
+  instdiff-agent dataset make outputs/kitchens --scenes kitchen,street --count 200 --per-picture 2-4 --colours red,blue
+  instdiff-agent dataset make outputs/mine --prompts prompts.txt --accept instance --rounds 3
+  instdiff-agent dataset make outputs/again --layouts annotations.json --ray 2
+  instdiff-agent dataset export outputs/kitchens --format coco,yolo,webdataset,parquet
+  instdiff-agent dataset export outputs/kitchens --format cvat
+  instdiff-agent dataset check outputs/kitchens --repair"""
 MAKE_HELP = """Make a dataset: plan, paint in batches, look, paint again what failed, keep what passes.
 
 What the pictures are of is one of
@@ -287,7 +289,7 @@ What the pictures are of is one of
   --prompts FILE     one prompt a line, or {"prompt": "..."} a line; over and over, with another seed each time
   --scenes A,B       prompts made of what is usually found in these kinds of scenes
   --template TEXT    a prompt with gaps: {colour}, {thing}, {things}, {number}, {setting}
-  --layouts PATH     a folder of layouts, the lines of python -m agent.plans, or annotations of COCO, CVAT, Datumaro,
+  --layouts PATH     a folder of layouts, the lines of instdiff-agent plan --prompts, or annotations of COCO, CVAT, Datumaro,
                      FiftyOne, Label Studio, labelme (also a folder) or YOLO (a folder); places are kept
 
 Candidate number i has a prompt and a seed that depend on i alone. The same command goes on with what was stopped or
@@ -299,10 +301,10 @@ FOLDER then holds
   plans/     what was planned
   failed.jsonl  what could not be made; the next start tries again"""
 MAKE_EXAMPLES = """examples:
-  python -m agent.dataset make outputs/cups --template "a {colour} cup and a {colour} bowl in a kitchen" --count 100
-  python -m agent.dataset make outputs/street --scenes street --count 500 --accept instance --min-iou 0.6 --ray 4
-  python -m agent.dataset make outputs/even --scenes all --quota 20 --accept instance
-  python -m agent.dataset make outputs/street --scenes street --count 500 --slurm 8 --slurm-option partition=gpu
+  instdiff-agent dataset make outputs/cups --template "a {colour} cup and a {colour} bowl in a kitchen" --count 100
+  instdiff-agent dataset make outputs/street --scenes street --count 500 --accept instance --min-iou 0.6 --ray 4
+  instdiff-agent dataset make outputs/even --scenes all --quota 20 --accept instance
+  instdiff-agent dataset make outputs/street --scenes street --count 500 --slurm 8 --slurm-option partition=gpu
 
 exit codes: 0 done, 1 done, but something could not be made (failed.jsonl), 2 bad input, 3 done, but fewer than --count
 passed, 4 a service that is needed failed"""
@@ -311,7 +313,7 @@ passed, 4 a service that is needed failed"""
 def build_parser() -> argparse.ArgumentParser:
     """The command line: one sub-command for each thing to do with a dataset."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = Parser(prog="python -m agent.dataset", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
+    parser = Parser(prog="instdiff-agent dataset", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     make = commands.add_parser("make", help="make a dataset, or go on with one", formatter_class=raw)
     make.description = MAKE_HELP
@@ -329,14 +331,33 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Do what is asked for; returns the exit code."""
 
+    given = sys.argv[1:] if argv is None else argv
+
+    def go_on() -> str:
+        """What is made stays, and the same command makes the rest."""
+        if given[:1] != ["make"]:
+            return ""
+        return f"; what is made stays; go on with: python -m agent.dataset {shlex.join(given)}"
+
     def work() -> int:
         args = build_parser().parse_args(argv)
+        wait_passively()
         command = {"make": make, "export": export, "prove": prove, "judge": judge, "check": check}[args.command]
         result, code = command(args)
         print(json.dumps(result) if args.json else in_words(result))
         return code
 
-    return cli.exit_code(work)
+    return cli.exit_code(work, go_on)
+
+
+def wait_passively() -> None:
+    """Let torch's threads sleep while they wait for each other, where nobody said otherwise.
+
+    By default they spin, and where cores are busy with other work, those that are waited for do not get on. Fewer
+    threads would do too, but change the last bits of pictures.
+    """
+    if "torch" not in sys.modules:  # it reads this once, when it is loaded
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 if __name__ == "__main__":

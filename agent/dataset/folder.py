@@ -124,7 +124,7 @@ class Folder:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput("folder", f"{self.path} cannot be written to: {error.strerror}") from error
-        manifest = manifests.open_manifest(self.items, made_with)
+        manifest = manifests.open_manifest(self.items, made_with, "another FOLDER")
         clear_unfinished(self.path)
         for path in self.failed.glob("*.json"):
             path.unlink()

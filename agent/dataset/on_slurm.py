@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from dataclasses import dataclass
+from threading import Thread
 
 from agent.dataset.making import Order, UsageCallback, make
 from instdiff.errors import BadInput, ServiceError
@@ -19,8 +22,11 @@ class Share:
     order: Order
     first: int
     step: int
+    driver: int | None = None  # process on this machine, with which the job ends
 
     def __call__(self) -> None:
+        if self.driver:
+            Thread(target=_end_with, args=(self.driver,), daemon=True).start()
         make(self.order, first=self.first, step=self.step)
 
     def checkpoint(self):
@@ -28,6 +34,16 @@ class Share:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+def _end_with(driver: int) -> None:
+    """End this process as soon as another one is gone. All files are written whole or not at all."""
+    while True:
+        try:
+            os.kill(driver, 0)
+        except OSError:
+            os._exit(1)
+        time.sleep(POLL_S)
 
 
 def parse_options(texts: list[str]) -> dict[str, str | int]:
@@ -54,28 +70,38 @@ def make_on_slurm(
     Args:
         on_usage: called every second.
         options: submitit's parameters, those of SLURM with ``slurm_`` before their names.
-        cluster: ``local`` for processes on this machine, ``debug`` for this process; None takes SLURM if it is here,
-            else ``local``.
+        cluster: ``local`` for processes on this machine, which end with this one, ``debug`` for this process; None or
+            ``slurm`` for SLURM.
 
     Raises:
         ServiceError: submitit is missing, or jobs fail again and again.
-        BadInput: an option is not known.
+        BadInput: an option is not known, or there is no SLURM here.
     """
     try:
         import submitit
     except ImportError as error:
         raise ServiceError('submitit is not installed; run pip install -e ".[slurm]"') from error
-    executor = submitit.AutoExecutor(folder=order.folder.path / "jobs", cluster=cluster)
+    if cluster in (None, "slurm") and shutil.which("srun") is None:
+        raise BadInput(
+            "slurm", "there is no SLURM on this machine; --slurm-cluster local runs the jobs as processes here"
+        )
+    executor = submitit.AutoExecutor(folder=order.folder.path / "jobs", cluster=cluster or "slurm")
     try:
         executor.update_parameters(name="dataset", **{"timeout_min": 24 * 60, **options})
     except (NameError, ValueError, TypeError) as error:
         raise BadInput("slurm_option", str(error)) from error
     left = list(range(jobs))
     for _attempt in range(order.retries + 1):
-        running = {first: executor.submit(Share(order, first, jobs)) for first in left}
-        while not all(job.done() for job in running.values()):
-            on_usage(Usage())
-            time.sleep(POLL_S)
+        driver = os.getpid() if cluster == "local" else None
+        running = {first: executor.submit(Share(order, first, jobs, driver)) for first in left}
+        try:
+            while not all(job.done() for job in running.values()):
+                on_usage(Usage())
+                time.sleep(POLL_S)
+        except KeyboardInterrupt:
+            for job in running.values():
+                job.cancel()
+            raise
         errors = {first: job.exception() for first, job in running.items()}
         left = [first for first, error in errors.items() if error]
         if not left:

@@ -1,6 +1,8 @@
 """Datasets with a planner, a painter and a detector that are small, and really do what they are for."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -323,6 +325,44 @@ def test_slurm_jobs_make_the_same_set(tmp_path):
     on_slurm.make_on_slurm(jobs, lambda usage: None, 2, {}, cluster="debug")
     jobs.folder.finish(COUNT)
     assert files_of(jobs.folder) == files_of(straight.folder)
+
+
+def test_slurm_is_refused_where_there_is_none(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "prompts.txt").write_text("a dog\n")
+    arguments = ["make", str(tmp_path / "made"), "--prompts", str(tmp_path / "prompts.txt")]
+    assert main([*arguments, "--slurm", "2"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: slurm: there is no SLURM on this machine; --slurm-cluster local")
+
+
+def test_a_local_job_ends_with_its_driver(tmp_path):
+    driver = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    share = "from agent.dataset.on_slurm import _end_with"
+    job = subprocess.Popen([sys.executable, "-c", f"{share}; _end_with({driver.pid})"])
+    with pytest.raises(subprocess.TimeoutExpired):
+        job.wait(3)
+    driver.kill()
+    driver.wait()
+    assert job.wait(10) == 1
+
+
+def test_who_stops_it_is_told_how_to_go_on(tmp_path, capsys, doubles, monkeypatch):
+    def stop(self, batch):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agent.dataset.worker.Worker.run", stop)
+    assert main(the_command(tmp_path)) == 130
+    error = capsys.readouterr().err
+    assert f"go on with: python -m agent.dataset make {tmp_path / 'made'} --prompts" in error.splitlines()[-1]
+
+
+def test_messages_name_what_the_command_has(tmp_path, capsys):
+    assert main(the_command(tmp_path, "--count", "2")) == 0
+    assert main(the_command(tmp_path, "--count", "2", "--steps", "9")) == 2
+    error = capsys.readouterr().err
+    assert "or another FOLDER" in error and "--out" not in error
 
 
 @pytest.mark.parametrize(
