@@ -1,4 +1,4 @@
-"""``instdiff-agent dataset``, or ``python -m agent.dataset``: make datasets of verified pictures, export them, and prove what they are worth."""
+"""``instdiff-agent dataset``: make datasets of verified pictures, export them, and prove what they are worth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from agent.dataset import making
 from agent.dataset.export.labels import LabelOptions
 from agent.dataset.export.records import ExportOptions, read_records
-from agent.dataset.folder import ITEMS, RECIPE, Folder
+from agent.dataset.folder import ITEMS, RECIPE, Folder, key_of
 from agent.dataset.making import Order
 from agent.dataset.quotas import Quota, QuotaScenes
 from agent.dataset.recipe import BUNDLED, Recipe
@@ -247,6 +247,8 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
     mends = "put damaged files aside, in FOLDER/damaged, and make their items again"
     parser.add_argument("--repair", action="store_true", help=mends)
+    alike = "name pictures that look alike, by the bundled detector's features, and their splits"
+    parser.add_argument("--duplicates", action="store_true", help=alike)
 
 
 def check(args: argparse.Namespace) -> tuple[dict, int]:
@@ -264,7 +266,17 @@ def check(args: argparse.Namespace) -> tuple[dict, int]:
         result |= {"made again": made} | ({"could not be made again": left} if left else {})
     wrong = list(find_damage(folder).values())
     kept = list(folder.decided().values()).count(ITEMS)
-    return {**result, "items": kept, "wrong": wrong}, cli.BAD_INPUT if wrong else DONE
+    result |= {"items": kept, "wrong": wrong}
+    if args.duplicates:
+        from agent.dataset.duplicates import near_duplicates
+
+        records = read_records(folder, damaged={})
+        paths = [folder.items / f"{key_of(index)}.png" for index in records.indices]
+        result["near-duplicates"] = [
+            f"{records.where(first)} and {records.where(second)}: {cosine:.2f}"
+            for first, second, cosine in near_duplicates(paths)
+        ]
+    return result, cli.BAD_INPUT if wrong else DONE
 
 
 def in_words(result: dict) -> str:
@@ -289,8 +301,8 @@ What the pictures are of is one of
   --prompts FILE     one prompt a line, or {"prompt": "..."} a line; over and over, with another seed each time
   --scenes A,B       prompts made of what is usually found in these kinds of scenes
   --template TEXT    a prompt with gaps: {colour}, {thing}, {things}, {number}, {setting}
-  --layouts PATH     a folder of layouts, the lines of instdiff-agent plan --prompts, or annotations of COCO, CVAT, Datumaro,
-                     FiftyOne, Label Studio, labelme (also a folder) or YOLO (a folder); places are kept
+  --layouts PATH     a folder of layouts, the lines of instdiff-agent plan --prompts, or annotations of COCO, CVAT,
+                     Datumaro, FiftyOne, Label Studio, labelme (also a folder) or YOLO (a folder); places are kept
 
 Candidate number i has a prompt and a seed that depend on i alone. The same command goes on with what was stopped or
 killed, and leaves the same files as if it had not been; a larger --count adds to it, a smaller one removes nothing.
@@ -337,7 +349,7 @@ def main(argv: list[str] | None = None) -> int:
         """What is made stays, and the same command makes the rest."""
         if given[:1] != ["make"]:
             return ""
-        return f"; what is made stays; go on with: python -m agent.dataset {shlex.join(given)}"
+        return f"; what is made stays; go on with: {cli.program()} dataset {shlex.join(given)}"
 
     def work() -> int:
         args = build_parser().parse_args(argv)

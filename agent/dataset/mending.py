@@ -94,9 +94,7 @@ def _recipe_of(folder: Folder) -> Recipe:
         raise BadInput("repair", f"{folder.path} has no {RECIPE}; {cure}")
     recipe = Recipe.parse(parse_json(read_bytes(path), str(path)), str(path))
     recipe.check()
-    manifests.open_manifest(
-        folder.items, {**folder.made_with, **recipe.fingerprint()}, "repair where these are"
-    )
+    manifests.open_manifest(folder.items, {**folder.made_with, **recipe.fingerprint()}, "repair where these are")
     return recipe
 
 

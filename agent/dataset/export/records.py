@@ -16,7 +16,7 @@ from pydantic import Field
 from agent.dataset.export.classes import class_in, numbered_classes, read_classes
 from agent.dataset.export.labels import Label, LabelOptions, labels_of
 from agent.dataset.export.splits import SPLITS, group_keys, split_pictures
-from agent.dataset.folder import Folder, Item
+from agent.dataset.folder import Folder, Item, key_of
 from evaluators import manifest as manifests
 from instdiff.cli import Flag
 from instdiff.errors import BadInput
@@ -164,6 +164,11 @@ class Records(Sequence[AnnotatedPicture]):
     def of(self, split: str) -> Iterator[AnnotatedPicture]:
         """The pictures of a split, in order."""
         return (self[place] for place, index in enumerate(self.indices) if self._splits[index] == split)
+
+    def where(self, place: int) -> str:
+        """ "000012 (train)": a picture and its split"""
+        index = self.indices[place]
+        return f"{key_of(index)} ({self._splits[index]})"
 
     def number_in(self, split: str) -> int:
         """How many pictures a split has."""
