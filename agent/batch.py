@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.benchmarks.showcase import shares
 from agent.request import Request, read_prompts
 from agent.runs import Run, copy_whole
 from evaluators.manifest import Job, Manifest, open_manifest, painted_with, prompt_key, with_pictures
-from instdiff.cli import DONE, Parser, add_options, exit_code, given_values, output_folder, parse_values
+from instdiff.cli import DONE, Parser, add_options, exit_code, given_values, options, output_folder, parse_values
 from instdiff.engine import BatchEngine, load_engine
 from instdiff.errors import BadInput, printable
 from instdiff.formats.png import read_png
@@ -21,17 +22,19 @@ from instdiff.render_settings import RenderSettings
 if TYPE_CHECKING:
     from agent.loop import Agent
 
+OUT = Path("outputs/batch")
 RUNS = "runs"
 FIRST = "first"
 BEST = "best"
 FREE = {"prompt", "settings"}  # fields of a request that differ from run to run
 RUN_FLAGS = ("planner", "planner_url", "engine", "verifier", "rounds", "seed", "images")
-DESCRIPTION = """Run the whole agent for every prompt of a file. FILE holds one prompt a line, or one JSON object
-{"prompt": "..."} a line.
+DESCRIPTION = """Run the whole agent for every prompt of a file; the same as instdiff-agent make --prompts FILE.
+
+FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
 
 In the folder --out are then
 
-  runs/   one run for each prompt, as run_agent.py makes them
+  runs/   one run for each prompt, as instdiff-agent make makes them
   first/  the picture of each first round, with a manifest
   best/   the picture of each best round, with a manifest
 
@@ -39,7 +42,7 @@ Evaluations read the manifests. The n-th prompt is painted with seed --seed + n.
 stopped."""
 EXAMPLES = """examples:
   python -m agent.batch prompts.txt --rounds 3 --out outputs/batch
-  python -m agent.benchmarks gain --pictures outputs/batch"""
+  instdiff-agent evaluate gain --pictures outputs/batch"""
 
 
 def keep_runs(folder: Path, request: Request) -> dict[str, Run]:
@@ -60,9 +63,9 @@ def keep_runs(folder: Path, request: Request) -> dict[str, Run]:
     return runs
 
 
-def build_request(args: argparse.Namespace) -> Request:
-    """What each run is asked for, as `RUN_FLAGS` say."""
-    return parse_values(Request, given_values(Request, vars(args), RUN_FLAGS))
+def build_request(flags: Mapping[str, Any], only: Collection[str] | None = None) -> Request:
+    """What each run is asked for, by all flags or these; without a planner it is offline, so that all runs are alike."""
+    return parse_values(Request, given_values(Request, {"planner": "offline", **flags}, only))
 
 
 def run_prompts(prompts: list[str], request: Request, out: Path) -> tuple[list[Run], list[str]]:
@@ -90,27 +93,26 @@ def run_all(agent: Agent, engine: BatchEngine, prompts: list[str], out: Path) ->
         BadInput: the folder holds runs or pictures of other settings.
         ServiceError: a service that is needed failed; what is done stays.
     """
-    from rich.console import Console
-    from rich.progress import track
+    from evaluators.reporting import progress_bar
 
     settings = agent.request.settings
     manifests = open_manifests(engine, agent.request, out)
     done = keep_runs(out / RUNS, agent.request)
     runs = []
     failed = []
-    console = Console(stderr=True)
-    for seed, prompt in enumerate(track(prompts, "running", console=console), settings.seed):
-        try:
-            run = agent.resume(done[prompt].folder) if prompt in done else agent.run(prompt, seed=seed)
-        except BadInput as error:
-            console.print(printable(f"failed: {error}: {prompt}"), markup=False, highlight=False)
-            failed.append(prompt)
-            continue
-        if run.request.settings != settings.model_copy(update={"seed": seed}):
-            before = f"{run.folder} has seed {run.request.settings.seed}, not {seed}"
-            raise BadInput("seed", f"{before}; give the same prompts and settings")
-        runs.append(run)
-        manifests = keep_pictures(run, manifests, out)
+    with progress_bar() as bar:
+        for seed, prompt in enumerate(bar.track(prompts, description="running"), settings.seed):
+            try:
+                run = agent.resume(done[prompt].folder) if prompt in done else agent.run(prompt, seed=seed)
+            except BadInput as error:
+                print(printable(f"failed: {error}: {prompt}"), file=sys.stderr)
+                failed.append(prompt)
+                continue
+            if run.request.settings != settings.model_copy(update={"seed": seed}):
+                before = f"{run.folder} has seed {run.request.settings.seed}, not {seed}"
+                raise BadInput("seed", f"{before}; give the same prompts and settings")
+            runs.append(run)
+            manifests = keep_pictures(run, manifests, out)
     return runs, failed
 
 
@@ -144,25 +146,39 @@ def keep_pictures(run: Run, manifests: dict[str, Manifest], out: Path) -> dict[s
     return extended
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run all prompts; returns the exit code."""
+def run_flags(flags: Mapping[str, Any]) -> int:
+    """What `make --prompts` asks for; what came of it is printed as JSON. Returns the exit code.
+
+    Raises:
+        BadInput: a flag makes no sense for many prompts, or see `run_prompts`.
+    """
+    known = {option.key for option in options(Request)} - {"review"}
+    if wrong := flags.keys() - known - {"prompts", "out", "json", "quiet"}:
+        raise BadInput(min(wrong), "cannot be used together with --prompts; drop it")
+    prompts = read_prompts(flags["prompts"])
+    out = flags.get("out", OUT)
+    runs, failed = run_prompts(prompts, build_request(flags), out)
+    summary = {"out": str(out), "prompts": len(prompts), "failed": failed, **shares(runs)}
+    if not flags.get("quiet"):
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+    return DONE
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="python -m agent.batch", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw)
-    parser.add_argument("file", metavar="FILE", type=Path, help="the prompts")
+    parser.add_argument("prompts", metavar="FILE", type=Path, help="the prompts")
     add_options(parser, Request, RUN_FLAGS)
     parser.set_defaults(planner="offline")
     folder = "where all goes (default: %(default)s)"
-    parser.add_argument("--out", type=output_folder, default=Path("outputs/batch"), metavar="FOLDER", help=folder)
-    return exit_code(lambda: run(parser.parse_args(argv)))
+    parser.add_argument("--out", type=output_folder, default=OUT, metavar="FOLDER", help=folder)
+    return parser
 
 
-def run(args: argparse.Namespace) -> int:
-    """The command; what came of it is printed as JSON."""
-    prompts = read_prompts(args.file)
-    runs, failed = run_prompts(prompts, build_request(args), args.out)
-    summary = {"out": str(args.out), "prompts": len(prompts), "failed": failed, **shares(runs)}
-    print(json.dumps(summary, indent=1, ensure_ascii=False))
-    return DONE
+def main(argv: list[str] | None = None) -> int:
+    """Run all prompts; returns the exit code."""
+    return exit_code(lambda: run_flags(vars(build_parser().parse_args(argv))))
 
 
 if __name__ == "__main__":

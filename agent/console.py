@@ -11,6 +11,7 @@ from rich.text import Text
 
 from agent.events import Criticised, Done, Event, Judged, Loading, PlanReady, Repairing, Started, Step, Waiting
 from evaluators.report import Report
+from instdiff.cli import program
 from instdiff.errors import printable
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Display:
             case Judged():
                 self._judged(event)
             case Waiting(run=run):
-                self._say("waiting for you", f"python run_agent.py --approve {run.folder}   (or --replan, --reject)")
+                self._say("waiting for you", f"{program()} review {run.folder} --approve   (or --replan, --reject)")
             case Done(run=run):
                 self._done(run)
 

@@ -94,7 +94,7 @@ def checkpointer(path: Path) -> Iterator[object]:
                 raise BadInput("run", f"{path.parent} is being worked on by another process") from error
             reason = f"{path} cannot be used: {error}"
             if isinstance(error, sqlite3.OperationalError):  # no room, or no right to write
-                reason += f"; when it can be written, go on with: python run_agent.py --resume {path.parent}"
+                reason += f"; when it can be written, go on with: instdiff-agent make --resume {path.parent}"
             raise BadInput("run", reason) from error
     finally:
         connection.close()

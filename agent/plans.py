@@ -15,7 +15,10 @@ from instdiff.errors import MAX_FAILURES, BadInput, InstDiffError, ServiceError
 from instdiff.formats import layout_to_json
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
 
-DESCRIPTION = """Plan every prompt of a file. FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
+SIZE = (512, 512)
+DESCRIPTION = """Plan every prompt of a file; the same as instdiff-agent plan --prompts FILE.
+
+FILE holds one prompt a line, or one JSON object {"prompt": "..."} a line.
 
 Written is one JSON object a line: {"prompt", "layout", "planner", "notes", "seed", "seconds"} with the layout in the
 JSON of InstanceDiffusion, or {"prompt", "error", ...} where no plan could be made. With --out, prompts that have a plan
@@ -62,46 +65,71 @@ def plan_line(planner: Planner, prompt: str, size: tuple[int, int], seed: int) -
 
 def write_plans(planner: Planner, prompts: list[str], size: tuple[int, int], seed: int, out: Path | None) -> None:
     """Plan and write line by line, to a file or to stdout, with a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import track
+    from evaluators.reporting import progress_bar
 
     done = keep_done(out, seed, size) if out else set()
     todo = [prompt for prompt in prompts if prompt not in done]
     failures = 0
     stream = out.open("a", encoding="utf-8") if out else sys.stdout
     try:
-        for prompt in track(todo, "planning", console=Console(stderr=True), transient=True):
-            line = plan_line(planner, prompt, size, seed)
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-            stream.flush()
-            failures = failures + 1 if line.get("again") else 0
-            if failures == MAX_FAILURES:
-                raise ServiceError(f"{failures} prompts in a row failed; the last: {line['error']}")
+        with progress_bar() as bar:
+            for prompt in bar.track(todo, description="planning"):
+                line = plan_line(planner, prompt, size, seed)
+                stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+                stream.flush()
+                failures = failures + 1 if line.get("again") else 0
+                if failures == MAX_FAILURES:
+                    raise ServiceError(f"{failures} prompts in a row failed; the last: {line['error']}")
     finally:
         if out:
             stream.close()
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Plan all prompts; returns the exit code."""
+def plan_file(
+    file: Path,
+    planner: str = "offline",
+    planner_url: str | None = None,
+    seed: int = 0,
+    size: tuple[int, int] = SIZE,
+    out: Path | None = None,
+) -> None:
+    """Plan every prompt of a file.
+
+    Args:
+        planner, planner_url: who plans, as `agent.planners.load_planner` takes it.
+        size: of all plans, (width, height) in pixels.
+        out: gets the lines; None prints them.
+
+    Raises:
+        BadInput: the file holds no prompts, the planner is not known, or ``out`` holds something else.
+        ServiceError: the planner failed several times in a row; what is done stays in ``out``.
+    """
+    prompts = read_prompts(file)
+    write_plans(load_planner(planner, base_url=planner_url), prompts, size, seed, out)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="python -m agent.plans", description=DESCRIPTION, formatter_class=raw)
     parser.add_argument("file", metavar="FILE", type=Path, help="the prompts")
-    who = "who plans (default: offline); see run_agent.py --help"
+    who = "who plans (default: offline); see instdiff-agent plan --help"
     parser.add_argument("--planner", default="offline", metavar="NAME", help=who)
     add_options(parser, Request, ("planner_url",))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
-    parser.add_argument("--size", type=parse_size, default="512x512", metavar="WxH", help="pixels (default: 512x512)")
+    parser.add_argument("--size", type=parse_size, default=SIZE, metavar="WxH", help="pixels (default: 512x512)")
     parser.add_argument("--out", type=output_file, metavar="FILE", help="where the lines go (default: stdout)")
-    return exit_code(lambda: run(parser.parse_args(argv)))
+    return parser
 
 
-def run(args: argparse.Namespace) -> int:
-    """The command."""
-    prompts = read_prompts(args.file)
-    planner = load_planner(args.planner, base_url=args.planner_url)
-    write_plans(planner, prompts, args.size, args.seed, args.out)
-    return DONE
+def main(argv: list[str] | None = None) -> int:
+    """Plan all prompts; returns the exit code."""
+
+    def work() -> int:
+        plan_file(**vars(build_parser().parse_args(argv)))
+        return DONE
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from instdiff.layout import MAX_SIDE, Box
 from instdiff.render_settings import PAINTING, RenderSettings
 from instdiff.values import Fraction, Value
 
-PROGRAM = "python run_agent.py"
+PROGRAM = "instdiff-agent make"
 MAX_ROUNDS = 20
 MAX_PROMPT = 8000
 AUTO = "auto"  # planner and verifier are chosen by what is there

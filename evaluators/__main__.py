@@ -1,4 +1,4 @@
-"""``python -m evaluators``: measure pictures against the layouts that they were painted from."""
+"""``instdiff-agent evaluate``: measure pictures against the layouts that they were painted from."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ EVALUATIONS = {
 }
 RUN_THE_AGENT = ("lmd", "plan", "gain")  # evaluations behind a door of the agent's own
 EXAMPLES = """examples:
-  python -m evaluators draft --places box,mask --count 50 --ablations
-  python -m evaluators coco --annotations FILE --images FOLDER
-  python -m evaluators report
+  instdiff-agent evaluate draft --places box,mask --count 50 --ablations
+  instdiff-agent evaluate coco --annotations FILE --images FOLDER
+  instdiff-agent evaluate report
 
-what runs the agent (lmd, plan, gain) is measured by python -m agent.benchmarks"""
+what runs the agent (lmd, plan, gain) is measured by instdiff-agent evaluate too"""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line: one sub-command for each evaluation."""
-    return commands.build_parser("python -m evaluators", str(__doc__), EXAMPLES, EVALUATIONS)
+    return commands.build_parser("instdiff-agent evaluate", str(__doc__), EXAMPLES, EVALUATIONS)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,7 +50,7 @@ def run(argv: list[str]) -> int:
         ServiceError: something that is needed cannot be loaded or reached.
     """
     if argv and argv[0] in RUN_THE_AGENT:
-        raise BadInput("evaluation", f"{argv[0]} runs the agent: it is now python -m agent.benchmarks {argv[0]}")
+        raise BadInput("evaluation", f"{argv[0]} runs the agent: it is now instdiff-agent evaluate {argv[0]}")
     return commands.run_evaluation(build_parser(), argv)
 
 

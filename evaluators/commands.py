@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.table import Table as Grid
-
 from evaluators.reporting import EvaluationResult
 from instdiff.cli import DONE, Parser
 from instdiff.errors import printable
@@ -33,13 +30,17 @@ class EvaluationParser(Parser):
 
     def parse_known_args(self, args=None, namespace=None):
         """As `argparse.ArgumentParser.parse_known_args`; the result's ``run`` is that of the module."""
+        self.fill()
+        return super().parse_known_args(args, namespace)
+
+    def fill(self) -> None:
+        """Add the options."""
         if self.module:
             evaluation = import_module(self.module)
             self.module = None
             self.description = evaluation.HELP
             self.set_defaults(run=evaluation.run, out=None)
             evaluation.add_arguments(self)
-        return super().parse_known_args(args, namespace)
 
 
 def build_parser(prog: str, description: str, examples: str, evaluations: Mapping[str, Evaluation]) -> Parser:
@@ -69,6 +70,9 @@ def run_evaluation(parser: argparse.ArgumentParser, argv: list[str] | None) -> i
 
 def show(result: EvaluationResult) -> None:
     """The tables, then the notes, then what failed."""
+    from rich.console import Console
+    from rich.table import Table as Grid
+
     console = Console(soft_wrap=True, markup=False)
     for table in result.tables:
         grid = Grid(title=table.title, title_justify="left")

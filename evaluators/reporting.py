@@ -103,13 +103,14 @@ class EvaluationResult:
 
 
 def progress_bar(is_shown: bool = True) -> Progress:
-    """Bars with the time left, on stderr."""
+    """Bars with the time left, on stderr; none where that is no terminal."""
     from rich import progress
     from rich.console import Console
 
     columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn())
     times = (progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
     console = Console(stderr=True)
+    is_shown = is_shown and console.is_terminal
     return progress.Progress(*columns, *times, console=console, speed_estimate_period=600, disable=not is_shown)
 
 

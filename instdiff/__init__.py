@@ -1,6 +1,6 @@
 """InstanceDiffusion: layouts, their files, and the model that paints them.
 
-Importing this package costs little: the pipeline (and with it torch) loads on first use.
+Importing this package costs little: what it has loads on first use, the pipeline (and with it torch) too.
 """
 
 import sys
@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from instdiff.errors import BadInput, InstDiffError, ServiceError
-from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
 
 if TYPE_CHECKING:
     from instdiff.formats import layouts_from_coco, load_layout, save_layout
+    from instdiff.layout import Box, Instance, Layout, Mask, Point, Scribble
     from instdiff.model.autoencoder import PatchAutoencoder
     from instdiff.model.pipeline import InstanceDiffusionPipeline
     from instdiff.model.unet import InstanceUNet
@@ -23,6 +23,7 @@ _LAZY = {
     "InstanceUNet": "instdiff.model.unet",
     "PatchAutoencoder": "instdiff.model.autoencoder",
     "UniFusion": "instdiff.model.unifusion",
+    **dict.fromkeys(("Box", "Instance", "Layout", "Mask", "Point", "Scribble"), "instdiff.layout"),
     "layouts_from_coco": "instdiff.formats",
     "load_layout": "instdiff.formats",
     "save_layout": "instdiff.formats",

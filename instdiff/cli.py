@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -25,6 +27,8 @@ BAD_INPUT = 2
 NOT_VERIFIED = 3
 SERVICE_FAILED = 4
 INTERRUPTED = 130
+
+PROGRAM = "instdiff-agent"  # the one installed command
 
 Model = TypeVar("Model", bound=Value)
 
@@ -223,13 +227,50 @@ def output_folder(text: str) -> Path:
 
 
 class Parser(argparse.ArgumentParser):
-    """Its errors are ours: one line that names the field. They are raised, for the command to print and to return 2."""
+    """Its errors are ours: one line that names the field, and the nearest name where one is mistyped.
+
+    They are raised, for the command to print and to return 2.
+    """
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As in argparse, but nothing unknown is passed on: the parser that was given it knows what is near."""
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._cure(unknown[0])}")
+        return namespace, unknown
 
     def error(self, message: str):
         named = re.match(r"argument (?:-\w, )?-*([\w-]+).*?: (.*)", message, re.DOTALL)
-        if named:
-            raise BadInput(named[1].replace("-", "_").lower(), named[2])
-        raise BadInput("arguments", f"{message}; see --help")
+        if not named:
+            raise BadInput("arguments", f"{message}; see --help")
+        reason = named[2]
+        if choice := re.match(r"invalid choice: '(.*)' \(choose from (.*)\)", reason, re.DOTALL):
+            reason += nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
+        raise BadInput(named[1].replace("-", "_").lower(), reason)
+
+    def _cure(self, word: str) -> str:
+        """What may have been meant by a word that no option takes."""
+        if not word.startswith("-"):
+            return "; put a sentence in quotes"
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        return nearest(word.partition("=")[0], flags)
+
+
+def nearest(word: str, names: Collection[str]) -> str:
+    """``"; did you mean NAME?"`` for the name that is most like a word, or nothing."""
+    import difflib  # for errors alone
+
+    found = difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+@cache
+def program() -> str:
+    """How the installed command is called from here: by its name where the shell finds it, else by its module."""
+    if shutil.which(PROGRAM):
+        return PROGRAM
+    python = os.path.relpath(sys.executable) if sys.executable.startswith(os.getcwd() + os.sep) else sys.executable
+    return f"{shlex.quote(python)} -m agent"
 
 
 def exit_code(work: Callable[[], int], what_is_left: Callable[[], str] = lambda: "") -> int:

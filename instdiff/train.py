@@ -1,4 +1,4 @@
-"""``python -m instdiff.train``: trains the bundled draft models by stages, and models of any size on your pictures."""
+"""``instdiff-agent train``: trains the bundled draft models by stages, and models of any size on your pictures."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ captions and instances are dropped at random, as in the published training.
 EXAMPLES = """\
 examples:
   new blocks with closed gates on Stable Diffusion 1.5, then train them:
-    python -m instdiff.checkpoint v1-5-pruned-emaonly.safetensors --out models/start
+    instdiff-agent convert v1-5-pruned-emaonly.safetensors --out models/start
     hf download facebook/convnext-tiny-224 --local-dir models/convnext
-    python -m instdiff.train sd15 --model models/start --convnext models/convnext --annotations train.json \\
+    instdiff-agent train sd15 --model models/start --convnext models/convnext --annotations train.json \\
         --images pictures/ --out training --precision bf16 --gradient-checkpointing
   on all graphics cards of one machine, and of several:
     torchrun --nproc_per_node 8 -m instdiff.train sd15 ...
     torchrun --nnodes 8 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500 -m instdiff.train sd15 ...
   the published training: 64 graphics cards under SLURM, as one job that goes on when its time is over:
-    python -m instdiff.train sd15 ... --batch 8 --slurm --nodes 8 --gpus 8 --partition gpu --time 72
+    instdiff-agent train sd15 ... --batch 8 --slurm --nodes 8 --gpus 8 --partition gpu --time 72
   see what would be submitted:
-    python -m instdiff.train sd15 ... --slurm --nodes 8 --gpus 8 --partition gpu --dry-run
+    instdiff-agent train sd15 ... --slurm --nodes 8 --gpus 8 --partition gpu --dry-run
   paint with what was learned:
-    python run_agent.py "two dogs" --engine training/model
+    instdiff-agent make "two dogs" --engine training/model
 
 ANNOTATIONS are COCO's: images (id, file_name, width, height, and `caption` where there is one), annotations (bbox,
 segmentation, and `caption` where there is one, else the instance is called by its category; also `point` and `scribble`
-in pixels), categories. `python -m evaluators.label` makes them from bare pictures. Pictures are cut to the square in
+in pixels), categories. `instdiff-agent label` makes them from bare pictures. Pictures are cut to the square in
 their middle.
 
 Data order, noise and what is dropped depend on --seed and the step alone: after a kill, --resume goes on from the last
@@ -65,15 +65,15 @@ Scenes for the painter, the detectors and their crops are composed as these trai
 they begin with the weights of a folder, such as instdiff/draft, instdiff/draft/detector or
 instdiff/draft/detector/crops; crops without it begin with the layers of the detector in --out.
 
-  python -m instdiff.train draft --stage painter --out work --minutes 60 --resume
-  python -m instdiff.train draft --stage painter --out work --minutes 20 --cooldown 20 --resume
-  python -m instdiff.train draft --stage detector --out work --minutes 60 --cooldown 30 --start instdiff/draft/detector
+  instdiff-agent train draft --stage painter --out work --minutes 60 --resume
+  instdiff-agent train draft --stage painter --out work --minutes 20 --cooldown 20 --resume
+  instdiff-agent train draft --stage detector --out work --minutes 60 --cooldown 30 --start instdiff/draft/detector
 """
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one stage, or train a model; returns the exit code."""
-    parser = Parser(prog="python -m instdiff.train", description=__doc__)
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = Parser(prog="instdiff-agent train", description=__doc__)
     models = parser.add_subparsers(required=True, metavar="MODEL")
     raw = argparse.RawDescriptionHelpFormatter
     draft = models.add_parser("draft", help="the bundled models", epilog=STAGES_HELP, formatter_class=raw)
@@ -85,9 +85,14 @@ def main(argv: list[str] | None = None) -> int:
     add_options(sd15, TrainingRecipe)
     add_slurm_options(sd15)
     sd15.set_defaults(run=train_sd15)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one stage, or train a model; returns the exit code."""
 
     def work() -> int:
-        args = parser.parse_args(argv)
+        args = build_parser().parse_args(argv)
         args.run(args)
         return DONE
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 import run_agent
 from agent import loop
+from instdiff.cli import program
 from instdiff.formats import layout_from_json, read_png
 from tests.agent import doubles
 
@@ -248,7 +249,7 @@ def test_interrupt_says_how_to_go_on(tmp_path):
     out, err = process.communicate(timeout=60)
     (folder,) = tmp_path.iterdir()
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == f"stopped; go on with: python run_agent.py --resume {folder}"
+    assert err.splitlines()[-1] == f"stopped; go on with: {program()} make --resume {folder}"
 
 
 def test_the_whole_way_with_the_bundled_models(tmp_path, capfd):

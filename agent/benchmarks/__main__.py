@@ -1,6 +1,6 @@
-"""``python -m agent.benchmarks``: measure what the agent plans and paints.
+"""``instdiff-agent evaluate``: measure what the agent plans and paints.
 
-What a dataset is worth is measured by ``python -m agent.dataset prove``.
+What a dataset is worth is measured by ``instdiff-agent dataset prove``.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ BENCHMARKS = {
     "showcase": Evaluation("agent.benchmarks.showcase", "some prompts through the whole agent, as a contact sheet"),
 }
 EXAMPLES = """examples:
-  python -m agent.benchmarks lmd --stage layout
-  python -m agent.benchmarks lmd --stage layout --planner ollama:llama3.1 --json
-  python -m agent.benchmarks plan prompts.jsonl --compare layouts/
-  python -m agent.benchmarks nsr counting.val.json spatial.val.json
-  python -m agent.benchmarks compbench spatial_val.txt numeracy_val.txt --wrong"""
+  instdiff-agent evaluate lmd --stage layout
+  instdiff-agent evaluate lmd --stage layout --planner ollama:llama3.1 --json
+  instdiff-agent evaluate plan prompts.jsonl --compare layouts/
+  instdiff-agent evaluate nsr counting.val.json spatial.val.json
+  instdiff-agent evaluate compbench spatial_val.txt numeracy_val.txt --wrong"""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line: one sub-command for each benchmark."""
-    return commands.build_parser("python -m agent.benchmarks", str(__doc__), EXAMPLES, BENCHMARKS)
+    return commands.build_parser("instdiff-agent evaluate", str(__doc__), EXAMPLES, BENCHMARKS)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -73,7 +73,9 @@ def _paint(args: argparse.Namespace) -> Path:
     """Paint what is missing; returns the folder of the batch."""
     check_apart(args.detector, args.verifier)
     folder = args.folder / "batch"
-    batch.run_prompts(read_prompts(args.prompts)[: args.count], batch.build_request(args), folder)
+    batch.run_prompts(
+        read_prompts(args.prompts)[: args.count], batch.build_request(vars(args), batch.RUN_FLAGS), folder
+    )
     return folder
 
 

@@ -242,7 +242,7 @@ def _paint_rounds(args: argparse.Namespace, chosen: Sequence[Case]) -> dict[str,
     if args.layouts:
         raise BadInput("layouts", "are painted once; with --rounds and --images the planner plans")
     folder = args.keep / f"rounds-{args.rounds}-images-{args.images}"
-    batch.run_prompts([case.prompt for case in chosen], batch.build_request(args), folder)
+    batch.run_prompts([case.prompt for case in chosen], batch.build_request(vars(args), batch.RUN_FLAGS), folder)
     return open_galleries(folder)
 
 

@@ -17,7 +17,7 @@ SIZE = (512, 512)  # of plans, in pixels
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of who plans, and where the figures go."""
-    parser.add_argument("--planner", default="offline", metavar="NAME", help="who plans, as for run_agent.py (offline)")
+    parser.add_argument("--planner", default="offline", metavar="NAME", help="who plans, as for make (offline)")
     parser.add_argument("--planner-url", metavar="URL", help="an OpenAI-compatible endpoint for the planner")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the plans (default: 0)")
     parser.add_argument("--layouts", type=Path, metavar="FILE", help="score these of agent.plans; plan nothing")

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     """
     check_apart(args.detector, args.verifier)
     prompts = read_prompts(args.prompts)[: args.count]
-    asked = batch.build_request(args)
+    asked = batch.build_request(vars(args), batch.RUN_FLAGS)
     runs = {
         name: batch.run_prompts(prompts, asked.model_copy(update={"repair": repair}), args.folder / slug(name))[0]
         for name, repair in MODES.items()

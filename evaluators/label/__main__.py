@@ -1,4 +1,4 @@
-"""``python -m evaluators.label``: bare pictures become annotations to train on."""
+"""``instdiff-agent label``: bare pictures become annotations to train on."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ models are folders in transformers layout, or names of models in the hub's cache
   hf download Salesforce/blip-image-captioning-base     --captioner
 
 examples:
-  python -m evaluators.label pictures/ --out labelled --tags words.txt --detector grounding-dino \\
+  instdiff-agent label pictures/ --out labelled --tags words.txt --detector grounding-dino \\
       --segmenter facebook/sam-vit-base --captioner Salesforce/blip-image-captioning-base
-  python -m evaluators.label pictures/ --out labelled ... --part 3/64       a part of the pictures, for one of 64 jobs
-  python -m instdiff.train sd15 --annotations labelled/annotations.json --images pictures/ ...
+  instdiff-agent label pictures/ --out labelled ... --part 3/64       a part of the pictures, for one of 64 jobs
+  instdiff-agent train sd15 --annotations labelled/annotations.json --images pictures/ ...
 
 Each picture has a file under labelled/labels, written whole or not at all: the same command goes on where it was
 stopped. labelled/annotations.json is written when all parts are done; pictures that cannot be read are named and left
@@ -45,7 +45,7 @@ exit codes: 0 done, 2 bad input, 4 a model cannot be loaded"""
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = Parser(prog="python -m evaluators.label", description=HELP, epilog=EXAMPLES, formatter_class=raw)
+    parser = Parser(prog="instdiff-agent label", description=HELP, epilog=EXAMPLES, formatter_class=raw)
     parser.add_argument("images", metavar="IMAGES", type=Path, help="folder of pictures, folders in it too")
     parser.add_argument("--out", metavar="FOLDER", type=output_folder, required=True, help="where the labels go")
     tags = parser.add_mutually_exclusive_group(required=True)

@@ -1,4 +1,4 @@
-"""``python -m evaluators.speed``: how fast the engine paints, beside the published schedule of work in the same run."""
+"""``instdiff-agent speed``: how fast the engine paints, beside the published schedule of work in the same run."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ columns:
   peak MB         memory on the device, or of the process on a CPU
 
 examples:
-  python -m evaluators.speed --size draft --instances 0 3 10
-  python -m evaluators.speed --size small --instances 6 --mis 0.36            the published number of steps, in full
-  python -m evaluators.speed --size small --each                              what each saving is worth on its own
-  python -m evaluators.speed --size sd15 --instances 6 --mis 0.36 --estimate --repeat 1
-  python -m evaluators.speed --size sd15 --device cuda --dtype float16 --json
-  python -m evaluators.speed --write docs/performance.md
-  python -m evaluators.speed --rows monday.jsonl tuesday.jsonl --write docs/performance.md     what --json wrote
-  python -m evaluators draft --presets --places box --count 64   measures the presets; their table goes into the page:
-  python -m evaluators.speed --estimate --write docs/performance.md --presets outputs/evaluations/draft/results.json
+  instdiff-agent speed --size draft --instances 0 3 10
+  instdiff-agent speed --size small --instances 6 --mis 0.36            the published number of steps, in full
+  instdiff-agent speed --size small --each                              what each saving is worth on its own
+  instdiff-agent speed --size sd15 --instances 6 --mis 0.36 --estimate --repeat 1
+  instdiff-agent speed --size sd15 --device cuda --dtype float16 --json
+  instdiff-agent speed --write docs/performance.md
+  instdiff-agent speed --rows monday.jsonl tuesday.jsonl --write docs/performance.md     what --json wrote
+  instdiff-agent evaluate draft --presets --places box --count 64   measures the presets; into the page:
+  instdiff-agent speed --estimate --write docs/performance.md --presets outputs/evaluations/draft/results.json
 
 exit codes: 0 done, 2 bad input
 """
@@ -55,7 +55,7 @@ exit codes: 0 done, 2 bad input
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = Parser(
-        prog="python -m evaluators.speed",
+        prog="instdiff-agent speed",
         description="Measures the engine, and the published schedule of work beside it, run by run in turns.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -80,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     parser.add_argument("--rows", nargs="+", metavar="FILE", type=Path, help="measure nothing; read what --json wrote")
     parser.add_argument("--write", metavar="FILE", type=output_file, help="put the table into a Markdown file as well")
-    presets = "with --write: put in the table of presets from this results.json of python -m evaluators draft --presets"
+    presets = "with --write: put in the table of presets from this results.json of evaluate draft --presets"
     parser.add_argument("--presets", metavar="FILE", type=Path, help=presets)
     return parser
 

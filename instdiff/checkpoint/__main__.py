@@ -1,4 +1,4 @@
-"""``python -m instdiff.checkpoint``: InstanceDiffusion and Stable Diffusion checkpoints -> a model folder, and back."""
+"""``instdiff-agent convert``: InstanceDiffusion and Stable Diffusion checkpoints -> a model folder, and back."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ CHECKPOINT is one of
   a model folder                   that this command wrote
 
 examples:
+  the published model, fetched and converted in one command: instdiff-agent models get sd15
   the published model, as the reference runs it (its last steps use Stable Diffusion's own first convolution):
-    python -m instdiff.checkpoint instancediffusion_sd15.pth --stock v1-5-pruned-emaonly.safetensors \\
+    instdiff-agent convert instancediffusion_sd15.pth --stock v1-5-pruned-emaonly.safetensors \\
         --dtype fp16 --out models/instancediffusion-sd15
-    INSTDIFF_MODELS=models python run_agent.py "two dogs" --engine sd15
+    INSTDIFF_MODELS=models instdiff-agent make "two dogs" --engine sd15
   InstanceDiffusion on another backbone, a fine-tune of Stable Diffusion 1.x, with a LoRA in it:
-    python -m instdiff.checkpoint instancediffusion_sd15.pth --backbone dreamshaper/ --lora style.safetensors \\
+    instdiff-agent convert instancediffusion_sd15.pth --backbone dreamshaper/ --lora style.safetensors \\
         --out models/dreamshaper
   a Stable Diffusion without a VAE, and one for it:
-    python -m instdiff.checkpoint pruned.safetensors --vae vae-ft-mse-840000-ema-pruned.safetensors --out models/pruned
+    instdiff-agent convert pruned.safetensors --vae vae-ft-mse-840000-ema-pruned.safetensors --out models/pruned
   back to the reference's file and names:
-    python -m instdiff.checkpoint models/instancediffusion-sd15 --to-reference --out back.pth
+    instdiff-agent convert models/instancediffusion-sd15 --to-reference --out back.pth
 
 Nothing in a checkpoint is run: tensors and plain values pass, a file that asks for more is refused. Nothing is
 downloaded: CLIP's tokenizer comes from --tokenizer, from the backbone's folder, or from the Hugging Face cache.
@@ -44,7 +45,7 @@ exit codes: 0 done, 2 bad input (one line says what and where)
 
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
-        prog="python -m instdiff.checkpoint",
+        prog="instdiff-agent convert",
         description="InstanceDiffusion and Stable Diffusion 1.x checkpoints become a model folder, and back.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -109,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
             write_checkpoint(reference_content(model, on_bytes), model.nbytes, args.out, args.force)
         else:
             write_folder(model, args.out, args.force, on_bytes)
-    hint = "" if args.to_reference else f'; paint with: python run_agent.py "two dogs" --engine {args.out}'
+    hint = "" if args.to_reference else f'; paint with: instdiff-agent make "two dogs" --engine {args.out}'
     print(f"{args.out}: {model.nbytes / 1e6:.1f} MB of weights{hint}")
     return DONE
 

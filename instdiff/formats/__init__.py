@@ -17,7 +17,6 @@ from instdiff.formats.coco import layouts_from_coco, layouts_to_coco
 from instdiff.formats.coco_file import Crowd
 from instdiff.formats.files import MAX_FILE_BYTES, parse_json, read_bytes, whole_file, write_bytes
 from instdiff.formats.native import layout_from_json, layout_to_json
-from instdiff.formats.other_tools import read_annotations, read_folder, save_annotations
 from instdiff.formats.png import SIGNATURE, read_png, write_png
 from instdiff.layout import Layout
 
@@ -42,6 +41,8 @@ def load_layout(path: str | Path, boxes: str = "auto", picture: str | None = Non
         BadInput: the file cannot be read, is no layout, does not fit its own canvas, or holds many pictures and none of
             them is named.
     """
+    from instdiff.formats.other_tools import read_annotations, read_folder  # a reader for each tool
+
     path = Path(path)
     content = b"" if path.is_dir() else _content(path)
     if not path.is_dir() and (path.suffix.lower() == ".png" or content.startswith(SIGNATURE)):
@@ -87,6 +88,8 @@ def save_layout(layout: Layout, path: str | Path, form: str = "", picture: str =
         True
     """
     if form:
+        from instdiff.formats.other_tools import save_annotations
+
         save_annotations([(picture, layout)], Path(path), form)
     else:
         write_bytes(path, (json.dumps(layout_to_json(layout), ensure_ascii=False, allow_nan=False) + "\n").encode())

@@ -19,9 +19,9 @@ TOLERANCE_PX = 1.0  # boxes that were rounded outwards reach this far past the b
 # What to do about a box that does not fit, with the option of the one command that has it.
 CURES = {
     "xywh": "boxes are [x, y, width, height] in pixels "
-    "(if these are corners, say --box-format corners to run_agent.py)",
+    "(if these are corners, say --box-format corners to make)",
     "corners": "boxes are corners [x0, y0, x1, y1] in pixels "
-    "(if these are widths and heights, say --box-format xywh to run_agent.py)",
+    "(if these are widths and heights, say --box-format xywh to make)",
 }
 
 Four = tuple[float, float, float, float]
@@ -96,7 +96,7 @@ def box_format(annos: list[dict], size: tuple[int, int]) -> BoxFormat:
         return BoxFormat("corners", f"{count}, {proof}")
     proof = f"{len(no_corners)} cannot be corners, as {no_corners[0].label} {_in_brackets(no_corners[0].values)} shows"
     if len(leaving) > len(no_corners):
-        cure = "say --box-format xywh or corners to run_agent.py, or mend the boxes"
+        cure = "say --box-format xywh or corners to make, or mend the boxes"
         raise BadInput("annos", f"{count}, but {proof}; {cure}")
     return BoxFormat("xywh", f"{count}, but {proof}")
 

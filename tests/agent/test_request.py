@@ -61,9 +61,9 @@ def test_all_fields_together_are_asked_for_by_the_command():
 
 
 def test_what_is_as_by_default_is_left_out():
-    assert Request(prompt="a dog", review=True).command() == "python run_agent.py -- 'a dog'"
+    assert Request(prompt="a dog", review=True).command() == "instdiff-agent make -- 'a dog'"
     offline = Request(prompt="a dog", planner="offline", planning="boxes")  # it would refuse --planning
-    assert offline.command() == "python run_agent.py --planner offline -- 'a dog'"
+    assert offline.command() == "instdiff-agent make --planner offline -- 'a dog'"
 
 
 def test_a_recipe_shares_its_options_with_a_request_and_has_its_own_seed():

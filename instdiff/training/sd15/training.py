@@ -100,7 +100,7 @@ class DiffusionTask(Task[Lesson]):
         with whole_target(self.recipe.out / MODEL, force=True, nbytes=nbytes) as folder:
             self.pipeline.save_pretrained(folder)
         folder = self.recipe.out / MODEL
-        print(f'{folder}: the model; paint with: python run_agent.py "two dogs" --engine {folder}')
+        print(f'{folder}: the model; paint with: instdiff-agent make "two dogs" --engine {folder}')
         return {}
 
 

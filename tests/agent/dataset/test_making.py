@@ -355,7 +355,7 @@ def test_who_stops_it_is_told_how_to_go_on(tmp_path, capsys, doubles, monkeypatc
     monkeypatch.setattr("agent.dataset.worker.Worker.run", stop)
     assert main(the_command(tmp_path)) == 130
     error = capsys.readouterr().err
-    assert f"go on with: python -m agent.dataset make {tmp_path / 'made'} --prompts" in error.splitlines()[-1]
+    assert f"dataset make {tmp_path / 'made'} --prompts" in error.splitlines()[-1]
 
 
 def test_messages_name_what_the_command_has(tmp_path, capsys):

@@ -155,7 +155,7 @@ def test_box_format(bboxes, format, evidence):
             "xywh",
             (
                 'annos[3] "dog": x + width = 540 is past the canvas width 512; boxes are [x, y, width, height] in'
-                " pixels (if these are corners, say --box-format corners to run_agent.py)"
+                " pixels (if these are corners, say --box-format corners to make)"
             ),
         ),
         ([[10, 400, 500, 450]], "xywh", "y + height = 850 is past the canvas height 512"),

@@ -1,0 +1,6 @@
+"""stub"""
+from instdiff.cli import Parser
+
+
+def build_parser():
+    return Parser(prog="instdiff-agent models")
