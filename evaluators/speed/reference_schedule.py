@@ -16,7 +16,7 @@ from unittest.mock import patch
 import torch
 
 from instdiff.model import attention, sampler, unet
-from instdiff.model.attention import GatedSelfAttention, Memory, TransformerBlock, attend, keys_values
+from instdiff.model.attention import GatedSelfAttention, Gates, Memory, TransformerBlock, attend, keys_values
 from instdiff.model.sampler import Condition, Denoiser
 
 SAVINGS = {
@@ -48,20 +48,20 @@ def fft_filter(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
 
 
 def _remember_with_queries(self: GatedSelfAttention, tokens: torch.Tensor) -> tuple:
-    normed = self.norm1(self.linear(tokens))
+    normed = self.norm1(tokens)
     return *keys_values(self.attn, normed), normed
 
 
 def _forward_with_queries(
-    self: GatedSelfAttention, x: torch.Tensor, tokens: tuple, scale: float, bias: torch.Tensor | None
+    self: GatedSelfAttention, x: torch.Tensor, tokens: tuple, gates: Gates, bias: torch.Tensor | None
 ):
     visual = self.norm1(x)
-    keys, values = (torch.cat(pair, dim=2) for pair in zip(keys_values(self.attn, visual), tokens[:2], strict=True))
+    keys, values = (torch.cat(pair, dim=1) for pair in zip(keys_values(self.attn, visual), tokens[:2], strict=True))
     if bias is not None and bias.shape[2] > 1:  # what grounding tokens may see does not matter
         bias = torch.cat([bias, bias[:, :, :1].expand(-1, -1, tokens[2].shape[1], -1)], dim=2)
     everything = attend(self.attn, torch.cat([visual, tokens[2]], dim=1), (keys, values), bias)  # (B, N + T, D)
-    x = x + scale * self.alpha_attn.tanh() * everything[:, : x.shape[1]]
-    return x + scale * self.alpha_dense.tanh() * self.ff(self.norm2(x))
+    x = x + gates[0] * everything[:, : x.shape[1]]
+    return x + gates[1] * self.ff(self.norm2(x))
 
 
 _guide = sampler.guide
@@ -117,8 +117,11 @@ def _guide_with_copies(denoiser, branches, *args):
     return _guide(denoiser, [replace(branch, latents=branch.latents.clone()) for branch in branches], *args)
 
 
-def _forward_with_closed_gates(self: TransformerBlock, x: torch.Tensor, memory: Memory, scale: float) -> torch.Tensor:
-    return _block_forward(self, x, memory, scale or 1e-30)  # all is computed and nothing comes of it
+def _forward_with_closed_gates(
+    self: TransformerBlock, x: torch.Tensor, memory: Memory, gates: Gates | None
+) -> torch.Tensor:
+    closed = self.fuser.alpha_attn * 0
+    return _block_forward(self, x, memory, gates or (closed, closed))  # all is computed and nothing comes of it
 
 
 @contextmanager
@@ -135,7 +138,7 @@ def without(off: frozenset[str], remake: Callable[[Condition], torch.Tensor]) ->
     if "closed_gates_skipped" in off:
         patches.append((TransformerBlock, "forward", _forward_with_closed_gates))
     if "closed_form_scaleu" in off:
-        patches.append((unet, "low_frequency_filter", fft_filter))
+        patches.append((unet, "add_low_frequencies", lambda x, share: fft_filter(x, share + 1)))
     if "wide_heads" in off:
         patches.append((attention, "head_width", lambda width, device: width))
     if "channels_last" in off:

@@ -6,6 +6,7 @@ once, read at every step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,8 @@ import torch.nn.functional as F
 from diffusers.models.attention import Attention, FeedForward
 from torch import nn
 
-KeysValues = tuple[torch.Tensor, ...]  # keys and values, (B, heads, T, D) each
+KeysValues = tuple[torch.Tensor, ...]  # keys and values, (B, T, heads, D) each
+Gates = tuple[torch.Tensor, torch.Tensor]  # of the attention and of the feed-forward, no dimensions each
 
 
 class Memory(NamedTuple):
@@ -41,24 +43,33 @@ def head_width(width: int, device: torch.device) -> int:
     return max(width, 16) if device.type == "cpu" else width
 
 
-def _heads(x: torch.Tensor, attn: Attention) -> torch.Tensor:
-    """(B, T, heads * D) -> (B, heads, T, D'), filled up with zeros to `head_width`, which change no product."""
-    x = x.unflatten(2, (attn.heads, -1))
-    return F.pad(x, (0, head_width(x.shape[-1], x.device) - x.shape[-1])).transpose(1, 2)
+def side_by_side(layers: Sequence[nn.Module], x: torch.Tensor) -> Sequence[torch.Tensor]:
+    """What linear layers make of the same x (..., C), in one product; one by one where they are not plain and here."""
+    if any(type(layer) is not nn.Linear or layer.weight.device != x.device for layer in layers):
+        return [layer(x) for layer in layers]
+    bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers])
+    return F.linear(x, torch.cat([layer.weight for layer in layers]), bias).split(
+        [layer.out_features for layer in layers], dim=-1
+    )
 
 
 def keys_values(attn: Attention, x: torch.Tensor) -> KeysValues:
-    """The keys and values of x (B, T, C), a head narrower than `head_width` filled up."""
-    return _heads(attn.to_k(x), attn), _heads(attn.to_v(x), attn)
+    """The keys and values of x (B, T, C)."""
+    return attn.to_k(x).unflatten(2, (attn.heads, -1)), attn.to_v(x).unflatten(2, (attn.heads, -1))
 
 
 def attend(attn: Attention, x: torch.Tensor, read: KeysValues, bias: torch.Tensor | None = None) -> torch.Tensor:
     """x: (B, Q, C) asks; ``read`` answers; bias: broadcast to (B, heads, Q, T). Returns (B, Q, C)."""
-    query = attn.to_q(x)
-    width = query.shape[-1] // attn.heads
-    keys, values = read
-    query_heads = _heads(query, attn)
-    read_values = F.scaled_dot_product_attention(query_heads, keys, values, attn_mask=bias, scale=width**-0.5)
+    query = attn.to_q(x).unflatten(2, (attn.heads, -1))
+    width = query.shape[-1]
+    missing = head_width(width, x.device) - width
+    parts = (query, *read)
+    if missing and query.shape == read[0].shape:
+        parts = F.pad(torch.stack(parts), (0, missing)).unbind()
+    elif missing:
+        parts = tuple(F.pad(part, (0, missing)) for part in parts)  # zeros, which change no product
+    query, keys, values = (part.transpose(1, 2) for part in parts)
+    read_values = F.scaled_dot_product_attention(query, keys, values, attn_mask=bias, scale=width**-0.5)
     return attn.to_out[0](read_values[..., :width].transpose(1, 2).flatten(2))  # (B, heads, Q, D') -> (B, Q, C)
 
 
@@ -76,16 +87,19 @@ class GatedSelfAttention(nn.Module):
         self.alpha_dense = nn.Parameter(torch.tensor(0.0))
 
     def remember(self, tokens: torch.Tensor) -> KeysValues:
-        """tokens: (B, T, D) -> their keys and values. They ask nothing: what grounding tokens become is never read."""
-        return keys_values(self.attn, self.norm1(self.linear(tokens)))
+        """tokens: (B, T, C), what ``linear`` makes of them -> their keys and values.
 
-    def forward(self, x: torch.Tensor, tokens: KeysValues, scale: float, bias: torch.Tensor | None) -> torch.Tensor:
+        They ask nothing: what grounding tokens become is never read.
+        """
+        return keys_values(self.attn, self.norm1(tokens))
+
+    def forward(self, x: torch.Tensor, tokens: KeysValues, gates: Gates, bias: torch.Tensor | None) -> torch.Tensor:
         """x: (B, HW, C) visual tokens; tokens: from `remember`; bias: see `Memory`."""
         visual = self.norm1(x)
         keys, values = keys_values(self.attn, visual)
-        read = torch.cat([keys, tokens[0]], dim=2), torch.cat([values, tokens[1]], dim=2)  # (B, heads, HW + T, D)
-        x = x + scale * self.alpha_attn.tanh() * attend(self.attn, visual, read, bias)
-        return x + scale * self.alpha_dense.tanh() * self.ff(self.norm2(x))
+        read = torch.cat([keys, tokens[0]], dim=1), torch.cat([values, tokens[1]], dim=1)  # (B, HW + T, heads, D)
+        x = torch.addcmul(x, gates[0], attend(self.attn, visual, read, bias))
+        return torch.addcmul(x, gates[1], self.ff(self.norm2(x)))
 
 
 class TransformerBlock(nn.Module):
@@ -101,12 +115,12 @@ class TransformerBlock(nn.Module):
         self.attn2 = Attention(dim, cross_attention_dim=text_dim, heads=heads, dim_head=dim // heads)
         self.ff = FeedForward(dim, activation_fn="geglu")
 
-    def forward(self, x: torch.Tensor, memory: Memory, scale: float) -> torch.Tensor:
-        """x: (B, HW, C)."""
+    def forward(self, x: torch.Tensor, memory: Memory, gates: Gates | None) -> torch.Tensor:
+        """x: (B, HW, C); without gates nothing of the grounding is read."""
         visual = self.norm1(x)
         x = x + attend(self.attn1, visual, keys_values(self.attn1, visual))
-        if scale != 0 and memory.tokens is not None:
-            x = self.fuser(x, memory.tokens, scale, memory.bias)
+        if gates and memory.tokens is not None:
+            x = self.fuser(x, memory.tokens, gates, memory.bias)
         x = x + attend(self.attn2, self.norm2(x), memory.text)
         return x + self.ff(self.norm3(x))
 
@@ -121,14 +135,13 @@ class SpatialTransformer(nn.Module):
         self.proj_out = nn.Conv2d(dim, dim, 1)
         self.transformer_blocks = nn.ModuleList([TransformerBlock(dim, text_dim, token_dim, heads)])
 
-    def remember(self, text: torch.Tensor, tokens: torch.Tensor | None, bias: torch.Tensor | None) -> Memory:
-        """text: (B, 77, D) caption features; tokens: (B, T, D); bias: see `Memory`."""
-        block = self.transformer_blocks[0]
-        return Memory(keys_values(block.attn2, text), None if tokens is None else block.fuser.remember(tokens), bias)
+    def remember(self, text: KeysValues, tokens: torch.Tensor | None, bias: torch.Tensor | None) -> Memory:
+        """text: keys and values of the caption; tokens: see `GatedSelfAttention.remember`; bias: see `Memory`."""
+        return Memory(text, None if tokens is None else self.transformer_blocks[0].fuser.remember(tokens), bias)
 
-    def forward(self, x: torch.Tensor, memory: Memory, scale: float) -> torch.Tensor:
-        """x: (B, C, H, W)."""
+    def forward(self, x: torch.Tensor, memory: Memory, gates: Gates | None) -> torch.Tensor:
+        """x: (B, C, H, W); gates: see `TransformerBlock`."""
         height, width = x.shape[-2:]
         h = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)  # (B, HW, C)
-        h = self.transformer_blocks[0](h, memory, scale)
+        h = self.transformer_blocks[0](h, memory, gates)
         return x + self.proj_out(h.transpose(1, 2).unflatten(2, (height, width)))

@@ -5,20 +5,24 @@ Parameter names are those of diffusers' `UNet2DConditionModel`, plus ``fuser.*``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin  # by the second, diffusers knows what a pipeline can load
 from diffusers.configuration_utils import register_to_config
 from diffusers.loaders import PeftAdapterMixin
-from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+from diffusers.models.embeddings import TimestepEmbedding
 from diffusers.models.resnet import Downsample2D, ResnetBlock2D, Upsample2D
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import nn
 
-from instdiff.model.attention import Memory, SpatialTransformer
+from instdiff.errors import BadInput
+from instdiff.model.attention import Gates, Memory, SpatialTransformer, side_by_side
 from instdiff.model.int8_weights import Int8Model
 
 MEMORY_FORMAT = torch.channels_last
@@ -26,13 +30,22 @@ BLOCK_VARIANTS = 64  # of one function that torch compiles: 12 pairs of widths, 
 
 
 @lru_cache(maxsize=64)
-def _low_waves(height: int, width: int, device: torch.device) -> torch.Tensor:
-    """(8, HW) float32: real parts, then imaginary parts, of the waves of frequencies {-1, 0} x {-1, 0}."""
+def _low_waves(height: int, width: int, device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """The waves of frequencies {-1, 0} x {-1, 0}, real parts before imaginary parts: what takes the mean coefficients
+    of HW values, (8, HW), and what makes values of them, (HW, 8).
+    """
     rows = torch.arange(height, dtype=torch.float64)[:, None] * (2 * torch.pi / height)
     columns = torch.arange(width, dtype=torch.float64) * (2 * torch.pi / width)
     # Along a side of one pixel the frequencies 0 and -1 are the same, and count once.
     angles = torch.stack([f * rows + g * columns for f in (0, 1)[: min(height, 2)] for g in (0, 1)[: min(width, 2)]])
-    return torch.cat([angles.cos(), angles.sin()]).flatten(1).to(device, torch.float32)
+    waves = torch.cat([angles.cos(), angles.sin()]).flatten(1)
+    return (waves / (height * width)).to(device, dtype), waves.T.contiguous().to(device, dtype)
+
+
+@lru_cache(maxsize=8)
+def _frequencies(count: int, device: torch.device) -> torch.Tensor:
+    """(count,) float32, from 1 down to almost 1 / 10,000: of the waves that tell the time (Vaswani et al., 2017)."""
+    return torch.exp(-math.log(10000) * torch.arange(count, dtype=torch.float32) / count).to(device)
 
 
 def low_frequency_filter(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -41,13 +54,18 @@ def low_frequency_filter(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     This is the Fourier filter of ScaleU with threshold 1 (InstanceDiffusion, section 3.2) in closed form: four
     coefficients, so no FFT. The window is not symmetric; the published weights were trained with it.
     """
+    return add_low_frequencies(x, scale - 1)
+
+
+def add_low_frequencies(x: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """x (B, C, H, W) and a share (1,) of its own frequencies {-1, 0} x {-1, 0} more."""
     height, width = x.shape[-2:]
-    waves = _low_waves(height, width, x.device)
-    flat = x.float().permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), a view where x is channels last
+    analysis, synthesis = _low_waves(height, width, x.device, x.dtype)
+    flat = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), a view where x is channels last
     # Re(c * conj(wave)) with c = sum(x * wave) is the product of the real parts plus that of the imaginary parts.
-    coefficients = (waves @ flat) * ((scale.float() - 1) / (height * width))  # (B, 8, C)
-    filtered = torch.baddbmm(flat, waves.T.expand(len(x), -1, -1), coefficients)
-    return filtered.unflatten(1, (height, width)).permute(0, 3, 1, 2).to(x.dtype)
+    coefficients = (analysis @ flat) * share  # (B, 8, C)
+    filtered = torch.baddbmm(flat, synthesis.expand(len(x), -1, -1), coefficients.to(x.dtype))
+    return filtered.unflatten(1, (height, width)).permute(0, 3, 1, 2)
 
 
 class ScaleU(nn.Module):
@@ -58,8 +76,31 @@ class ScaleU(nn.Module):
         self.b = nn.Parameter(torch.zeros(channels))
         self.s = nn.Parameter(torch.zeros(1))
 
-    def forward(self, h: torch.Tensor, skip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return h * (self.b.tanh() + 1)[:, None, None], low_frequency_filter(skip, self.s.tanh() + 1)
+    def forward(
+        self, h: torch.Tensor, skip: torch.Tensor, opened: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both scaled; ``opened`` are tanh(b) and tanh(s)."""
+        return torch.addcmul(h, opened[0][:, None, None], h), add_low_frequencies(skip, opened[1])
+
+
+class TimedResnet(ResnetBlock2D):
+    """The published ResNet, given a time that went through its activation already, once for all of them."""
+
+    def forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """x: (B, C, H, W); time: (1 or B, D)."""
+        h = self.conv1(F.silu(self.norm1(x))) + self.time_emb_proj(time)[:, :, None, None]
+        h = self.conv2(F.silu(self.norm2(h)))
+        return (x if self.conv_shortcut is None else self.conv_shortcut(x)) + h
+
+
+@dataclass
+class LayerInputs:
+    """What the layers of one forward pass read beside features, each in the order in which they come to it."""
+
+    time: torch.Tensor  # (1 or B, D), activated
+    memories: Iterator[Memory]
+    gates: Iterator[Gates | None]
+    scales: Iterator[Sequence[torch.Tensor]]  # of `ScaleU`
 
 
 class Block(nn.Module):
@@ -75,7 +116,7 @@ class Block(nn.Module):
     ):
         super().__init__()
         self.resnets = nn.ModuleList(
-            ResnetBlock2D(in_channels=a, out_channels=b, temb_channels=time_dim, groups=groups, eps=1e-5)
+            TimedResnet(in_channels=a, out_channels=b, temb_channels=time_dim, groups=groups, eps=1e-5)
             for a, b in widths
         )
         if transformer:
@@ -88,29 +129,23 @@ class Block(nn.Module):
         """How many it has."""
         return len(self.attentions) if hasattr(self, "attentions") else 0
 
-    def layer(
-        self, i: int, x: torch.Tensor, time: torch.Tensor, memories: Iterator[Memory], scale: float
-    ) -> torch.Tensor:
+    def layer(self, i: int, x: torch.Tensor, inputs: LayerInputs) -> torch.Tensor:
         """ResNet ``i`` and its transformer, which takes the next memory."""
-        x = self.resnets[i](x, time)
-        return self.attentions[i](x, next(memories), scale) if hasattr(self, "attentions") else x
+        x = self.resnets[i](x, inputs.time)
+        return self.attentions[i](x, next(inputs.memories), next(inputs.gates)) if hasattr(self, "attentions") else x
 
-    def encode(
-        self, x: torch.Tensor, skips: list[torch.Tensor], time: torch.Tensor, memories: Iterator[Memory], scale: float
-    ) -> torch.Tensor:
+    def encode(self, x: torch.Tensor, skips: list[torch.Tensor], inputs: LayerInputs) -> torch.Tensor:
         """All layers of a level of the encoder; what each gives is added to ``skips``."""
         for i in range(len(self.resnets)):
-            x = self.layer(i, x, time, memories, scale)
+            x = self.layer(i, x, inputs)
             skips.append(x)
         return x
 
-    def decode(
-        self, x: torch.Tensor, skips: list[torch.Tensor], time: torch.Tensor, memories: Iterator[Memory], scale: float
-    ) -> torch.Tensor:
+    def decode(self, x: torch.Tensor, skips: list[torch.Tensor], inputs: LayerInputs) -> torch.Tensor:
         """All layers of a level of the decoder; each takes the last of ``skips`` beside x."""
         for i in range(len(self.resnets)):
-            h, skip = self.scaleu[i](x, skips.pop())
-            x = self.layer(i, torch.cat([h, skip], dim=1), time, memories, scale)
+            h, skip = self.scaleu[i](x, skips.pop(), next(inputs.scales))
+            x = self.layer(i, torch.cat([h, skip], dim=1), inputs)
         return x
 
 
@@ -167,7 +202,7 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
     """
 
     config_name = "config.json"
-    _repeated_blocks = ["ResnetBlock2D", "SpatialTransformer"]  # what `compile_repeated_blocks` compiles
+    _repeated_blocks = ["TimedResnet", "SpatialTransformer"]  # what `compile_repeated_blocks` compiles
 
     @register_to_config
     def __init__(
@@ -189,7 +224,6 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
         attention = {"text_dim": cross_attention_dim, "token_dim": cross_attention_dim, "heads": attention_heads}
         transformers = [attention if has_attention else None for has_attention in attention_levels]
 
-        self.time_proj = Timesteps(widths[0], flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(widths[0], time_dim)
         self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
         if has_stock_conv_in:
@@ -198,7 +232,7 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
         self.down_blocks, skips = _encoder(widths, layers_per_block, time_dim, norm_num_groups, transformers)
         width = widths[-1]
         self.mid_block = Block([(width, width)], time_dim, norm_num_groups, attention)
-        last = ResnetBlock2D(in_channels=width, temb_channels=time_dim, groups=norm_num_groups, eps=1e-5)
+        last = TimedResnet(in_channels=width, temb_channels=time_dim, groups=norm_num_groups, eps=1e-5)
         self.mid_block.resnets.append(last)
         self.up_blocks = _decoder(widths, skips, layers_per_block + 1, time_dim, norm_num_groups, transformers)
 
@@ -248,9 +282,12 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
         known = bool(inner)
         if known:
             memories = memories[: outer.transformers] + memories[len(memories) - last.transformers :]
-        in_order = iter(memories)
+        blocks = [outer, last] if known else [*self.down_blocks, self.mid_block, *self.up_blocks]
         timesteps = torch.as_tensor(timestep, device=sample.device).reshape(-1)  # one for all stays one row
-        time = self.time_embedding(self.time_proj(timesteps).to(sample.dtype))
+        angles = timesteps[:, None].float() * _frequencies(self.config.block_out_channels[0] // 2, sample.device)
+        waves = torch.cat([angles.cos(), angles.sin()], dim=1)
+        time = F.silu(self.time_embedding(waves.to(sample.dtype)))
+        inputs = LayerInputs(time, iter(memories), *_opened(blocks, grounding_scale, sample.device))
 
         sample = sample.contiguous(memory_format=MEMORY_FORMAT)  # so a feature map is a row of tokens without a copy
         x = (self.stock_conv_in if stock_conv_in else self.conv_in)(sample)
@@ -258,21 +295,21 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
             x = x + grounding_scale * place_map
         skips = [x]
         for block in [outer] if known else self.down_blocks:
-            x = block.encode(x, skips, time, in_order, grounding_scale)
+            x = block.encode(x, skips, inputs)
             if hasattr(block, "downsamplers") and not known:
                 x = block.downsamplers[0](x)
                 skips.append(x)
 
         if not known:
-            x = self.mid_block.layer(0, x, time, in_order, grounding_scale)
-            x = self.mid_block.resnets[1](x, time)
+            x = self.mid_block.layer(0, x, inputs)
+            x = self.mid_block.resnets[1](x, inputs.time)
 
         for block in [last] if known else self.up_blocks:
             if block is last and inner is not None:
                 if not known:
                     inner.append(x)
                 x = inner[0]
-            x = block.decode(x, skips, time, in_order, grounding_scale)
+            x = block.decode(x, skips, inputs)
             if hasattr(block, "upsamplers"):
                 x = block.upsamplers[0](x, output_size=skips[-1].shape[-2:])
 
@@ -305,8 +342,33 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
         elif counts is not None:
             biases = [F.pad(counts.log(), (h * w, 0)).to(text.dtype)[None, None, None] for h, w in sizes]
         blocks = [*self.down_blocks, self.mid_block, *self.up_blocks]
-        bias_of = zip(blocks, [*biases, biases[-1], *biases[::-1]], strict=True)
-        return [t.remember(text, tokens, bias) for block, bias in bias_of for t in getattr(block, "attentions", ())]
+        levels = zip(blocks, [*biases, biases[-1], *biases[::-1]], strict=True)
+        readers = [(t, bias) for block, bias in levels for t in getattr(block, "attentions", ())]
+        inner = [transformer.transformer_blocks[0] for transformer, _ in readers]
+        captions = [block.attn2 for block in inner]
+        read = iter(side_by_side([linear for attn in captions for linear in (attn.to_k, attn.to_v)], text))
+        pairs = [tuple(next(read).unflatten(2, (attn.heads, -1)) for _ in range(2)) for attn in captions]
+        grounds = repeat(None) if tokens is None else side_by_side([block.fuser.linear for block in inner], tokens)
+        return [t.remember(*own, bias) for (t, bias), *own in zip(readers, pairs, grounds)]  # noqa: B905
+
+
+def _opened(
+    blocks: Sequence[Block], scale: float, device: torch.device
+) -> tuple[Iterator[Gates | None], Iterator[Sequence[torch.Tensor]]]:
+    """Gates at a strength of the grounding, and both scales of each ScaleU, in order: all tanh in one operation."""
+    fusers = [t.transformer_blocks[0].fuser for block in blocks for t in getattr(block, "attentions", ())]
+    scaleus = [scaleu for block in blocks for scaleu in getattr(block, "scaleu", ())]
+    gates = [gate for fuser in fusers for gate in (fuser.alpha_attn, fuser.alpha_dense)] if scale else []
+    scales = [part for scaleu in scaleus for part in (scaleu.b, scaleu.s)]
+    if scales[0].device != device:
+        cure = "give pipe.enable_model_cpu_offload()"
+        raise BadInput("unet", f"its layers rest on {scales[0].device} one by one, which it cannot work with; {cure}")
+    opened = torch._foreach_tanh(gates + scales)
+    gates, scales = opened[: len(gates)], opened[len(gates) :]
+    if scale not in (0, 1):
+        gates = torch._foreach_mul(gates, scale)
+    pairs = zip(gates[::2], gates[1::2], strict=True) if scale else repeat(None)
+    return iter(pairs), zip(scales[::2], scales[1::2], strict=True)
 
 
 def _visibility(regions: torch.Tensor, num_tokens: int, size: tuple[int, int]) -> torch.Tensor:
