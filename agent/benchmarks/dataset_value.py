@@ -1,4 +1,4 @@
-"""What a dataset is worth: a small detector learns from its pictures, another from as many composites, for as long."""
+"""What a dataset is worth: a small detector learns from its pictures, others from as many composites, and from both."""
 
 from __future__ import annotations
 
@@ -34,13 +34,16 @@ if TYPE_CHECKING:
 
 PLAN = TrainingPlan(rate=1.5e-3, warmup=200, cooldown=0.3, ema=0.998, clip_norm=CLIP_NORM)
 COMPOSITES_SEED = 7_000_000
+LEAST_AP50 = 0.05  # of composites: a training that teaches less says nothing about a dataset
 
 
 class Score(TypedDict):
-    """How well a detector does on clean held-out composites, and after how many steps."""
+    """How well detectors do on clean held-out composites, over the seeds, and after how many steps."""
 
-    ap50: float
-    recall: float
+    ap50: float  # mean
+    interval: list[float] | None  # of the mean, 95 %, by Student's t; None of one seed
+    each: list[float]
+    recall: float  # mean
     steps: int
 
 
@@ -52,34 +55,67 @@ def prove(
     held_out: int,
     batch: int,
     seed: int,
+    seeds: int = 1,
 ) -> dict[str, object]:
-    """Train from nothing on ``count`` pictures of the training split and on as many composites; score both on others.
+    """Train from nothing on ``count`` pictures of the training split, on as many composites, and on both together.
 
-    Composites show the categories of the dataset alone. Pictures, steps, augmentation and seed are the same for both:
-    the first learns for ``minutes``, the second for as many steps.
+    Composites show the categories of the dataset alone. Steps and augmentation are the same for all: the first learns
+    for ``minutes``, all others for as many steps. Each is trained ``seeds`` times, from ``seed`` on; all are scored on
+    the same composites, which none has seen.
 
     Returns:
-        AP50 and recall of both on clean held-out composites, and the ratio of the APs (None where composites teach
-        nothing).
+        a `Score` of the ``dataset``, the ``composites`` and ``both``, and ``ratio`` and ``ratio_of_both``: of the mean
+        APs, over that of the composites.
 
     Raises:
-        BadInput: the dataset has no pictures of anything that composites show, or fewer than ``count``.
+        BadInput: the dataset has no pictures of anything that composites show, or fewer than ``count``, or the training
+            is so short that composites teach next to nothing; then nothing is written.
     """
-    check_positive(count=count, minutes=minutes, held_out=held_out, batch=batch)
+    check_positive(count=count, minutes=minutes, held_out=held_out, batch=batch, seeds=seeds)
     examples, categories = dataset_examples(read_records(folder), count)
     names = sorted(name for name in categories if name in sprites)
     composer = Composer({name: sprites[name] for name in names})
     autoencoder = PatchAutoencoder.from_pretrained(DRAFT_FOLDER / "vae")
     unseen = HeldOutPictures(composer, autoencoder, held_out)
-    plan = replace(PLAN, minutes=minutes, seed=seed)
-    learned = train_detector(ExamplesTask(examples, unseen, batch, seed), plan, "dataset")
-    composed = ExamplesTask(composites(composer, len(examples.images)), unseen, batch, seed)
-    bound = train_detector(composed, replace(plan, steps=learned["steps"]), "composites")
-    ratio = round(learned["ap50"] / bound["ap50"], 4) if bound["ap50"] else None
+    composed = composites(composer, len(examples.images))
+    sets = {"dataset": examples, "composites": composed, "both": together(examples, composed)}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in sets}
+    plan = replace(PLAN, minutes=minutes)
+    for number in range(seed, seed + seeds):
+        for name, pictures in sets.items():
+            task = ExamplesTask(pictures, unseen, batch, number)
+            found[name].append(train_detector(task, replace(plan, seed=number), name))
+            plan = replace(plan, steps=int(found["dataset"][0]["steps"]))
+    scores = {name: score(results) for name, results in found.items()}
+    bound = scores["composites"]["ap50"]
+    if bound < LEAST_AP50:
+        reason = f"{minutes} is too short: after {plan.steps} steps as many composites teach an AP50 of {bound}"
+        raise BadInput("minutes", f"{reason}, less than {LEAST_AP50}; nothing is written")
     about = {"pictures": len(examples.images), "categories": len(names), "minutes": minutes, "held_out": held_out}
-    proof: dict[str, object] = about | {"dataset": learned, "composites": bound, "ratio": ratio}
+    ratios = {"ratio": scores["dataset"]["ap50"], "ratio_of_both": scores["both"]["ap50"]}
+    proof: dict[str, object] = {**about, "seeds": seeds, **scores}
+    proof |= {name: round(ap50 / bound, 4) if bound else None for name, ap50 in ratios.items()}
     write_json(folder.path / PROOF, proof)
     return proof
+
+
+def score(results: Sequence[dict[str, float]]) -> Score:
+    """The results of several seeds together."""
+    each = [result["ap50"] for result in results]
+    interval = None
+    if len(each) > 1:
+        from scipy.stats import t
+
+        reach = float(t.ppf(0.975, len(each) - 1) * np.std(each, ddof=1) / len(each) ** 0.5)
+        interval = [round(float(np.mean(each)) - reach, 4), round(float(np.mean(each)) + reach, 4)]
+    recall = round(float(np.mean([result["recall"] for result in results])), 4)
+    mean = round(float(np.mean(each)), 4)
+    return {"ap50": mean, "interval": interval, "each": each, "recall": recall, "steps": int(results[0]["steps"])}
+
+
+def together(first: LabelledPictures, second: LabelledPictures) -> LabelledPictures:
+    """The pictures of both."""
+    return LabelledPictures.of(torch.cat([first.images, second.images]), [*first.things(), *second.things()])
 
 
 def check_positive(**values: float | None) -> None:
@@ -105,7 +141,7 @@ class ExamplesTask(DetectorTask):
         return self.end_figures
 
 
-def train_detector(task: ExamplesTask, plan: TrainingPlan, name: str) -> Score:
+def train_detector(task: ExamplesTask, plan: TrainingPlan, name: str) -> dict[str, float]:
     """Train as planned; returns how well the detector then does on clean pictures."""
     title = f"learning from {task.count} pictures, {name}"
     steps = train(task, replace(plan, title=title), make_accelerator("auto", "bf16"))

@@ -32,9 +32,10 @@ FORMATS = ("coco", "yolo", "webdataset", "parquet")  # of an export that names n
 OTHER_FORMATS = ("coco-polygons", "yolo-seg", "label-studio", "cvat", "labelme")
 JUDGE_HELP = """Hold the labels of a dataset against what another detector sees, the bundled judge, which knows
 drawings alone: the share of the things it sees that are labelled, ignored or neither, and of labels it does not see."""
-PROVE_HELP = """Train the small detector from nothing on N pictures of the dataset, and once more on N composites of the
-same categories, for the same time; score both on composites that neither has seen. The ratio goes into the dataset
-card. Composites are made of drawings: instdiff-agent train draft --stage sprites --out training"""
+PROVE_HELP = """Train the small detector from nothing on N pictures of the dataset, on N composites of the same
+categories, and on both, for as many steps, with several seeds; score all on composites that none has seen. What comes
+out goes into the dataset card, unless the training was too short to say anything. Composites are made of drawings:
+instdiff-agent train draft --stage sprites --out training"""
 
 
 def add_make(parser: argparse.ArgumentParser) -> None:
@@ -208,7 +209,8 @@ def add_prove(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=10.0, metavar="X", help="of training, each (10)")
     parser.add_argument("--held-out", type=int, default=240, metavar="N", help="composites to score both on (240)")
     parser.add_argument("--batch", type=int, default=16, metavar="N", help="pictures a step (16)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first (0)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each kind (3)")
 
 
 def prove(args: argparse.Namespace) -> tuple[dict, int]:
@@ -217,7 +219,7 @@ def prove(args: argparse.Namespace) -> tuple[dict, int]:
     from instdiff.training.draft.sprites import load_sprites
 
     sprites = load_sprites(args.sprites)
-    shares = (args.count, args.minutes, args.held_out, args.batch, args.seed)
+    shares = (args.count, args.minutes, args.held_out, args.batch, args.seed, args.seeds)
     return run(Folder(args.folder), sprites, *shares), DONE
 
 

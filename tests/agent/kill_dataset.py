@@ -1,7 +1,8 @@
 """``python tests/agent/kill_dataset.py --kills 50 --count 200``: a dataset whose making is killed again and again.
 
-With ``--ray N`` every second kill takes one of the workers, the others the process that drives them. Afterwards
-everything must be there once and whole, as it was when it was first written, and the same as where nobody was killed.
+With ``--ray N`` every second kill takes one of the workers, the others the process that drives them; with ``--lower``
+every second start asks for fewer pictures, or names no count. Afterwards everything must be there once and whole, as it
+was when it was first written, and the same as where nobody was killed.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ EARLY_S = 5.0  # some kills come while everything is still being loaded
 SLOWEST_START_S = 300
 
 
-def command(folder: Path, args: argparse.Namespace, ray: int | None) -> list[str]:
-    """What makes the dataset."""
-    what = ["--scenes", "kitchen,street", "--per-picture", "2-3", "--colours", "red,blue", "--count", str(args.count)]
+def command(folder: Path, args: argparse.Namespace, ray: int | None, count: int | None) -> list[str]:
+    """What makes the dataset; ``count`` None names none."""
+    what = ["--scenes", "kitchen,street", "--per-picture", "2-3", "--colours", "red,blue"]
+    what += [] if count is None else ["--count", str(count)]
     how = [
         "--size",
         str(args.size),
@@ -38,7 +40,11 @@ def command(folder: Path, args: argparse.Namespace, ray: int | None) -> list[str
         "--rounds",
         "2",
         "--accept",
-        "all",
+        args.accept,
+        "--min-iou",
+        "0.05",  # few things are found on small pictures of few steps
+        "--tries",
+        "20",
     ]
     where = ["--ray", str(ray), "--retries", "1000"] if ray else []
     return [sys.executable, "-m", "agent.dataset", "make", str(folder), *what, *how, *where]
@@ -99,9 +105,16 @@ def kill_again_and_again(args: argparse.Namespace, folder: Path, log: Path) -> d
     rng = random.Random(args.seed)
     items = folder / "items"
     counts = {"driver kills": 0, "worker kills": 0, "lost": 0, "made twice": 0}
-    process = start(command(folder, args, args.ray), log)
+    process = start(command(folder, args, args.ray, args.count), log)
     finished: dict[str, tuple[int, int]] = {}
-    while sum(list(counts.values())[:2]) < args.kills and wait_for_work(process, items, rng):
+    is_whole = False  # the last start asked for all
+    while sum(list(counts.values())[:2]) < args.kills:
+        if not wait_for_work(process, items, rng):
+            if is_whole or not args.lower:
+                break
+            process = start(command(folder, args, args.ray, args.count), log)  # the fewer are there
+            is_whole = True
+            continue
         workers = workers_of(process.pid) if args.ray and sum(list(counts.values())[:2]) % 2 else []
         if workers:
             os.kill(rng.choice(workers), signal.SIGKILL)
@@ -116,8 +129,12 @@ def kill_again_and_again(args: argparse.Namespace, folder: Path, log: Path) -> d
         finished = now
         if not workers:
             print(f"{counts}, {len(now)} finished", flush=True)
-            process = start(command(folder, args, args.ray), log)
-    code = process.wait()
+            lower = args.lower and counts["driver kills"] % 2
+            count = rng.choice([None, 1, args.count // 3]) if lower else args.count
+            process = start(command(folder, args, args.ray, count), log)
+            is_whole = count == args.count
+    process.wait()
+    code = start(command(folder, args, args.ray, args.count), log).wait()  # the last start may have asked for fewer
     now = snapshot(items)
     counts["lost"] += len(finished.keys() - now.keys())
     counts["made twice"] += sum(now[key] != finished[key] for key in finished.keys() & now.keys())
@@ -153,12 +170,14 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--accept", default="all", choices=["picture", "instance", "all"])
+    parser.add_argument("--lower", action="store_true", help="every second start asks for fewer")
     parser.add_argument("--ray", type=int, metavar="N", help="on Ray with N workers")
     args = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="killed-"))
     began = time.monotonic()
     counts = kill_again_and_again(args, scratch / "killed", scratch / "log.txt")
-    start(command(scratch / "whole", args, None), scratch / "log.txt").wait()
+    start(command(scratch / "whole", args, None, args.count), scratch / "log.txt").wait()
     found = verdict(args, scratch / "killed", scratch / "whole")
     print({**counts, **found, "seconds": round(time.monotonic() - began)})
     ok = {

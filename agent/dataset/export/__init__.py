@@ -57,7 +57,7 @@ def export_all(
     if notes := _notes(records, figures.ignored, formats):
         found["notes"] = notes
     if damaged:
-        cure = f"python -m agent.dataset check {folder.path} --repair makes them again"
+        cure = f"instdiff-agent dataset check {folder.path} --repair makes them again"
         found["damaged"] = [f"{len(damaged)} items are left out: {', '.join(sorted(damaged))}; {cure}"]
     return found
 

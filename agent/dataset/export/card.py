@@ -183,13 +183,13 @@ def _settings(made_with: dict, figures: Figures) -> str:
 
 
 def _proof(folder: Folder) -> str:
-    """What `python -m agent.dataset prove` found, if it ran."""
+    """What `dataset prove` found, if it ran."""
     path = folder.path / PROOF
     if not path.exists():
         return ""
     proof = read_json(path)
     figures = {name: json.dumps(found) if isinstance(found, dict | list) else found for name, found in proof.items()}
-    about = "A small detector, against one trained for as many steps on as many composites; both scored on others."
+    about = "A small detector, against others trained for as many steps on composites, and on both; scored on others."
     return f"## What a detector learns from it\n\n{about}\n\n" + _table(["figure", "value"], figures.items())
 
 

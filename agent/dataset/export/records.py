@@ -113,7 +113,7 @@ class Records(Sequence[AnnotatedPicture]):
             if not self.folder.is_whole(item):
                 reason = "is missing, or is not the picture that was painted"
                 if damaged is None:
-                    cure = "python -m agent.dataset check says more"
+                    cure = "instdiff-agent dataset check says more"
                     raise BadInput(str(self.folder.items / f"{item.key}.png"), f"{reason}; {cure}")
                 damaged[item.key] = reason
                 continue
@@ -188,7 +188,7 @@ def read_records(
         BadInput: the folder holds no dataset, an item is damaged, or the pictures cannot be split as asked.
     """
     if not folder.items.is_dir():
-        raise BadInput("folder", f"{folder.path} holds no dataset; make one with python -m agent.dataset make")
+        raise BadInput("folder", f"{folder.path} holds no dataset; make one with instdiff-agent dataset make")
     return Records(folder, options or ExportOptions(), damaged)
 
 
