@@ -78,7 +78,7 @@ def test_damage_costs_an_export_that_item_alone(made, capsys):
     capsys.readouterr()
     assert main(["export", str(made), "--format", "yolo", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert found["pictures"] == 4 and "000001, 000002; dataset check" in found["damaged"][0]
+    assert found["pictures"] == 4 and "000001, 000002; instdiff-agent dataset check" in found["damaged"][0]
     assert main(["make", str(made), *command(made, "--count", "6")[2:]]) == 0
     assert len(read_manifest(made / "items").pictures) == 6
 
