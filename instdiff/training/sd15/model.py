@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -75,10 +76,10 @@ def load_convnext(unifusion: UniFusion, folder: Path) -> None:
         raise BadInput("convnext", f"{folder} lacks {missing[0]}")
 
 
-def _in_full_precision(forward, h: torch.Tensor, skip: torch.Tensor):
+def _in_full_precision(forward, h: torch.Tensor, skip: torch.Tensor, opened: Sequence[torch.Tensor]):
     """ScaleU sums over a whole feature map, which can leave the range of float16."""
     with torch.autocast(h.device.type, enabled=False):
-        return forward(h, skip)
+        return forward(h, skip, opened)
 
 
 class Lesson(NamedTuple):
