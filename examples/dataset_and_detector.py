@@ -4,6 +4,7 @@ The bundled models plan, paint and look; what was found is exported as COCO. A s
 to find what is on the pictures. Takes about a minute on a CPU; a detector that is of use needs thousands of pictures.
 """
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -56,7 +57,7 @@ class SmallDetector(nn.Module):
         widths = (3, 16, 32, 48)
         layers = [
             nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(4, after), nn.SiLU())
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            for before, after in itertools.pairwise(widths)
         ]
         context = [nn.Sequential(nn.Conv2d(48, 48, 3, 1, 2**n, 2**n), nn.SiLU()) for n in range(3)]
         self.body = nn.Sequential(*layers, *context)

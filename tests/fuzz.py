@@ -121,10 +121,8 @@ def run_case(target: Target, data: bytes, path: Path, tally: Tally) -> str:
 
 def restart_peak() -> float:
     """Count the most memory from now on, where the system can; returns what the process holds now, in MB."""
-    try:
+    with suppress(OSError):
         PEAK.write_text("5")
-    except OSError:
-        pass
     return peak_mb()
 
 

@@ -34,7 +34,7 @@ def show(what: str, found: torch.Tensor, expected: torch.Tensor, bound: float, r
 
 @torch.no_grad()
 def small() -> None:
-    unet, unifusion = small_models()
+    _unet, unifusion = small_models()
     fourier, tokens, eps, golden = (tensors(n) for n in ("fourier", "unifusion_small", "unet_small", "sampler_small"))
     for kind in ("boxes", "points", "scribbles", "polygons"):
         show(
@@ -70,7 +70,7 @@ def small() -> None:
         ("mis020.s10", {"mis": 0.2}, 2),
         ("mis036_mask.s10", {"mis": 0.36, "mode": "mask"}, 3),
     ):
-        trajectory, final = run(**options)
+        trajectory, _final = run(**options)
         show(f"{name}, merged", torch.cat(trajectory[apart - 1]).mean(0, keepdim=True), golden[f"{name}.merged"], 5e-3)
         show(f"{name}, worst step after", torch.cat([b[0] for b in trajectory[apart:]]), golden[f"{name}.x"], 5e-3)
 

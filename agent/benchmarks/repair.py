@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -120,7 +121,7 @@ def figures(runs: Sequence[Sequence[Looked]]) -> dict[str, float | None]:
     last = [rounds[-1] for rounds in runs]
     failed = [index for index, one in enumerate(first) if not _is_right(one.report)]
     repaired = [index for index in failed if _is_right(last[index].report)]
-    pairs = [pair for rounds in runs for pair in zip(rounds, rounds[1:], strict=False) if _accepted(pair[1])]
+    pairs = [pair for rounds in runs for pair in itertools.pairwise(rounds) if _accepted(pair[1])]
     mended = [pair for pair in pairs if pair[1].done.repair and pair[1].done.repair.regions]
     found_before = sum(len(found(before.report)) for before, _ in pairs)
     lost = sum(len(found(before.report) - found(after.report)) for before, after in pairs)

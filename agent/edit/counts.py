@@ -57,9 +57,8 @@ def read_counts(clause: str, is_there: Known) -> list[Command]:
         return [Command("leave only", left)]
     if said := _NUMBER_OF.fullmatch(clause):
         return [Command("count", said["what"], _number_of(said, clause))]
-    if but := _ALL_BUT.fullmatch(clause):
-        if VERB_OF.get(but["verb"]) == "remove":
-            return [Command("count", but["what"], but["number"])]
+    if (but := _ALL_BUT.fullmatch(clause)) and VERB_OF.get(but["verb"]) == "remove":
+        return [Command("count", but["what"], but["number"])]
     if number := THERE_ARE.fullmatch(clause):
         return _read_number(number, is_there)
     return []

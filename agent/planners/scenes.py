@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from random import Random
 
 from agent.planners.english.kinds import Kind
@@ -290,7 +291,7 @@ def _relations_of(reading: Reading, ids: list[list[str]], objects: list[SceneObj
         relations += _around(ids[subject], ids[target])
     for groups, predicate in reading.rows:
         row = [name for group in groups for name in ids[group]]
-        relations += [Relation(subject=a, predicate=predicate, object=b) for a, b in zip(row, row[1:], strict=False)]
+        relations += [Relation(subject=a, predicate=predicate, object=b) for a, b in itertools.pairwise(row)]
     for subject, place in reading.places:
         relations += [Relation(subject=name, predicate=place) for name in ids[subject]]
     relations += _by_size_words(reading, ids, {item.id: item for item in objects})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from instdiff.layout import Box, Instance
@@ -38,7 +39,7 @@ def covered_share(regions: Sequence[Box]) -> float:
     ys = sorted({side for box in regions for side in (box.y0, box.y1)})
     return sum(
         (right - left) * (bottom - top)
-        for left, right in zip(xs, xs[1:], strict=False)
-        for top, bottom in zip(ys, ys[1:], strict=False)
+        for left, right in itertools.pairwise(xs)
+        for top, bottom in itertools.pairwise(ys)
         if any(box.x0 <= left and right <= box.x1 and box.y0 <= top and bottom <= box.y1 for box in regions)
     )

@@ -115,7 +115,7 @@ def _ring_bounds(ring: object) -> Corners | None:
         bounds = min(xs), min(ys), max(xs), max(ys)
     except (TypeError, OverflowError):  # something in it is no number, or one of hundreds of digits
         return None
-    return bounds if -FARTHEST_PX < min(bounds) and max(bounds) < FARTHEST_PX else None
+    return bounds if min(bounds) > -FARTHEST_PX and max(bounds) < FARTHEST_PX else None
 
 
 def _union(bounds: list[Corners]) -> Corners | None:

@@ -352,7 +352,7 @@ class Proposals:
         gap = self.rng.uniform(-0.01, 0.06)
         gap = max(gap, min(STEEP * down + CLEAR - (at.width + width) / 2, WIDEST_GAP))
         centres = (at.x0 - gap - width / 2, at.x1 + gap + width / 2)
-        with_room = [x for x in centres if MARGIN <= x - width / 2 and x + width / 2 <= 1 - MARGIN]
+        with_room = [x for x in centres if x - width / 2 >= MARGIN and x + width / 2 <= 1 - MARGIN]
         return self.rng.choice(with_room or centres)
 
     def _centre_within(self, x0: float, x1: float, width: float) -> float:

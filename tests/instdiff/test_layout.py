@@ -220,7 +220,7 @@ def test_short_ways_to_files(tmp_path):
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(COCO))
     found = Layout.from_file(path, picture="1.jpg")
-    assert [layout for _, layout in layouts_from_coco(path)][0] == found
+    assert next(layout for _, layout in layouts_from_coco(path)) == found
     assert found.instances[0].box == Box(x0=0.1, y0=0.1, x1=0.2, y1=0.2)
 
 

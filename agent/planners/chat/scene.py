@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -87,7 +88,7 @@ def asks_for_size(prompt: str, category: str) -> bool:
     last = {form.split()[-1] for name in names if name for form in (name, nouns.plural_of(name))}
     for place in (i for i, word in enumerate(words) if word in last):
         around = words[max(place - NEAR, 0) : place + NEAR + 1]
-        measured = any(a[0].isdigit() and UNIT.fullmatch(b) for a, b in zip(around, around[1:], strict=False))
+        measured = any(a[0].isdigit() and UNIT.fullmatch(b) for a, b in itertools.pairwise(around))
         if measured or UNUSUAL.intersection(around):
             return True
     return False

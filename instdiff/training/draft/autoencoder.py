@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def paint(painter: Painter, batch: SceneBatch, first: int, noise: torch.Tensor) 
     times = torch.linspace(first, 0, STEPS + 1).long()
     told = painter.read(batch)
     latents = scheduler.add_noise(batch.latents, noise, times[:1].expand(len(noise)))
-    for time, next_time in zip(times, times[1:], strict=False):
+    for time, next_time in itertools.pairwise(times):
         predicted = painter.denoise(told, latents, time.expand(len(latents)))
         direction = (latents - signal[time].sqrt() * predicted) / (1 - signal[time]).sqrt()
         latents = signal[next_time].sqrt() * predicted + (1 - signal[next_time]).sqrt() * direction

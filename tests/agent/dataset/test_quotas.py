@@ -75,7 +75,7 @@ def test_pairs_of_class_and_colour(tmp_path):
     assert {name for name, _ in cells} == set(knowledge.things()) and ("cup", "red") in cells
     assert ("person", "") in cells
     for place in range(0, len(cells), 7):
-        name, colour = cells[place]
+        _name, colour = cells[place]
         prompt = source.candidate(8 * place, 0)
         assert colour in prompt and prompt == source.candidate(8 * place, 0)
     quota = Quota(Folder(tmp_path), source, 10, 2)

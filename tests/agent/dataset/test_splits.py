@@ -108,5 +108,5 @@ def test_what_is_missing_is_a_crowd_region_in_coco_and_counted_for_yolo(tmp_path
     crowd = coco.loadAnns(coco.getAnnIds(iscrowd=1))
     assert len(crowd) == COUNT // 2 and {one["category_id"] for one in crowd} == set(coco.getCatIds(["cat"]))
     for one in crowd:
-        x, y, width, height = one["bbox"]
+        _x, _y, width, height = one["bbox"]
         assert coco.annToMask(one).sum() == pytest.approx(width * height, rel=0.1)

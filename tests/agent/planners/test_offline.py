@@ -103,7 +103,7 @@ def is_farther(a, b):
     return a.y1 < b.y1
 
 
-def LARGER(a, b):
+def LARGER(a, b):  # noqa: N802 - beside the predicates, which are called so
     return a.area > b.area
 
 

@@ -85,7 +85,7 @@ def test_figures_at_a_bar(answers):
     assert figures["colour_right"] == 1.0 and figures["coloured_things"] == 1
     assert figures["hits_by_size"] == {"small": 1.0, "medium": 1.0, "large": 0.0}
     assert figures["hits_by_number"] == {"1-2 things": 2 / 3, "3-4 things": None, "5 or more": None}
-    assert list(figures["categories"].items())[0] == ("cup", {"things": 1, "hits": 0.0, "most_similar": "cat"})
+    assert next(iter(figures["categories"].items())) == ("cup", {"things": 1, "hits": 0.0, "most_similar": "cat"})
     lower = answer_figures(answers, 0.3, similar)
     assert lower["hits"] == 1 and lower["false_yes"] == 2 / 7 and lower["colour_right"] == 0.5
     assert answer_figures(Answers.to(Recorded({}), NAMES), 0.5, {})["hits"] is None

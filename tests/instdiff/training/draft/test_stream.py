@@ -105,9 +105,9 @@ def test_a_process_that_dies_is_reported():
 
 
 def test_a_process_that_cannot_compose_is_reported(capfd):
-    with SceneStream({"unicorn": composer().sprites["cat"]}, seed=1, workers=1) as scenes:
-        with pytest.raises(ServiceError, match="exit code 1"):
-            scenes.batch(1, 0, generator())
+    unknown = {"unicorn": composer().sprites["cat"]}
+    with SceneStream(unknown, seed=1, workers=1) as scenes, pytest.raises(ServiceError, match="exit code 1"):
+        scenes.batch(1, 0, generator())
     assert "KeyError: 'unicorn'" in capfd.readouterr().err
 
 

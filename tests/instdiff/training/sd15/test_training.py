@@ -135,7 +135,8 @@ def test_an_example_depends_on_its_position_alone(inputs):
 def test_processes_share_what_one_would_do(inputs, first):
     alone = list(positions(first, recipe(inputs, batch=8), 1, 0))
     parts = [list(positions(first, recipe(inputs, batch=2, accumulate=2), 2, rank)) for rank in (0, 1)]
-    steps = [sorted(sum(parts[0][i : i + 2] + parts[1][i : i + 2], [])) for i in range(0, len(parts[0]), 2)]
+    both = [parts[0][i : i + 2] + parts[1][i : i + 2] for i in range(0, len(parts[0]), 2)]
+    steps = [sorted(position for batch in batches for position in batch) for batches in both]
     assert steps == alone and alone[0][0] == 8 * first
 
 
