@@ -64,7 +64,7 @@ def keep_runs(folder: Path, request: Request) -> dict[str, Run]:
 
 
 def build_request(flags: Mapping[str, Any], only: Collection[str] | None = None) -> Request:
-    """What each run is asked for, by all flags or these; without a planner it is offline, so that all runs are alike."""
+    """What each run is asked for, by all flags or these. No planner named is offline, so that all runs are alike."""
     return parse_values(Request, given_values(Request, {"planner": "offline", **flags}, only))
 
 

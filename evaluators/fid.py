@@ -170,8 +170,8 @@ def inception_features(weights: str | None) -> tuple[Extractor, str]:
 def inception_file(weights: str | None) -> Path:
     """Where the weights lie: as named, or a file in ``INSTDIFF_MODELS`` that is called like the published one."""
     folder = models_folder()
-    places = [Path(weights).expanduser(), *([folder / weights] if folder else [])] if weights else []
-    places += sorted(folder.glob("*inception-2015-12-05*.pth")) if folder and not weights else []
+    places = [Path(weights).expanduser(), folder / weights] if weights else []
+    places += sorted(folder.glob("*inception-2015-12-05*.pth")) if not weights else []
     for path in places:
         if path.is_file():
             return path

@@ -11,13 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instdiff.device import Placement, device_of_torch, numbers_in, place
 from instdiff.engine_protocol import BatchEngine, Change, Choice, Engine, Rendering, RepaintingEngine
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
 from instdiff.model.defaults import read_defaults
 from instdiff.model.folders import INDEX, check_has_blocks
 from instdiff.render_settings import RenderSettings, resolve_settings, scheduler_for
-from instdiff.settings import models_folder, stored_model
+from instdiff.settings import stored_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,13 +33,10 @@ EARLY = 0.25  # share of the steps after which pictures are chosen from
 DRAFT_FOLDER = Path(__file__).parent / "draft"
 SD15 = "instancediffusion-sd15"
 SD15_MISSING = (
-    '"sd15" needs the published model, converted; fetch instancediffusion_sd15.pth and '
-    "pretrained/SD_v1_5_input_conv_weight_bias.pth from https://github.com/frank-xwang/InstanceDiffusion, and run "
-    "`hf download openai/clip-vit-large-patch14 vocab.json merges.txt tokenizer_config.json config.json`; then run "
-    "`python -m instdiff.checkpoint instancediffusion_sd15.pth --stock SD_v1_5_input_conv_weight_bias.pth "
-    f"--out {{place}}/{SD15}`{{set}}"
+    '"sd15" needs the published model: `instdiff-agent models get sd15` fetches and converts it, with a verifier; '
+    "`instdiff-agent convert --help` says how to convert files that are here"
 )
-ON_BACKBONE = "python -m instdiff.checkpoint instancediffusion_sd15.pth --backbone {folder} --out models/mine"
+ON_BACKBONE = "instdiff-agent convert instancediffusion_sd15.pth --backbone {folder} --out models/mine"
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,10 @@ def engine_info(name: str) -> EngineInfo:
 
 
 def _sd15_folder() -> Path:
-    """Where the converted published model lies: under ``INSTDIFF_MODELS``, or in the Hugging Face cache."""
+    """Where the converted published model lies: among the models, or in the Hugging Face cache."""
     folder = stored_model(SD15)
     if folder is None:
-        own = models_folder()
-        setting = "" if own else " and set INSTDIFF_MODELS=models"
-        raise BadInput("engine", SD15_MISSING.format(place=own or "models", set=setting))
+        raise BadInput("engine", SD15_MISSING)
     return folder
 
 
@@ -108,14 +104,18 @@ class PipelineEngine:
         self.info = info
         self.native_size = info.native_size
         self.defaults = info.defaults
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.float16 if device == "cuda" and info.name != "draft" else torch.float32
+        here = device_of_torch()
+        # the draft fits everywhere
+        self.placement = Placement("float32") if info.name == "draft" else place(here, numbers_in(info.folder))
+        dtype = getattr(torch, self.placement.dtype)
         try:
             pipeline = InstanceDiffusionPipeline.from_pretrained(info.folder, dtype=dtype, local_files_only=True)
         except Exception as error:  # of many kinds, where a folder of models is damaged
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ServiceError(f"engine {info.name}: {info.folder} cannot be loaded: {reason}") from error
-        self.pipeline = pipeline.to(device)
+        if self.placement.offload:
+            pipeline.enable_model_cpu_offload()
+        self.pipeline = pipeline if self.placement.offload else pipeline.to(here.kind)
         self.pipeline.set_progress_bar_config(disable=True)
         self.model_hash = hash_weights(info.folder)
         self._refiner_folder = refiner
@@ -310,6 +310,7 @@ class PipelineEngine:
             num_images_per_layout=len(seeds) // len(layouts),
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             callback_on_step_end=step_done,
+            max_batch=self.placement.max_batch,
             choose_after=max(round(EARLY * (settings.num_inference_steps or 1)), 1),
             **more,
         )

@@ -5,21 +5,37 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+HUB = "https://huggingface.co"
 
-def models_folder() -> Path | None:
-    """Where converted models lie: the folder named by ``INSTDIFF_MODELS``, or None."""
+
+def models_folder() -> Path:
+    """Where models lie: the folder named by ``INSTDIFF_MODELS``, else ``models`` in the cache folder."""
     value = os.environ.get("INSTDIFF_MODELS")
-    return Path(value).expanduser() if value else None
+    return Path(value).expanduser() if value else cache_folder() / "models"
 
 
 def stored_model(name: str) -> Path | None:
-    """A model folder of this name under ``INSTDIFF_MODELS`` or in the Hugging Face cache; None if there is none."""
+    """A model folder of this name in `models_folder` or in the Hugging Face cache; None if there is none."""
     from huggingface_hub import constants
 
-    own = models_folder()
     cached = sorted(Path(constants.HF_HUB_CACHE).glob(f"models--*--{name}/snapshots/*"))
-    folders = ([own / name] if own else []) + cached
+    folders = [models_folder() / name, *cached]
     return next((folder for folder in folders if (folder / "model_index.json").exists()), None)
+
+
+def hub_url() -> str:
+    """Where weights are fetched from: ``HF_ENDPOINT``, or the Hugging Face Hub."""
+    return os.environ.get("HF_ENDPOINT") or HUB
+
+
+def hub_token() -> str | None:
+    """The token for the Hugging Face Hub (``HF_TOKEN``), or None."""
+    return os.environ.get("HF_TOKEN") or None
+
+
+def is_offline() -> bool:
+    """True if nothing may be fetched from the Hugging Face Hub (``HF_HUB_OFFLINE``)."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def openai_key() -> str | None:

@@ -22,28 +22,43 @@ def check_combination(flags: Mapping[str, Any]) -> None:
         _check_edit(flags)
     if "thing" in flags and "repair" not in flags:
         raise BadInput("thing", "says what --repair paints anew; give the run, such as --repair latest")
+    source = _source(flags)
+    if source in ("resume", *DECISIONS):
+        if ignored := flags.keys() - {"json", "quiet", "strict", "trust_remote_code", source}:
+            reason = f"cannot be used together with --{source}, which takes everything from the run's folder"
+            raise BadInput(min(ignored), reason)
+    elif source == "repair":
+        _check_change("repair", flags)
+    elif "edit" not in flags:
+        _check_start(flags)
+    _check_about_file(flags)
+    _check_outcome(source, flags)
+
+
+def _source(flags: Mapping[str, Any]) -> str:
+    """The one flag that says what is painted."""
     sources = [name for name in ("prompt", "prompts", "layout", "resume", "repair", *DECISIONS) if name in flags]
     if not sources:
         cure = 'say what to paint, such as "a cozy living room", or give --prompts, --layout, --edit or --resume'
         raise BadInput("prompt", f"is missing; {cure}")
     if len(sources) > 1:
         raise BadInput(sources[1], f"cannot be used together with {sources[0]}; give one of them")
-    if sources[0] in ("resume", *DECISIONS):
-        if ignored := flags.keys() - {"json", "quiet", "strict", "trust_remote_code", sources[0]}:
-            reason = f"cannot be used together with --{sources[0]}, which takes everything from the run's folder"
-            raise BadInput(min(ignored), reason)
-    elif "repair" in flags:
-        _check_change("repair", flags)
-    elif "edit" not in flags:
-        _check_start(flags)
+    return sources[0]
+
+
+def _check_about_file(flags: Mapping[str, Any]) -> None:
+    """Refuse what says something of a file that is not given."""
     if "box_format" in flags and not {"layout", "edit"} & flags.keys():
         raise BadInput("box_format", "is about the file of --layout; give one")
-    if "picture" in flags and "layout" not in flags:
-        raise BadInput("picture", "is about the file of --layout; give one")
-    if "crowd" in flags and "layout" not in flags:
-        raise BadInput("crowd", "is about the file of --layout; give one")
-    if "explain" in flags and ("edit" in flags or sources != ["prompt"]):
-        raise BadInput("explain", f"is about the words of a prompt; drop --{'edit' if 'edit' in flags else sources[0]}")
+    for name in ("picture", "crowd"):
+        if name in flags and "layout" not in flags:
+            raise BadInput(name, "is about the file of --layout; give one")
+
+
+def _check_outcome(source: str, flags: Mapping[str, Any]) -> None:
+    """Refuse what asks for two outcomes."""
+    if "explain" in flags and ("edit" in flags or source != "prompt"):
+        raise BadInput("explain", f"is about the words of a prompt; drop --{'edit' if 'edit' in flags else source}")
     for flag in ("plan-only", "strict"):
         if flag.replace("-", "_") in flags and "review" in flags:
             raise BadInput("review", f"cannot be used together with --{flag}: nothing is painted yet")

@@ -7,6 +7,12 @@ from pathlib import Path
 from instdiff.errors import BadInput
 from instdiff.settings import models_folder
 
+# What the installed command fetches in one go, and by which name.
+FETCHED = {
+    "google/owlv2-base-patch16-ensemble": "instdiff-agent models get owlv2",
+    "IDEA-Research/grounding-dino-tiny": "instdiff-agent models get grounding-dino",
+}
+
 
 def weights_file(name: str) -> Path:
     """A ``.pt`` file: as it is named, or in the folder ``INSTDIFF_MODELS``.
@@ -16,7 +22,7 @@ def weights_file(name: str) -> Path:
     """
     if not name.endswith(".pt"):
         raise BadInput("verifier", f"{name[:200]} is no file of YOLO weights; they end in .pt")
-    for place in (Path(name).expanduser(), (models_folder() or Path()) / name):
+    for place in (Path(name).expanduser(), models_folder() / name):
         if _is_file(place):
             return place
     cure = "fetch it from https://github.com/ultralytics/assets/releases, and name its path"
@@ -34,12 +40,13 @@ def model_folder(name: str, revision: str = "") -> Path:
         BadInput: it is not there; the reason says what to fetch.
     """
     own = models_folder()
-    for place in [Path(name).expanduser()] + ([own / name, own / name.rpartition("/")[2]] if own else []):
+    for place in [Path(name).expanduser()] + [own / name, own / name.rpartition("/")[2]]:
         if not revision and _is_file(place / "config.json"):
             return place
     if cached := _cached(name, revision):
         return cached
     fetch = f"hf download {name}" + (f" --revision {revision}" if revision else "")
+    fetch = FETCHED.get(name, fetch)
     cure = f"run `{fetch}`, or name a folder that holds one"
     raise BadInput("verifier", f"there is no model {name} on this machine; {cure}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instdiff.device import device_of_torch, numbers_in, place
 from instdiff.errors import BadInput, ServiceError
 from instdiff.layout import Layout
 from instdiff.model.folders import INDEX, read_index
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
 CLASSES = ("StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLPipeline")  # of SDXL's refiner, and of SDXL itself
 PARTS = ("unet", "vae", "scheduler", "text_encoder_2", "tokenizer_2")
 SDXL_REFINER = "stable-diffusion-xl-refiner-1.0"
-MISSING = (
-    f'needs the SDXL refiner; run `hf download stabilityai/{SDXL_REFINER} --include "*.json" "*.txt"'
-    f' "*.fp16.safetensors"`, put the folder {SDXL_REFINER} under INSTDIFF_MODELS, or name a folder with --refiner'
-)
+MISSING = "needs the SDXL refiner; run `instdiff-agent models get refiner`, or name its folder with --refiner"
 NONE_FOR_DRAFT = "the draft engine has no refiner; name the folder of one with --refiner, or drop --refine (--refine 0)"
 
 
@@ -74,13 +72,17 @@ class Refiner:
         import torch
         from diffusers import StableDiffusionXLImg2ImgPipeline
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.float16 if device == "cuda" else torch.float32
-        options = {"dtype": dtype, "local_files_only": True, "use_safetensors": True}
+        here = device_of_torch()
+        placement = place(here, numbers_in(folder))
+        options = {"dtype": getattr(torch, placement.dtype), "local_files_only": True, "use_safetensors": True}
         if not (folder / "unet" / "diffusion_pytorch_model.safetensors").exists():
             options["variant"] = "fp16"
         try:
-            self.pipeline = StableDiffusionXLImg2ImgPipeline.from_pretrained(folder, **options).to(device)
+            self.pipeline = StableDiffusionXLImg2ImgPipeline.from_pretrained(folder, **options)
+            if placement.offload:
+                self.pipeline.enable_model_cpu_offload()
+            else:
+                self.pipeline.to(here.kind)
         except Exception as error:  # of many kinds, where a folder of models is damaged
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ServiceError(f"refiner: {folder} cannot be loaded: {reason}") from error

@@ -106,7 +106,7 @@ def test_without_a_name_real_pictures_are_verified_by_what_is_there(tmp_path, mo
     (tmp_path / "model_index.json").write_text("{}")
     engine = str(tmp_path)
     nothing = Agent(planner="offline", engine=engine)
-    assert nothing.request.verifier == "none" and "hf download" in nothing.verifier_note
+    assert nothing.request.verifier == "none" and "instdiff-agent models get owlv2" in nothing.verifier_note
     (tmp_path / "owlv2-base-patch16-ensemble").mkdir()
     (tmp_path / "owlv2-base-patch16-ensemble" / "config.json").write_text("{}")
     assert Agent(planner="offline", engine=engine).request.verifier == "owlv2"

@@ -172,7 +172,7 @@ def test_a_damaged_folder_is_one_line(model, tmp_path):
 def test_a_missing_model_says_what_to_fetch(name, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     for ask in (check_detector, load_detector):
-        with pytest.raises(BadInput, match="run `hf download "):
+        with pytest.raises(BadInput, match="run `(hf download|instdiff-agent models get) "):
             ask(name)
 
 
@@ -180,7 +180,7 @@ def test_the_default_verifier_is_what_is_on_this_machine(tmp_path, monkeypatch):
     assert default_verifier("draft") == ("draft", "")
     monkeypatch.setenv("INSTDIFF_MODELS", str(tmp_path))
     name, note = default_verifier("sd15")
-    assert name == "none" and "hf download google/owlv2-base-patch16-ensemble" in note
+    assert name == "none" and "instdiff-agent models get owlv2" in note
     for kind, folder in (("grounding-dino", "grounding-dino-tiny"), ("owlv2", "owlv2-base-patch16-ensemble")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "config.json").write_text(json.dumps({}))

@@ -11,9 +11,8 @@ from instdiff.errors import BadInput
 
 def test_sd15_is_found_in_the_models_folder_and_in_the_hugging_face_cache(mini, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    with pytest.raises(
-        BadInput, match="python -m instdiff.checkpoint instancediffusion_sd15.pth --stock .* --out models/"
-    ):
+    monkeypatch.setenv("INSTDIFF_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(BadInput, match="instdiff-agent models get sd15"):
         engine_info("sd15")
     cached = tmp_path / "hub" / "models--someone--instancediffusion-sd15" / "snapshots" / "0"
     cached.parent.mkdir(parents=True)
@@ -23,6 +22,10 @@ def test_sd15_is_found_in_the_models_folder_and_in_the_hugging_face_cache(mini, 
     assert engine_info("sd15").folder == cached
     convert(mini, tmp_path / "own" / "instancediffusion-sd15")
     assert engine_info("sd15").folder == tmp_path / "own" / "instancediffusion-sd15"
+    monkeypatch.delenv("INSTDIFF_MODELS")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "own").rename(tmp_path / "cache" / "models")
+    assert engine_info("sd15").folder == tmp_path / "cache" / "models" / "instancediffusion-sd15"
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_small_pictures_are_refined_at_the_size_that_the_refiner_knows(refiner, 
     ("engine", "named", "field", "said"),
     [
         ("draft", None, "refine", "the draft engine has no refiner; "),
-        ("sd15", None, "refine", "hf download stabilityai/stable-diffusion-xl-refiner-1.0 "),
+        ("sd15", None, "refine", "instdiff-agent models get refiner"),
         ("draft", "no/such/folder", "refiner", "model_index.json"),
     ],
 )
