@@ -32,6 +32,24 @@ OTHERS = {
     "pre-commit": "installs hooks",
 }
 MODULES_OF_OTHERS = {"mkdocs": "is run in CI", "build": "is run by tests/test_wheel.py", "pre_commit": "installs hooks"}
+# Ours paint, train or ask servers for longer than a page's test may take: the options are parsed as they stand here, and
+# the work itself is done, with small models, in these.
+RUN_IN = {
+    "make": "tests/test_run_agent.py",
+    "plan": "tests/test_documentation.py",
+    "edit": "tests/agent/edit/test_edit.py",
+    "repair": "tests/agent/test_repairing.py",
+    "review": "tests/agent/test_review.py",
+    "dataset": "tests/agent/dataset/test_making.py",
+    "evaluate": "tests/evaluators/test_door.py",
+    "train": "tests/instdiff/training/sd15/test_training.py",
+    "convert": "tests/instdiff/checkpoint/test_convert.py",
+    "label": "tests/evaluators/label/test_labelling.py",
+    "speed": "tests/evaluators/speed/test_speed.py",
+    "dashboard": "tests/agent/dashboard/test_pages.py",
+    "models": "tests/agent/commands/test_models.py",
+    "completion": "tests/agent/commands/test_help.py",
+}
 # What the pages suppose to be there, as files or folders of a newcomer.
 FILES = (
     "kitchen.json annotations.xml annotations.json prompts.txt prompts.jsonl words.txt instancediffusion_sd15.pth"
@@ -148,6 +166,11 @@ def test_python_on_a_page_runs_or_says_why_not(block, tmp_path, monkeypatch):
     if block["reason"] is None:
         monkeypatch.chdir(tmp_path)
         exec(code, {"__name__": "page"})
+
+
+def test_what_a_page_cannot_run_is_run_elsewhere():
+    assert set(RUN_IN) == set(COMMANDS)
+    assert [path for path in RUN_IN.values() if not (ROOT / path).is_file()] == []
 
 
 def test_the_first_page_is_a_page():
