@@ -32,7 +32,7 @@ OTHERS = {
     "pre-commit": "installs hooks",
 }
 MODULES_OF_OTHERS = {"mkdocs": "is run in CI", "build": "is run by tests/test_wheel.py", "pre_commit": "installs hooks"}
-# Ours paint, train or ask servers for longer than a page's test may take: the options are parsed as they stand here, and
+# Ours paint, train or ask servers for longer than a page's test may take: the options are parsed as they stand, and
 # the work itself is done, with small models, in these.
 RUN_IN = {
     "make": "tests/test_run_agent.py",
