@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 import psutil
 
 GB = 10**9
-# Measured of the published size at 512 x 512 in half precision: what painting takes beside the weights, at least, and
-# for each row of the UNet's batch beyond the first two.
+# Estimates, on the safe side, of the published size at 512 x 512 in half precision: what painting takes beside the
+# weights (most of it the decoder of the VAE), and what each row of the UNet's batch beyond the first two does.
 WORKING = 2.0 * GB
 ROW = 0.35 * GB
 MAX_BATCH = 16  # rows of the UNet at once, where there is room
