@@ -1,4 +1,4 @@
-"""`make`, `plan`, `edit`, `repair` and `review` by the installed command, with planner, painter and detector of doubles."""
+"""The parts of the installed command that make and change pictures, with planner, painter and detector of doubles."""
 
 import json
 import shlex
