@@ -1,6 +1,6 @@
 """Training on one's own pictures. From the checkout: ``python examples/train_on_own_pictures.py``.
 
-Eight pictures with annotations in COCO's format are made here; take yours instead. The bundled model trains on for ten
+Eight pictures with annotations in COCO's format are made here; take yours instead. The bundled model trains on for six
 steps, which teaches it little: the published training took 100,000. Takes half a minute on a CPU.
 """
 
@@ -47,7 +47,7 @@ coco = {"images": images, "annotations": annotations, "categories": categories}
 
 # The same as on a command line: instdiff-agent train sd15 --model ...
 options = f"--annotations {FOLDER}/annotations.json --images {FOLDER} --out {FOLDER}/training"
-fast = "--steps 10 --batch 2 --warmup 2 --ema 0.9 --workers 0 --checkpoint-every 100"
+fast = "--steps 6 --batch 2 --warmup 2 --ema 0.9 --workers 0 --checkpoint-every 100"
 code = main(["sd15", "--model", "instdiff/draft", *options.split(), *fast.split()])
 if code:
     raise SystemExit(code)

@@ -31,9 +31,9 @@ def call(*words: object, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The folder with the sdist, and the wheel that is made of it, of the files that git knows."""
+    """The folder with the sdist, and the wheel that is made of it, of the files that git does not ignore."""
     source = tmp_path_factory.mktemp("source")
-    for name in call("git", "ls-files", cwd=ROOT).splitlines():
+    for name in call("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines():
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, source / name)
