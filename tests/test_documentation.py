@@ -186,3 +186,11 @@ def test_the_first_page_is_a_page():
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text()
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f": {page.name}\n" not in navigation] == []
+
+
+def test_the_page_of_the_command_names_every_option_of_make():
+    parser = import_module("agent.commands.make").build_parser()
+    flags = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+    section = (ROOT / "docs" / "command.md").read_text().split("## Options of make")[1]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `--")]
+    assert set(re.findall(r"--[a-z-]+", " ".join(rows))) == {*flags} - {"--help"}
