@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.commands.combinations import DECISIONS, LAYOUT_FILES, check_combination
-from agent.request import Request
+from agent.planners import check_planner
+from agent.request import AUTO, Request
+from evaluators.detectors import check_detector
 from instdiff import cli
 from instdiff.cli import given_values, parse_values, program
+from instdiff.engine import engine_info
 from instdiff.errors import printable
 from instdiff.render_settings import RenderSettings
 
@@ -35,6 +38,7 @@ def carry_out(read_flags: Callable[[], Mapping[str, Any]]) -> int:
     def work() -> int:
         flags = read_flags()
         check_combination(flags)
+        _check_names(flags)
         if "prompts" in flags:
             from agent.batch import run_flags
 
@@ -44,6 +48,18 @@ def carry_out(read_flags: Callable[[], Mapping[str, Any]]) -> int:
         return _plan_only(flags) if flags.get("plan_only") else _run(flags, folders)
 
     return cli.exit_code(work, lambda: f"; go on with: {program()} make --resume {folders[0]}" if folders else "")
+
+
+def _check_names(flags: Mapping[str, Any]) -> None:
+    """Refuse values and names that cannot be used, as the agent does, but before it is loaded."""
+    asked = parse_values(Request, given_values(Request, flags))
+    if "engine" in flags:
+        engine_info(asked.engine)
+    if "planner" in flags:
+        check_planner(asked.planner)
+    if asked.verifier not in (AUTO, "none"):
+        trust = flags.get("trust_remote_code", False)
+        check_detector(asked.verifier, asked.verifier_url, asked.verifier_dialect, trust)
 
 
 def _run(flags: Mapping[str, Any], folders: list[Path]) -> int:

@@ -9,12 +9,11 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from agent.dataset import making
 from agent.dataset.export.labels import LabelOptions
 from agent.dataset.export.records import ExportOptions, read_records
 from agent.dataset.folder import ITEMS, RECIPE, Folder, key_of
-from agent.dataset.making import Order
 from agent.dataset.quotas import Quota, QuotaScenes
 from agent.dataset.recipe import BUNDLED, Recipe
 from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template, kinds_of_scenes
@@ -26,6 +25,9 @@ from instdiff.cli import DONE, Parser, add_options, given_values, input_folder, 
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput
 from instdiff.world import knowledge
+
+if TYPE_CHECKING:  # planners and the loop are loaded where they work
+    from agent.dataset.making import Order
 
 COUNT = 100
 FORMATS = ("coco", "yolo", "webdataset", "parquet")  # of an export that names none
@@ -75,6 +77,8 @@ def names(text: str) -> tuple[str, ...]:
 
 def make(args: argparse.Namespace) -> tuple[dict, int]:
     """Make a dataset, or go on with one."""
+    from agent.dataset.making import Order
+
     recipe = recipe_of(args)
     source = source_of(args, recipe)
     if not isinstance(source, Layouts) and recipe.size is None:
@@ -112,6 +116,8 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
 
 def _make_all(order: Order, args: argparse.Namespace) -> None:
     """Make what is missing, where it is asked for; nothing is loaded or started where nothing is missing."""
+    from agent.dataset import making
+
     if order.is_done():
         return
     with making.show_progress(order.folder, order.count, order.quota) as on_usage:
