@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.benchmarks.__main__ import BENCHMARKS
 from agent.commands import COMMANDS, main
+from evaluators.__main__ import EVALUATIONS
 from instdiff.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
@@ -194,3 +196,8 @@ def test_the_page_of_the_command_names_every_option_of_make():
     section = (ROOT / "docs" / "command.md").read_text().split("## Options of make")[1]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `--")]
     assert set(re.findall(r"--[a-z-]+", " ".join(rows))) == {*flags} - {"--help"}
+
+
+def test_the_page_of_evaluations_names_each():
+    page = (ROOT / "docs" / "evaluations.md").read_text()
+    assert [name for name in EVALUATIONS | BENCHMARKS if f"instdiff-agent evaluate {name}" not in page] == []
