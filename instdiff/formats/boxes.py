@@ -18,8 +18,7 @@ TOLERANCE_PX = 1.0  # boxes that were rounded outwards reach this far past the b
 
 # What to do about a box that does not fit, with the option of the one command that has it.
 CURES = {
-    "xywh": "boxes are [x, y, width, height] in pixels "
-    "(if these are corners, say --box-format corners to make)",
+    "xywh": "boxes are [x, y, width, height] in pixels (if these are corners, say --box-format corners to make)",
     "corners": "boxes are corners [x0, y0, x1, y1] in pixels "
     "(if these are widths and heights, say --box-format xywh to make)",
 }

@@ -6,8 +6,8 @@ import json
 import pytest
 from PIL import Image
 
-from agent.dataset.export.records import read_records
 from agent.dataset.export.coco import write_coco
+from agent.dataset.export.records import read_records
 from agent.dataset.export.writers import write_yolo
 from agent.dataset.folder import Folder, Item
 from agent.planners.chat.scene import named_size
