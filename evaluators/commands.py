@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from typing import NamedTuple
 
 from evaluators.reporting import EvaluationResult
-from instdiff.cli import DONE, Parser
+from instdiff.cli import DONE, LazyParser, Parser
 from instdiff.errors import printable
 from instdiff.formats.files import write_bytes
 
@@ -23,35 +24,24 @@ class Evaluation(NamedTuple):
     summary: str
 
 
-class EvaluationParser(Parser):
-    """The options of one evaluation, which are asked of its module when the evaluation is named."""
-
-    module: str | None = None
-
-    def parse_known_args(self, args=None, namespace=None):
-        """As `argparse.ArgumentParser.parse_known_args`; the result's ``run`` is that of the module."""
-        self.fill()
-        return super().parse_known_args(args, namespace)
-
-    def fill(self) -> None:
-        """Add the options."""
-        if self.module:
-            evaluation = import_module(self.module)
-            self.module = None
-            self.description = evaluation.HELP
-            self.set_defaults(run=evaluation.run, out=None)
-            evaluation.add_arguments(self)
-
-
 def build_parser(prog: str, description: str, examples: str, evaluations: Mapping[str, Evaluation]) -> Parser:
     """The command line: one sub-command for each evaluation, none of which is imported before it is named."""
     raw = argparse.RawDescriptionHelpFormatter
     epilog = f"{examples}\n\n{EXIT_CODES}"
     parser = Parser(prog=prog, description=description, epilog=epilog, formatter_class=raw)
-    group = parser.add_subparsers(dest="evaluation", required=True, metavar="EVALUATION", parser_class=EvaluationParser)
+    group = parser.add_subparsers(dest="evaluation", required=True, metavar="EVALUATION", parser_class=LazyParser)
     for name, evaluation in evaluations.items():
-        group.add_parser(name, help=evaluation.summary, formatter_class=raw).module = evaluation.module
+        part: LazyParser = group.add_parser(name, help=evaluation.summary, formatter_class=raw)
+        part.add = partial(add_evaluation, evaluation.module)
     return parser
+
+
+def add_evaluation(module: str, parser: LazyParser) -> None:
+    """Add the options of an evaluation, and what runs it."""
+    evaluation = import_module(module)
+    parser.description = evaluation.HELP
+    parser.set_defaults(run=evaluation.run, out=None)
+    evaluation.add_arguments(parser)
 
 
 def run_evaluation(parser: argparse.ArgumentParser, argv: list[str] | None) -> int:

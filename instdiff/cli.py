@@ -256,6 +256,23 @@ class Parser(argparse.ArgumentParser):
         return nearest(word.partition("=")[0], flags)
 
 
+class LazyParser(Parser):
+    """A sub-command whose options are added when it is named: ``add`` may import what others do not need."""
+
+    add: Callable[[LazyParser], None] | None = None
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As in argparse."""
+        self.fill()
+        return super().parse_known_args(args, namespace)
+
+    def fill(self) -> None:
+        """Add the options, once."""
+        add, self.add = self.add, None
+        if add:
+            add(self)
+
+
 def nearest(word: str, names: Collection[str]) -> str:
     """``"; did you mean NAME?"`` for the name that is most like a word, or nothing."""
     import difflib  # for errors alone

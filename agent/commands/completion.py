@@ -9,9 +9,8 @@ import argparse
 from importlib import import_module
 from typing import Any
 
-from evaluators.commands import EvaluationParser
 from instdiff import cli
-from instdiff.cli import DONE, Parser, exit_code
+from instdiff.cli import DONE, LazyParser, Parser, exit_code
 
 DESCRIPTION = "Print a script that completes commands, options, their values and files in a shell."
 EXAMPLES = """\
@@ -61,7 +60,7 @@ def _mark(parser: argparse.ArgumentParser) -> None:
     """Say which values are files and folders, in a parser and those below it."""
     import shtab
 
-    if isinstance(parser, EvaluationParser):
+    if isinstance(parser, LazyParser):
         parser.fill()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

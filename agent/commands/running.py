@@ -112,11 +112,10 @@ def _start(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
 def _change(flags: Mapping[str, Any], on_event: OnEvent) -> Run:
     """Change an earlier picture; flags that are given replace what its run had."""
     from agent.edit import source
-    from agent.edit.photographs import is_picture
 
     changes = given_values(Request, flags)
     place = str(flags.get("edit", flags.get("repair")))
-    if is_picture(place) and "edit" in flags:
+    if "edit" in flags and Path(place).is_file():  # a picture of any origin
         agent = _agent(flags, build_request(flags, {}), on_event)
         return agent.edit(place, flags["prompt"], **changes)
     start = source(place, flags.get("out", "outputs"))

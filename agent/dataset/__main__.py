@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.dataset.export.labels import LabelOptions
-from agent.dataset.export.records import ExportOptions, read_records
 from agent.dataset.folder import ITEMS, RECIPE, Folder, key_of
 from agent.dataset.quotas import Quota, QuotaScenes
 from agent.dataset.recipe import BUNDLED, Recipe
@@ -21,7 +19,7 @@ from agent.request import AUTO
 from agent.runs import write_json
 from evaluators.detectors import default_verifier
 from instdiff import cli
-from instdiff.cli import DONE, Parser, add_options, given_values, input_folder, output_folder, parse_values
+from instdiff.cli import DONE, LazyParser, Parser, add_options, given_values, input_folder, output_folder, parse_values
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput
 from instdiff.world import knowledge
@@ -185,6 +183,8 @@ def known_things(verifier: str) -> tuple[str, ...]:
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of `export`."""
+    from agent.dataset.export.records import ExportOptions  # the exports are loaded where they are asked for
+
     parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
     formats = f"of {', '.join(FORMATS + OTHER_FORMATS)} (default: {','.join(FORMATS)})"
     parser.add_argument("--format", type=names, default=FORMATS, metavar="A,B", help=formats)
@@ -194,7 +194,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 def export(args: argparse.Namespace) -> tuple[dict, int]:
     """Write a dataset as others read it, with its card."""
-    from agent.dataset.export import export_all
+    from agent.dataset.export import ExportOptions, export_all
 
     for name in args.format:
         if name not in FORMATS + OTHER_FORMATS:
@@ -231,6 +231,8 @@ def prove(args: argparse.Namespace) -> tuple[dict, int]:
 
 def add_judge(parser: argparse.ArgumentParser) -> None:
     """The options of `judge`."""
+    from agent.dataset.export.labels import LabelOptions
+
     parser.description = JUDGE_HELP
     parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
     add_options(parser, LabelOptions)
@@ -238,6 +240,8 @@ def add_judge(parser: argparse.ArgumentParser) -> None:
 
 def judge(args: argparse.Namespace) -> tuple[dict, int]:
     """Measure the labels that an export would have."""
+    from agent.dataset.export.labels import LabelOptions
+    from agent.dataset.export.records import ExportOptions, read_records
     from agent.dataset.judging import judge_labels
     from evaluators.detectors import load_detector
     from evaluators.detectors.draft import DraftDetector
@@ -277,6 +281,7 @@ def check(args: argparse.Namespace) -> tuple[dict, int]:
     result |= {"items": kept, "wrong": wrong}
     if args.duplicates:
         from agent.dataset.duplicates import near_duplicates
+        from agent.dataset.export.records import read_records
 
         records = read_records(folder, damaged={})
         paths = [folder.items / f"{key_of(index)}.png" for index in records.indices]
@@ -334,16 +339,17 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line: one sub-command for each thing to do with a dataset."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="instdiff-agent dataset", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=LazyParser)
     make = commands.add_parser("make", help="make a dataset, or go on with one", formatter_class=raw)
     make.description = MAKE_HELP
     make.epilog = MAKE_EXAMPLES
-    add_make(make)
-    add_export(commands.add_parser("export", help="write it as others read it", formatter_class=raw))
-    add_prove(commands.add_parser("prove", help="train a detector on it, and one on composites", formatter_class=raw))
-    add_judge(commands.add_parser("judge", help="hold its labels against what another detector sees"))
-    add_check(commands.add_parser("check", help="look for torn or missing files, and make their items again"))
-    for command in commands.choices.values():
+    export = commands.add_parser("export", help="write it as others read it", formatter_class=raw)
+    prove = commands.add_parser("prove", help="train a detector on it, and one on composites", formatter_class=raw)
+    judge = commands.add_parser("judge", help="hold its labels against what another detector sees")
+    check = commands.add_parser("check", help="look for torn or missing files, and make their items again")
+    added = {make: add_make, export: add_export, prove: add_prove, judge: add_judge, check: add_check}
+    for command, add in added.items():
+        command.add = add
         command.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 

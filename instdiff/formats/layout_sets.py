@@ -12,7 +12,6 @@ from instdiff.errors import BadInput
 from instdiff.formats import BoxFormatWarning, layout_from_json, load_layout
 from instdiff.formats.coco_file import MAX_COCO_BYTES, Crowd
 from instdiff.formats.files import parse_json, read_bytes
-from instdiff.formats.other_tools import read_annotations, read_folder
 from instdiff.layout import Layout
 
 
@@ -65,6 +64,8 @@ def load_layouts(path: str | Path, crowd: Crowd = "auto") -> Sequence[Layout]:
     Raises:
         BadInput: there is nothing of that kind; see `load_layout`.
     """
+    from instdiff.formats.other_tools import read_annotations, read_folder  # a reader for each tool
+
     path = Path(path)
     if path.is_dir():
         found = read_folder(path)
