@@ -17,7 +17,7 @@ import torch
 
 from instdiff.model import attention, sampler, unet
 from instdiff.model.attention import GatedSelfAttention, Gates, Memory, TransformerBlock, attend, keys_values
-from instdiff.model.sampler import Condition, Denoiser
+from instdiff.model.denoiser import Condition, Denoiser
 
 SAVINGS = {
     "tokens_once": "grounding tokens once per condition, not once per UNet call",
@@ -98,23 +98,24 @@ class ThriftlessDenoiser(Denoiser):
         self.numbers = {condition: number for number, condition in enumerate(distinct)}
 
 
-def _guide_row_by_row(denoiser, branches, evaluation, guidance):
+def _guide_row_by_row(denoiser, scheduler, branches, evaluation, guidance):
     """`guide` for one branch after another, with equal rows computed as often as they occur."""
     outputs = []
     for branch in branches:
-        latents = branch.scheduler.scale_model_input(branch.latents, evaluation.timestep)
-        grounded = denoiser([latents], [branch.condition], evaluation.device_timestep, evaluation.alpha)
+        latents = scheduler.scale_model_input(branch.latents, evaluation.timestep)
+        grounded = denoiser(latents, [branch.condition], evaluation.device_timestep, evaluation.alpha)
         if guidance == 1.0:
             outputs.append(grounded)
             continue
-        negative = denoiser([latents], [branch.negative], evaluation.device_timestep, evaluation.alpha)
+        negative = denoiser(latents, [branch.negative], evaluation.device_timestep, evaluation.alpha)
         outputs.append(negative + guidance * (grounded - negative))
-    return tuple(outputs)
+    return torch.cat(outputs)
 
 
-def _guide_with_copies(denoiser, branches, *args):
+def _guide_with_copies(denoiser, scheduler, branches, *args):
     """`guide` where no two rows are equal, since no two branches share their latents."""
-    return _guide(denoiser, [replace(branch, latents=branch.latents.clone()) for branch in branches], *args)
+    copies = [replace(branch, latents=branch.latents.clone()) for branch in branches]
+    return _guide(denoiser, scheduler, copies, *args)
 
 
 def _forward_with_closed_gates(
