@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column, Table
 from rich.text import Text
 
 from agent.events import Criticised, Done, Event, Judged, Loading, PlanReady, Repairing, Started, Step, Waiting
-from evaluators.report import Report
+from agent.runs import read_report
+from evaluators.report import Report, Verdict, VerdictKind
 from instdiff.cli import program
 from instdiff.errors import printable
 
@@ -21,11 +31,15 @@ if TYPE_CHECKING:
     from instdiff.layout import Box, Instance, Layout
 
 STYLES = {"found": "green", "misplaced": "yellow", "missing": "red", "wrong attribute": "magenta", "unchecked": "dim"}
+MENDED = (VerdictKind.MISSING, VerdictKind.MISPLACED, VerdictKind.WRONG_ATTRIBUTE)  # what a repair can mend
 PLAN_COLUMNS = ("#", "what", "described as", "where")
 
 
 class Display:
-    """Shows the events of a run on a console. Use as a context manager: leaving it stops the progress bar."""
+    """Shows the events of a run on a console, with a bar where it is a terminal.
+
+    Use as a context manager: leaving it stops the bar.
+    """
 
     def __init__(self, console: Console):
         self.console = console
@@ -85,9 +99,12 @@ class Display:
             self.console.print(Text("  not better: the picture before stays", "yellow"))
 
     def _step(self, event: Step) -> None:
+        if not self.console.is_terminal:
+            return
         if self.progress is None:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"))
-            self.progress = Progress(*columns, TimeElapsedColumn(), console=self.console)
+            times = (TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
+            self.progress = Progress(*columns, *times, console=self.console)
             self.progress.start()
         if event.step == 1 or self.task is None:
             number = f", picture {event.image + 1} of {event.images}" if event.images > 1 else ""
@@ -110,6 +127,10 @@ class Display:
         else:
             state = Text("not verified: something is missing, misplaced or unchecked", "yellow")
         self.console.print(state)
+        report = read_report(run.folder / run.best.report)
+        if run.request.verifier != "none":
+            for line in outcome(report):
+                self.console.print(words(f"  {line}"))
         self._say("best round", f"{run.best_round} of {len(run.rounds)} (counted from 0)")
         self._say("planner, engine, verifier", f"{run.planner}, {run.request.engine}, {run.request.verifier}")
         self._say("seconds", ", ".join(f"{name} {value:.1f}" for name, value in run.seconds.items()))
@@ -117,9 +138,43 @@ class Display:
         if run.before_after:
             self._say("before and after", str(run.before_after))
         self._say("picture", str(run.image))
+        self._say("go on with", next_command(run, report))
 
     def _say(self, label: str, value: str) -> None:
         self.console.print(Text.assemble((f"{label}: ", "bold"), words(value)), soft_wrap=True)
+
+
+def outcome(report: Report) -> list[str]:
+    """What was found, and what was not and why, one sentence each."""
+    found = [verdict.name for verdict in report.verdicts if verdict.kind is VerdictKind.FOUND]
+    lines = [f"found: {', '.join(found) or 'nothing'} ({len(found)} of {len(report.verdicts)})"]
+    for verdict in report.verdicts:
+        if verdict.kind is not VerdictKind.FOUND:
+            lines.append(f"{verdict.kind.value}: {verdict.name}: {reason(verdict, report)}")
+    return lines + [f"extra: {extra.category}: one more than planned" for extra in report.extras]
+
+
+def reason(verdict: Verdict, report: Report) -> str:
+    """Why a thing was not found."""
+    if verdict.kind is VerdictKind.UNCHECKED:
+        return f"{report.detector} does not know this name"
+    if verdict.kind is VerdictKind.MISPLACED:
+        return f"it is seen elsewhere; its box and the planned one have an IoU of {verdict.iou:.2f}"
+    if verdict.kind is VerdictKind.WRONG_ATTRIBUTE:
+        return "it is in its place, and does not look as it should"
+    if verdict.sure is None or report.found_score is None:
+        return f"{report.detector} sees none in its place"
+    return f"{report.detector} is {verdict.sure:.2f} sure that it is in its place, and must be {report.found_score:.2f}"
+
+
+def next_command(run: Run, report: Report) -> str:
+    """What to do with a picture next: mend what failed, or else change something."""
+    folder = shlex.quote(str(run.folder))
+    if not run.verified and any(verdict.kind in MENDED for verdict in report.verdicts):
+        return f"{program()} repair {folder}"
+    name = next((verdict.name for verdict in report.verdicts), "")
+    change = shlex.quote(f"make the {name} larger" if name else "add a tree")
+    return f"{program()} edit {folder} {change}"
 
 
 def words(text: str, style: str = "") -> Text:

@@ -283,11 +283,13 @@ def nearest(word: str, names: Collection[str]) -> str:
 
 @cache
 def program() -> str:
-    """How the installed command is called from here: by its name where the shell finds it, else by its module."""
+    """How the installed command is called from here: by its name where the shell finds it, else by its path."""
     if shutil.which(PROGRAM):
         return PROGRAM
-    python = os.path.relpath(sys.executable) if sys.executable.startswith(os.getcwd() + os.sep) else sys.executable
-    return f"{shlex.quote(python)} -m agent"
+    script = Path(sys.executable).with_name(PROGRAM)
+    path = script if script.exists() else Path(sys.executable)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return shlex.quote(str(shown)) if script.exists() else f"{shlex.quote(str(shown))} -m agent"
 
 
 def exit_code(work: Callable[[], int], what_is_left: Callable[[], str] = lambda: "") -> int:

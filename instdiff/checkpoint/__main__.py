@@ -98,7 +98,8 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     show(model, Console())
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("converting", total=model.nbytes)
 
         def on_bytes(count: int) -> None:

@@ -387,4 +387,6 @@ def progress_bar(shown: bool) -> Progress:
     """The bar on stderr; its tasks have a ``note``."""
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *times)
-    return Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), disable=not shown)
+    console = Console(stderr=True)
+    is_shown = shown and console.is_terminal
+    return Progress(*columns, TextColumn("{task.fields[note]}"), console=console, disable=not is_shown)

@@ -448,8 +448,9 @@ def test_edits_of_edits_and_the_latest_run(door):
     door("--edit latest 'remove the dog' --json")
     code, out, _ = door("--edit latest 'add a dog to the right of the cat'")
     assert code == 0
-    assert out.splitlines()[-2].startswith("before and after: ") and out.splitlines()[-1].startswith("picture: ")
-    third = Run.load(Path(out.splitlines()[-1].removeprefix("picture: ")).parent)
+    before, picture, _ = out.splitlines()[-3:]
+    assert before.startswith("before and after: ") and picture.startswith("picture: ")
+    third = Run.load(Path(picture.removeprefix("picture: ")).parent)
     second = Run.load(third.request.edited.run)
     assert second.request.edited and len(list(Path("outputs").iterdir())) == 3
     assert read_png(second.image)[0].negative_caption == "dog"
