@@ -43,6 +43,7 @@ examples:
   instdiff-agent speed --size small --each                              what each saving is worth on its own
   instdiff-agent speed --size sd15 --instances 6 --mis 0.36 --estimate --repeat 1
   instdiff-agent speed --size sd15 --device cuda --dtype float16 --json
+  instdiff-agent speed --overhead            what a device would wait for: operations sent, the loop's own time
   instdiff-agent speed --write docs/performance.md
   instdiff-agent speed --rows monday.jsonl tuesday.jsonl --write docs/performance.md     what --json wrote
   instdiff-agent evaluate draft --presets --places box --count 64   measures the presets; into the page:
@@ -77,6 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (cpu)")
     parser.add_argument("--dtype", choices=dtypes, default="float32", help="of weights (float32)")
     parser.add_argument("--autocast", action="store_true", help="also the engine under bfloat16 autocast, from --dtype")
+    overhead = "count the operations that a UNet call sends, time the loop around it, and stop"
+    parser.add_argument("--overhead", action="store_true", help=overhead)
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     parser.add_argument("--rows", nargs="+", metavar="FILE", type=Path, help="measure nothing; read what --json wrote")
     parser.add_argument("--write", metavar="FILE", type=output_file, help="put the table into a Markdown file as well")
@@ -118,6 +121,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """The command."""
+    if options.overhead:
+        print("\n".join(overhead()))
+        return DONE
     presets = read_presets(options.presets) if options.presets else ""  # before the time is spent
     rows: list[dict] = []
     for row in measure(options):
@@ -127,8 +133,18 @@ def run(options: argparse.Namespace) -> int:
         else:
             print(line(row) if len(rows) > 1 else "\n".join([HEAD, RULE, line(row)]), flush=True)
     if options.write:
-        write_bytes(options.write, page(rows, presets).encode())
+        write_bytes(options.write, page(rows, presets, overhead()).encode())
     return DONE
+
+
+def overhead() -> list[str]:
+    """Tables of what a device waits for, measured on the processor with the draft model's loop."""
+    import torch
+
+    from evaluators.speed.measure import load_models
+    from evaluators.speed.overhead import overhead_lines
+
+    return overhead_lines(load_models("draft", torch.device("cpu"), torch.float32), repeat=5)
 
 
 def measure(options: argparse.Namespace) -> Iterator[dict]:
@@ -188,8 +204,8 @@ def line(row: dict) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def page(rows: list[dict], presets: str = "") -> str:
-    """docs/performance.md: the table, how to read and repeat it, and the section about presets."""
+def page(rows: list[dict], presets: str, waits: list[str]) -> str:
+    """docs/performance.md: the table, how to read and repeat it, what a device waits for, and the presets."""
     from evaluators.speed.reference_schedule import SAVINGS
 
     return PAGE.format(
@@ -197,6 +213,7 @@ def page(rows: list[dict], presets: str = "") -> str:
         speed=f"{statistics.median(row['matmul_flops_per_s'] for row in rows) / 1e9:.0f}",
         table="\n".join([HEAD, RULE, *map(line, rows)]),
         presets=presets,
+        waits="\n".join(waits),
         savings="\n".join(f"- `{name}`: {saving}" for name, saving in SAVINGS.items()),
     )
 
@@ -235,6 +252,15 @@ The savings, none of which is an option, since all give equal latents up to roun
 
 {savings}
 
+## What a device waits for
+
+A GPU is fast enough to wait for the operations that it is sent. What a call of the UNet sends can be counted without
+one (`python -m evaluators.speed --overhead`): of the published structure, narrow, for two rows. Views start no kernel.
+
+{waits}
+
+The second table is the draft model's loop with a UNet that gives zeros, on one processor.
+
 {presets}## What a user can choose
 
 | to | do |
@@ -242,11 +268,11 @@ The savings, none of which is an option, since all give equal latents up to roun
 | compile the blocks (regional) | `pipe.unet.compile_repeated_blocks(fullgraph=True)` |
 | capture CUDA graphs | `pipe.unet.compile(mode="reduce-overhead")` |
 | keep only the model at work on the GPU | `pipe.enable_model_cpu_offload()` |
-| decode pictures one at a time | `pipe.vae.enable_slicing()`, where the VAE is an `AutoencoderKL` |
+| decode pictures one at a time | `pipe.enable_vae_slicing()`, where the VAE is an `AutoencoderKL` |
 | bound the memory of the UNet | `pipe(layouts, max_batch=4)`: 4 rows at once; n instances make 2 (n + 1) while apart |
 | compute in half precision | `InstanceDiffusionPipeline.from_pretrained(folder, dtype=torch.bfloat16)` |
 
-In half precision the latents, the coordinates and ScaleU's filter stay float32.
+In half precision the latents and the coordinates stay float32.
 """
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def load_models(size: str, device: torch.device, dtype: torch.dtype) -> Models:
         unet = InstanceUNet.from_pretrained(DRAFT_FOLDER / "unet")
         unifusion = UniFusion.from_pretrained(DRAFT_FOLDER / "unifusion")
         scheduler = DPMSolverMultistepScheduler.from_pretrained(DRAFT_FOLDER / "scheduler")
-        side = 16
+        side = 32
         defaults = read_defaults(DRAFT_FOLDER)
     else:
         small = size == "small"
