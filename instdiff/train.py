@@ -40,6 +40,12 @@ Data order, noise and what is dropped depend on --seed and the step alone: after
 state, and its losses are those of a training that was never stopped, also on another number of processes if the
 pictures of a step stay as many.
 """
+DOOR_EXAMPLES = """\
+examples:
+  instdiff-agent train sd15 --help       what is needed, from Stable Diffusion to a picture, and for SLURM
+  instdiff-agent train draft --help      the stages of the bundled models
+  instdiff-agent train draft --stage sprites --out training
+"""
 STAGES_HELP = """\
 stages, in order (each reads what the ones before it wrote under --out):
   sprites      fetch the pictures of things (npm package, pinned by hash)
@@ -73,9 +79,9 @@ instdiff/draft/detector/crops; crops without it begin with the layers of the det
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = Parser(prog="instdiff-agent train", description=__doc__)
-    models = parser.add_subparsers(required=True, metavar="MODEL")
     raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(prog="instdiff-agent train", description=__doc__, epilog=DOOR_EXAMPLES, formatter_class=raw)
+    models = parser.add_subparsers(required=True, metavar="MODEL")
     draft = models.add_parser("draft", help="the bundled models", epilog=STAGES_HELP, formatter_class=raw)
     add_options(draft, DraftOptions)
     draft.set_defaults(run=train_draft)

@@ -1,9 +1,12 @@
 """The installed command: each of its parts explains itself, says what was meant, and costs no torch to ask."""
 
+import argparse
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -11,7 +14,8 @@ import pytest
 
 from agent.commands import COMMANDS, build_parser, completion, main
 from instdiff import __version__
-from instdiff.cli import PROGRAM
+from instdiff.cli import PROGRAM, LazyParser
+from instdiff.errors import BadInput
 
 HEAVY = ("torch", "diffusers", "transformers", "langgraph", "streamlit")
 # Help of every part, what is wrong in many ways, and what may be asked without a model: all in one process.
@@ -85,6 +89,35 @@ def test_each_part_teaches_by_examples_of_the_installed_command(name, answers):
     assert shown.startswith(f"usage: {PROGRAM} {name}")
     assert f"{PROGRAM} {name} " in shown.partition("examples:")[2] + shown.partition("options:")[0]
     assert f"  {name}" in answers["--help"][1]
+
+
+def examples(parser):
+    """The words of all command lines that the help of a parser shows, and that of those below it."""
+    if isinstance(parser, LazyParser):
+        parser.fill()
+    text = re.sub(r"\\\n\s+", "", parser.format_help())
+    for line in re.findall(rf"^ +(?:[A-Z_]+=\S+ |[a-z]+ +)?{PROGRAM} (\S.*)", text, re.MULTILINE):
+        yield shlex.split(re.split(r" {2,}|[;)]| > ", line)[0])
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part in action.choices.values():
+                yield from examples(part)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_example_is_a_command_that_there_is(name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = list(examples(import_module(COMMANDS[name].module).build_parser()))
+    assert len([words for words in shown if words[0] == name]) >= 1
+    for part, *words in shown:
+        if part not in COMMANDS or "..." in words:
+            continue
+        try:
+            import_module(COMMANDS[part].module).build_parser().parse_args(words)
+        except SystemExit as end:
+            assert end.code == 0
+        except BadInput as error:
+            assert error.reason.endswith("is not there"), (part, words, error)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,11 @@ import json
 import pytest
 from golden_checkpoint import convert
 
-from instdiff.engine import engine_info
+from instdiff.device import GB, Device, Placement
+from instdiff.engine import engine_info, load_engine
 from instdiff.errors import BadInput
+from instdiff.layout import Box, Instance, Layout
+from instdiff.render_settings import RenderSettings
 
 
 def test_sd15_is_found_in_the_models_folder_and_in_the_hugging_face_cache(mini, tmp_path, monkeypatch):
@@ -49,3 +52,15 @@ def test_a_folder_says_its_own_defaults(tmp_path, text, word):
     (tmp_path / "model_index.json").write_text(text.replace('{"defaults": {"alpha": 9}}', '{"alpha": 9}'))
     with pytest.raises(BadInput, match=word):
         engine_info(str(tmp_path))
+
+
+def test_an_engine_paints_in_half_precision_and_few_rows_where_memory_is_small(mini, monkeypatch):
+    small = Device("cpu", "a small machine", 4 * GB, GB)
+    monkeypatch.setattr("instdiff.engine.device_of_torch", lambda: small)
+    engine = load_engine(str(mini))
+    assert engine.placement == Placement("bfloat16", max_batch=2)
+    assert {str(part.dtype) for part in (engine.pipeline.unet, engine.pipeline.vae)} == {"torch.bfloat16"}
+    things = [Instance(caption=f"a {name}", box=Box(x0=0.1, y0=0.1, x1=0.9, y1=0.9)) for name in ("dog", "cat")]
+    layout = Layout(caption="a dog and a cat", width=64, height=64, instances=tuple(things))
+    painted = engine.render(layout, RenderSettings(num_inference_steps=2, mis=0.5))
+    assert painted.images[0].size == (64, 64) and len(painted.images[0].getcolors(64 * 64)) > 1
