@@ -136,19 +136,27 @@ def get(args: argparse.Namespace) -> int:
 
 
 def _get_one(model: Model, folder: Path, base: str, quiet: bool) -> None:
-    """Fetch the files of a model, and convert them where that is needed."""
+    """Fetch the files of a model, and convert them where that is needed; one process at a time."""
+    from filelock import FileLock, Timeout
+
     target = folder / model.folder
     if model.is_in(folder):
         if not quiet:
             print(f"{target} is there already", file=sys.stderr)
         return
-    files = folder / ".downloads" / model.folder
-    _fetch(model.files, files, base, quiet)
-    if model.convert:
-        _convert(files, target, quiet)
-        shutil.rmtree(files)
-    else:
-        files.rename(target)
+    downloads = folder / ".downloads"
+    downloads.mkdir(parents=True, exist_ok=True)
+    files = downloads / model.folder
+    try:
+        with FileLock(downloads / f"{model.folder}.lock", timeout=0):
+            _fetch(model.files, files, base, quiet)
+            if model.convert:
+                _convert(files, target, quiet)
+                shutil.rmtree(files)
+            else:
+                files.rename(target)
+    except Timeout as error:
+        raise BadInput("name", f"{model.folder} is being fetched by another process") from error
 
 
 def _fetch(remotes: tuple[Remote, ...], folder: Path, base: str, quiet: bool) -> None:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from filelock import FileLock
 from golden_checkpoint import CLIP, mini_content, save, stable_diffusion
 from safetensors import safe_open
 from tiny_models import make_owlv2
@@ -14,6 +15,7 @@ from agent.commands import main
 from agent.commands.registry import CHECKPOINT, MODELS, STOCK, TOKENIZER
 from evaluators.detectors import default_verifier, owlv2
 from instdiff.engine import engine_info
+from instdiff.model import refine
 from tests.agent.commands.hub import serve, stored
 
 WEIGHTS = bytes(range(256)) * 400
@@ -122,13 +124,32 @@ def test_what_cannot_be_fetched_from_is_one_line(words, code, reason, capsys, mo
     assert get("owlv2", *words) == code
     error = capsys.readouterr().err
     assert reason in error and error.count("\n") == 1
-    assert not models.exists() or not list(models.iterdir())
+    assert not any(path.is_dir() for path in models.glob("*") if path.name != ".downloads")
 
 
 def test_a_file_that_is_missing_is_named(capsys):
     with serve({}) as (url, _):
         assert get("refiner", "--from", url) == 4
     assert "model_index.json cannot be fetched: the server answers 404" in capsys.readouterr().err
+
+
+def test_one_process_at_a_time_fetches_a_model(models, capsys):
+    (models / ".downloads").mkdir(parents=True)
+    with FileLock(models / ".downloads" / "grounding-dino-tiny.lock"), serve(stored(DINO, REPO)) as (url, asked):
+        assert get("grounding-dino", "--from", url) == 2
+        assert "is being fetched by another process" in capsys.readouterr().err and asked == []
+
+
+def test_a_refiner_that_is_fetched_is_found(models, capsys):
+    files = MODELS["refiner"].files
+    index = {part: ["diffusers", "Any"] for part in refine.PARTS} | {"_class_name": refine.CLASSES[0]}
+    contents = {file.path: b"{}" for file in files} | {"model_index.json": json.dumps(index).encode()}
+    with serve(stored(contents, files[0].repo)) as (url, _):
+        assert get("refiner", "--from", url, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert refine.find_refiner("sd15") == models / MODELS["refiner"].folder
+    _, parts = listed(capsys)
+    assert parts["refiner"]["usable"]
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +180,7 @@ def test_one_command_gets_an_engine_with_its_verifier_and_the_next_paints(tiny, 
     assert sorted(path.name for path in models.iterdir() if path.name != ".downloads") == sorted(
         (MODELS["sd15"].folder, MODELS["owlv2"].folder)
     )
-    assert not any((models / ".downloads").rglob("*.*"))
+    assert not any(path.is_dir() for path in (models / ".downloads").iterdir())
     with safe_open(engine_info("sd15").folder / "unet" / "diffusion_pytorch_model.safetensors", "pt") as weights:
         assert weights.get_slice("conv_in.weight").get_dtype() == "F16"
     small = ["--size", "64", "--steps", "2", "--rounds", "1", "--out", str(tmp_path / "out"), "--json"]
