@@ -1,10 +1,12 @@
 """How a model is put on a machine follows from the memory that is free there."""
 
 import json
+import os
 import struct
 
 import pytest
 
+from instdiff import device
 from instdiff.device import GB, Device, Placement, numbers_in, place, processor, this_device
 
 SD15 = int(1.4 * GB)  # numbers in the published model
@@ -43,3 +45,25 @@ def test_numbers_are_counted_from_headers(tmp_path):
 def test_this_machine_is_named():
     assert processor().kind == "cpu" and 0 < processor().free < processor().memory
     assert "GB of memory" in str(this_device())
+
+
+@pytest.mark.parametrize(
+    ("answer", "build", "expected"),
+    [
+        ("echo 'NVIDIA GeForce RTX 3070, 8192, 7800'", "2.13.0", ("cuda", "NVIDIA GeForce RTX 3070", 8192 * 2**20)),
+        ("echo 'NVIDIA GeForce RTX 3070, 8192, 7800'", "2.13.0+cpu", None),  # torch cannot use it
+        ("echo 'No devices were found'; exit 6", "2.13.0", None),
+        ("echo 'No devices were found'", "2.13.0", None),
+    ],
+)
+def test_a_card_is_asked_of_its_driver(answer, build, expected, tmp_path, monkeypatch):
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text(f"#!/bin/sh\n{answer}\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(device, "version", lambda package: build)
+    device._card.cache_clear()
+    try:
+        assert this_device()[:3] == (expected or processor()[:3])
+    finally:
+        device._card.cache_clear()
