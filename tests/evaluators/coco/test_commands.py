@@ -64,7 +64,7 @@ def test_parts_are_disjoint_and_merged(tmp_path, coco_set, capsys):
         json.loads((folder / "results.json").read_text()) == result
         and "| box AP50 |" in (folder / "results.md").read_text()
     )
-    assert "judge looks at" in printed.err
+    assert printed.err == ""  # no bar where there is no terminal
 
     assert main([*arguments, "--json"]) == 0  # nothing is missing, nothing is painted again
     assert (folder / "job-1-of-2" / "000000000005.png").read_bytes() == first and not (folder / "job-0-of-1").exists()
