@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from agent.dataset.folder import ITEMS, RECIPE, Folder, key_of
 from agent.dataset.quotas import Quota, QuotaScenes
@@ -22,6 +22,7 @@ from instdiff import cli
 from instdiff.cli import DONE, LazyParser, Parser, add_options, given_values, input_folder, output_folder, parse_values
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput
+from instdiff.formats.coco_file import CROWD_HELP, Crowd
 from instdiff.world import knowledge
 
 if TYPE_CHECKING:  # planners and the loop are loaded where they work
@@ -44,6 +45,7 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     source = parser.add_argument_group("what the pictures are of (one of the first four)")
     source.add_argument("--prompts", type=Path, metavar="FILE", help="one a line")
     source.add_argument("--layouts", type=Path, metavar="PATH", help="a folder, JSON lines, or annotations, see below")
+    source.add_argument("--crowd", choices=get_args(Crowd), default="auto", help=f"{CROWD_HELP}; with --layouts")
     source.add_argument("--template", metavar="TEXT", help="a prompt with gaps")
     kinds = "kinds of scenes, or all; with --template, what {setting} may be"
     source.add_argument("--scenes", type=names, default=(), metavar="A,B", help=kinds)
@@ -161,7 +163,7 @@ def source_of(args: argparse.Namespace, recipe: Recipe) -> Source:
     if kinds == ["prompts"]:
         return Prompts.read(args.prompts)
     if kinds == ["layouts"]:
-        return Layouts.read(args.layouts)
+        return Layouts.read(args.layouts, args.crowd)
     things = args.things or known_things(recipe.verifier)
     if kinds == ["template"]:
         return Template(args.template, args.colours, things, kinds_of_scenes(args.scenes, things))

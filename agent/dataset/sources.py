@@ -15,7 +15,7 @@ from agent.request import read_prompts
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_from_coco
 from instdiff.formats.coco import CocoLayouts
-from instdiff.formats.coco_file import MAX_COCO_BYTES
+from instdiff.formats.coco_file import MAX_COCO_BYTES, Crowd
 from instdiff.formats.files import read_bytes
 from instdiff.formats.layout_sets import load_layouts
 from instdiff.layout import MAX_INSTANCES, Layout
@@ -59,8 +59,11 @@ class Layouts:
     digest: str
 
     @classmethod
-    def read(cls, path: Path) -> Layouts:
+    def read(cls, path: Path, crowd: Crowd = "auto") -> Layouts:
         """From a folder of layouts, a layout, the JSON lines of ``python -m agent.plans``, or COCO annotations.
+
+        Args:
+            crowd: what annotations of COCO with ``iscrowd`` are, see `instdiff.formats.coco_file.CocoFile`.
 
         Raises:
             BadInput: there is nothing of that kind.
@@ -68,8 +71,10 @@ class Layouts:
         if path.suffix.lower() == ".json" and path.is_file():
             content = read_bytes(path, MAX_COCO_BYTES)
             if IMAGES.search(content):
-                return cls._of(CocoScenes(layouts_from_coco(path)), hashlib.sha256(content).hexdigest()[:16], path)
-        layouts = tuple(layout for layout in load_layouts(path) if layout.instances)
+                read_as = b"" if crowd == "auto" else crowd.encode()
+                digest = hashlib.sha256(content + read_as).hexdigest()[:16]
+                return cls._of(CocoScenes(layouts_from_coco(path, crowd)), digest, path)
+        layouts = tuple(layout for layout in load_layouts(path, crowd) if layout.instances)
         return cls._of(layouts, _hash([layout_to_json(layout) for layout in layouts]), path)
 
     @classmethod

@@ -295,6 +295,17 @@ def test_a_service_is_asked_again_and_given_up(tmp_path, doubles, monkeypatch, f
     assert len(planning.batch(0)) == 4 and planner.calls == 12  # what was planned once is not planned again
 
 
+def test_crowd_regions_of_coco_are_things_where_that_is_asked_for(tmp_path):
+    box = Instance(caption="a dog", category="dog", box=Box(x0=0.1, y0=0.1, x1=0.5, y1=0.9))
+    content = layouts_to_coco([Layout(width=128, height=96, caption="two dogs", instances=(box, box))])
+    content["annotations"][1]["iscrowd"] = 1
+    path = tmp_path / "coco.json"
+    path.write_text(json.dumps(content))
+    without, with_them = Layouts.read(path), Layouts.read(path, "instances")
+    assert [len(source.layouts[0].instances) for source in (without, with_them)] == [1, 2]
+    assert without.digest != with_them.digest  # one dataset is not gone on with as the other
+
+
 def test_layouts_keep_their_places_and_seeds_change(tmp_path, doubles):
     boxes = Box(x0=0.1, y0=0.1, x1=0.5, y1=0.9), Box(x0=0.5, y0=0.2, x1=0.9, y1=0.8)
     instances = tuple(
