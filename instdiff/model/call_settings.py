@@ -74,6 +74,39 @@ def list_of_layouts(layouts: object) -> list[Layout]:
     return list(layouts)
 
 
+def common_size(layouts: list[Layout], multiple: int) -> tuple[int, int]:
+    """The one size (width, height) in pixels of all layouts.
+
+    Raises:
+        BadInput: they have several, or a side that is no multiple of what is one latent.
+    """
+    sizes = {layout.size for layout in layouts}
+    if len(sizes) != 1:
+        raise BadInput("layouts", f"one batch has one size, not {sorted(sizes) or 'none'}")
+    width, height = sizes.pop()
+    if width % multiple or height % multiple:
+        raise BadInput("size", f"{width} x {height}: both sides must be multiples of {multiple}")
+    return width, height
+
+
+def noise_of_each(latents: torch.Tensor, shape: tuple[int, ...], size: tuple[int, int]) -> torch.Tensor:
+    """The noise that was handed in, for each picture; float32, as schedulers add up small differences.
+
+    Args:
+        latents: of the shape, or of one picture, from which all start.
+        shape: (n, C, H, W) of n pictures of ``size`` (width, height).
+
+    Raises:
+        BadInput: it has another shape.
+    """
+    count, *one = shape
+    if not isinstance(latents, torch.Tensor) or tuple(latents.shape) not in (shape, (1, *one)):
+        needed = f"{shape} or {(1, *one)}" if count > 1 else str(shape)
+        found = tuple(latents.shape) if isinstance(latents, torch.Tensor) else type(latents).__name__
+        raise BadInput("latents", f"have shape {found}, but {count} pictures of {size[0]} x {size[1]} need {needed}")
+    return latents.expand(shape).float()
+
+
 def generator_of_each(generator: object, count: int) -> list[torch.Generator] | None:
     """The generator of each of ``count`` pictures; one alone serves them all, in their order.
 

@@ -22,7 +22,14 @@ import instdiff.model.autoencoder  # noqa: F401 (diffusers loads a component's c
 from instdiff.errors import BadInput
 from instdiff.layout import Layout
 from instdiff.model.adapters import LoraMixin
-from instdiff.model.call_settings import CallSettings, generator_of_each, inputs_of_callback, list_of_layouts
+from instdiff.model.call_settings import (
+    CallSettings,
+    common_size,
+    generator_of_each,
+    inputs_of_callback,
+    list_of_layouts,
+    noise_of_each,
+)
 from instdiff.model.conditions import ConditionReader, EncodedCaption, captions_of, instances_apart, slots_of
 from instdiff.model.defaults import ModelDefaults, read_defaults
 from instdiff.model.inpainting import as_type, keep, pictures_to_change
@@ -57,7 +64,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
     The VAE and the scheduler may be of any kind with diffusers' interface.
 
     For speed: ``pipe.unet.compile_repeated_blocks()``, or ``pipe.unet.compile(mode="reduce-overhead")`` for CUDA
-    graphs. For memory: ``max_batch``, ``pipe.enable_model_cpu_offload()``, ``pipe.vae.enable_slicing()``.
+    graphs. For memory: ``max_batch``, ``pipe.enable_model_cpu_offload()``, ``pipe.enable_vae_slicing()``.
     """
 
     model_cpu_offload_seq = "text_encoder->unifusion->unet->vae"
@@ -77,7 +84,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         guidance_scale: float | None = None,
         alpha: float | None = None,
         mis: float | None = None,
-        native_size: tuple[int, int] | None = None,
+        native_size: tuple[int, int] | list[int] | None = None,
         max_side: int | None = None,
         defaults: dict[str, Any] | None = None,
     ):
@@ -263,7 +270,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         )  # fmt: skip
         options = settings.sampling(self.defaults, changes=image is not None)
         layouts = list_of_layouts(layouts)
-        size = self._common_size(layouts)
+        size = common_size(layouts, self.vae_scale_factor)
         each = settings.num_images_per_layout
         count = len(layouts) * each
         generators = generator_of_each(generator, count)
@@ -282,8 +289,9 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         negatives = [negative for negative in negatives for _ in range(each)]
 
         # 3. Prepare the starting noise, and what it is laid over.
-        latents = self.noise(size, generator, count) if latents is None else self._starting_noise(latents, size, count)
-        latents = latents * self.defaults.noise_scale
+        shape = (count, self.unet.config.in_channels, *self._latent_size(size))
+        latents = self.noise(size, generator, count) if latents is None else noise_of_each(latents, shape, size)
+        latents = latents.to(self._execution_device) * self.defaults.noise_scale
         kept = keep(self.vae, *before, self._latent_size(size), self._execution_device) if before else None
         begin = None
         if kept and settings.strength < 1:
@@ -352,16 +360,6 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         encoded = self.text_encoder(tokens.input_ids.to(self._execution_device))
         return encoded.last_hidden_state, encoded.pooler_output
 
-    def _common_size(self, layouts: list[Layout]) -> tuple[int, int]:
-        """The one size (width, height) of all layouts."""
-        sizes = {layout.size for layout in layouts}
-        if len(sizes) != 1:
-            raise BadInput("layouts", f"one batch has one size, not {sorted(sizes) or 'none'}")
-        width, height = sizes.pop()
-        if width % self.vae_scale_factor or height % self.vae_scale_factor:
-            raise BadInput("size", f"{width} x {height}: both sides must be multiples of {self.vae_scale_factor}")
-        return width, height
-
     def _conditions(
         self, layouts: list[Layout], size: tuple[int, int], apart: Sequence[Collection[int]]
     ) -> tuple[list[list[Condition]], list[Condition]]:
@@ -390,15 +388,6 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         """
         shape = (count, self.unet.config.in_channels, *self._latent_size(size))
         return randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
-
-    def _starting_noise(self, latents: torch.Tensor, size: tuple[int, int], count: int) -> torch.Tensor:
-        """The noise that was handed in, for ``count`` pictures; float32, as schedulers add up small differences."""
-        shape = (self.unet.config.in_channels, *self._latent_size(size))
-        if tuple(latents.shape) not in ((count, *shape), (1, *shape)):
-            needed = f"{(count, *shape)} or {(1, *shape)}" if count > 1 else str((1, *shape))
-            pictures = f"{count} pictures of {size[0]} x {size[1]}"
-            raise BadInput("latents", f"have shape {tuple(latents.shape)}, but {pictures} need {needed}")
-        return latents.expand(count, *shape).to(self._execution_device, torch.float32)
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor, output_type: str = "pil") -> list[Image] | np.ndarray | torch.Tensor:

@@ -63,6 +63,8 @@ def bundle(work: Path, target: Path) -> int:
     for path in target.rglob("config.json"):  # where a model was trained is nobody's business
         config = json.loads(path.read_text())
         config.pop("_name_or_path", None)
+        if path.parent.name == "text_encoder":
+            config["dtype"] = "float32"  # whoever loads it: half precision is for the disk
         path.write_text(json.dumps(config, indent=2) + "\n")
     return sum(path.stat().st_size for path in target.rglob("*.safetensors"))
 
