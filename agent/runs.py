@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 GIVEN = "given.json"
 GIVEN_SCENE = "given-scene.json"
 BEFORE = "before.png"  # what a run was handed, in its folder
+NOTES = "notes.json"  # beside a plan that waits
 
 
 class Answer(Value):
@@ -46,6 +47,19 @@ class Answer(Value):
 
 INSIDE = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
 Inside = Annotated[str, Field(pattern=INSIDE, max_length=200)]  # a file inside of a folder
+
+
+class PlanNotes(Value):
+    """What the planner and the critic said of a plan."""
+
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        """One for each note and finding."""
+        findings = [f"{'repaired' if one.repaired else one.kind}: {one.sentence}" for one in self.findings]
+        return [*self.notes, *findings]
 
 
 class Round(Value):

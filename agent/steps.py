@@ -104,8 +104,11 @@ class Steps:
         """A person looks at the first plan: the process stops here; this step runs again once there is an answer."""
         from langgraph.types import interrupt
 
-        plan = CheckedState.read(state).current
+        now = CheckedState.read(state)
+        plan = now.current
         self._write_plan(self.run.folder / "round-0", plan)
+        about = runs.PlanNotes(notes=plan.notes, findings=now.findings)
+        runs.write_json(self.run.folder / "round-0" / runs.NOTES, about.model_dump(mode="json"))
         answer = Answer.model_validate(interrupt("review"))
         decided = {"approve": "approved", "reject": "rejected"}.get(answer.decision)
         self.run = self.run.model_copy(update={"review": decided})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from agent.dashboard import pictures
-from agent.dashboard.navigation import plain, shortened
+from agent.dashboard.navigation import plain, shortened, telling
 from agent.dashboard.run_index import folders_with
 from agent.runs import write_json
 from evaluators.layout_statistics import Statistics, statistics
@@ -46,7 +47,8 @@ def show() -> None:
         st.text("The folder holds no pictures yet.")
         return
     layouts = _layouts(folder, manifest)
-    _figures(manifest, layouts, decisions(folder))
+    with telling():
+        _figures(manifest, layouts, decisions(folder))
     _items(folder, manifest, layouts)
 
 
@@ -70,13 +72,17 @@ def decide(folder: Path, key: str, decision: str | None) -> None:
 
 
 def _layouts(folder: Path, manifest: Manifest) -> dict[str, Layout]:
-    """The layout of each picture: its annotations where the folder has them, else what it was painted from."""
+    """The layout of each picture: its annotations where the folder has them, else what it was painted from.
+
+    Pictures that cannot be read are left out, and say so in their places.
+    """
     path = folder / ANNOTATIONS
     annotated = _annotated(path, path.stat().st_mtime_ns) if path.exists() else {}
-    return {
-        picture.key: annotated.get(picture.file) or _painted_from(folder / picture.file, picture.sha256)
-        for picture in manifest.pictures
-    }
+    layouts = {}
+    for picture in manifest.pictures:
+        with contextlib.suppress(BadInput):
+            layouts[picture.key] = annotated.get(picture.file) or _painted_from(folder / picture.file, picture.sha256)
+    return layouts
 
 
 @lru_cache(maxsize=4)
@@ -117,26 +123,32 @@ def _items(folder: Path, manifest: Manifest, layouts: dict[str, Layout]) -> None
     boxes = bar.toggle("Boxes", value=True)
     decided = decisions(folder)
     every = manifest.pictures
-    matching = [picture for picture in every if _asked_for(picture, layouts[picture.key], decided, which, word)]
+    matching = [picture for picture in every if _asked_for(picture, layouts.get(picture.key), decided, which, word)]
     pages = max(-(-len(matching) // PER_PAGE), 1)
     number = bar.number_input(f"Page, of {pages}", 1, pages, 1, width=160) if pages > 1 else 1
-    st.text(f"{len(matching)} of {len(every)} pictures")
+    st.text(f"{len(matching)} of {len(every)} pictures" if matching else "No picture is like that.")
     shown = matching[(number - 1) * PER_PAGE : number * PER_PAGE]
     for first in range(0, len(shown), PER_ROW):
         for picture, column in zip(shown[first : first + PER_ROW], st.columns(PER_ROW), strict=False):
-            with column:
-                _item(folder, picture, layouts[picture.key], decided.get(picture.key), boxes)
+            with column, telling():
+                layout = layouts.get(picture.key) or _painted_from(folder / picture.file, picture.sha256)
+                _item(folder, picture, layout, decided.get(picture.key), boxes)
 
 
-def _asked_for(picture: Picture, layout: Layout, decided: dict[str, str], which: str, word: str) -> bool:
+def _asked_for(picture: Picture, layout: Layout | None, decided: dict[str, str], which: str, word: str) -> bool:
     is_shown = which in ("all", decided.get(picture.key, "undecided"))
-    return is_shown and (not word or any(word.lower() in instance.name.lower() for instance in layout.instances))
+    names = [instance.name.lower() for instance in layout.instances] if layout else []
+    return is_shown and (not word or any(word.lower() in name for name in names))
 
 
 def _item(folder: Path, picture: Picture, layout: Layout, decision: str | None, boxes: bool) -> None:
     path = folder / picture.file
     state = f"decision-{folder}-{picture.key}"
-    st.image(pictures.boxed(path, layout) if boxes else str(path), width="stretch", alt=shortened(layout.caption, 100))
+    st.image(
+        pictures.boxed(path, layout) if boxes else str(pictures.readable(path)),
+        width="stretch",
+        alt=shortened(layout.caption, 100),
+    )
     st.caption(plain(f"{picture.key}: {shortened(layout.caption, 80)}"))
     st.session_state[state] = decision  # the folder holds the truth, which another tab may have changed
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from agent.dashboard.navigation import plain
+from agent.dashboard.navigation import plain, telling
 from agent.dashboard.run_index import folders_with
 from evaluators.reporting import JSON_FILE, Table
 from instdiff.errors import BadInput
@@ -29,14 +29,17 @@ def show() -> None:
         return
     names = st.multiselect("Results", list(folders), default=list(folders)[:2])
     files = {name: folders[name] / JSON_FILE for name in names}
-    results = {name: _result(file, file.stat().st_mtime_ns) for name, file in files.items()}
-    if not results:
+    if not files:
+        st.text("Choose a result.")
         return
-    for (name, result), column in zip(results.items(), st.columns(len(results)), strict=True):
-        with column:
+    results: dict[str, dict] = {}
+    for (name, file), column in zip(files.items(), st.columns(len(files)), strict=True):
+        with column, telling():
             st.subheader(plain(name))
-            _tables(result)
-    _plot(results)
+            results[name] = _result(file, file.stat().st_mtime_ns)
+            _tables(results[name])
+    if results:
+        _plot(results)
 
 
 @lru_cache(maxsize=100)
@@ -71,6 +74,8 @@ def _plot(results: dict[str, dict]) -> None:
     chosen = [key for key in shared if all(part in key.lower() for part in word.lower().split())][:PLOTTED]
     plotted = [key for key in chosen if all(isinstance(values[key], float) for values in by_result.values())]
     bars = [{"figure": key, "result": name, "value": by_result[name][key]} for key in plotted for name in by_result]
+    if not chosen:
+        st.text("No figure is called that.")
     if bars:
         st.altair_chart(_bars(bars))
     if chosen:

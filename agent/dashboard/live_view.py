@@ -10,6 +10,7 @@ import streamlit as st
 
 from agent import events, job
 from agent.console import PLAN_COLUMNS, plan_rows
+from agent.dashboard.navigation import telling
 from agent.dashboard.pictures import boxed, outlined
 from agent.dashboard.rounds_view import NOT_TAKEN, tried
 from agent.dashboard.run_index import inside, run_folder
@@ -65,6 +66,7 @@ def progress(happened: list[events.Event]) -> Progress:
                 found = f"{report.found} of {len(report.verdicts)} found"
                 now.status = f"round {event.round}: {found}{decision(event.result)}"
                 now.repairs = ()
+                now.share = 0.0  # the bar of the next round starts anew
             case _:
                 now.status = WORDS.get(event.kind, event.kind)
                 now.share = 0.0
@@ -76,6 +78,7 @@ def _plan(now: Progress, event: events.PlanReady | events.Criticised, notes: lis
     now.round = event.round
     now.layout = event.plan.layout
     now.preview = False
+    now.share = 0.0
     now.repairs = ()
     now.notes = notes
     now.status = f"round {event.round} is planned"
@@ -101,6 +104,13 @@ def decision(done: Round) -> str:
 
 
 EVERY_S = 1.0
+STOPPING = "stopping-job"  # the job that was asked to stop in this window
+
+
+def _stop(name: str, begun: list[float]) -> None:
+    """Ask the job to stop; what it is at may take it some seconds, and a second call ends it at once."""
+    job.stop(run_folder(name))
+    st.session_state[STOPPING] = (name, begun)
 
 
 @st.fragment(run_every=EVERY_S)
@@ -109,6 +119,12 @@ def watch(name: str) -> None:
     folder = run_folder(name)
     if not job.is_running(folder):
         st.rerun()
+    with telling():
+        _watch(name, folder)
+
+
+def _watch(name: str, folder: Path) -> None:
+    """The picture as far as it is, and how far that is."""
     happened = job.events(folder)
     now = progress(happened)
     left, right = st.columns([3, 2])
@@ -118,10 +134,13 @@ def watch(name: str) -> None:
     with right:
         begun = [event.time for event in happened if isinstance(event, events.Starting)]
         seconds = time.time() - begun[-1] if begun else 0.0
-        st.text(f"{now.status} ({seconds:.0f} s)")
-        st.progress(now.share, text="denoised")
-        if st.button("Stop", key=f"stop-{name}", icon=":material/stop:", help="The run can be gone on with."):
-            job.stop(folder)
+        is_stopping = st.session_state.get(STOPPING) == (name, begun[-1:])
+        st.text("stopping…" if is_stopping else f"{now.status} ({seconds:.0f} s)")
+        st.progress(now.share, text=f"round {now.round}, denoised")
+        label = "Stop at once" if is_stopping else "Stop"
+        st.button(
+            label, f"stop-{name}", "The run can be gone on with.", _stop, (name, begun[-1:]), icon=":material/stop:"
+        )
         for done in now.judged:
             verified = ", verified" if done.result.verified else ""
             share = f"{done.report.found} of {len(done.report.verdicts)} found"

@@ -124,4 +124,4 @@ def _others(name: str | None) -> None:
     if running:
         st.subheader("Being worked on")
     for run in running:
-        navigation.link("run", plain(shortened(run.prompt, 80)), run=run.name)
+        navigation.link("run", plain(shortened(run.title, 80)), whole=run.title, run=run.name)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
 import streamlit as st
 
@@ -11,6 +14,7 @@ from instdiff.errors import InstDiffError
 
 # Streamlit leaves much room above a page.
 STYLE = "<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem; }</style>"
+ICON = Path(__file__).with_name("icon.svg")
 JOINER = "\u2060"  # takes no room, and breaks what would become a link or an emoji after all escapes are read
 
 
@@ -21,9 +25,21 @@ def plain(text: str) -> str:
 
 
 def shortened(text: str, length: int) -> str:
-    """At most so many letters, on one line."""
+    """At most so many letters, on one line, without a part of a word; one long word is cut."""
     text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1] + "…"
+    if len(text) <= length:
+        return text
+    kept = text[:length].rsplit(" ", 1)[0] if " " in text[:length] else text[: length - 1]
+    return kept.rstrip(" ,;:") + "…"
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """A part of a page: what cannot be read in it is said there, and the rest of the page stands."""
+    try:
+        yield
+    except (InstDiffError, OSError) as error:  # OSError: a file that is gone or damaged
+        st.error(plain(str(error)))
 
 
 PAGES = {  # the module of each page, which is imported when it is first opened: its title and its sign
@@ -38,16 +54,15 @@ PAGES = {  # the module of each page, which is imported when it is first opened:
 
 def main() -> None:
     """Show the page that the address names; ``/?run=NAME`` opens that run."""
-    st.set_page_config(page_title="From a sentence to a verified picture", page_icon=":material/brush:", layout="wide")
+    # a file of ours: what Streamlit knows by name is fetched from the network
+    st.set_page_config(page_title="From a sentence to a verified picture", page_icon=str(ICON), layout="wide")
     st.html(STYLE)
     chosen = st.navigation([page(name) for name in PAGES], position="top")
     run = st.query_params.get("run")
     if chosen.url_path == "" and run and not st.session_state.get("made"):
         go("run", run=run)
-    try:
+    with telling():
         chosen.run()
-    except (InstDiffError, OSError) as error:  # OSError: a file that is gone or damaged
-        st.error(plain(str(error)))
 
 
 def page(name: str) -> st.Page:
@@ -61,9 +76,9 @@ def page(name: str) -> st.Page:
     return st.Page(show, title=title, icon=icon, url_path=name, default=name == "make", visibility=visibility)
 
 
-def link(name: str, label: str, **parameters: str) -> None:
-    """A link to a page; ``label`` is Markdown."""
-    st.page_link(page(name), label=label, query_params=parameters)
+def link(name: str, label: str, whole: str | None = None, **parameters: str) -> None:
+    """A link to a page; ``label`` is Markdown, ``whole`` is the text that stands there while the mouse is over it."""
+    st.page_link(page(name), label=label, help=whole and plain(whole), query_params=parameters)
 
 
 def go(name: str, **parameters: str) -> None:

@@ -14,9 +14,13 @@ from PIL import Image
 from evaluators.drawing import draw_report
 from evaluators.matching import unchecked_report
 from evaluators.report import Report
+from instdiff.drawing import draw_layout
+from instdiff.errors import BadInput
 from instdiff.layout import Box, Layout
 
 EMPTY = (236, 236, 236)  # the ground of a plan that is not painted yet
+THUMBNAIL = 256  # pixels of the longer side
+SPOILED = (OSError, ValueError, SyntaxError, EOFError, OverflowError, Image.DecompressionBombError)  # Pillow's errors
 
 HTML = """<div class="both">
 <img class="after" alt="the picture after"><img class="before" alt="the picture before"><div class="line"></div>
@@ -57,9 +61,12 @@ def boxed(
 ) -> bytes:
     """A picture as PNG with its plan and what was found on it; without a picture the plan alone.
 
-    ``regions`` are outlined, such as those that were painted anew.
+    ``regions`` are outlined, such as those that were painted anew. Where nobody looked, the plan has no verdicts.
+
+    Raises:
+        BadInput: the picture cannot be read.
     """
-    changed_ns = picture.stat().st_mtime_ns if picture else 0
+    changed_ns = readable(picture).stat().st_mtime_ns if picture else 0
     return _boxed(picture, changed_ns, layout, report or unchecked_report(layout), planned, detected, regions)
 
 
@@ -69,15 +76,67 @@ def outlined(picture: Path, layout: Layout, regions: tuple[Box, ...]) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _boxed(picture: Path | None, changed_ns: int, layout: Layout, report: Report, *marks: Any) -> bytes:
+def _boxed(picture: Path | None, changed_ns: int, layout: Layout, report: Report, planned: bool, *marks: Any) -> bytes:
     image = Image.open(picture) if picture else Image.new("RGB", layout.size, EMPTY)
+    if planned and not report.checked:
+        image = draw_layout(layout, image)
+        planned = False
     buffer = io.BytesIO()
-    draw_report(image, layout, report, *marks).save(buffer, format="PNG")
+    draw_report(image, layout, report, planned, *marks).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
+def readable(picture: Path) -> Path:
+    """The same path, once all of its picture could be read.
+
+    Raises:
+        BadInput: there is no such picture, or it is damaged.
+    """
+    try:
+        _decode(picture, picture.stat().st_mtime_ns)
+    except FileNotFoundError as error:
+        raise BadInput(picture.name, "is not there") from error
+    except SPOILED as error:
+        raise BadInput(picture.name, "cannot be read as a picture: it is cut off or damaged") from error
+    return picture
+
+
+@lru_cache(maxsize=4000)
+def _decode(picture: Path, changed_ns: int) -> None:
+    with Image.open(picture) as image:
+        image.load()
+
+
+def thumbnail(picture: Path) -> str | None:
+    """A small JPEG of a picture as a data URL, or None if there is no such picture.
+
+    Raises:
+        BadInput: the picture is damaged.
+    """
+    try:
+        return _thumbnail(picture, picture.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
+    except SPOILED as error:
+        raise BadInput(picture.name, "cannot be read as a picture: it is cut off or damaged") from error
+
+
+@lru_cache(maxsize=4000)
+def _thumbnail(picture: Path, changed_ns: int) -> str:
+    with Image.open(picture) as image:
+        small = image.convert("RGB")
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
 def compare(before: Path, after: Path, left: str, right: str, key: str) -> None:
-    """Two pictures over each other; a slider says how much of each is seen."""
+    """Two pictures over each other; a slider says how much of each is seen.
+
+    Raises:
+        BadInput: one of them cannot be read.
+    """
     _slider()(data={"before": _address(before), "after": _address(after), "left": left, "right": right}, key=key)
 
 
@@ -87,4 +146,4 @@ def _slider():
 
 
 def _address(picture: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(readable(picture).read_bytes()).decode()}"

@@ -10,11 +10,13 @@ import streamlit as st
 
 from agent.console import place
 from agent.dashboard import pictures
+from agent.dashboard.navigation import plain
 from agent.dashboard.run_index import inside
 from agent.repair.records import RepairRecord
 from agent.repair.regions import covered_share
-from agent.runs import Run, read_json, read_report
+from agent.runs import PlanNotes, Run, read_json, read_report
 from evaluators.report import Report
+from instdiff.errors import BadInput
 from instdiff.formats import load_layout, read_png
 from instdiff.layout import Box, Instance, Layout
 
@@ -49,13 +51,18 @@ class ShownRound(NamedTuple):
         return pictures.boxed(self.picture, self.layout, self.report, planned, detected, regions)
 
 
-def shown_rounds(run: Run) -> list[ShownRound]:
-    """All rounds of a run.
+def shown_rounds(run: Run) -> list[ShownRound | BadInput]:
+    """All rounds of a run; in the place of one that cannot be read is what cannot be read of it."""
+    return [_shown_or_not(run, index) for index in range(len(run.rounds))]
 
-    Raises:
-        BadInput: a file of the run holds something else than it should.
-    """
-    return [_shown(run, index) for index in range(len(run.rounds))]
+
+def _shown_or_not(run: Run, index: int) -> ShownRound | BadInput:
+    try:
+        return _shown(run, index)
+    except BadInput as error:
+        return error
+    except OSError as error:
+        return BadInput(f"round {index}", f"cannot be read: {error.strerror or error}")
 
 
 def _shown(run: Run, index: int) -> ShownRound:
@@ -66,13 +73,18 @@ def _shown(run: Run, index: int) -> ShownRound:
         folder = Path(done.images[0]).parent
         about = read_json(inside(run.folder, f"{folder}/report.json"))
         names = (f"{folder}/{about.get('image')}", f"{folder}/layout.json", f"{folder}/report.json")
-    picture, layout, report = (inside(run.folder, name) for name in names)
+    picture, plan, about_it = (inside(run.folder, name) for name in names)
+    layout = load_layout(plan, boxes="xywh")
+    report = read_report(about_it)
+    if any(verdict.instance >= len(layout.instances) for verdict in report.verdicts):
+        raise BadInput(str(about_it), f"speaks of more things than the {len(layout.instances)} of the plan")
+    pictures.readable(picture)
     if done.repair:
         regions = done.repair.regions
         sentences = [*tried(done.repair), "accepted" if taken else NOT_TAKEN]
     else:
         regions, sentences = _edited(run, index, picture)
-    return ShownRound(picture, load_layout(layout, boxes="xywh"), read_report(report), taken, regions, sentences)
+    return ShownRound(picture, layout, report, taken, regions, sentences)
 
 
 def tried(repair: RepairRecord) -> list[str]:
@@ -105,23 +117,26 @@ def cost(evaluations: int, seconds: float) -> str:
     return f"{evaluations:,} evaluations of the UNet, {seconds:.1f} s"
 
 
-def show_rounds(run: Run, rounds: list[ShownRound]) -> None:
+def show_rounds(run: Run, rounds: list[ShownRound | BadInput]) -> None:
     """The pictures, with the marks that are chosen, and under each what is to be said of it."""
     name = run.folder.name
     toggles = st.container(horizontal=True)
     planned = toggles.toggle("Planned boxes", value=True, key=f"planned-{name}")
     detected = toggles.toggle("Found boxes", value=True, key=f"found-{name}")
     painted = False
-    if any(shown.regions for shown in rounds):
+    if any(isinstance(shown, ShownRound) and shown.regions for shown in rounds):
         meaning = "What was painted anew is outlined in yellow; every pixel elsewhere stayed."
         painted = toggles.toggle("Painted regions", value=True, key=f"painted-{name}", help=meaning)
     for first in range(0, len(rounds), ROW):
         columns = st.columns(min(max(len(rounds), 2), ROW))
         for index, column in zip(range(first, min(first + ROW, len(rounds))), columns, strict=False):
             with column:
-                content = rounds[index].marked(planned, detected, painted)
-                st.image(content, width="stretch", alt=f"the picture of round {index}")
-                _about(run, index, rounds[index])
+                shown = rounds[index]
+                if isinstance(shown, BadInput):
+                    st.error(plain(f"Round {index} cannot be read: {shown}"))
+                    continue
+                st.image(shown.marked(planned, detected, painted), width="stretch", alt=f"the picture of round {index}")
+                _about(run, index, shown)
 
 
 def _about(run: Run, index: int, shown: ShownRound) -> None:
@@ -129,18 +144,21 @@ def _about(run: Run, index: int, shown: ShownRound) -> None:
     done = run.rounds[index]
     best = ", the best" if index == run.best_round and len(run.rounds) > 1 else ""
     found = f"{shown.report.found} of {len(shown.layout.instances)} found"
+    if not shown.report.checked:
+        found = f"{len(shown.layout.instances)} planned, nobody looked"
     title = f"round {index}{best if shown.taken else ', not taken'}"
-    lines = [f"{title}: {found}, mean IoU {shown.report.mean_iou:.2f}, seed {done.seed}", *shown.sentences]
+    overlap = f", mean IoU {shown.report.mean_iou:.2f}" if shown.report.checked else ""
+    lines = [f"{title}: {found}{overlap}, seed {done.seed}", *shown.sentences]
     if done.seconds:  # older runs do not say what they took
         lines.append(cost(done.unet_evaluations, done.seconds))
     st.text("\n".join(lines))
-    sentences = list(done.notes)
-    sentences += [
-        f"{'repaired' if finding.repaired else finding.kind}: {finding.sentence}" for finding in done.findings
-    ]
+    sentences = PlanNotes(notes=done.notes, findings=done.findings).sentences
     if index:
-        before = load_layout(inside(run.folder, run.rounds[index - 1].layout), boxes="xywh")
-        sentences += changes(before, shown.layout)
+        try:
+            before = load_layout(inside(run.folder, run.rounds[index - 1].layout), boxes="xywh")
+            sentences += changes(before, shown.layout)
+        except BadInput as error:
+            sentences.append(f"what changed cannot be said: {error}")
     if sentences:
         with st.expander("Why it is so", expanded=len(run.rounds) > 1):
             for sentence in sentences:

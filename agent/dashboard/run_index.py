@@ -1,79 +1,56 @@
-"""The runs of the outputs folder, as far as lists show them, and what people say of their pictures."""
+"""The runs of the outputs folder, as far as lists show them; what cannot be read of one stands in its place."""
 
 from __future__ import annotations
 
-import csv
-import io
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import Field
-
-from agent.runs import Run, write_json
-from instdiff.errors import BadInput
-from instdiff.formats.files import parse_json, read_bytes
+from agent.dashboard import labels
+from agent.runs import Run, read_json
+from instdiff.errors import BadInput, printable
 from instdiff.settings import outputs_folder
-from instdiff.values import Value
-
-FILE = "ratings.json"
-
-
-class Rating(Value):
-    """How well the picture fits the words, how well it is painted, and how well the things are arranged."""
-
-    fit: int = Field(ge=1, le=5)
-    quality: int = Field(ge=1, le=5)
-    arrangement: int = Field(ge=1, le=5)
-
-
-def rate(run: Path, rating: Rating) -> None:
-    """Keep a rating; an earlier one of the same run is replaced."""
-    write_json(run / FILE, rating.model_dump())
-
-
-def rating_of(run: Path) -> Rating | None:
-    """The rating of a run, if there is one.
-
-    Raises:
-        BadInput: the file holds something else.
-    """
-    path = run / FILE
-    return Rating.parse(parse_json(read_bytes(path), str(path)), FILE) if path.exists() else None
-
-
-def ratings_csv(runs: Iterable[Path]) -> str:
-    """The ratings of all runs that have one, as CSV with the columns picture, fit, quality and arrangement."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["picture", *Rating.model_fields])
-    for run in runs:
-        if rating := rating_of(run):
-            table.writerow([f"{run.name}/best.png", *rating.model_dump().values()])
-    return text.getvalue()
-
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 STAMP = re.compile(r"(\d{8}-\d{6})-.*")
-THUMBNAIL = 320  # pixels of the longer side
-STATES = ("verified", "not verified", "unfinished", "waiting", "rejected")
+UNREADABLE = "unreadable"
+STATES = ("verified", "not verified", "unfinished", "waiting", "rejected", UNREADABLE)
+RUN = "run.json"
 
 
 class Summary(NamedTuple):
-    """A run in a list. ``score`` is the share of planned instances that were found, 0..1; None without a picture."""
+    """A run in a list.
+
+    Attributes:
+        title: what a person calls it, else what was asked for, else the name of its folder.
+        score: the share of planned instances that were found, 0..1; None without a picture.
+        things: the names of what is planned on its best picture.
+        rating: the mean of its stars, 1..5; None where nobody rated it.
+        problem: what cannot be read of it, one line.
+        is_open: there is a page of it.
+    """
 
     name: str
-    prompt: str
-    planner: str
-    engine: str
-    state: str
-    score: float | None
-    rounds: int
-    started: str
-    edited: bool
+    title: str
+    started: datetime
+    state: str = UNREADABLE
+    prompt: str = ""
+    planner: str = ""
+    engine: str = ""
+    score: float | None = None
+    rounds: int = 0
+    edited: bool = False
+    things: tuple[str, ...] = ()
+    rating: float | None = None
+    starred: bool = False
+    tags: tuple[str, ...] = ()
+    problem: str = ""
+    is_open: bool = True
 
 
 class Filter(NamedTuple):
@@ -84,13 +61,31 @@ class Filter(NamedTuple):
     planner: str | None = None
     engine: str | None = None
     min_score: float = 0.0
+    thing: str | None = None
+    min_rating: float = 0.0
+    tag: str | None = None
+    starred: bool = False
 
     def passes(self, run: Summary) -> bool:
-        text = f"{run.prompt} {run.name}".lower()
+        text = f"{run.title} {run.prompt} {run.name} {' '.join(run.tags)}".lower()
         in_words = all(word in text for word in self.words.lower().split())
         in_state = not self.states or run.state in self.states
         by_planner = self.planner in (None, run.planner) and self.engine in (None, run.engine)
-        return in_words and in_state and by_planner and (run.score or 0.0) >= self.min_score
+        shows = self.thing is None or self.thing in run.things
+        is_liked = (run.rating or 0.0) >= self.min_rating and (run.starred or not self.starred)
+        is_tagged = self.tag is None or self.tag in run.tags
+        is_good = (run.score or 0.0) >= self.min_score
+        return in_words and in_state and by_planner and shows and is_liked and is_tagged and is_good
+
+
+ORDERS = {  # each by what it is called: the key of a sort, the least first
+    "newest": lambda run: -run.started.timestamp(),
+    "oldest": lambda run: run.started.timestamp(),
+    "most found": lambda run: -1.0 if run.score is None else -1.0 - run.score,
+    "least found": lambda run: 2.0 if run.score is None else run.score,
+    "best rated": lambda run: -(run.rating or 0.0),
+    "title": lambda run: run.title.lower(),
+}
 
 
 def run_folder(name: str) -> Path:
@@ -100,7 +95,7 @@ def run_folder(name: str) -> Path:
         BadInput: there is no such run.
     """
     folder = outputs_folder() / name if NAME.fullmatch(name) else None
-    if not folder or folder.is_symlink() or not (folder / "run.json").is_file():
+    if not folder or folder.is_symlink() or not (folder / RUN).is_file():
         raise BadInput("run", f'there is no run "{name[:100]}"')
     return folder
 
@@ -121,38 +116,110 @@ def folders_with(file: str, *under: str) -> list[Path]:
     """The folders up to three levels below the outputs folder that hold such a file, the newest first."""
     root = outputs_folder().joinpath(*under)
     paths = [path for depth in ("*/", "*/*/", "*/*/*/") for path in root.glob(f"{depth}{file}")]
-    inside = [path for path in paths if path.resolve().is_relative_to(root.resolve())]
+    shown = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)]
+    inside = [path for path in shown if path.resolve().is_relative_to(root.resolve())]
     return [path.parent for path in sorted(inside, key=lambda path: -path.stat().st_mtime)]
 
 
-def summaries() -> list[Summary]:
-    """All runs that can be read, the newest first."""
-    root = outputs_folder()
-    paths = (path for path in root.glob("*/run.json") if NAME.fullmatch(path.parent.name)) if root.is_dir() else ()
-    read = (_summary(path, path.stat().st_mtime_ns) for path in paths)
-    return sorted((run for run in read if run), key=lambda run: (run.started, run.name), reverse=True)
+def summaries(deleted: bool = False) -> list[Summary]:
+    """All runs, the newest first, or those that are deleted and can be put back."""
+    root = labels.bin_folder() if deleted else outputs_folder()
+    return sorted(_found(root), key=lambda run: (run.started, run.name), reverse=True)
 
 
-@lru_cache(maxsize=10_000)
-def _summary(path: Path, changed_ns: int) -> Summary | None:
-    """The run behind a ``run.json`` that was last changed at this time; None if it cannot be read."""
+def _found(root: Path) -> Iterator[Summary]:
+    """One for each folder with a ``run.json``, even where that cannot be read."""
+    with suppress(FileNotFoundError), os.scandir(root) as entries:
+        for entry in entries:
+            folder = Path(entry.path)
+            with suppress(FileNotFoundError, NotADirectoryError):  # no run, or one that is deleted just now
+                changed_ns = (folder / RUN).lstat().st_mtime_ns
+                yield _summary(
+                    folder, changed_ns, _changed_ns(folder / labels.LABEL), _changed_ns(folder / labels.RATINGS)
+                )
+
+
+def _changed_ns(path: Path) -> int:
+    """When a file was last changed, nanoseconds; -1 where there is none."""
     try:
-        run = Run.load(path.parent)
-    except BadInput:
-        return None
-    stamp = STAMP.fullmatch(path.parent.name)
-    started = stamp[1] if stamp else f"{datetime.fromtimestamp(changed_ns / 1e9):%Y%m%d-%H%M%S}"
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return -1
+
+
+@lru_cache(maxsize=20_000)
+def _summary(folder: Path, changed_ns: int, labelled_ns: int, rated_ns: int) -> Summary:
+    """The run of a folder whose files were last changed at these times."""
+    name = printable(folder.name)
+    started = _started(name, changed_ns)
+    if not NAME.fullmatch(folder.name):
+        reason = "the name of its folder cannot stand in an address; rename it to letters, digits, dots and dashes"
+        return Summary(name, name, started, problem=reason, is_open=False)
+    if folder.is_symlink() or not (folder / RUN).is_file() or (folder / RUN).is_symlink():
+        return Summary(name, name, started, problem="it is a link, or its run.json is no file", is_open=False)
+    try:
+        run = Run.load(folder)
+    except BadInput as error:
+        return Summary(name, name, started, problem=_short(error, folder))
+    summary = _of_run(run, started)
+    problems = []
+    try:
+        label = labels.label_of(folder)
+        summary = summary._replace(starred=label.starred, tags=label.tags, title=label.title or summary.title)
+    except BadInput as error:
+        problems.append(_short(error, folder))
+    try:
+        rating = labels.rating_of(folder)
+        summary = summary._replace(rating=rating.mean if rating else None)
+    except BadInput as error:
+        problems.append(_short(error, folder))
+    return summary._replace(problem="; ".join(problems))
+
+
+def _of_run(run: Run, started: datetime) -> Summary:
+    """What a list shows of a run that can be read."""
+    asked = run.request.edited.words if run.request.edited else run.request.prompt
     return Summary(
-        name=path.parent.name,
-        prompt=run.request.edited.words if run.request.edited else run.request.prompt,
+        name=run.folder.name,
+        title=asked or run.folder.name,
+        started=started,
+        state=state_of(run),
+        prompt=asked,
         planner=run.planner or run.request.planner,
         engine=run.request.engine,
-        state=state_of(run),
         score=run.best.score[0] if run.best else None,
         rounds=len(run.rounds),
-        started=started,
         edited=run.request.edited is not None,
+        things=_things(run),
     )
+
+
+def _things(run: Run) -> tuple[str, ...]:
+    """The names of what is planned on the best picture; none where its report cannot be read, which its page says."""
+    if not run.best:
+        return ()
+    with suppress(BadInput, OSError):
+        verdicts = read_json(inside(run.folder, run.best.report)).get("verdicts")
+        found = verdicts if isinstance(verdicts, list) else ()
+        names = [verdict.get("name") for verdict in found if isinstance(verdict, dict)]
+        return tuple(sorted({name.lower() for name in names if isinstance(name, str)}))
+    return ()
+
+
+def _short(error: BadInput, folder: Path) -> str:
+    """What an error says, without the way to the folder, which the list shows."""
+    return printable(str(error).replace(f"{folder}{os.sep}", ""))
+
+
+def _started(name: str, changed_ns: int) -> datetime:
+    """When a run was begun, as its name says, or where that is no time, as its file says."""
+    stamp = STAMP.fullmatch(name)
+    with suppress(ValueError):
+        if stamp:
+            return datetime.strptime(stamp[1], "%Y%m%d-%H%M%S")
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(changed_ns / 1e9)
+    return datetime(1970, 1, 1)
 
 
 def state_of(run: Run) -> str:
@@ -162,23 +229,3 @@ def state_of(run: Run) -> str:
     if not run.done:
         return "unfinished"
     return "verified" if run.verified else "not verified"
-
-
-def thumbnail(path: Path) -> bytes | None:
-    """A small WebP of a picture, or None if there is no such picture."""
-    try:
-        return _thumbnail(path, path.stat().st_mtime_ns)
-    except OSError:
-        return None
-
-
-@lru_cache(maxsize=1000)
-def _thumbnail(path: Path, changed_ns: int) -> bytes:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        small = image.convert("RGB")
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    small.save(buffer, format="WEBP", quality=85)
-    return buffer.getvalue()

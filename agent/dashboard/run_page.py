@@ -10,15 +10,17 @@ import streamlit as st
 
 from agent import job
 from agent.dashboard import live_view, navigation, pictures
+from agent.dashboard.drafts import PLAN_DRAFT, Draft
 from agent.dashboard.editor import edit_layout, forget_drawing
+from agent.dashboard.labels import Rating, rate, rating_of
 from agent.dashboard.marks import show_table
-from agent.dashboard.navigation import plain, shortened
+from agent.dashboard.navigation import plain, shortened, telling
 from agent.dashboard.rounds_view import ShownRound, cost, show_rounds, shown_rounds
-from agent.dashboard.run_index import Rating, rate, rating_of, run_folder, state_of
-from agent.events import Failed
+from agent.dashboard.run_index import run_folder, state_of
+from agent.events import Failed, Stopped
 from agent.planners.explaining import explain
 from agent.request import PROGRAM, Edited
-from agent.runs import BEFORE, GIVEN, Answer, Run
+from agent.runs import BEFORE, GIVEN, NOTES, Answer, PlanNotes, Run, read_json
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_to_coco, load_layout
 
@@ -32,7 +34,9 @@ def show() -> None:
         return
     st.query_params["run"] = name  # a link from one run to another leaves the old address in the browser
     run = Run.load(run_folder(name))
-    st.header(plain(shortened(run.request.edited.words if run.request.edited else run.request.prompt, 120)))
+    words = run.request.edited.words if run.request.edited else run.request.prompt
+    title = shortened(words, 120)
+    st.header(plain(title), help=plain(words) if title.endswith("…") else None)
     show_result(name)
 
 
@@ -48,14 +52,16 @@ def show_result(name: str) -> None:
     edited = run.request.edited
     is_running = job.is_running(folder)
     if edited and run.best and (folder / BEFORE).exists() and not is_running:
-        _before_and_after(run, edited)
+        with telling():
+            _before_and_after(run, edited)
     elif edited:
         _origin(edited, "Comes from {}")
     if is_running:
         live_view.watch(name)
         return
     if run.review == "waiting":
-        _ask(run)
+        with telling():
+            _ask(run)
     elif not run.done:
         _unfinished(run)
     if run.rounds:
@@ -88,9 +94,14 @@ def _origin(edited: Edited, label: str) -> None:
 def _unfinished(run: Run) -> None:
     """Why the run is not over, and a way to go on."""
     events = job.events(run.folder)
-    reason = events[-1].reason if events and isinstance(events[-1], Failed) else ""
-    gone = "Not finished: its process is gone, or is not one of this page."
-    st.warning(plain(f"Not finished. {reason}" if reason else gone))
+    match events[-1] if events else None:
+        case Failed(reason=reason):
+            st.warning(plain(f"Not finished. {reason}"))
+        case Stopped():
+            done = len(run.rounds)
+            st.info(f"Stopped, with {done} {'round' if done == 1 else 'rounds'} done. What is done stays.")
+        case _:
+            st.warning("Not finished: its process is gone, or is not one of this page.")
     if st.button("Go on", icon=":material/play_arrow:", key=f"go-{run.folder.name}"):
         _go_on(run)
 
@@ -99,23 +110,40 @@ def _ask(run: Run) -> None:
     """The plan that waits, to be changed with the mouse, and the three answers."""
     name = run.folder.name
     st.subheader("This plan waits for you")
+    for sentence in notes_on_plan(run.folder):
+        st.text(sentence)
     layout = load_layout(run.folder / "round-0" / "layout.json", boxes="xywh")
-    drawn = edit_layout(None, layout, key=f"plan-{name}")
-    st.text("What is painted is the plan as it is drawn.")
+    draft = Draft(run.folder / PLAN_DRAFT)
+    drawn = edit_layout(None, layout, f"plan-{name}", draft=draft)
+    is_changed = drawn != layout
+    st.text("What is painted is the plan as it is drawn." + (" It is changed." if is_changed else ""))
     buttons = st.container(horizontal=True)
     key = f"approve-{name}"
+    decision = None
     if buttons.button("Paint it", key, type="primary", icon=":material/check:", disabled=not drawn) and drawn:
-        _go_on(run, Answer(decision="approve", layout=drawn if drawn != layout else None))
+        decision = Answer(decision="approve", layout=drawn if is_changed else None)
+    if is_changed and buttons.button("Discard the changes", icon=":material/undo:", key=f"discard-{name}"):
+        forget_drawing(f"plan-{name}", draft)
+        st.rerun()
     if buttons.button("Plan again", icon=":material/refresh:", key=f"replan-{name}"):
-        forget_drawing(f"plan-{name}")
-        _go_on(run, Answer(decision="replan"))
+        decision = Answer(decision="replan")
     if buttons.button("Drop it", icon=":material/close:", key=f"reject-{name}"):
-        _go_on(run, Answer(decision="reject"))
+        decision = Answer(decision="reject")
+    if decision:
+        job.start(run.folder, decision)
+        forget_drawing(f"plan-{name}", draft)
+        st.rerun()
     live_view.show_plan(drawn or layout)
 
 
-def _go_on(run: Run, answer: Answer | None = None) -> None:
-    job.start(run.folder, answer)
+def notes_on_plan(run: Path) -> list[str]:
+    """What the planner and the critic said of the plan that waits."""
+    path = run / "round-0" / NOTES
+    return PlanNotes.parse(read_json(path), str(path)).sentences if path.exists() else []
+
+
+def _go_on(run: Run) -> None:
+    job.start(run.folder)
     st.rerun()
 
 
@@ -124,21 +152,25 @@ def _rounds(run: Run) -> None:
     name = run.folder.name
     rounds = shown_rounds(run)
     show_rounds(run, rounds)
-    index = 0
-    if len(rounds) > 1:
-        numbers = range(len(rounds))
-        index = st.segmented_control("Round", numbers, default=run.best_round, required=True, key=f"round-{name}")
+    readable = {number: shown for number, shown in enumerate(rounds) if isinstance(shown, ShownRound)}
+    index = run.best_round if run.best_round in readable else next(iter(readable), None)
+    if len(readable) > 1:
+        index = st.segmented_control("Round", list(readable), default=index, required=True, key=f"round-{name}")
     table, tools = st.columns([3, 2])
     with table:
-        st.subheader(f"What was planned and found in round {index}")
-        show_table(run, index, rounds[index])
+        if index is not None:
+            st.subheader(f"What was planned and found in round {index}")
+            show_table(run, index, readable[index])
         _reading(run)
-        _compare(run, rounds)
+        with telling():
+            _compare(run, readable)
     with tools:
         _rate(run)
-        st.subheader("Put it right")
-        navigation.link("edit", "Edit and paint again", run=name)
-        take_away(run, index, rounds[index])
+        if run.best_round in readable:
+            st.subheader("Put it right")
+            navigation.link("edit", "Edit and paint again", run=name)
+        if index is not None:
+            take_away(run, index, readable[index])
 
 
 def _reading(run: Run) -> None:
@@ -158,11 +190,11 @@ def _reading(run: Run) -> None:
             st.text(sentence)
 
 
-def _compare(run: Run, rounds: list[ShownRound]) -> None:
+def _compare(run: Run, rounds: dict[int, ShownRound]) -> None:
     """Two pictures of the run under a slider, where there is more than one round."""
     if len(rounds) < 2:
         return
-    choices = {f"round {i}{'' if shown.taken else ', not taken'}": shown.picture for i, shown in enumerate(rounds)}
+    choices = {f"round {i}{'' if shown.taken else ', not taken'}": shown.picture for i, shown in rounds.items()}
     if (run.folder / BEFORE).exists():
         choices = {"before the edit": run.folder / BEFORE, **choices}
     st.subheader("Before and after")
@@ -177,7 +209,9 @@ def _compare(run: Run, rounds: list[ShownRound]) -> None:
 def _rate(run: Run) -> None:
     """Stars for fit, quality and arrangement; one press keeps them."""
     st.subheader("Rate it")
-    before = rating_of(run.folder)
+    before = None
+    with telling():
+        before = rating_of(run.folder)
     if before:
         st.text(f"Kept: fit {before.fit}, quality {before.quality}, arrangement {before.arrangement}")
     with st.form(f"rate-{run.folder.name}", border=False):

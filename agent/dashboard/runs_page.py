@@ -1,68 +1,190 @@
-"""Runs: all of them, the newest first, with a search."""
+"""Runs: all of them as cards, with a search, filters and an order that stand in the address, and acts on them."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from functools import partial
+from urllib.parse import quote
 
 import streamlit as st
 
-from agent.dashboard import navigation
+from agent.dashboard import labels, navigation
+from agent.dashboard.cards import Card, pressed, show_cards
 from agent.dashboard.navigation import plain, shortened
-from agent.dashboard.run_index import STATES, Filter, Summary, ratings_csv, run_folder, summaries, thumbnail
+from agent.dashboard.pictures import thumbnail
+from agent.dashboard.run_index import ORDERS, STATES, Filter, Summary, run_folder, summaries
+from instdiff.errors import BadInput, InstDiffError
 from instdiff.settings import outputs_folder
 
 PER_PAGE = 24
-PER_ROW = 6
+BIND = "query-params"
 ANY = "any"
+VIEWS = ("all", "starred", "deleted")
+LETTERS = 60  # of a card's title
+OPENED = "opened-run"
+DELETED = "deleted-runs"  # what Undo puts back
+CHOICES = "choices-made"  # each act starts a new choice of cards
 
 
 def show() -> None:
-    """The search, one page of pictures, and the ratings to take away."""
+    """The search, one page of cards, and what can be done with those that are chosen."""
+    if name := st.session_state.pop(OPENED, None):
+        navigation.go("run", run=name)
     st.header("Runs")
-    runs = summaries()
-    if not runs:
+    _undo()
+    view = st.session_state.get("show", st.query_params.get("show"))
+    runs = summaries(deleted=view == "deleted")
+    if not runs and view not in VIEWS[1:]:
         st.text(f"There are no runs in {outputs_folder()} yet.")
         navigation.link("make", "Make a picture")
         return
     wanted = _filter(runs)
-    matching = [run for run in runs if wanted.passes(run)]
-    pages = max(-(-len(matching) // PER_PAGE), 1)
+    matching = sorted((run for run in runs if wanted.passes(run)), key=ORDERS[st.session_state.sort])
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     bar.text(f"{len(matching)} of {len(runs)} runs")
-    number = bar.number_input(f"Page, of {pages}", 1, pages, 1, width=160) if pages > 1 else 1
+    page = _page(bar, len(matching))
 
     def ratings() -> str:
-        return ratings_csv(run_folder(run.name) for run in runs)
+        return labels.ratings_csv(run_folder(run.name) for run in runs if run.is_open)
 
     bar.download_button("Ratings as CSV", ratings, "ratings.csv", "text/csv", on_click="ignore")
-    shown = matching[(number - 1) * PER_PAGE : number * PER_PAGE]
-    for first in range(0, len(shown), PER_ROW):
-        for run, column in zip(shown[first : first + PER_ROW], st.columns(PER_ROW), strict=False):
-            with column:
-                _card(run)
+    acts = st.container(horizontal=True, vertical_alignment="center")
+    if not matching:
+        st.text("No run is like that. Take a word or a filter away." if runs else "There are none.")
+    key = f"cards-{st.session_state.get(CHOICES, 0)}"
+    cards = [_card(run, view == "deleted") for run in matching[(page - 1) * PER_PAGE : page * PER_PAGE]]
+    chosen = show_cards(cards, key, partial(_open, key), partial(_star, key))
+    with acts:
+        _acts(chosen, view == "deleted", {run.name: run for run in runs})
 
 
 def _filter(runs: list[Summary]) -> Filter:
-    """What is asked for; the choices are what the runs have."""
-    columns = st.columns([3, 3, 2, 2, 2])
-    words = columns[0].text_input("Search", placeholder="words of the prompt or the name")
-    states = columns[1].multiselect("State", STATES, placeholder="any")
-    planner = columns[2].selectbox("Planner", [ANY, *sorted({run.planner for run in runs})])
-    engine = columns[3].selectbox("Engine", [ANY, *sorted({run.engine for run in runs})])
-    score = columns[4].slider("Found at least, %", 0, 100, 0, step=5)
-    wanted_planner = None if planner == ANY else planner
-    return Filter(words, tuple(states), wanted_planner, None if engine == ANY else engine, score / 100)
+    """What is asked for; the choices are what the runs have, and all stands in the address."""
+    first = st.columns([4, 3, 2, 2])
+    words = first[0].text_input("Search", key="q", placeholder="words of the prompt, a tag or the name", bind=BIND)
+    states = first[1].multiselect("State", STATES, key="state", placeholder=ANY, bind=BIND)
+    first[2].selectbox("Order", list(ORDERS), key="sort", bind=BIND)
+    view = first[3].segmented_control("Show", VIEWS, key="show", default="all", required=True, bind=BIND)
+    second = st.columns(6)
+    thing = _one_of(second[0], "With", "thing", {thing for run in runs for thing in run.things})
+    tag = _one_of(second[1], "Tag", "tag", {tag for run in runs for tag in run.tags})
+    planner = _one_of(second[2], "Planner", "planner", {run.planner for run in runs if run.planner})
+    engine = _one_of(second[3], "Engine", "engine", {run.engine for run in runs if run.engine})
+    score = second[4].slider("Found at least, %", 0, 100, 0, step=5, key="found", bind=BIND)
+    stars = second[5].slider("Rated at least", 0, 5, 0, key="rated", bind=BIND)
+    is_starred = view == "starred"
+    return Filter(words, tuple(states), planner, engine, score / 100, thing, float(stars), tag, is_starred)
 
 
-def _card(run: Summary) -> None:
-    """A small picture, what it is, and the way to it."""
-    folder = run_folder(run.name)
-    picture = thumbnail(folder / "best.png")
-    if picture:
-        st.image(picture, width="stretch", alt=shortened(run.prompt, 100))
-    else:
-        st.text("no picture yet")
-    navigation.link("run", plain(shortened(("Edit: " if run.edited else "") + run.prompt, 22)), run=run.name)
+def _one_of(place, label: str, key: str, values: set[str]) -> str | None:
+    """One of the values, or None for any."""
+    chosen = place.selectbox(label, [ANY, *sorted(values)], key=key, bind=BIND)
+    return None if chosen == ANY else chosen
+
+
+def _page(bar, count: int) -> int:
+    """The number of the page that is shown, from 1."""
+    pages = max(-(-count // PER_PAGE), 1)
+    if st.session_state.get("page", 1) > pages:
+        st.session_state.page = pages
+    return int(bar.number_input(f"Page, of {pages}", 1, pages, key="page", width=160, bind=BIND))
+
+
+def _card(run: Summary, is_deleted: bool) -> Card:
+    """What a card shows of a run."""
+    problem = run.problem
+    picture = None
+    root = labels.bin_folder() if is_deleted else outputs_folder()
+    if run.is_open:
+        try:
+            picture = thumbnail(root / run.name / "best.png")
+        except BadInput as error:
+            problem = "; ".join(filter(None, (problem, str(error))))
     share = f", {run.score:.0%} found" if run.score is not None else ""
-    started = datetime.strptime(run.started, "%Y%m%d-%H%M%S")
-    st.caption(plain(f"{started:%d %b %H:%M} {run.state}{share}, {run.planner}"))
+    return Card(
+        name=run.name,
+        title=shortened(("Edit: " if run.edited else "") + run.title, LETTERS),
+        whole=run.title if run.title == run.prompt else f"{run.title}: {run.prompt}".rstrip(": "),
+        line=f"{run.started:%d %b %Y %H:%M} {run.state}{share}{f', {run.planner}' if run.planner else ''}",
+        tags=list(run.tags),
+        problem=problem,
+        picture=picture,
+        address=f"run?run={quote(run.name)}" if run.is_open and not is_deleted else None,
+        starred=run.starred,
+        chosen_only=is_deleted,
+    )
+
+
+def _open(key: str) -> None:
+    st.session_state[OPENED] = pressed(key, "opened")
+
+
+def _star(key: str) -> None:
+    """Give a star or take it away."""
+    if name := pressed(key, "star"):
+        _each([name], lambda name: _turn_star(name))
+
+
+def _turn_star(name: str) -> None:
+    folder = run_folder(name)
+    labels.relabel(folder, starred=not labels.label_of(folder).starred)
+
+
+def _acts(names: list[str], is_deleted: bool, runs: dict[str, Summary]) -> None:
+    """What can be done with the runs that are chosen."""
+    if not names:
+        st.caption("Choose runs at their upper left corner to sort, rename or delete them.")
+        return
+    st.text(f"{len(names)} chosen")
+    if is_deleted:
+        st.button("Put back", icon=":material/undo:", on_click=_each, args=(names, labels.put_back, True))
+        return
+    tagged = st.popover("Tags", icon=":material/label:")
+    with tagged.form("tags", border=False):
+        word = st.text_input("Tag", max_chars=40)
+        added = st.form_submit_button("Add it")
+        removed = st.form_submit_button("Take it off")
+    if (added or removed) and word.strip():
+        change = labels.tag if added else labels.untag
+        _each(names, lambda name: change(run_folder(name), word.strip()), True)
+        st.rerun()
+    if len(names) == 1:
+        with st.popover("Rename", icon=":material/edit:").form("rename", border=False):
+            title = st.text_input("Title", runs[names[0]].title, max_chars=200, help="Empty: what was asked for.")
+            if st.form_submit_button("Keep it"):
+                _each(names, lambda name: labels.relabel(run_folder(name), title=title.strip()), True)
+                st.rerun()
+    st.button("Delete", icon=":material/delete:", on_click=_delete, args=(names,))
+
+
+def _delete(names: Sequence[str]) -> None:
+    """Move runs into the bin; Undo puts back those that were moved."""
+    st.session_state[DELETED] = _each(names, lambda name: labels.delete(run_folder(name)), True)
+
+
+def _each(names: Sequence[str], act: Callable[[str], None], ends_choice: bool = False) -> list[str]:
+    """Do something with each run; what cannot be done is said, and the names of the others come back."""
+    done = []
+    for name in names:
+        try:
+            act(name)
+            done.append(name)
+        except InstDiffError as error:
+            st.toast(plain(str(error)))
+    if ends_choice:
+        st.session_state[CHOICES] = st.session_state.get(CHOICES, 0) + 1
+    return done
+
+
+def _undo() -> None:
+    """What was deleted last in this window, and the way back."""
+    names = st.session_state.get(DELETED)
+    if not names:
+        return
+    bar = st.container(horizontal=True, vertical_alignment="center")
+    what = names[0] if len(names) == 1 else f"{len(names)} runs"
+    bar.text(f"Deleted: {what}")
+    if bar.button("Undo", icon=":material/undo:"):
+        _each(names, labels.put_back, True)
+        st.session_state[DELETED] = []
+        st.rerun()

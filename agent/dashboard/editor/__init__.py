@@ -7,13 +7,14 @@ form after every step of the user. What comes back is data from outside, and is 
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 from functools import cache
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.dashboard.drafts import Draft, fingerprint
 from agent.dashboard.navigation import plain
 from instdiff.errors import BadInput
 from instdiff.layout import MAX_INSTANCES, Layout
@@ -26,17 +27,20 @@ MAX_MASK_TEXT = 2_000_000  # characters of run lengths in one edit, all masks to
 SCRIPTS = ("rle.js", "geometry.js", "gestures.js", "view.js", "editor.js")  # one module: each uses those before it
 
 
-def edit_layout(picture: Path | None, layout: Layout, key: str, caption: str = "new instance") -> Layout | None:
+def edit_layout(
+    picture: Path | None, layout: Layout, key: str, caption: str = "new instance", draft: Draft | None = None
+) -> Layout | None:
     """Show the layout over the picture, to be edited.
 
-    The drawing stays when the page is left and entered again in the same session. Another layout or another key starts
-    afresh, and so does the same one after `forget_drawing`.
+    The drawing stays when the page is left and entered again in the same session, and with a draft in every session.
+    Another layout or another key starts afresh, and so does the same one after `forget_drawing`.
 
     Args:
         picture: what to draw over, of the layout's proportions; a grey canvas if None.
         layout: where the edit starts.
         key: the name of this editor on the page.
-        caption: of what is drawn next, until it is given another.
+        caption: of what is drawn next, until it is given another; a draft keeps it.
+        draft: keeps what is drawn, and is where the drawing begins.
 
     Returns:
         The layout as it is drawn; None where that cannot be painted (the reason stands on the page).
@@ -46,10 +50,11 @@ def edit_layout(picture: Path | None, layout: Layout, key: str, caption: str = "
     """
     import streamlit as st
 
-    name = f"{key}-{sha256(layout.model_dump_json().encode()).hexdigest()[:16]}"  # another layout is another component
+    name = _component_key(key, layout)
     drawings = st.session_state.setdefault(f"drawn-{key}", {})  # what was drawn in this editor
     if name not in st.session_state:  # it was not on the page before: the browser starts from what was drawn last
-        drawings["start"] = drawings.get(name)
+        drawings["start"] = _drafted(draft, layout) if draft else drawings.get(name)
+        drawings[name] = drawings["start"]
     data = {
         "picture": picture and picture_url(picture),
         "width": layout.width,
@@ -61,13 +66,57 @@ def edit_layout(picture: Path | None, layout: Layout, key: str, caption: str = "
     }
     shown = _component()(key=name, data=data, on_drawn_change=lambda: None, on_selected_change=lambda: None)
     edit = drawings.get("start") if shown.drawn is None else shown.drawn
+    is_new = edit != drawings.get(name)
     drawings[name] = edit
     drawings["selected"] = shown.selected
     try:
-        return layout if edit is None else read_edit(edit, layout)
+        drawn = layout if edit is None else read_edit(edit, layout)
     except BadInput as error:
         st.error(f"What is drawn cannot be painted: {plain(str(error))}", icon=":material/error:")
         return None
+    if draft and is_new:  # a window that draws nothing leaves the draft of another one alone
+        _keep(draft, layout, drawn, caption)
+    return drawn
+
+
+def _component_key(key: str, layout: Layout) -> str:
+    """Another layout is another component, and so is each one that starts afresh."""
+    import streamlit as st
+
+    return f"{key}-{st.session_state.get(f'version-{key}', 0)}-{fingerprint(layout)}"
+
+
+def _drafted(draft: Draft, layout: Layout) -> dict | None:
+    """What is kept of an earlier drawing; nothing, and why, where that cannot be drawn."""
+    import streamlit as st
+
+    try:
+        kept = draft.read(layout)
+        edit = kept and {"instances": kept["instances"]}
+        return edit if edit and read_edit(edit, layout) else None
+    except BadInput as error:
+        st.warning(plain(f"The changes that were kept cannot be read: {error}"))
+        return None
+
+
+def _keep(draft: Draft, layout: Layout, drawn: Layout, caption: str) -> None:
+    if drawn == layout:
+        draft.discard()
+    else:
+        draft.keep(layout, drawn.model_dump(mode="json")["instances"], caption)
+
+
+def has_drawing(key: str, layout: Layout, draft: Draft) -> bool:
+    """True if something is drawn in the editor of this name, or kept of it."""
+    import streamlit as st
+
+    shown = st.session_state.get(_component_key(key, layout))
+    instances = layout.model_dump(mode="json")["instances"]
+    if shown and shown.get("drawn"):
+        return shown["drawn"].get("instances") != instances
+    with contextlib.suppress(BadInput):
+        return draft.read(layout) is not None
+    return False
 
 
 def selected_thing(key: str, drawn: Layout) -> int | None:
@@ -78,11 +127,14 @@ def selected_thing(key: str, drawn: Layout) -> int | None:
     return index if type(index) is int and 0 <= index < len(drawn.instances) else None  # a bool is no index
 
 
-def forget_drawing(key: str) -> None:
+def forget_drawing(key: str, draft: Draft | None = None) -> None:
     """Let the editor of this name start afresh when it is shown again."""
     import streamlit as st
 
     st.session_state.pop(f"drawn-{key}", None)
+    st.session_state[f"version-{key}"] = st.session_state.get(f"version-{key}", 0) + 1
+    if draft:
+        draft.discard()
 
 
 def read_edit(edit: object, layout: Layout) -> Layout:

@@ -20,13 +20,20 @@ def browser():
 
 @pytest.fixture
 def tab(browser, address):
-    """Opens tabs; a script that a page starts by mistake fails the test."""
+    """Opens tabs; a script that a page starts by mistake fails the test, and so does a request to another machine."""
     from playwright.sync_api import expect
 
     expect.set_options(timeout=PATIENCE_MS)
     context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=address)
     context.set_default_timeout(PATIENCE_MS)
     alerts = []
+    elsewhere = []
+
+    def watch(request):
+        if not request.url.startswith((address, address.replace("http", "ws"), "data:", "blob:")):
+            elsewhere.append(request.url)
+
+    context.on("request", watch)
 
     def opened(path):
         page = context.new_page()
@@ -37,3 +44,4 @@ def tab(browser, address):
     yield opened
     context.close()
     assert alerts == []
+    assert elsewhere == []

@@ -198,7 +198,7 @@ def test_what_a_box_is_drawn_round_is_removed_and_the_picture_before_is_a_click_
     page.mouse.down()
     page.mouse.move(*place_on(page, 0.75, 0.4), steps=5)
     page.mouse.up()
-    page.get_by_role("button", name="Remove it").click()
+    page.get_by_role("button", name="Change and paint").click()
     page.wait_for_url("**/run?run=*remove-what-is-not-wanted*")
     see(page, "Asked for: remove what is not wanted")
     after = edit_of(before)
