@@ -30,6 +30,7 @@ LISTED = 200  # runs that can be chosen from
 NEW = "new things"
 UNWANTED = "what is to go"
 CAPTIONS = {NEW: "new instance", UNWANTED: "to go"}  # of what is drawn
+EDITED = "edited"  # in the address: the way back from what was painted leads to this run
 TITLE = 150  # letters of what a change by hand is called
 Make: TypeAlias = Callable[[], Run]
 
@@ -167,18 +168,23 @@ def _repair(drawing: Drawing, words: str) -> Run:
 
 
 def _choose() -> str | None:
-    """The run that the address names, else the newest; another choice changes the address."""
+    """The run that the address names, else the newest; another choice changes the address.
+
+    An address that the page itself changed would be one that the back button never leaves.
+    """
     runs = [run for run in summaries() if run.score is not None][:LISTED]
     titles = {run.name: f"{shortened(run.title, 60)} ({run.name})" for run in runs}
-    asked = st.query_params.get("run")
+    asked = st.query_params.get(EDITED) or st.query_params.get("run")
     if asked and asked not in titles:
         run_folder(asked)
         titles = {asked: asked, **titles}
     if not titles:
         return None
     names = list(titles)
-    name = st.selectbox("Run", names, index=names.index(asked) if asked else 0, format_func=titles.get)
-    st.query_params["run"] = name
+    first = asked or names[0]
+    name = st.selectbox("Run", names, index=names.index(first), format_func=titles.get)
+    if name != first:
+        st.query_params.from_dict({"run": name})
     return name
 
 
@@ -233,4 +239,4 @@ def _paint(start: Source, make: Make, draft: Draft) -> None:
         st.error(plain(str(error)))
         return
     forget_drawing(f"edit-{start.run.folder.name}", draft)
-    navigation.go("run", run=run.folder.name)
+    navigation.go("run", run=run.folder.name, **{EDITED: start.run.folder.name})

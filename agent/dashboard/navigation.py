@@ -81,6 +81,10 @@ def link(name: str, label: str, whole: str | None = None, **parameters: str) -> 
     st.page_link(page(name), label=label, help=whole and plain(whole), query_params=parameters)
 
 
-def go(name: str, **parameters: str) -> None:
-    """Leave for a page."""
+def go(name: str, **parameters: str | list[str]) -> None:
+    """Leave for a page.
+
+    Streamlit writes the parameters to the address of the page that is left, too, and that is where the browser's back
+    button leads: what tells the page before apart has to be among them.
+    """
     st.switch_page(page(name), query_params=parameters)

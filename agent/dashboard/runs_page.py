@@ -8,18 +8,15 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from agent.dashboard import labels, navigation
+from agent.dashboard import filter_bar, labels, navigation
 from agent.dashboard.cards import Card, pressed, show_cards
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.pictures import thumbnail
-from agent.dashboard.run_index import ORDERS, STATES, Filter, Summary, run_folder, summaries
+from agent.dashboard.run_index import ORDERS, Summary, run_folder, summaries
 from instdiff.errors import BadInput, InstDiffError
 from instdiff.settings import outputs_folder
 
 PER_PAGE = 24
-BIND = "query-params"
-ANY = "any"
-VIEWS = ("all", "starred", "deleted")
 LETTERS = 60  # of a card's title
 OPENED = "opened-run"
 DELETED = "deleted-runs"  # what Undo puts back
@@ -29,20 +26,21 @@ CHOICES = "choices-made"  # each act starts a new choice of cards
 def show() -> None:
     """The search, one page of cards, and what can be done with those that are chosen."""
     if name := st.session_state.pop(OPENED, None):
-        navigation.go("run", run=name)
+        navigation.go("run", **filter_bar.parameters(), run=name)
     st.header("Runs")
     _undo()
-    view = st.session_state.get("show", st.query_params.get("show"))
+    view = filter_bar.view()
     runs = summaries(deleted=view == "deleted")
-    if not runs and view not in VIEWS[1:]:
+    if not runs and view == "all":
         st.text(f"There are no runs in {outputs_folder()} yet.")
         navigation.link("make", "Make a picture")
         return
-    wanted = _filter(runs)
-    matching = sorted((run for run in runs if wanted.passes(run)), key=ORDERS[st.session_state.sort])
+    wanted = filter_bar.show_filter(runs)
+    order = ORDERS[st.session_state[filter_bar.KEY("sort")]]
+    matching = sorted((run for run in runs if wanted.passes(run)), key=order)
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     bar.text(f"{len(matching)} of {len(runs)} runs")
-    page = _page(bar, len(matching))
+    page = filter_bar.page_of(bar, len(matching), PER_PAGE)
 
     def ratings() -> str:
         return labels.ratings_csv(run_folder(run.name) for run in runs if run.is_open)
@@ -56,38 +54,6 @@ def show() -> None:
     chosen = show_cards(cards, key, partial(_open, key), partial(_star, key))
     with acts:
         _acts(chosen, view == "deleted", {run.name: run for run in runs})
-
-
-def _filter(runs: list[Summary]) -> Filter:
-    """What is asked for; the choices are what the runs have, and all stands in the address."""
-    first = st.columns([4, 3, 2, 2])
-    words = first[0].text_input("Search", key="q", placeholder="words of the prompt, a tag or the name", bind=BIND)
-    states = first[1].multiselect("State", STATES, key="state", placeholder=ANY, bind=BIND)
-    first[2].selectbox("Order", list(ORDERS), key="sort", bind=BIND)
-    view = first[3].segmented_control("Show", VIEWS, key="show", default="all", required=True, bind=BIND)
-    second = st.columns(6)
-    thing = _one_of(second[0], "With", "thing", {thing for run in runs for thing in run.things})
-    tag = _one_of(second[1], "Tag", "tag", {tag for run in runs for tag in run.tags})
-    planner = _one_of(second[2], "Planner", "planner", {run.planner for run in runs if run.planner})
-    engine = _one_of(second[3], "Engine", "engine", {run.engine for run in runs if run.engine})
-    score = second[4].slider("Found at least, %", 0, 100, 0, step=5, key="found", bind=BIND)
-    stars = second[5].slider("Rated at least", 0, 5, 0, key="rated", bind=BIND)
-    is_starred = view == "starred"
-    return Filter(words, tuple(states), planner, engine, score / 100, thing, float(stars), tag, is_starred)
-
-
-def _one_of(place, label: str, key: str, values: set[str]) -> str | None:
-    """One of the values, or None for any."""
-    chosen = place.selectbox(label, [ANY, *sorted(values)], key=key, bind=BIND)
-    return None if chosen == ANY else chosen
-
-
-def _page(bar, count: int) -> int:
-    """The number of the page that is shown, from 1."""
-    pages = max(-(-count // PER_PAGE), 1)
-    if st.session_state.get("page", 1) > pages:
-        st.session_state.page = pages
-    return int(bar.number_input(f"Page, of {pages}", 1, pages, key="page", width=160, bind=BIND))
 
 
 def _card(run: Summary, is_deleted: bool) -> Card:

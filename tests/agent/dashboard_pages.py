@@ -4,11 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from agent.loop import Agent
 from agent.runs import Run
 from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
+APP = str(Path(__file__).parents[2] / "streamlit_app.py")
 CHROMIUM = shutil.which("chromium")
 PATIENCE_MS = 250_000  # of a loaded machine
 
@@ -18,6 +20,13 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromiu
 def small_run(out: Path, prompt: str = "dog cat", **options) -> Run:
     parts = {"planner": ListPlanner(), "engine": RectanglePainter({0: {"dog"}}), "verifier": ColourDetector()}
     return Agent(**{**parts, "out": out, **options}).run(prompt)
+
+
+def open_run(run: Run) -> AppTest:
+    """The page of a run of the outputs folder, without a browser."""
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params["run"] = run.folder.name
+    return app.run()
 
 
 def run_named(out: Path, part: str) -> Path:

@@ -1,7 +1,6 @@
 """What the pages show of repairs, and the repairs and removals that a person starts there."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,12 +20,11 @@ from evaluators.report import Detection
 from instdiff.formats import load_layout
 from instdiff.layout import Box
 from instdiff.render_settings import RenderSettings
-from tests.agent.dashboard_pages import needs_browser, see, small_run
+from tests.agent.dashboard_pages import needs_browser, open_run, see, small_run
 from tests.agent.doubles import ColourDetector, ListPlanner, RepaintingPainter
 
 pytestmark = pytest.mark.timeout(900)
 
-APP = str(Path(__file__).parents[3] / "streamlit_app.py")
 NO_DOG = {seed: {"dog"} for seed in (0, 1, 21, 41)}  # all three tries of round 1 fail
 
 
@@ -42,9 +40,7 @@ def mended_run(out, **options) -> tuple[Run, list]:
 def page_of(run: Run, monkeypatch) -> AppTest:
     """The page of a run, without a browser."""
     monkeypatch.setenv("INSTDIFF_OUTPUTS", str(run.folder.parent))
-    app = AppTest.from_file(APP, default_timeout=60)
-    app.query_params["run"] = run.folder.name
-    return app.run()
+    return open_run(run)
 
 
 def texts(app: AppTest) -> list[str]:
