@@ -88,7 +88,7 @@ def test_files_that_may_not_grow(tmp_path):
     done = command("dog cat", "--json", "--out", str(tmp_path), limit=20_000)
     error = check_refused(done)
     (folder,) = tmp_path.iterdir()
-    assert error.endswith(f"go on with: python run_agent.py --resume {folder}")
+    assert error.endswith(f" make --resume {folder}")
     check_whole(folder)
     again = command("--resume", str(folder), "--json")
     assert again.returncode == 0 and json.loads(again.stdout)["verified"], again.stderr
