@@ -256,6 +256,18 @@ class Parser(argparse.ArgumentParser):
         return nearest(word.partition("=")[0], flags)
 
 
+def part_parser(name: str, description: str, examples: str) -> Parser:
+    """The parser of a part of the installed command, from whose namespace what is not given is absent."""
+    return Parser(
+        prog=f"{PROGRAM} {name}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+
+
 class LazyParser(Parser):
     """A sub-command whose options are added when it is named: ``add`` may import what others do not need."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from agent.commands.changes import add_change_options
 from agent.commands.combinations import LAYOUT_FILES
 from agent.commands.running import carry_out
-from instdiff.cli import Parser
+from instdiff.cli import part_parser
 
 DESCRIPTION = """The words say what to change: things are added, removed, replaced, moved, swapped, made larger, smaller
 or of another colour; several in one sentence. Every pixel elsewhere stays as it is. The change is a new run, and the
@@ -27,14 +27,7 @@ exit codes: 0 done, 2 bad input, 3 not verified with --strict, 4 a needed servic
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line. What is not given is absent from the namespace."""
-    parser = Parser(
-        prog="instdiff-agent edit",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    parser = part_parser("edit", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "edit", metavar="RUN|latest|FILE", help="a run's folder, the latest run, a picture or a layout file"
     )

@@ -8,7 +8,7 @@ from typing import get_args
 
 from agent.commands.running import build_request, carry_out
 from agent.request import OUTCOME, WORKERS, Request
-from instdiff.cli import Parser, add_options, output_folder
+from instdiff.cli import add_options, output_folder, part_parser
 from instdiff.formats.coco_file import CROWD_HELP, Crowd
 
 __all__ = ["build_parser", "build_request", "main"]
@@ -48,13 +48,10 @@ exit codes: 0 done, 2 bad input, 3 not verified with --strict, 4 a needed servic
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line. What is not given is absent from the namespace."""
-    parser = Parser(
-        prog="instdiff-agent make",
-        description="A scene in words becomes a layout, the layout a picture, which is checked against the layout.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+    parser = part_parser(
+        "make",
+        "A scene in words becomes a layout, the layout a picture, which is checked against the layout.",
+        EXAMPLES,
     )
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="the scene in words")
     start = parser.add_argument_group("instead of a prompt")

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.commands.running import carry_out
 from agent.request import CHAT, Request
-from instdiff.cli import DONE, Parser, add_options, exit_code, input_file, options, output_file
+from instdiff.cli import DONE, add_options, exit_code, input_file, options, output_file, part_parser
 from instdiff.errors import BadInput
 
 DESCRIPTION = """A layout for a sentence, as JSON that `make --layout` paints; or one for every prompt of a file.
@@ -33,14 +33,7 @@ OF_FILE = {"prompts", "out", "planner", "planner_url", "size", "seed"}
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line. What is not given is absent from the namespace."""
-    parser = Parser(
-        prog="instdiff-agent plan",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    parser = part_parser("plan", DESCRIPTION, EXAMPLES)
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="the scene in words")
     prompts = "plan every prompt of a file instead (planner: offline, if none is named; size: 512x512)"
     parser.add_argument("--prompts", metavar="FILE", type=input_file, help=prompts)

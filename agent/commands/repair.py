@@ -6,7 +6,7 @@ import argparse
 
 from agent.commands.changes import add_change_options
 from agent.commands.running import carry_out
-from instdiff.cli import Parser
+from instdiff.cli import part_parser
 
 DESCRIPTION = """Paint anew what failed on the best picture of a run, or what is named; every pixel elsewhere stays as
 it is. The change is a new run, and the old one is kept."""
@@ -21,14 +21,7 @@ exit codes: 0 done, 2 bad input, 3 not verified with --strict, 4 a needed servic
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line. What is not given is absent from the namespace."""
-    parser = Parser(
-        prog="instdiff-agent repair",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    parser = part_parser("repair", DESCRIPTION, EXAMPLES)
     run = "a run's folder (default: latest, the latest run)"
     parser.add_argument("repair", metavar="RUN|latest", nargs="?", default="latest", help=run)
     wrong = "what is wrong, by its name in the plan (lamp) or with its number (lamp 2); repeatable"

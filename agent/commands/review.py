@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.commands.combinations import DECISIONS
 from agent.commands.running import carry_out
-from instdiff.cli import DONE, PROGRAM, Parser, exit_code, program
+from instdiff.cli import DONE, PROGRAM, exit_code, part_parser, program
 from instdiff.errors import BadInput
 
 DESCRIPTION = """Look at the plan of a run that `make --review` left waiting, and say what is to be done with it.
@@ -27,14 +27,7 @@ exit codes: 0 done, 2 bad input, 3 not verified with --strict, 4 a needed servic
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line. What is not given is absent from the namespace."""
-    parser = Parser(
-        prog="instdiff-agent review",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    parser = part_parser("review", DESCRIPTION, EXAMPLES)
     run = "a run's folder (default: latest, the latest run)"
     parser.add_argument("run", metavar="RUN|latest", nargs="?", default="latest", help=run)
     decisions = parser.add_mutually_exclusive_group()

@@ -75,7 +75,7 @@ def test_a_record_has_the_places_of_its_layout(recorder, masks):
 
 
 def test_parts_are_left_out_as_often_as_guidance_needs(recorder):
-    records = [recorder.record(SCENE, np.random.default_rng(seed)) for seed in range(40)] * 50
+    records = [recorder.record(SCENE, np.random.default_rng(seed)) for seed in range(40)] * 25
     batch = unpack(recorder, records, seed=1)
     told = [words(recorder, tokens) for tokens in batch.captions]
     counts = batch.grounding.used.sum(dim=1)
