@@ -99,7 +99,8 @@ def _address() -> dict[str, list[str]]:
 def _read_address() -> None:
     """Fill the fields where the page is entered, also by the back button; what no field can hold is passed over."""
     given = _address()
-    if given == st.session_state.get(WRITTEN) and KEY("page") in st.session_state:
+    is_filled = all(KEY(key) in st.session_state for key in DEFAULTS)  # Streamlit forgets fields of a page that is left
+    if given == st.session_state.get(WRITTEN) and is_filled:
         return
     for key, default in DEFAULTS.items():
         st.session_state[KEY(key)] = _value(key, given.get(key, []), default)

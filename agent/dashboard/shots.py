@@ -46,7 +46,7 @@ READY = {  # each page, and a text that stands on it once all is drawn
     "make": ("/", "Make the picture"),
     "runs": ("/runs", "found, offline"),  # on a card
     "run": ("/run?run={name}", "Keep the rating"),
-    "edit": ("/edit?run={name}", "Or with the mouse"),
+    "edit": ("/edit?run={name}", "with the mouse, or both"),
     "datasets": ("/datasets", "Statistics"),
     "evaluations": ("/evaluations", "Figures beside each other"),
 }

@@ -12,7 +12,7 @@ from tests.agent.doubles import ColourDetector, ListPlanner, RectanglePainter
 
 APP = str(Path(__file__).parents[2] / "streamlit_app.py")
 CHROMIUM = shutil.which("chromium")
-PATIENCE_MS = 250_000  # of a loaded machine
+PATIENCE_MS = 30_000  # of a loaded machine
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on PATH; apt-get install chromium")
 
