@@ -134,7 +134,7 @@ def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab
     page.get_by_role("button", name="Change and paint").click()
     page.wait_for_url("**/run?run=*")
     see(page, "What was planned and found in round 0")
-    (after,) = (run for run in map(Run.load, out.iterdir()) if run.request.edited)
+    (after,) = (run for run in (Run.load(path.parent) for path in out.glob("*/run.json")) if run.request.edited)
     moved = load_layout(after.folder / after.best.layout, boxes="xywh").instances[0]
     wanted = [box.x0, box.y0 - 0.2, box.x1, box.y1 - 0.2]
     assert moved.caption == planned.instances[0].caption and moved.box.xyxy == pytest.approx(
@@ -159,6 +159,8 @@ def painted(run) -> Layout:
 
 @needs_browser
 def test_a_plan_that_waits_is_painted_as_it_is_drawn(tab, out):
+    from playwright.sync_api import expect
+
     draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "review": True, "rounds": 1}
     waiting = small_run(out, "a kitchen", **draft, settings=RenderSettings(num_inference_steps=2))
     planned = load_layout(waiting.folder / "round-0" / "layout.json", boxes="xywh")
@@ -169,7 +171,7 @@ def test_a_plan_that_waits_is_painted_as_it_is_drawn(tab, out):
     see(page, "It is changed.")
     page.reload()  # a new window: it goes on where the other one was
     see(page, "It is changed.")
-    assert page.locator(".editor .row").count() == len(planned.instances) - 1
+    expect(page.locator(".editor .row")).to_have_count(len(planned.instances) - 1)
     page.locator(".editor .row").first.click()
     page.locator(".editor").get_by_label("Caption").fill("made of green glass")  # the focus is still there
     page.get_by_role("button", name="Paint it").click()
