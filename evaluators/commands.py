@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import NamedTuple
@@ -50,6 +51,8 @@ def run_evaluation(parser: argparse.ArgumentParser, argv: list[str] | None) -> i
     result: EvaluationResult = args.run(args)
     text = json.dumps(result.to_json(), indent=1, ensure_ascii=False)
     if args.out:
+        with suppress(OSError):  # which writing then tells of
+            args.out.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(args.out, (text + "\n").encode())
     if args.json:
         print(text)

@@ -42,7 +42,8 @@ def test_lmd_scores_what_was_recorded_and_counts_what_is_missing():
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "cases.jsonl").write_text(
         json.dumps({"prompt": "a red cat", "checks": [{"attr": ["red", "cat"]}, {"count": ["cat", 2]}]}) + "\n"
     )
@@ -64,6 +65,8 @@ def test_plan_scores_given_layouts(files, capsys):
     shown = capsys.readouterr().out
     assert "50.0%  (1/2)" in shown
     assert "failed: exactly 2 cat: a red cat" in shown
+    left = json.loads((files / "outputs/evaluations/plan/results.json").read_text())  # where the dashboard looks
+    assert left["checks"] == result["checks"]
 
 
 def test_plan_plans_what_is_not_given(files, capsys):
@@ -80,8 +83,7 @@ def test_plan_plans_what_is_not_given(files, capsys):
         (["lmd", "--planner", "nobody"], "planner"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(arguments, said, files, capsys, monkeypatch):
-    monkeypatch.chdir(files)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, said, files, capsys):
     arguments = [str(files / part) if part.endswith(".jsonl") else part for part in arguments]
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
@@ -98,7 +100,8 @@ def test_a_folder_of_corner_boxes_is_read_as_corners(tmp_path, capsys):
     assert "1 of 2 files" in capsys.readouterr().err
 
 
-def test_prompts_without_checks_still_have_statistics(tmp_path, capsys):
+def test_prompts_without_checks_still_have_statistics(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "prompts.jsonl"
     path.write_text(json.dumps({"prompt": "a farm", "checks": []}))
     assert main(["plan", str(path)]) == 0
