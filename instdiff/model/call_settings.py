@@ -123,7 +123,17 @@ def generator_of_each(generator: object, count: int) -> list[torch.Generator] | 
     return generators * count if len(generators) == 1 else generators
 
 
-def inputs_of_callback(callback: Callable | None, asked: Sequence[str], known: list[str]) -> list[str]:
+def check_choice(chosen: Sequence[int], count: int) -> None:
+    """Refuse a choice among ``count`` pictures that is none.
+
+    Raises:
+        BadInput: it is empty, names a picture twice, or one that is not there.
+    """
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(count)):
+        raise BadInput("choose", f"says {chosen}; give one or more of the {count} pictures, each of them once")
+
+
+def inputs_of_callback(callback: Callable | None, asked: Sequence[str] | None, known: list[str]) -> list[str]:
     """The tensors that a callback is given: those that one of diffusers' own names, else those that are asked for.
 
     Raises:
@@ -132,7 +142,7 @@ def inputs_of_callback(callback: Callable | None, asked: Sequence[str], known: l
     if callback is not None and not callable(callback):
         raise BadInput("callback_on_step_end", f"a {type(callback).__name__} cannot be called")
     own = isinstance(callback, (PipelineCallback, MultiPipelineCallbacks))
-    names = list(callback.tensor_inputs if own else asked)  # type: ignore[union-attr]
+    names = list(callback.tensor_inputs if own else asked or ())  # type: ignore[union-attr]
     for name in names:
         if name not in known:
             raise UnknownName("callback_on_step_end_tensor_inputs", f'"{name}" is not there; give {known}')

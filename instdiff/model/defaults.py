@@ -11,6 +11,9 @@ from instdiff.errors import BadInput
 from instdiff.render_settings import RenderSettings
 from instdiff.values import Value
 
+# Where older model folders say that our classes are.
+MOVED = {f"instdiff.{name}": f"instdiff.model.{name}" for name in ("autoencoder", "unet", "unifusion")}
+
 
 class ModelDefaults(Value):
     """How a model paints where nothing else is asked for; what a model does not say is as the published one has it.
@@ -54,6 +57,13 @@ def read_defaults(folder: Path) -> ModelDefaults:
         return ModelDefaults.parse(stated)
     except BadInput as error:
         raise BadInput("engine", f"{folder} is damaged: {error}") from error
+
+
+def point_to_our_modules(index: dict) -> None:
+    """In a model's index, set the modules that an older version names to where our classes lie now."""
+    for component in index.values():
+        if isinstance(component, list) and component and component[0] in MOVED:
+            component[0] = MOVED[component[0]]
 
 
 def _read_object(path: Path) -> dict:

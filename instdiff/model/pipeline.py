@@ -21,17 +21,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 import instdiff.model.autoencoder  # noqa: F401 (diffusers loads a component's class from imported modules only)
 from instdiff.errors import BadInput
 from instdiff.layout import Layout
+from instdiff.model import call_settings
 from instdiff.model.adapters import LoraMixin
-from instdiff.model.call_settings import (
-    CallSettings,
-    common_size,
-    generator_of_each,
-    inputs_of_callback,
-    list_of_layouts,
-    noise_of_each,
-)
 from instdiff.model.conditions import ConditionReader, EncodedCaption, captions_of, instances_apart, slots_of
-from instdiff.model.defaults import ModelDefaults, read_defaults
+from instdiff.model.defaults import ModelDefaults, point_to_our_modules, read_defaults
 from instdiff.model.inpainting import as_type, keep, pictures_to_change
 from instdiff.model.sampler import Branch, Condition, EarlyLook, sample
 from instdiff.model.schedulers import check_scheduler
@@ -41,8 +34,6 @@ from instdiff.model.unifusion import UniFusion
 from instdiff.model.vae_memory import VaeMemoryMixin
 
 Generators: TypeAlias = torch.Generator | list[torch.Generator] | None  # one for all pictures, or one for each
-# Where older model folders say that our classes are.
-MOVED = {f"instdiff.{name}": f"instdiff.model.{name}" for name in ("autoencoder", "unet", "unifusion")}
 log = logging.getLogger(__name__)
 
 
@@ -140,10 +131,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
     def load_config(cls, *args, **kwargs) -> dict[str, Any] | tuple:
         """Read a model's index, as diffusers does; modules that an older version names lie in `instdiff.model` now."""
         read = super().load_config(*args, **kwargs)
-        config = read[0] if isinstance(read, tuple) else read
-        for component in config.values():
-            if isinstance(component, list) and component and component[0] in MOVED:
-                component[0] = MOVED[component[0]]
+        point_to_our_modules(read[0] if isinstance(read, tuple) else read)
         return read
 
     @classmethod
@@ -262,19 +250,20 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
                 choice of pictures that are not there.
         """
         # 1. Check what was handed in; what the call does not say is as the model has it.
-        settings = CallSettings.over(
+        settings = call_settings.CallSettings.over(
             self.defaults, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, alpha=alpha, mis=mis,
-            num_images_per_layout=num_images_per_prompt or num_images_per_layout, max_batch=max_batch,
+            num_images_per_layout=num_images_per_layout if num_images_per_prompt is None else num_images_per_prompt,
+            max_batch=max_batch,
             guidance_every=guidance_every, inner_every=inner_every, choose_after=choose_after, eta=eta,
             strength=strength, output_type=output_type,
         )  # fmt: skip
         options = settings.sampling(self.defaults, changes=image is not None)
-        layouts = list_of_layouts(layouts)
-        size = common_size(layouts, self.vae_scale_factor)
+        layouts = call_settings.list_of_layouts(layouts)
+        size = call_settings.common_size(layouts, self.vae_scale_factor)
         each = settings.num_images_per_layout
         count = len(layouts) * each
-        generators = generator_of_each(generator, count)
-        tensor_inputs = inputs_of_callback(
+        generators = call_settings.generator_of_each(generator, count)
+        tensor_inputs = call_settings.inputs_of_callback(
             callback_on_step_end, callback_on_step_end_tensor_inputs, self._callback_tensor_inputs
         )
         every = instances_apart(apart, layouts)
@@ -290,7 +279,9 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
 
         # 3. Prepare the starting noise, and what it is laid over.
         shape = (count, self.unet.config.in_channels, *self._latent_size(size))
-        latents = self.noise(size, generator, count) if latents is None else noise_of_each(latents, shape, size)
+        latents = (
+            self.noise(size, generator, count) if latents is None else call_settings.noise_of_each(latents, shape, size)
+        )
         latents = latents.to(self._execution_device) * self.defaults.noise_scale
         kept = keep(self.vae, *before, self._latent_size(size), self._execution_device) if before else None
         begin = None
@@ -308,8 +299,7 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
             if before:
                 shown = [before.into_place(k, picture, conditions[k][0].cover) for k, picture in enumerate(shown)]
             going[:] = choose(shown)
-            if not going or len(set(going)) < len(going) or not set(going) <= set(range(count)):
-                raise BadInput("choose", f"says {going}; give one or more of the {count} pictures, each of them once")
+            call_settings.check_choice(going, count)
             return going
 
         def tell_callback(step: int, timestep: int, pictures: list[list[Branch]]) -> None:

@@ -46,17 +46,14 @@ class RowScheduler:
         """(rows, C, H, W) predictions and latents -> the latents of the next timestep."""
         known = _step_options(self.scheduler.__class__)
         options: dict[str, object] = {"eta": eta} if eta is not None and "eta" in known else {}
-        if len(self.copies) == 1:
-            if "generator" in known:
-                options["generator"] = self._generators()
-            return self.scheduler.step(predictions, timestep, latents, return_dict=False, **options)[0]
-        generators = self._generators()
+        generators = self._generators() if "generator" in known else []
+        each = self.rows // len(self.copies)  # all rows, or one
         stepped = []
-        for k, own in enumerate(self.copies):
-            if "generator" in known:
-                options["generator"] = generators[k]
-            row = slice(k, k + 1)
-            stepped.append(own.step(predictions[row], timestep, latents[row], return_dict=False, **options)[0])
+        for first, own in zip(range(0, self.rows, each), self.copies, strict=True):
+            rows = slice(first, first + each)
+            if generators:
+                options["generator"] = generators[rows] if each > 1 else generators[first]
+            stepped.append(own.step(predictions[rows], timestep, latents[rows], return_dict=False, **options)[0])
         return torch.cat(stepped)
 
     def keep_first(self) -> None:
@@ -67,10 +64,8 @@ class RowScheduler:
         self.copies = self.copies[:1]
         self.rows = 1
 
-    def _generators(self) -> torch.Generator | list[torch.Generator]:
+    def _generators(self) -> list[torch.Generator]:
         """For each row one that gives the same as that of the first, which is the one that goes on."""
-        if self.rows == 1:
-            return self.generator
         state = self.generator.get_state()
         copies = [torch.Generator(self.generator.device).set_state(state) for _ in range(self.rows - 1)]
         return [self.generator, *copies]

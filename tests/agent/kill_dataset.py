@@ -188,6 +188,10 @@ def main() -> int:
         "same as without kills": True,
     } == found
     ok = ok and counts["lost"] == counts["made twice"] == counts["exit code"] == 0
+    kills = counts["driver kills"] + counts["worker kills"]
+    if kills < args.kills:  # all was done before
+        print(f"{kills} kills of {args.kills}: give a larger --count")
+        ok = False
     if ok:
         shutil.rmtree(scratch)
     else:

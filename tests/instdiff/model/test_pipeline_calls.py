@@ -36,6 +36,7 @@ def pipeline():
         ("mis", -0.1),
         ("mis", float("inf")),
         ("num_images_per_layout", 0),
+        ("choose_after", 0),
         ("max_batch", 0),
         ("guidance_every", 0),
         ("eta", -1.0),
@@ -64,8 +65,10 @@ def test_numbers_of_numpy_and_torch_are_numbers(pipeline):
 
 def test_diffusers_name_of_the_number_of_pictures_is_understood(pipeline):
     assert len(paint(pipeline, [layout()] * 2, num_images_per_prompt=1, num_inference_steps=1)) == 2
-    options = {"num_inference_steps": 1, "output_type": "latent"}
+    options = {"num_inference_steps": 1, "output_type": "latent", "callback_on_step_end_tensor_inputs": None}
     assert len(pipeline(layout(), num_images_per_prompt=2, **options).images) == 2
+    with pytest.raises(BadInput, match="num_images_per_layout"):
+        pipeline(layout(), num_images_per_prompt=0, **options)
 
 
 def test_a_callback_ends_the_picture_after_its_step(pipeline):
