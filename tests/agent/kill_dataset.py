@@ -96,7 +96,7 @@ def wait_for_work(process: subprocess.Popen, items: Path, rng: random.Random) ->
     limit = time.monotonic() + SLOWEST_START_S
     while process.poll() is None and len(snapshot(items)) <= before and time.monotonic() < limit:
         time.sleep(0.02)
-    time.sleep(rng.uniform(0, 0.6))
+    time.sleep(rng.uniform(0, 0.2))  # a batch of small pictures takes about as long
     return process.poll() is None
 
 

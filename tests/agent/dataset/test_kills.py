@@ -80,10 +80,10 @@ def test_a_killed_process_is_gone_on_with(tmp_path, whole):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("where", [[], ["--ray", "1"]])
-def test_three_kills_over_twelve_pictures(where):
+def test_three_kills_over_two_dozen_pictures(where):
     if where:
         pytest.importorskip("ray")
-    script = [sys.executable, str(ROOT / "tests/agent/kill_dataset.py"), "--kills", "3", "--count", "12"]
+    script = [sys.executable, str(ROOT / "tests/agent/kill_dataset.py"), "--kills", "3", "--count", "24"]
     done = subprocess.run([*script, *where], cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "'same as without kills': True" in done.stdout
