@@ -44,7 +44,8 @@ FORMS = {
 }
 SIDES = {"left": Predicate.LEFT_OF, "right": Predicate.RIGHT_OF, "top": Predicate.ABOVE, "bottom": Predicate.BELOW}
 
-KEEP = Path("outputs/evaluations/lmd")
+KEEP = planned_layouts.RESULTS / "lmd"
+LAYOUTS = planned_layouts.result_file("lmd-layout")
 BATCH = 8
 SHEET = "failures.png"
 MOST_ON_SHEET = 60
@@ -156,7 +157,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument("--engine", default="draft", metavar="NAME", help="what paints (default: draft)")
     images.add_argument("--keep", type=output_folder, default=KEEP, metavar="FOLDER", help="results (%(default)s)")
     add_detector_arguments(images)
-    planned_layouts.add_arguments(parser)
+    planned_layouts.add_arguments(parser, LAYOUTS)
+    parser.set_defaults(out=None)  # of pictures it goes to --keep
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:
@@ -179,6 +181,7 @@ def run_layouts(args: argparse.Namespace) -> EvaluationResult:
     rows.append(["all", share_cell(ours["all"]), share_cell(theirs["all"])])
     table = Table("LMD benchmark, layouts", ["task", name, "GPT-4, recorded"], rows)
     figures = {"stage": args.stage, "planner": name, **ours, "gpt4_recorded": theirs}
+    args.out = args.out or LAYOUTS
     return EvaluationResult("lmd", figures, (table,), failures=failures)
 
 

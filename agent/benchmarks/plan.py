@@ -7,12 +7,11 @@ from pathlib import Path
 
 from agent.benchmarks import plan_checks, planned_layouts
 from evaluators.layout_statistics import Statistics, statistics
-from evaluators.reporting import JSON_FILE, EvaluationResult, Table
+from evaluators.reporting import EvaluationResult, Table
 from instdiff.cli import input_path
 from instdiff.errors import BadInput
 from instdiff.formats.layout_sets import load_layouts, read_lines
 
-OUT = Path("outputs/evaluations/plan", JSON_FILE)  # where the dashboard looks
 HELP = f"""Your own prompts with checks. FILE holds one JSON object a line:
 
   {{"prompt": "two cats on a red couch, no dogs", "checks": [{{"count": ["cat", 2]}}, {{"absent": ["dog"]}},
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks plan``."""
     parser.add_argument("file", metavar="FILE", type=Path, help="prompts with checks, one JSON object a line")
     parser.add_argument("--compare", type=input_path, metavar="PATH", help="statistics beside those of these layouts")
-    planned_layouts.add_arguments(parser, OUT)
+    planned_layouts.add_arguments(parser, planned_layouts.result_file("plan"))
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:

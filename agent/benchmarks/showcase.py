@@ -10,6 +10,7 @@ from statistics import fmean
 from PIL import Image
 
 import prompts
+from agent.benchmarks.planned_layouts import RESULTS
 from agent.request import read_prompts
 from agent.runs import Run
 from evaluators.contact_sheet import Tile, contact_sheet
@@ -79,4 +80,6 @@ def run(args: argparse.Namespace) -> EvaluationResult:
     measured = shares(runs)
     rows = [[name, *(f"{value:.3f}" for value in figures.values())] for name, figures in measured.items()]
     table = Table(f"{len(runs)} prompts", ["of the", *measured["round_0"]], rows)
-    return EvaluationResult("showcase", {"sheet": str(args.sheet), "prompts": len(runs), **measured}, (table,))
+    result = EvaluationResult("showcase", {"sheet": str(args.sheet), "prompts": len(runs), **measured}, (table,))
+    result.write(RESULTS / "showcase")
+    return result

@@ -58,7 +58,7 @@ Prompts of other forms are left out and counted. The benchmark's own figures are
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks compbench``."""
-    scoring.add_arguments(parser, "spatial_val.txt, numeracy_val.txt, ...")
+    scoring.add_arguments(parser, "compbench", "spatial_val.txt, numeracy_val.txt, ...")
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:

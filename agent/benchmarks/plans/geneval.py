@@ -61,7 +61,7 @@ class Metadata(Value):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks geneval``."""
-    scoring.add_arguments(parser, "evaluation_metadata.jsonl")
+    scoring.add_arguments(parser, "geneval", "evaluation_metadata.jsonl")
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:

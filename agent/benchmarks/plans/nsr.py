@@ -38,7 +38,7 @@ HELP = """NSR-1K (LayoutGPT, dataset/NSR-1K). Each FILE is a JSON list of the co
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks nsr``."""
-    scoring.add_arguments(parser, "counting.val.json, spatial.val.json")
+    scoring.add_arguments(parser, "nsr", "counting.val.json, spatial.val.json")
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:

@@ -91,7 +91,7 @@ class Reading(Value):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m agent.benchmarks readings``."""
-    scoring.add_arguments(parser, "readings, one JSON object a line")
+    scoring.add_arguments(parser, "readings", "readings, one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:

@@ -61,11 +61,17 @@ class Scores:
     failures: list[Failure]
 
 
-def add_arguments(parser: argparse.ArgumentParser, files: str) -> None:
-    """The files, with what to say of them in the help, and the options that all these benchmarks have."""
+def add_arguments(parser: argparse.ArgumentParser, name: str, files: str) -> None:
+    """The options that all these benchmarks have.
+
+    Args:
+        parser: of the command.
+        name: of the command, which is that of its result, too.
+        files: what the help says of the files.
+    """
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help=files)
     parser.add_argument("--wrong", action="store_true", help="print what is wrong with each prompt that fails")
-    planned_layouts.add_arguments(parser)
+    planned_layouts.add_arguments(parser, planned_layouts.result_file(name))
 
 
 def score(questions: Sequence[Question], layouts: Mapping[str, Layout], planner: str = "") -> Scores:

@@ -74,6 +74,14 @@ def test_plan_plans_what_is_not_given(files, capsys):
     assert json.loads(capsys.readouterr().out)["kinds"]["attr"] == {"passed": 1, "of": 1}
 
 
+def test_lmd_leaves_the_figures_of_plans_where_the_dashboard_looks(files, capsys):
+    line = {"prompt": lmd.cases()[0].prompt, "layout": layout_to_json(CAT), "seed": 0}
+    (files / "lmd.jsonl").write_text(json.dumps(line) + "\n")
+    assert main(["lmd", "--layouts", str(files / "lmd.jsonl"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result == json.loads((files / "outputs/evaluations/lmd-layout/results.json").read_text())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

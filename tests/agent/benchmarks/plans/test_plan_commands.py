@@ -19,12 +19,16 @@ FILES = {
 PROMPTS = {"nsr": 8, "geneval": 4, "compbench": 6, "readings": 2}  # those that are asked of, each once
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_plans_are_made_and_scored(name, tmp_path, capsys):
-    out = tmp_path / "result.json"
-    assert main([name, *(str(SAMPLES / file) for file in FILES[name]), "--json", "--out", str(out)]) == 0
+def test_plans_are_made_scored_and_left_where_the_dashboard_looks(name, tmp_path, capsys):
+    assert main([name, *(str(SAMPLES / file) for file in FILES[name]), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result == json.loads(out.read_text())
+    assert result == json.loads((tmp_path / f"outputs/evaluations/{name}/results.json").read_text())
     assert result["evaluation"] == name and result["planner"] == "offline"
     assert result["prompts"]["of"] == PROMPTS[name]
     assert result["prompts"]["passed"] == PROMPTS[name] - len(result["failures"])
@@ -55,8 +59,7 @@ def test_given_plans_are_scored_and_faults_printed_on_demand(tmp_path, capsys):
         (["readings", "file.jsonl"], '\n{"prompt": "p"}\n', "file.jsonl line"),
     ],
 )
-def test_bad_files_are_one_line_and_exit_code_2(command, content, reason, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_bad_files_are_one_line_and_exit_code_2(command, content, reason, tmp_path, capsys):
     (tmp_path / command[1]).write_text(content)
     assert main(command) == 2
     error = capsys.readouterr().err.strip()
