@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from random import Random
 from typing import TYPE_CHECKING
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -12,6 +13,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from agent.critic.critic import criticise_and_replan
 from agent.dataset.folder import Folder, key_of
 from agent.dataset.recipe import Recipe
+from agent.dataset.scattering import scatter
 from agent.planners import load_planner
 from agent.planners.plan import Plan, Planner
 from agent.runs import write_json
@@ -117,6 +119,9 @@ class Planning:
         else:
             candidate = self._plan(wanted, index)
             self._used += candidate.usage
+        if candidate.plan and self.recipe.scatters(index):
+            scattered = scatter(candidate.plan, Random(f"{self.recipe.seed} places {index}"))
+            candidate = candidate.model_copy(update={"plan": scattered})
         if candidate.plan:
             write_json(path, candidate.model_dump(mode="json"))
         return candidate

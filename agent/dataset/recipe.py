@@ -27,7 +27,8 @@ class Recipe(Options):
     ``accept``: ``picture`` keeps pictures on which every instance was checked and found; ``instance`` keeps pictures on
     which at least one was, with those alone as annotations; ``all`` keeps every picture with its plan. ``batch`` is
     part of it, because what is painted together changes pictures in their last bits. ``size`` None leaves given layouts
-    as they are.
+    as they are. ``places`` are those of the plan; or the same things stand at random ones (`scatter`), where they stay
+    in all rounds, on every picture or on every second one.
     """
 
     planner: PlannerName = Field(
@@ -38,6 +39,9 @@ class Recipe(Options):
     )
     size: Size = Field(default=None, description="pixels (default: the engine's own, or as the layouts say)")
     settings: Annotated[RenderSettings, Only(("steps", "guidance", "alpha", "mis"))] = RenderSettings()
+    places: Annotated[Literal["planned", "random", "mixed"], Flag(group=PAINTING)] = Field(
+        default="planned", description="as planned; the same things at random ones; or every second (default: planned)"
+    )
     rounds: Rounds = Field(default=2, description="paint at most so often; only what failed goes on (default: 2)")
     accept: Annotated[Literal["picture", "instance", "all"], Flag(group=KEPT)] = Field(
         default="picture",
@@ -82,11 +86,17 @@ class Recipe(Options):
         free = {f"{name}_given": int(getattr(self.settings, name) is not None) for name in ("mis", "alpha")}
         size = "{} x {}".format(*self.size) if self.size else "as given"
         every = {**fields, **painting, **weights, **free, "size": size}
+        if self.places == "planned":  # as in folders that are older than the choice
+            del every["places"]
         return {key: value for key, value in every.items() if value is not None}
 
     def seed_of(self, index: int) -> int:
         """The seed of a candidate, which depends on its number alone."""
         return int.from_bytes(hashlib.sha256(f"{self.seed} {index}".encode()).digest()[:4]) >> 1
+
+    def scatters(self, index: int) -> bool:
+        """True if the things of a candidate stand at random places."""
+        return self.places == "random" or (self.places == "mixed" and index % 2 == 1)
 
     def split_of(self, prompt: str) -> str:
         """``train`` or ``val``, by the prompt alone: pictures of one prompt never lie on both sides."""

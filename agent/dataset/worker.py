@@ -247,12 +247,13 @@ class Worker:
         planned = candidate.planned
         assert candidate.report
         settings = candidate.settings
+        stays = planned.given or self.recipe.scatters(planned.index)
         painted = rounds.as_painted(candidate.plan, settings.seed, settings.mis, settings.alpha)
         seed = rounds.round_seed(self.recipe.seed_of(planned.index), number, 2**31 - AT_ONCE, AT_ONCE)
         repairs: list[Repair] = []
         if hasattr(self._engine, "repaint"):
             failures = list(failures_of(painted.layout, candidate.report))
-            repairs = next_repairs(painted, failures, candidate.tried, planned.given)
+            repairs = next_repairs(painted, failures, candidate.tried, stays)
         if repairs:
             candidate.tried |= {(step.thing, step.move) for repair in repairs for step in repair.steps}
             plans = [_as_written(repair.plan) for repair in repairs]
@@ -261,7 +262,7 @@ class Worker:
                 _Try(plan, self._settings(plan, seed + k), repair) for k, (plan, repair) in enumerate(rows)
             ]
             return candidate.tries
-        if planned.given:
+        if stays:
             plan = painted.model_copy(update={"seed": seed})
         else:
             before = self._planner.usage

@@ -20,7 +20,7 @@ from instdiff.errors import BadInput, ServiceError
 from instdiff.formats import layouts_to_coco, read_png
 from instdiff.layout import Box, Instance, Layout
 from instdiff.world import knowledge
-from tests.agent.doubles_dataset import COUNT, RECIPE, an_order, files_of, placed
+from tests.agent.doubles_dataset import COUNT, PROMPTS, RECIPE, an_order, files_of, placed
 
 
 @pytest.fixture(autouse=True)
@@ -471,3 +471,21 @@ def test_unbroken_and_needed(tmp_path):
     assert not order.needs(0) and order.is_done()
     assert replace(order, count=5).needs(1) and not replace(order, count=5).is_done()
     assert read_manifest(order.folder.items).keys == {"000000", "000001", "000002", "000003"}
+
+
+def test_the_same_things_at_random_places_which_stay_in_all_rounds(tmp_path, doubles):
+    doubles.forget("dog")
+    order = replace(an_order(tmp_path), count=2, recipe=RECIPE.model_copy(update={"places": "random", "accept": "all"}))
+    finished(order)
+    own = [candidate.plan.layout.instances for candidate in order.planning().batch(0)]
+    usual = [doubles.planner.plan(prompt, RECIPE.size, 0).layout.instances for prompt in PROMPTS.prompts[:4]]
+    assert [[one.caption for one in things] for things in own] == [[one.caption for one in things] for things in usual]
+    assert not {one.box for things in own for one in things} & {one.box for things in usual for one in things}
+    painted = [layout.instances for batch in doubles.batches for layout in batch]
+    assert len(painted) > 4 and all(things in own for things in painted)
+
+
+def test_every_second_picture_has_random_places_and_older_folders_go_on():
+    mixed = RECIPE.model_copy(update={"places": "mixed"})
+    assert [mixed.scatters(index) for index in range(4)] == [False, True, False, True]
+    assert RECIPE.fingerprint().keys() == {*mixed.fingerprint()} - {"places"}
