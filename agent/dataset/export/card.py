@@ -200,23 +200,22 @@ def _limits(records: Records) -> str:
         "instance": "Of each picture at least one planned thing was found in its place by the verifier.",
         "all": "All pictures were kept as they were planned, whether things were found or not.",
     }[str(records.made_with["accept"])]
-    unverified = options.unverified or ("label" if records.as_planned else "ignore")
     planned = {
         "ignore": "What was planned and not verified is a region to ignore.",
         "drop": "Pictures on which something planned was not verified are left out.",
         "label": "What was planned and not verified is labelled all the same.",
         "none": "What was planned and not verified has no label.",
-    }[unverified]
+    }[str(options.unverified)]
     extras = {
         "label": "What was seen and not planned is labelled where the verifier was sure, else a region to ignore.",
         "ignore": "What was seen and not planned is a region to ignore.",
         "none": "What was seen and not planned has no label.",
-    }[options.extras]
+    }[str(options.extras)]
     boxes = {
         "plan": "Boxes are those of the plan; where no mask was planned, it is the shape that the verifier saw.",
         "seen": "Boxes and masks are those that the verifier saw.",
         "mean": "Boxes are the means of the plan's and the verifier's.",
-    }[options.boxes]
+    }[str(options.boxes)]
     return f"## Limits\n\nThe pictures are painted by a model. {kept} {planned} {extras} {boxes}"
 
 

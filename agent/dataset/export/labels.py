@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from agent.dataset.folder import Item
@@ -18,25 +19,46 @@ from instdiff.world.nouns import class_of, label_of, with_article
 SAME_THING_IOU = 0.5  # boxes that share more show one thing
 PART_OF_IT = 0.7  # what lies in a thing of its own kind with such a share may be a part of it, or one of two
 IN_PLACE = (VerdictKind.FOUND, VerdictKind.WRONG_ATTRIBUTE)
+NOT_PLANNED = "not planned"
+CELLS = 24  # of a side of a box, in which is looked whether other things lie there
 LABELS = "labels"
+FILTERS = "what is less than this is no label, but a region to ignore"
+Step = Literal["drop", "add", "correct"]  # from the plan to labels
+STEPS: tuple[Step, ...] = ("drop", "add", "correct")
+
+
+def _steps(text: str) -> tuple[str, ...]:
+    """ "drop,add" -> ("drop", "add"); "none" -> ()"""
+    return () if text.strip() == "none" else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 class LabelOptions(Value):
     """How labels come from what was planned and what was seen.
 
-    ``unverified`` None is ``label`` for pictures that were kept as planned (``--accept all``), else ``ignore``.
+    ``refine`` names the steps from the plan to labels: things that are not there are dropped, others that are seen are
+    added, boxes that moved are corrected; without any of them labels are the plan. What ``unverified``, ``extras`` and
+    ``boxes`` say goes before it. Pictures that were kept as planned (``--accept all``) drop nothing by themselves.
     """
 
+    refine: Annotated[tuple[Step, ...], Flag("A,B", group=LABELS, read=_steps)] = Field(
+        default=STEPS,
+        description="steps from the plan to labels: drop what is not there, add what else is, correct what moved; "
+        "or none (default: drop,add,correct)",
+    )
     unverified: Annotated[Literal["ignore", "drop", "label", "none"] | None, Flag(group=LABELS)] = Field(
         default=None,
         description="planned and not verified: a region to ignore; drop the picture; a label; or none "
-        "(default: ignore; label with --accept all)",
+        "(default: ignore; label with --accept all, or without drop in --refine)",
     )
-    extras: Annotated[Literal["label", "ignore", "none"], Flag(group=LABELS)] = Field(
-        default="label", description="seen and not planned: a label; a region to ignore; or none (default: label)"
+    extras: Annotated[Literal["label", "ignore", "none"] | None, Flag(group=LABELS)] = Field(
+        default=None,
+        description="seen and not planned: a label; a region to ignore; or none "
+        "(default: label; none without add in --refine)",
     )
-    boxes: Annotated[Literal["plan", "seen", "mean"], Flag(group=LABELS)] = Field(
-        default="seen", description="box and mask as planned, as seen, or the box between both (default: seen)"
+    boxes: Annotated[Literal["plan", "seen", "mean"] | None, Flag(group=LABELS)] = Field(
+        default=None,
+        description="box and mask as planned, as seen, or the box between both "
+        "(default: seen; plan without correct in --refine)",
     )
     extra_score: Annotated[Fraction, Flag("X", group=LABELS)] = Field(
         default=0.5, description="from this score on what is seen and not planned is a label (default: 0.5)"
@@ -44,9 +66,33 @@ class LabelOptions(Value):
     ignore_score: Annotated[Fraction, Flag("X", group=LABELS)] = Field(
         default=0.25, description="from this score on it is a region to ignore (default: 0.25)"
     )
-    min_score: Annotated[Fraction, Flag("X", group=LABELS)] = Field(
-        default=0.0, description="labels of less certainty become regions to ignore (default: 0)"
+    min_score: Annotated[Fraction, Flag("X", group=FILTERS)] = Field(
+        default=0.0, description="the verifier's score (default: 0)"
     )
+    min_fit: Annotated[Fraction, Flag("X", group=FILTERS)] = Field(
+        default=0.0, description="IoU of the planned place and what is seen, of planned things (default: 0)"
+    )
+    min_size: Annotated[Fraction, Flag("X", group=FILTERS)] = Field(
+        default=0.0, description="root of the share of the picture; COCO's medium things begin at 0.125 (default: 0)"
+    )
+    min_free: Annotated[Fraction, Flag("X", group=FILTERS)] = Field(
+        default=0.0, description="share of the box on which no other thing lies (default: 0)"
+    )
+
+    def resolved(self, as_planned: bool) -> LabelOptions:
+        """The same with nothing left open.
+
+        Args:
+            as_planned: the pictures were kept as they were planned, whatever is on them.
+        """
+        drops = "drop" in self.refine and not as_planned
+        return self.model_copy(
+            update={
+                "unverified": self.unverified or ("ignore" if drops else "label"),
+                "extras": self.extras or ("label" if "add" in self.refine else "none"),
+                "boxes": self.boxes or ("seen" if "correct" in self.refine else "plan"),
+            }
+        )
 
 
 class Label(Value):
@@ -87,7 +133,8 @@ def labels_of(item: Item, options: LabelOptions, as_planned: bool = False) -> tu
     Args:
         as_planned: the picture was kept as it was planned, whatever is on it.
     """
-    unverified = options.unverified or ("label" if as_planned else "ignore")
+    options = options.resolved(as_planned)
+    unverified = options.unverified
     plan = item.plan()
     labels: list[Label] = []
     unsure: list[Label] = []
@@ -106,7 +153,7 @@ def labels_of(item: Item, options: LabelOptions, as_planned: bool = False) -> tu
     labels += _extras(item, labels, options)
     known = [label for label in labels if not label.ignore]
     labels += [region for region in unsure if not _is_there(region.box, known)]
-    return tuple(_doubted(label) if _is_doubtful(label, options) else label for label in labels)
+    return tuple(_doubted(label) if _is_doubtful(label, known, options) else label for label in labels)
 
 
 def _verified(instance: Instance, verdict: Verdict, size: tuple[int, int], options: LabelOptions) -> Label | None:
@@ -115,7 +162,9 @@ def _verified(instance: Instance, verdict: Verdict, size: tuple[int, int], optio
     if seen is None or (verdict.kind not in IN_PLACE and seen.score < options.extra_score):
         return None
     misplaced = verdict.kind is VerdictKind.MISPLACED
-    source = "seen" if misplaced or instance.extent is None else options.boxes
+    if misplaced and "correct" not in options.refine:
+        return None
+    source = "seen" if misplaced or instance.extent is None else str(options.boxes)
     box = seen.box
     if source != "seen" and instance.extent:
         box = instance.extent if source == "plan" else _mean(instance.extent, seen.box)
@@ -168,7 +217,7 @@ def _extras(item: Item, labels: Sequence[Label], options: LabelOptions) -> Itera
             box=seen.box,
             mask=_fitted(seen.mask, size),
             source="seen",
-            verdict="not planned",
+            verdict=NOT_PLANNED,
             score=seen.score,
             ignore=not is_sure,
         )
@@ -190,8 +239,35 @@ def _is_part(seen: Detection, labels: Sequence[Label]) -> bool:
     )
 
 
-def _is_doubtful(label: Label, options: LabelOptions) -> bool:
-    return label.score is not None and label.score < options.min_score and not label.ignore
+def _is_doubtful(label: Label, labels: Sequence[Label], options: LabelOptions) -> bool:
+    """True if a label is one of those that are filtered out; ``labels`` are all of the picture."""
+    if label.ignore:
+        return False
+    unsure = label.score is not None and label.score < options.min_score
+    moved = label.verdict != NOT_PLANNED and label.iou < options.min_fit
+    others = [other for other in labels if other is not label]
+    return unsure or moved or label.box.area**0.5 < options.min_size or _free(label, others) < options.min_free
+
+
+def _free(label: Label, others: Sequence[Label]) -> float:
+    """The share of a label's box on which no other thing lies, by their masks, or boxes where they have none."""
+    x0, y0, x1, y1 = label.box.xyxy
+    covered = np.zeros((CELLS, CELLS), dtype=bool)
+    xs = x0 + (np.arange(CELLS) + 0.5) / CELLS * (x1 - x0)
+    ys = y0 + (np.arange(CELLS) + 0.5) / CELLS * (y1 - y0)
+    for other in others:
+        if not other.box.intersection(label.box):
+            continue
+        if other.mask:
+            array = other.mask.array
+            height, width = array.shape
+            rows = (ys * height).astype(int).clip(0, height - 1)
+            columns = (xs * width).astype(int).clip(0, width - 1)
+            covered |= array[np.ix_(rows, columns)]
+        else:
+            left, top, right, bottom = other.box.xyxy
+            covered |= np.outer((top <= ys) & (ys < bottom), (left <= xs) & (xs < right))
+    return 1 - float(covered.mean())
 
 
 def _doubted(label: Label) -> Label:

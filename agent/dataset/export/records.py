@@ -93,9 +93,9 @@ class Records(Sequence[AnnotatedPicture]):
 
     def __init__(self, folder: Folder, options: ExportOptions, damaged: dict[str, str] | None):
         self.folder = folder
-        self.options = options
         self.made_with = folder.made_with if (folder.items / manifests.FILE).exists() else {}
         self.as_planned = self.made_with.get("accept") == "all"
+        self.options = options.model_copy(update=dict(options.resolved(self.as_planned)))
         self.dropped = 0
         self.other_names: Counter[str] = Counter()
         self._names: dict[str, str | None] = {}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agent.dataset.export.labels import LabelOptions, labels_of
+from agent.dataset.export.labels import STEPS, LabelOptions, labels_of
 from agent.dataset.folder import Item
 from evaluators.report import Detection, Report, Verdict, VerdictKind
 from instdiff.formats import layout_to_json
@@ -130,3 +130,44 @@ def test_boxes_are_planned_seen_or_the_mean(boxes, x0):
 def test_what_is_unsure_is_ignored():
     unsure = (VerdictKind.FOUND, seen("dog", MIDDLE, 0.2))
     assert names(an_item([CUP, unsure, HORSE]), min_score=0.3) == (["cup", "horse"], ["dog"])
+
+
+AWAY = (VerdictKind.MISPLACED, seen("horse", CORNER))
+
+
+@pytest.mark.parametrize(
+    ("refine", "labelled", "ignored"),
+    [
+        ((), [("cup", "plan"), ("dog", "plan"), ("horse", "plan")], []),  # the plan
+        (("drop",), [("cup", "plan"), ("dog", "plan")], [("horse", "plan")]),
+        (("add",), [("cup", "plan"), ("dog", "plan"), ("horse", "plan"), ("cat", "seen")], []),
+        (("correct",), [("cup", "seen"), ("dog", "seen"), ("horse", "seen")], []),
+        (STEPS, [("cup", "seen"), ("dog", "seen"), ("horse", "seen"), ("cat", "seen")], [("horse", "plan")]),
+    ],
+)
+def test_labels_are_refined_step_by_step(refine, labelled, ignored):
+    item = an_item([CUP, DOG, AWAY], [seen("cat", (0.3, 0.0, 0.5, 0.15))])
+    every = labels_of(item, LabelOptions(refine=refine))
+    assert [(one.name, one.source) for one in every if not one.ignore] == labelled
+    assert [(one.name, one.source) for one in every if one.ignore] == ignored
+
+
+def test_what_is_said_goes_before_the_steps():
+    item = an_item([CUP, DOG, MISSING])
+    assert names(item, refine=(), unverified="ignore", boxes="seen") == (["cup", "dog"], ["horse"])
+
+
+@pytest.mark.parametrize(
+    ("least", "labelled"),
+    [
+        ({"min_fit": 0.81}, ["cat"]),  # which was not planned
+        ({"min_size": 0.35}, ["dog", "horse"]),
+        ({"min_free": 0.9}, ["cup", "horse"]),  # cat and dog lie on one another
+        ({"min_score": 0.95}, []),
+    ],
+)
+def test_what_is_difficult_becomes_a_region_to_ignore(least, labelled):
+    item = an_item([CUP, DOG, HORSE], [seen("cat", (0.3, 0.6, 0.4, 0.9))])
+    assert names(item) == (["cup", "dog", "horse", "cat"], [])
+    kept, ignored = names(item, **least)
+    assert kept == labelled and sorted(kept + ignored) == ["cat", "cup", "dog", "horse"]
