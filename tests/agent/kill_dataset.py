@@ -1,18 +1,21 @@
-"""``python tests/agent/kill_dataset.py --kills 50 --count 200``: a dataset whose making is killed again and again.
+"""``python tests/agent/kill_dataset.py --kills 50 --count 80``: a dataset whose making is killed again and again.
 
 With ``--ray N`` every second kill takes one of the workers, the others the process that drives them; with ``--lower``
 every second start asks for fewer pictures, or names no count. Afterwards everything must be there once and whole, as it
 was when it was first written, and the same as where nobody was killed.
+
+This process makes the whole set first; the ones that are killed begin as copies of it, in which everything is imported:
+a start takes a second or two instead of ten. With ``--cold`` each is a Python of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,42 +23,42 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
+# Ray gives each worker one thread; a process alone must have as many to give the same pictures to the bit. And a
+# process that has started threads of torch cannot be copied.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 EARLY_SHARE = 0.2
-EARLY_S = 5.0  # some kills come while everything is still being loaded
+EARLY_S = 1.0  # some kills come while models are still being loaded
 SLOWEST_START_S = 300
 
 
-def command(folder: Path, args: argparse.Namespace, ray: int | None, count: int | None) -> list[str]:
-    """What makes the dataset; ``count`` None names none."""
+def options(folder: Path, args: argparse.Namespace, ray: int | None, count: int | None) -> list[str]:
+    """The arguments that make the dataset; ``count`` None names none."""
     what = ["--scenes", "kitchen,street", "--per-picture", "2-3", "--colours", "red,blue"]
     what += [] if count is None else ["--count", str(count)]
-    how = [
-        "--size",
-        str(args.size),
-        "--steps",
-        str(args.steps),
-        "--batch",
-        str(args.batch),
-        "--rounds",
-        "2",
-        "--accept",
-        args.accept,
-        "--min-iou",
-        "0.05",  # few things are found on small pictures of few steps
-        "--tries",
-        "20",
-    ]
+    how = ["--size", str(args.size), "--steps", str(args.steps), "--batch", str(args.batch), "--rounds", "2"]
+    # few things are found on small pictures of few steps
+    how += ["--accept", args.accept, "--min-iou", "0.05", "--tries", "20"]
     where = ["--ray", str(ray), "--retries", "1000"] if ray else []
-    return [sys.executable, "-m", "agent.dataset", "make", str(folder), *what, *how, *where]
+    return ["make", str(folder), *what, *how, *where]
 
 
-def start(arguments: list[str], log: Path) -> subprocess.Popen:
+def start(arguments: list[str], log: Path, cold: bool = False) -> multiprocessing.process.BaseProcess:
+    """A process that makes the dataset."""
+    context = multiprocessing.get_context("spawn" if cold else "fork")
+    process = context.Process(target=run, args=(arguments, log))
+    process.start()
+    return process
+
+
+def run(arguments: list[str], log: Path) -> None:
+    """Make the dataset in this process, all output of which goes into the log."""
+    from agent.dataset.__main__ import main as dataset
+
     with log.open("ab") as output:
-        # Ray gives each worker one thread; a process alone must have as many to give the same pictures to the bit
-        return subprocess.Popen(
-            arguments, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    sys.exit(dataset(arguments))
 
 
 def snapshot(items: Path) -> dict[str, tuple[int, int]]:
@@ -87,32 +90,42 @@ def workers_of(pid: int) -> list[int]:
     return [one for one in named if is_ours(one)]
 
 
-def wait_for_work(process: subprocess.Popen, items: Path, rng: random.Random) -> bool:
+def wait_for_work(process: multiprocessing.process.BaseProcess, items: Path, rng: random.Random) -> bool:
     """Wait for a random moment; False if everything was done before."""
     if rng.random() < EARLY_SHARE:
         time.sleep(rng.uniform(0, EARLY_S))
-        return process.poll() is None
+        return process.is_alive()
     before = len(snapshot(items))
     limit = time.monotonic() + SLOWEST_START_S
-    while process.poll() is None and len(snapshot(items)) <= before and time.monotonic() < limit:
+    while process.is_alive() and len(snapshot(items)) <= before and time.monotonic() < limit:
         time.sleep(0.02)
     time.sleep(rng.uniform(0, 0.2))  # a batch of small pictures takes about as long
-    return process.poll() is None
+    return process.is_alive()
 
 
-def kill_again_and_again(args: argparse.Namespace, folder: Path, log: Path) -> dict[str, int]:
+def kill_again_and_again(args: argparse.Namespace, folder: Path, log: Path) -> dict[str, int | None]:
     """Kill, start again, and see that nothing finished is lost or made anew, until all is done or kills are spent."""
     rng = random.Random(args.seed)
     items = folder / "items"
     counts = {"driver kills": 0, "worker kills": 0, "lost": 0, "made twice": 0}
-    process = start(command(folder, args, args.ray, args.count), log)
     finished: dict[str, tuple[int, int]] = {}
+
+    def begin(count: int | None) -> multiprocessing.process.BaseProcess:
+        return start(options(folder, args, args.ray, count), log, args.cold)
+
+    def compare() -> None:
+        now = snapshot(items)
+        counts["lost"] += len(finished.keys() - now.keys())
+        counts["made twice"] += sum(now[key] != finished[key] for key in finished.keys() & now.keys())
+        finished.update(now)
+
+    process = begin(args.count)
     is_whole = False  # the last start asked for all
     while sum(list(counts.values())[:2]) < args.kills:
         if not wait_for_work(process, items, rng):
             if is_whole or not args.lower:
                 break
-            process = start(command(folder, args, args.ray, args.count), log)  # the fewer are there
+            process = begin(args.count)  # the fewer are there
             is_whole = True
             continue
         workers = workers_of(process.pid) if args.ray and sum(list(counts.values())[:2]) % 2 else []
@@ -120,25 +133,21 @@ def kill_again_and_again(args: argparse.Namespace, folder: Path, log: Path) -> d
             os.kill(rng.choice(workers), signal.SIGKILL)
             counts["worker kills"] += 1
         else:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.kill()
+            process.join()
             counts["driver kills"] += 1
-        now = snapshot(items)
-        counts["lost"] += len(finished.keys() - now.keys())
-        counts["made twice"] += sum(now[key] != finished[key] for key in finished.keys() & now.keys())
-        finished = now
+        compare()
         if not workers:
-            print(f"{counts}, {len(now)} finished", flush=True)
+            print(f"{counts}, {len(finished)} finished", flush=True)
             lower = args.lower and counts["driver kills"] % 2
             count = rng.choice([None, 1, args.count // 3]) if lower else args.count
-            process = start(command(folder, args, args.ray, count), log)
+            process = begin(count)
             is_whole = count == args.count
-    process.wait()
-    code = start(command(folder, args, args.ray, args.count), log).wait()  # the last start may have asked for fewer
-    now = snapshot(items)
-    counts["lost"] += len(finished.keys() - now.keys())
-    counts["made twice"] += sum(now[key] != finished[key] for key in finished.keys() & now.keys())
-    return {**counts, "exit code": code}
+    process.join()
+    last = begin(args.count)  # the one before may have been asked for fewer
+    last.join()
+    compare()
+    return {**counts, "exit code": last.exitcode}
 
 
 def verdict(args: argparse.Namespace, folder: Path, reference: Path) -> dict[str, object]:
@@ -165,7 +174,7 @@ def verdict(args: argparse.Namespace, folder: Path, reference: Path) -> dict[str
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--count", type=int, default=80)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=4)
@@ -173,11 +182,14 @@ def main() -> int:
     parser.add_argument("--accept", default="all", choices=["picture", "instance", "all"])
     parser.add_argument("--lower", action="store_true", help="every second start asks for fewer")
     parser.add_argument("--ray", type=int, metavar="N", help="on Ray with N workers")
+    parser.add_argument("--cold", action="store_true", help="start a new Python each time")
     args = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="killed-"))
     began = time.monotonic()
+    from agent.dataset.__main__ import main as dataset
+
+    dataset(options(scratch / "whole", args, None, args.count))  # also loads what the copies will have loaded
     counts = kill_again_and_again(args, scratch / "killed", scratch / "log.txt")
-    start(command(scratch / "whole", args, None, args.count), scratch / "log.txt").wait()
     found = verdict(args, scratch / "killed", scratch / "whole")
     print({**counts, **found, "seconds": round(time.monotonic() - began)})
     ok = {
