@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_PICTURE_SIDE = 1024  # pixels sent to the browser
 MAX_MASK_TEXT = 2_000_000  # characters of run lengths in one edit, all masks together
-SCRIPTS = ("rle.js", "geometry.js", "gestures.js", "view.js", "editor.js")  # one module: each uses those before it
+SCRIPTS = ("rle.js", "geometry.js", "zoom.js", "gestures.js", "view.js", "keys.js", "editor.js")  # one module: each uses those before it
 
 
 def edit_layout(

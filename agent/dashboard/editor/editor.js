@@ -2,7 +2,7 @@
 // each time it runs itself.
 
 const STEPS_KEPT = 200;
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const COPIED_BY = 16; // pixels that a copy lies beside what it is of
 const PAUSE_MS = 500; // in typing, until the page gets the words
 
 class Editor {
@@ -18,6 +18,11 @@ class Editor {
     this.selected = null;
     this.tool = "select";
     this.brush = 32; // diameter in pixels of the picture
+    this.hidden = new Set(); // ids of what is not shown here
+    this.locked = new Set(); // ids of what cannot be moved
+    this.zoom = 1;
+    this.pan = { x: 0, y: 0 };
+    this.holding = false; // the key that pans
     this.past = [];
     this.future = [];
     this.step = null; // what the last step was about: key presses and letters in a row are one step
@@ -31,12 +36,30 @@ class Editor {
     return this.items.find((item) => item.id === this.selected) ?? null;
   }
 
+  // Why the selected instance stays as it is; empty where it may be changed.
+  get fixed() {
+    const name = this.chosen && `“${nameOf(this.chosen)}”`;
+    if (this.hidden.has(this.selected)) return `${name} is hidden here, and still in the plan; H shows it.`;
+    return this.locked.has(this.selected) ? `${name} is locked; L unlocks it.` : "";
+  }
+
+  // The selected instance, if it may be changed.
+  get free() {
+    return this.fixed ? null : this.chosen;
+  }
+
+  // What has the focus in here.
+  get focused() {
+    const { activeElement } = this.root.getRootNode();
+    return this.root.contains(activeElement) ? activeElement : null;
+  }
+
   get typing() {
-    return WORDS.includes(this.root.getRootNode().activeElement?.dataset.part);
+    return FIELDS.includes(this.focused?.dataset.part);
   }
 
   get screen() {
-    const { clientWidth: width, clientHeight: height } = this.part("stage");
+    const { clientWidth: width, clientHeight: height } = this.part("view");
     return { width, height };
   }
 
@@ -119,8 +142,53 @@ class Editor {
     this.remember(before, about);
   }
 
+  copy() {
+    if (!this.chosen) return;
+    const before = this.snapshot();
+    const { id, ...item } = this.chosen;
+    const made = this.add();
+    if (made === null) return;
+    const { x1, y1 } = extentOf(item) ?? { x1: 0, y1: 0 };
+    const [right, down] = [COPIED_BY / this.size.width, COPIED_BY / this.size.height];
+    const own = { ...item, mask: item.mask && { ...item.mask } }; // a mask belongs to one instance
+    this.change(made, moved(own, x1 + right > 1 ? -right : right, y1 + down > 1 ? -down : down, this.size));
+    this.remember(before);
+  }
+
+  startNew() {
+    this.select(null);
+    this.use("box");
+  }
+
+  // Hide or show an instance ("hidden"), lock or unlock it ("locked"). The plan stays as it is.
+  toggle(what, id) {
+    if (!this.items.some((item) => item.id === id)) return;
+    if (!this[what].delete(id)) this[what].add(id);
+    this.say("");
+  }
+
+  help() {
+    const { hidden } = this.part("help");
+    this.part("help").hidden = !hidden;
+    this.part("keys").setAttribute("aria-expanded", hidden);
+  }
+
+  // The key that pans goes down or up.
+  hold(isHeld) {
+    if (isHeld === this.holding) return;
+    this.holding = isHeld;
+    draw(this);
+  }
+
+  // A number of the selected box, as it is typed.
+  number(name, pixels) {
+    if (!this.free?.box || !Number.isFinite(pixels)) return;
+    this.edit({ box: boxWith(this.free.box, name, pixels, this.size) }, `${name} ${this.selected}`);
+  }
+
   delete() {
     if (!this.chosen) return;
+    if (this.locked.has(this.selected)) return this.say(this.fixed);
     const before = this.snapshot();
     this.items = this.items.filter((item) => item !== this.chosen);
     this.selected = null;
@@ -195,25 +263,28 @@ class Editor {
       const { x0, y0, x1, y1 } = place === "box" || place === "mask" ? extentOf(item) : { x0: 0, y0: 0, x1: 0, y1: 0 };
       return (x1 - x0) * (y1 - y0);
     };
-    return this.items.filter((item) => placeAt(item, at, this.screen)).sort((a, b) => area(a) - area(b));
+    const shown = this.items.filter((item) => !this.hidden.has(item.id));
+    return shown.filter((item) => placeAt(item, at, this.screen)).sort((a, b) => area(a) - area(b));
   }
 
   press(event) {
-    if (event.button !== 0 || this.gesture) return;
+    const isMiddle = event.button === 1;
+    if ((event.button !== 0 && !isMiddle) || this.gesture) return;
     event.preventDefault();
     const stage = this.part("stage");
     stage.focus({ preventScroll: true });
     stage.setPointerCapture(event.pointerId);
     this.message = "";
     const before = this.snapshot();
-    this.gesture = { before, pointer: event.pointerId, ...GESTURES[this.tool](this, this.at(event), event.target) };
+    const tool = isMiddle || this.holding ? "pan" : this.tool;
+    this.gesture = { before, pointer: event.pointerId, ...GESTURES[tool](this, this.at(event), event) };
     draw(this);
   }
 
   drag(event) {
     drawRing(this, event);
     if (this.gesture?.pointer !== event.pointerId) return;
-    this.gesture.move(this.at(event));
+    this.gesture.move(this.at(event), event);
   }
 
   release(event) {
@@ -241,22 +312,10 @@ class Editor {
   // --- keys
 
   key(event) {
-    const command = event.ctrlKey || event.metaKey;
-    const action = this.actionOf(event, command, this.typing);
+    const action = keyAction(this, event);
     if (!action) return;
     event.preventDefault();
     action();
-  }
-
-  actionOf({ key, shiftKey, target }, command, typing) {
-    const letter = key.toLowerCase();
-    if (key === "Escape") return () => (typing ? this.part("stage").focus() : this.escape());
-    if (typing) return null;
-    if (command && letter === "z") return () => (shiftKey ? this.redo() : this.undo());
-    if (command && letter === "y") return () => this.redo();
-    if (key === "Delete" || key === "Backspace") return () => this.delete();
-    if (ARROWS[key] && this.chosen && target.type !== "range") return () => this.nudge(ARROWS[key], shiftKey ? 10 : 1);
-    return null;
   }
 
   escape() {
@@ -266,6 +325,7 @@ class Editor {
   }
 
   nudge([right, down], pixels) {
+    if (this.fixed) return this.say(this.fixed);
     const { width, height } = this.size;
     const changes = moved(this.chosen, (right * pixels) / width, (down * pixels) / height, this.size);
     this.edit(changes, `nudge ${this.selected}`);
@@ -281,19 +341,36 @@ class Editor {
     on("stage", "pointerup", (event) => this.release(event));
     on("stage", "pointercancel", () => this.cancel());
     on("stage", "pointerleave", () => (this.part("ring").hidden = true));
+    on("stage", "mousedown", (event) => event.button === 1 && event.preventDefault()); // no scrolling by itself
+    on("stage", "wheel", (event) => turn(this, event));
+    on("stage", "keyup", ({ key }) => key === " " && this.hold(false));
+    on("stage", "blur", () => this.hold(false));
+    on("zoom-in", "click", () => zoomTo(this, this.zoom * ZOOM_STEP));
+    on("zoom-out", "click", () => zoomTo(this, this.zoom / ZOOM_STEP));
+    on("whole", "click", () => zoomTo(this, 1));
+    on("keys", "click", () => this.help());
     on("brush", "input", (event) => {
       this.brush = Number(event.target.value);
       draw(this);
     });
-    for (const name of ["undo", "redo", "delete"]) on(name, "click", () => this[name]());
-    on("new", "click", () => {
-      this.select(null);
-      this.use("box");
+    for (const name of ["undo", "redo", "copy", "delete"]) on(name, "click", () => this[name]());
+    on("new", "click", () => this.startNew());
+    on("list", "click", ({ target }) => {
+      const { id, sign } = target.closest("button")?.dataset ?? {};
+      if (sign) this.toggle(sign, Number(id));
+      else if (id) this.select(Number(id));
     });
-    on("list", "click", (event) => {
-      const row = event.target.closest("button");
-      if (row) this.select(Number(row.dataset.id));
+    on("show-all", "click", () => {
+      this.hidden.clear();
+      this.say("");
     });
+    for (const name of NUMBERS) {
+      on(`box-${name}`, "input", ({ target }) => this.number(name, target.valueAsNumber));
+      on(`box-${name}`, "blur", () => {
+        this.step = null;
+        draw(this);
+      });
+    }
     for (const name of WORDS) {
       on(name, "input", (event) => this.edit({ [name]: event.target.value }, `${name} ${this.selected}`));
       on(name, "blur", () => (this.step = null));

@@ -95,6 +95,28 @@ function resized(box, handle, { x, y }, size) {
   };
 }
 
+const ACROSS = ["x0", "x1", "width"];
+const DOWN = ["y0", "y1", "height"];
+const BOX_NUMBERS = { x: ACROSS, width: ACROSS, y: DOWN, height: DOWN };
+
+// {x, y, width, height} of a box in pixels, to a tenth.
+function numbersOf({ x0, y0, x1, y1 }, { width, height }) {
+  const tenth = (value) => Math.round(10 * value) / 10;
+  const [across, down] = [(x1 - x0) * width, (y1 - y0) * height];
+  return { x: tenth(x0 * width), y: tenth(y0 * height), width: tenth(across), height: tenth(down) };
+}
+
+// A box with one of its numbers set in pixels: x and y move it, width and height leave its top left corner where it is.
+// It stays inside, and keeps a pixel.
+function boxWith(box, name, pixels, size) {
+  const [low, high, side] = BOX_NUMBERS[name];
+  const value = pixels / size[side];
+  const length = box[high] - box[low];
+  if (name === side) return { ...box, [high]: within(box[low] + value, box[low] + 1 / size[side], 1) };
+  const start = within(value, 0, 1 - length);
+  return { ...box, [low]: start, [high]: Math.min(1, start + length) };
+}
+
 // The box between two places, or null if it is too thin to be meant.
 function boxBetween(a, b, size) {
   const box = { x0: Math.min(a.x, b.x), y0: Math.min(a.y, b.y), x1: Math.max(a.x, b.x), y1: Math.max(a.y, b.y) };

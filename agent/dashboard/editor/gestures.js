@@ -1,17 +1,19 @@
-// What the pointer does with each tool between press and release. A gesture is {move(at), end()}: `move` shows the
+// What the pointer does with each tool between press and release. A gesture is {move(at, event), end()}: `move` shows the
 // change, `end` finishes it. Leaving without `end` is cancelling: the editor puts back what stood before.
 
 const NO_MASK = "Select an instance with a mask to erase from it.";
 const nothing = { move() {}, end() {} };
 
 const GESTURES = {
-  select(editor, start, target) {
-    const handle = target.dataset?.handle;
-    return handle ? resizing(editor, handle) : moving(editor, start);
+  select(editor, start, event) {
+    const handle = event.target.dataset?.handle;
+    return handle ? resizing(editor, handle) : moving(editor, start, event);
   },
 
+  pan: (editor, start, event) => panning(editor, event),
+
   box(editor, start) {
-    const mine = editor.chosen && !editor.chosen.box ? editor.chosen.id : editor.add();
+    const mine = editor.free && !editor.free.box ? editor.free.id : editor.add();
     if (mine === null) return nothing;
     let box = null;
     return {
@@ -27,14 +29,14 @@ const GESTURES = {
   },
 
   point(editor, start) {
-    const mine = editor.chosen?.id ?? editor.add();
+    const mine = editor.free?.id ?? editor.add();
     if (mine === null) return nothing;
     editor.change(mine, { point: start });
     return { move: (at) => editor.change(mine, { point: at }), end: () => editor.use("select") };
   },
 
   scribble(editor, start) {
-    const mine = editor.chosen?.id ?? editor.add();
+    const mine = editor.free?.id ?? editor.add();
     if (mine === null) return nothing;
     const path = [start];
     return {
@@ -52,8 +54,8 @@ const GESTURES = {
   brush: (editor, start) => painting(editor, start, 1),
 
   erase(editor, start) {
-    if (editor.chosen?.mask) return painting(editor, start, 0);
-    editor.say(NO_MASK);
+    if (editor.free?.mask) return painting(editor, start, 0);
+    editor.say(editor.fixed || NO_MASK);
     return nothing;
   },
 };
@@ -63,13 +65,14 @@ function resizing(editor, handle) {
   return { move: (at) => editor.change(id, { box: resized(box, handle, at, editor.size) }), end() {} };
 }
 
-// A press takes the selected instance where it is under the pointer, so that it can be dragged from below smaller ones;
-// a release without a drag selects the smallest one there.
-function moving(editor, start) {
+// A press takes the selected instance where it is under the pointer, so that it can be dragged from below smaller ones,
+// and passes those that are locked; a release without a drag selects the smallest one there.
+function moving(editor, start, event) {
   const under = editor.under(start);
-  const mine = under.find((item) => item.id === editor.selected) ?? under[0];
+  const movable = under.filter((item) => !editor.locked.has(item.id));
+  const mine = movable.find((item) => item.id === editor.selected) ?? movable[0] ?? under[0];
   editor.select(mine?.id ?? null);
-  if (!mine) return nothing;
+  if (!mine) return editor.zoom > 1 ? panning(editor, event) : nothing;
   const alone = !mine.box && !mine.scribble && !mine.mask;
   const pointOnly = !alone && placeAt(mine, start, editor.screen) === "point";
   let dragged = false;
@@ -77,7 +80,8 @@ function moving(editor, start) {
     move(at) {
       dragged ||= distance(start, at, editor.screen) > 3;
       if (!dragged) return;
-      if (pointOnly) editor.change(mine.id, { point: at });
+      if (editor.fixed) editor.say(editor.fixed);
+      else if (pointOnly) editor.change(mine.id, { point: at });
       else editor.change(mine.id, moved(mine, at.x - start.x, at.y - start.y, editor.size));
     },
     end() {
@@ -87,7 +91,7 @@ function moving(editor, start) {
 }
 
 function painting(editor, start, value) {
-  const mine = editor.chosen?.id ?? editor.add();
+  const mine = editor.free?.id ?? editor.add();
   if (mine === null) return nothing;
   const bitmap = canvasFor(editor.chosen.mask, editor.size);
   let last = start;

@@ -2,6 +2,20 @@
 
 const HANDLES = { nw: [0, 0], n: [0.5, 0], ne: [1, 0], e: [1, 0.5], se: [1, 1], s: [0.5, 1], sw: [0, 1], w: [0, 0.5] };
 const WORDS = ["caption", "category"];
+const NUMBERS = ["x", "y", "width", "height"]; // of a box, in pixels
+const FIELDS = [...WORDS, ...NUMBERS.map((name) => `box-${name}`)];
+const SIGNS = {
+  hidden: {
+    words: ["Hide", "Show", "H"],
+    lines: ["M1.5 8c3-5.5 10-5.5 13 0-3 5.5-10 5.5-13 0z", "M8 6.2a1.8 1.8 0 1 0 .01 0"],
+    ends: [null, "m2.5 13.5 11-11"], // while it is not, and while it is
+  },
+  locked: {
+    words: ["Lock", "Unlock", "L"],
+    lines: ["M3.5 7.5h9V14h-9z"],
+    ends: ["M5.5 7.5V5a2.5 2.5 0 0 1 4.8-1", "M5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5"],
+  },
+};
 const PLACES = ["box", "point", "scribble", "mask"];
 const LABEL_HEIGHT = 20; // screen pixels
 
@@ -10,11 +24,15 @@ const colourOf = (id) => `oklch(${[0.56, 0.46, 0.52][id % 3]} 0.19 ${(25 + id * 
 const nameOf = ({ category, caption }) => category || caption || "(no caption)";
 
 function draw(editor) {
+  const { focused } = editor;
+  drawZoom(editor);
   drawStage(editor);
   drawList(editor);
   drawFields(editor);
   drawBar(editor);
   editor.part("status").textContent = editor.message || hintOf(editor);
+  // a button that goes or is disabled would take the focus with it, and every key
+  if (focused && (!editor.focused || focused.disabled)) editor.part("stage").focus({ preventScroll: true });
   editor.handSelection();
 }
 
@@ -32,15 +50,16 @@ function element(tag, className, text = "") {
 }
 
 function drawStage(editor) {
-  const { screen, items, selected } = editor;
+  const { screen, selected, hidden, locked } = editor;
+  const items = editor.items.filter((item) => !hidden.has(item.id));
   const area = (item) => ((extent) => (extent ? (extent.x1 - extent.x0) * (extent.y1 - extent.y0) : 0))(extentOf(item));
   const order = [...items].sort((a, b) => (a.id === selected) - (b.id === selected) || area(b) - area(a));
-  editor.part("shapes").replaceChildren(...order.flatMap((item) => shapesOf(item, item.id === selected, screen)));
+  editor.part("shapes").replaceChildren(...order.flatMap((item) => shapesOf(item, item.id === selected, screen, locked)));
   editor.part("labels").replaceChildren(...order.map((item) => labelOf(item, editor)).filter(Boolean));
   drawMasks(editor, order);
 }
 
-function shapesOf(item, chosen, screen) {
+function shapesOf(item, chosen, screen, locked) {
   const colour = colourOf(item.id);
   const shapes = [];
   const twice = (tag, attributes, width) => {
@@ -55,7 +74,7 @@ function shapesOf(item, chosen, screen) {
     const place = { x: left, y: top, width: (x1 - x0) * screen.width, height: (y1 - y0) * screen.height };
     shapes.push(svg("rect", { ...place, fill: colour, "fill-opacity": chosen ? 0.16 : 0.05 }));
     twice("rect", { ...place, fill: "none" }, chosen ? 3 : 2);
-    if (chosen) shapes.push(...handlesOf(place, colour));
+    if (chosen && !locked.has(item.id)) shapes.push(...handlesOf(place, colour));
   }
   if (item.scribble) {
     const points = item.scribble.points.map((point) => px(point).join(",")).join(" ");
@@ -95,7 +114,7 @@ function labelOf(item, { items, selected, screen }) {
   return label;
 }
 
-function drawMasks({ part, items, selected, painted, size }, order) {
+function drawMasks({ part, selected, painted, size }, order) {
   const canvas = part("masks");
   const scale = Math.min(1, NEW_MASK_SIDE / Math.max(size.width, size.height));
   canvas.width = Math.round(size.width * scale);
@@ -147,7 +166,7 @@ function drawList(editor) {
     const button = element("button", "row");
     button.type = "button";
     button.append(element("span", "swatch"), element("span", "name"), element("span", "places"));
-    list.appendChild(element("li", "")).append(button);
+    list.appendChild(element("li", "")).append(button, signButton("hidden"), signButton("locked"));
   }
   editor.items.forEach((item, index) => {
     const button = list.children[index].firstChild;
@@ -159,7 +178,33 @@ function drawList(editor) {
     name.textContent = nameOf(item);
     button.title = item.caption;
     places.textContent = PLACES.filter((place) => item[place]).join(", ");
+    for (const sign of list.children[index].querySelectorAll(".sign")) drawSign(sign, editor, item, index);
   });
+  const hidden = editor.items.filter((item) => editor.hidden.has(item.id)).length;
+  editor.part("told").hidden = !hidden;
+  editor.part("hidden-count").textContent = `${hidden} hidden here, and still in the plan.`;
+}
+
+// The eye or the lock of a row. The keyboard has H and L for them, so that Tab goes from row to row.
+function signButton(what) {
+  const button = element("button", "sign");
+  Object.assign(button, { type: "button", tabIndex: -1 });
+  button.dataset.sign = what;
+  button.append(svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }));
+  return button;
+}
+
+function drawSign(button, editor, item, index) {
+  const what = button.dataset.sign;
+  const { words, lines, ends } = SIGNS[what];
+  const isOn = editor[what].has(item.id);
+  const paths = [...lines, ends[Number(isOn)]].filter(Boolean);
+  button.firstChild.replaceChildren(...paths.map((d) => svg("path", { d })));
+  button.dataset.id = item.id;
+  button.setAttribute("aria-pressed", isOn);
+  button.title = `${words[Number(isOn)]} (${words[2]})`;
+  button.setAttribute("aria-label", `${words[Number(isOn)]} ${index + 1} ${nameOf(item)}`);
+  if (what === "hidden") button.parentElement.classList.toggle("hidden", isOn);
 }
 
 function drawFields(editor) {
@@ -167,31 +212,45 @@ function drawFields(editor) {
   part("fields").hidden = !chosen;
   if (!chosen) return;
   for (const name of WORDS) if (part(name).value !== chosen[name]) part(name).value = chosen[name];
+  drawNumbers(editor);
   const places = PLACES.filter((place) => chosen[place]);
   for (const place of PLACES) {
     const button = part(`remove-${place}`);
     button.hidden = !chosen[place];
-    button.disabled = places.length === 1;
+    button.disabled = places.length === 1 || editor.locked.has(chosen.id);
     button.title = places.length === 1 ? "The only place: delete the instance instead" : `Remove the ${place} of this instance`;
   }
 }
 
-function drawBar({ part, root, tool, past, future, chosen, brush, items }) {
+// What is typed stands as it is until its field is left.
+function drawNumbers({ chosen, part, focused, size, locked }) {
+  part("numbers").hidden = !chosen.box;
+  const values = chosen.box && numbersOf(chosen.box, size);
+  for (const name of NUMBERS) {
+    const field = part(`box-${name}`);
+    field.disabled = locked.has(chosen.id);
+    if (values && field !== focused) field.value = values[name];
+  }
+}
+
+function drawBar({ part, root, tool, past, future, chosen, brush, items, holding }) {
   for (const button of root.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === tool);
   part("brush-size").hidden = tool !== "brush" && tool !== "erase";
   part("brush-value").textContent = `${brush} px`;
   part("undo").disabled = !past.length;
   part("redo").disabled = !future.length;
-  part("delete").disabled = !chosen;
+  part("delete").disabled = part("copy").disabled = !chosen;
   part("count").textContent = items.length;
   part("empty").hidden = items.length > 0;
-  part("stage").dataset.tool = tool;
+  part("stage").dataset.tool = holding ? "pan" : tool;
 }
 
-function hintOf({ tool, chosen }) {
+function hintOf({ tool, chosen, fixed }) {
+  if (fixed && tool === "select") return fixed;
   const name = chosen && `“${nameOf(chosen)}”`;
   const owner = name ? `of ${name}` : "of a new instance";
   const hints = {
+    pan: "Drag the picture; + and − zoom, 0 shows all of it.",
     select: name
       ? `Drag ${name} or its handles; arrow keys move it, Delete deletes it.`
       : "Click an instance, or choose a tool to add one.",

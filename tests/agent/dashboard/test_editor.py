@@ -1,6 +1,5 @@
-"""The mouse editor of a layout: what it takes from the browser, and all its tools in a real one."""
+"""The mouse editor of a layout: all its tools in a real browser."""
 
-import json
 import shutil
 import socket
 import subprocess
@@ -12,66 +11,8 @@ import pytest
 from PIL import Image
 
 from agent.dashboard import editor
-from agent.dashboard.editor import MAX_MASK_TEXT, picture_url, read_edit
-from instdiff.errors import BadInput
-from instdiff.layout import MAX_INSTANCES, Instance, Mask, Point
+from instdiff.layout import MAX_INSTANCES, Box, Instance, Mask, Point
 from tests.agent.editor_page import LAYOUT, MARKUP, OPTIONS, SCRIPT, SIZE, EditorPage, near, wait_for
-
-DOG = {"caption": "a dog", "box": {"x0": 0.1, "y0": 0.1, "x1": 0.5, "y1": 0.5}}
-
-
-# --- what comes from the browser
-
-
-def test_an_edit_that_changes_nothing_gives_the_same_layout():
-    edit = json.loads(json.dumps({"instances": LAYOUT.model_dump(mode="json")["instances"]}))
-    assert read_edit(edit, LAYOUT) == LAYOUT
-
-
-@pytest.mark.parametrize(
-    ("edit", "field"),
-    [
-        ("text", "edit"),
-        ({}, "edit"),
-        ({"instances": [], "caption": "another"}, "edit"),
-        ({"instances": {"0": DOG}}, "edit"),
-        ({"instances": [DOG] * (MAX_INSTANCES + 1)}, "instances"),
-        ({"instances": ["dog"]}, "instances.0"),
-        ({"instances": [DOG, {**DOG, "colour": "red"}]}, "instances.1.colour"),
-        ({"instances": [{**DOG, "caption": "x" * 2001}]}, "instances.0.caption"),
-        ({"instances": [{**DOG, "caption": ""}]}, "instances.0"),
-        ({"instances": [{"caption": "a dog"}]}, "instances.0"),
-        ({"instances": [{**DOG, "box": {**DOG["box"], "x1": 1.1}}]}, "instances.0.box.x1"),
-        ({"instances": [{**DOG, "box": {**DOG["box"], "x1": 0.1}}]}, "instances.0.box"),
-        ({"instances": [{**DOG, "point": {"x": None, "y": 0.5}}]}, "instances.0.point.x"),
-        (
-            {"instances": [{**DOG, "scribble": {"points": [{"x": 0.5, "y": 0.5}] * 1001}}]},
-            "instances.0.scribble.points",
-        ),
-        ({"instances": [{**DOG, "mask": {"size": [4, 4], "counts": "1"}}]}, "instances.0.mask"),
-        ({"instances": [{**DOG, "mask": {"size": [10**6, 10**6], "counts": "1"}}]}, "instances.0.mask"),
-        ({"instances": [{**DOG, "mask": {"size": [4, 4], "counts": 7}}]}, "instances.0.mask.counts"),
-        ({"instances": [{**DOG, "mask": {"size": [4, 4], "counts": "0" * (MAX_MASK_TEXT // 2 + 1)}}] * 2}, "instances"),
-    ],
-)
-def test_a_bad_edit_is_refused_with_its_place(edit, field):
-    with pytest.raises(BadInput) as error:
-        read_edit(edit, LAYOUT)
-    assert error.value.field == field
-    assert "\n" not in str(error.value)
-
-
-def test_a_picture_is_made_small_and_a_broken_one_refused(tmp_path):
-    Image.new("RGBA", (3000, 1500), "red").save(tmp_path / "large.png")
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    url = picture_url(tmp_path / "large.png")
-    assert url.startswith("data:image/jpeg;base64,") and len(url) < 50_000
-    for name in ("broken.png", "missing.png"):
-        with pytest.raises(BadInput, match=name):
-            picture_url(tmp_path / name)
-
-
-# --- in a browser
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +195,145 @@ def test_the_last_of_a_mask_cannot_be_erased(page):
     page.drag((320, 280))
     assert "only place" in page.status()
     assert page.drawn() == LAYOUT
+
+
+def test_points_scribbles_and_masks_are_moved_and_taken_away(page):
+    page.drag((128, 160))
+    page.press("p")
+    page.drag((100, 120))
+    page.press("s")
+    page.drag((80, 200), (180, 200))
+    page.press("m")
+    page.drag((150, 150), (170, 150))
+    page.press("v")
+    whole = page.drawn().instances[0]
+    assert whole.point and whole.scribble and whole.mask
+    page.drag((100, 120), (90, 140))  # the point by itself
+    dog = page.drawn().instances[0]
+    assert (round(dog.point.x * SIZE[0]), round(dog.point.y * SIZE[1])) == pytest.approx((90, 140), abs=1)
+    assert (dog.box, dog.scribble, dog.mask) == (whole.box, whole.scribble, whole.mask)
+    page.drag((130, 200), (150, 230))  # all of it by its scribble
+    moved = page.drawn().instances[0]
+    assert near(moved.box, [84, 126, 212, 254])
+    assert moved.scribble.points[0].x - dog.scribble.points[0].x == pytest.approx(20 / SIZE[0], abs=0.003)
+    assert moved.point.y - dog.point.y == pytest.approx(30 / SIZE[1], abs=0.003)
+    assert np.subtract(moved.mask.box.xyxy, dog.mask.box.xyxy) == pytest.approx(
+        [20 / SIZE[0], 30 / SIZE[1]] * 2, abs=0.003
+    )
+    for place in ("box", "point", "scribble"):
+        page.button(f"Remove the {place}").click()
+    assert page.button("Remove the mask").is_disabled()  # the last
+    left = page.drawn().instances[0]
+    assert (left.box, left.point, left.scribble) == (None, None, None) and left.mask == moved.mask
+    page.press("Control+z")
+    page.button("Remove the mask").click()
+    assert page.drawn().instances[0].mask is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "corners"),
+    [
+        ({"X": "100", "Y": "20.5"}, [100, 20.5, 228, 148.5]),
+        ({"Width": "50", "Height": "30"}, [64, 96, 114, 126]),
+        ({"X": "900", "Y": "-3"}, [384, 0, 512, 128]),  # as far as the picture goes
+        ({"Width": "900", "Height": "0"}, [64, 96, 512, 97]),
+        ({"X": "", "Height": ""}, [64, 96, 192, 224]),
+    ],
+)
+def test_a_box_is_typed_in_pixels(page, typed, corners):
+    page.button("1 dog box").click()
+    fields = {name: page.root.get_by_label(name, exact=True) for name in ("X", "Y", "Width", "Height")}
+    assert [field.input_value() for field in fields.values()] == ["64", "96", "128", "128"]
+    for name, text in typed.items():
+        fields[name].fill(text)
+    fields[name].press("Enter")
+    box = page.drawn().instances[0].box
+    assert np.array(box.to_corners(SIZE)) == pytest.approx(corners, abs=0.01)
+    assert float(fields["X"].input_value()) == pytest.approx(corners[0])  # what is typed and what is drawn are the same
+
+
+def test_a_copy_is_another_thing_beside_the_first(page):
+    page.drag((128, 160))
+    page.press("Control+d", "Control+d")
+    names = ["1 dog", f"2 {MARKUP}", "3 the moon", "4 dog", "5 dog"]
+    assert page.rows() == names
+    drawn = page.drawn()
+    assert drawn.instances[:3] == LAYOUT.instances
+    assert near(drawn.instances[4].box, [96, 128, 224, 256])
+    page.button("3 the moon mask").click()
+    page.button("Copy").click()
+    moon = page.drawn().instances[5]
+    assert moon.caption == "the moon" and moon.mask.array.sum() == LAYOUT.instances[2].mask.array.sum()
+    page.press("Control+z")
+    assert page.rows() == names
+
+
+def test_what_is_hidden_stays_in_the_plan_and_what_is_locked_stays_in_its_place(page):
+    page.drag((128, 160))
+    page.press("h")
+    assert "still in the plan" in page.status() and page.root.get_by_text("1 hidden here").is_visible()
+    assert page.stage.locator(".label").all_text_contents() == [f"2 {MARKUP}", "3 the moon"]
+    page.drag((128, 160), (168, 190))  # nothing is there
+    assert page.drawn() == LAYOUT
+    page.root.get_by_role("button", name="Show all").click()
+    assert page.stage.locator(".label").count() == 3
+    page.button("Lock 1 dog").click()
+    page.drag((128, 160), (168, 190))
+    page.press("ArrowRight", "Delete")
+    assert "locked" in page.status()
+    assert page.root.get_by_label("X", exact=True).is_disabled()
+    page.press("b")
+    page.drag((100, 120), (150, 150))  # a box on the locked one is a new one
+    page.page.keyboard.type("hat")
+    page.press("Escape")
+    page.drag((120, 130), (130, 140))  # and moves, though the locked one is below it
+    drawn = page.drawn()
+    assert drawn.instances[:3] == LAYOUT.instances and near(drawn.instances[3].box, [110, 130, 160, 160])
+    page.button("Unlock 1 dog").click()
+    page.drag((180, 210), (190, 220))
+    assert near(page.drawn().instances[0].box, [74, 106, 202, 234])
+
+
+def test_places_are_drawn_where_they_are_seen_however_near_one_looks(page):
+    area = page.stage.bounding_box()
+    page.page.mouse.move(area["x"] + area["width"] / 4, area["y"] + area["height"] / 4)
+    page.page.mouse.wheel(0, -460)
+    whole = page.button("The whole picture")
+    assert 1.9 < int(whole.text_content().rstrip("%")) / 100 < 2.1
+    page.button("The whole picture").click()
+    page.stage.focus()
+    page.press("+", "+")
+    zoom = 1.5**2
+    pan = [(side - side / zoom) / 2 for side in SIZE]  # what was in the middle is there still
+    page.page.keyboard.down("Space")
+    page.drag((256, 192), (256 + 30 * zoom, 192 - 20 * zoom))
+    page.page.keyboard.up("Space")
+    pan = [pan[0] - 30, pan[1] + 20]
+    page.press("b")
+    page.drag((100, 100), (300, 280))
+    corners = [pan[0] + 100 / zoom, pan[1] + 100 / zoom, pan[0] + 300 / zoom, pan[1] + 280 / zoom]
+    assert near(page.drawn().instances[3].box, corners)
+    page.press("Escape", "0")
+    assert whole.text_content() == "100%"
+    page.drag(((corners[0] + corners[2]) / 2, corners[3] - 5), (200, 300))
+    assert page.drawn().instances[3].box != Box.from_corners(corners, SIZE)
+
+
+def test_keys_choose_tools_but_not_while_typing(page):
+    page.stage.focus()
+    for key, tool in {"b": "Box", "p": "Point", "s": "Scribble", "m": "Brush", "e": "Erase", "v": "Select"}.items():
+        page.press(key)
+        assert page.button(tool).get_attribute("aria-pressed") == "true"
+    page.press("?")
+    assert page.root.get_by_text("hide or show, lock or unlock").is_visible()
+    page.press("?")
+    assert not page.root.get_by_text("hide or show, lock or unlock").is_visible()
+    page.button("1 dog box").click()
+    page.root.get_by_label("Category").fill("")
+    page.page.keyboard.type("bpsmehl?")
+    assert page.drawn().instances[0].category == "bpsmehl?"
+    assert page.button("Select").get_attribute("aria-pressed") == "true"
+    assert page.stage.locator(".label").count() == 3
 
 
 def test_a_caption_with_markup_is_text(page):
