@@ -46,7 +46,8 @@ def export_all(
     damaged: dict[str, str] = {}
     records = read_records(folder, options, damaged)
     if not records:
-        raise BadInput(str(folder.path), "holds no items to export")
+        kind = "picture that a person accepted" if records.not_accepted else "items to export"
+        raise BadInput(str(folder.path), f"holds no {kind}")
     _clear(out, formats)
     for name in formats:
         WRITERS[name](records, out / name)
@@ -70,6 +71,8 @@ def _notes(records: Records, ignored: int, formats: Sequence[str]) -> list[str]:
         notes.append(f"{ignored} regions to ignore are left out of {', '.join(without)}, which have no place for them")
     if records.dropped:
         notes.append(f"{records.dropped} pictures are left out, as something planned on them was not verified")
+    if records.not_accepted:
+        notes.append(f"{records.not_accepted} pictures are left out, as nobody accepted them")
     if records.other_names:
         names = ", ".join(f"{name} ({count})" for name, count in records.other_names.most_common(10))
         notes.append(f"{records.other_names.total()} labels are left out, as --classes does not have them: {names}")

@@ -14,9 +14,11 @@ from typing import Annotated, overload
 from pydantic import Field
 
 from agent.dataset.export.classes import class_in, numbered_classes, read_classes
+from agent.dataset.export.corrections import corrected_labels
 from agent.dataset.export.labels import Label, LabelOptions, labels_of
 from agent.dataset.export.splits import SPLITS, group_keys, split_pictures
 from agent.dataset.folder import Folder, Item, key_of
+from agent.dataset.review import ACCEPTED, correction, decisions
 from evaluators import manifest as manifests
 from instdiff.cli import Flag
 from instdiff.errors import BadInput
@@ -38,6 +40,9 @@ class ExportOptions(LabelOptions):
     )
     classes: Annotated[Path | None, Flag("FILE", group=SPLIT, read=Path)] = Field(
         default=None, description="names of the classes, one a line, or YOLO's data.yaml; other things are left out"
+    )
+    reviewed: Annotated[bool, Flag(group=SPLIT)] = Field(
+        default=False, description="only the pictures that a person accepted on the dashboard, as corrected there"
     )
     link: Annotated[bool, Flag(group=SPLIT)] = Field(
         default=False, description="hard links to the pictures, no copies: whoever edits one edits the dataset"
@@ -88,6 +93,7 @@ class Records(Sequence[AnnotatedPicture]):
         classes: the names, in the order of their numbers.
         splits: those that have pictures.
         dropped: how many pictures are left out, as something on them was not verified.
+        not_accepted: how many are left out, as only those are asked for that a person accepted.
         other_names: how many labels are left out, by name, as ``--classes`` does not have them.
     """
 
@@ -97,6 +103,8 @@ class Records(Sequence[AnnotatedPicture]):
         self.as_planned = self.made_with.get("accept") == "all"
         self.options = options.model_copy(update=dict(options.resolved(self.as_planned)))
         self.dropped = 0
+        self.not_accepted = 0
+        self._decisions = decisions(folder.items) if options.reviewed else None
         self.other_names: Counter[str] = Counter()
         self._names: dict[str, str | None] = {}
         self._fixed = read_classes(options.classes) if options.classes else None
@@ -110,6 +118,9 @@ class Records(Sequence[AnnotatedPicture]):
     def _read_all(self, damaged: dict[str, str] | None) -> Iterator[tuple[int, tuple[str, ...], Counter[str]]]:
         """The number, the keys and the names on each picture that is whole and not dropped."""
         for item in self.folder.read(damaged):
+            if self._decisions is not None and self._decisions.get(item.key) != ACCEPTED:
+                self.not_accepted += 1
+                continue
             if not self.folder.is_whole(item):
                 reason = "is missing, or is not the picture that was painted"
                 if damaged is None:
@@ -117,13 +128,21 @@ class Records(Sequence[AnnotatedPicture]):
                     raise BadInput(str(self.folder.items / f"{item.key}.png"), f"{reason}; {cure}")
                 damaged[item.key] = reason
                 continue
-            labels = labels_of(item, self.options, self.as_planned)
+            labels = self._labels(item)
             if labels is None:
                 self.dropped += 1
                 continue
             named = [(label, self._class_of(label.name)) for label in labels if not label.ignore]
             self.other_names.update(label.name for label, name in named if name is None)
             yield item.index, group_keys(self.folder, item), Counter(name for _, name in named if name is not None)
+
+    def _labels(self, item: Item) -> tuple[Label, ...] | None:
+        """The labels of a picture, as a person put them right where that is asked for; None if it is dropped."""
+        labels = labels_of(item, self.options, self.as_planned)
+        if self._decisions is None:
+            return labels
+        instances = correction(self.folder.items, item.key, item.sha256)
+        return labels if instances is None else corrected_labels(labels or (), instances, item.plan().size)
 
     def _class_of(self, name: str) -> str | None:
         if self._fixed is None:
@@ -154,7 +173,7 @@ class Records(Sequence[AnnotatedPicture]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         item = self.folder.item(self.indices[index])
-        labels = labels_of(item, self.options, self.as_planned) or ()
+        labels = self._labels(item) or ()
         named = [(label, self._class_of(label.name)) for label in labels]
         # a region to ignore is of no use where nothing of its class is labelled
         every = tuple(label.model_copy(update={"name": name}) for label, name in named if name in self._known)
