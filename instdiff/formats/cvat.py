@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import xml.sax.saxutils as escaping
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from xml.parsers import expat
 
 import numpy as np
@@ -203,23 +203,42 @@ def write(layouts: Iterable[NamedLayout]) -> bytes:
     ``caption``; things of several shapes are groups.
     """
     layouts = list(layouts)
-    lines = ['<?xml version="1.0" encoding="utf-8"?>', "<annotations>", "  <version>1.1</version>", *_meta(layouts)]
+    return b"".join(write_parts(layouts, labels_of(layouts), len(layouts)))
+
+
+def write_parts(layouts: Iterable[NamedLayout], labels: Sequence[str], count: int) -> Iterator[bytes]:
+    """The file of `write` in parts, one for each picture, so that many take no more memory.
+
+    Args:
+        labels: of all things, without which CVAT loads nothing.
+        count: of pictures.
+    """
+    head = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        "<annotations>",
+        "  <version>1.1</version>",
+        *_meta(labels, count),
+    ]
+    yield _lines(head)
     for index, (name, layout) in enumerate(layouts):
-        lines.append(f"  <image{_attributes(id=index, name=name, width=layout.width, height=layout.height)}>")
+        lines = [f"  <image{_attributes(id=index, name=name, width=layout.width, height=layout.height)}>"]
         lines += _tag(layout)
         for number, instance in enumerate(layout.instances, start=1):
             lines += _elements(instance, layout.size, number)
-        lines.append("  </image>")
-    return "\n".join([*lines, "</annotations>", ""]).encode()
+        yield _lines([*lines, "  </image>"])
+    yield _lines(["</annotations>"])
 
 
-def _meta(layouts: list[NamedLayout]) -> list[str]:
-    """The labels with their attributes, without which CVAT loads nothing."""
-    labels = [f"      {_label(label, (CAPTION,))}" for label in labels_of(layouts) if label != CAPTION]
-    if any(layout.caption or layout.negative_caption for _, layout in layouts):
-        labels.append(f"      {_label(CAPTION, ('text', 'negative'))}")
-    size = f"    <size>{len(layouts)}</size>"
-    return ["  <meta>", "    <task>", size, "    <labels>", *labels, "    </labels>", "    </task>", "  </meta>"]
+def _lines(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _meta(labels: Sequence[str], count: int) -> list[str]:
+    """The labels with their attributes, and the tag with the captions of pictures."""
+    labelled = [f"      {_label(label, (CAPTION,))}" for label in labels if label != CAPTION]
+    labelled.append(f"      {_label(CAPTION, ('text', 'negative'))}")
+    size = f"    <size>{count}</size>"
+    return ["  <meta>", "    <task>", size, "    <labels>", *labelled, "    </labels>", "    </task>", "  </meta>"]
 
 
 def _label(label: str, attributes: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -13,7 +13,7 @@ from instdiff.errors import BadInput
 from instdiff.formats.brush import decode_brush, encode_brush
 from instdiff.formats.fields import numbers_in, sequence
 from instdiff.formats.outlines import turn
-from instdiff.formats.parts import caption_beside, label_of, labels_of, parts_of
+from instdiff.formats.parts import caption_beside, label_of, parts_of
 from instdiff.formats.pictures import Findings, NamedLayout, Picture, Size, base_name, named, read_size
 from instdiff.formats.places import box_place, ellipse_place, line_place, mask_place, pairs_in, ring_place
 from instdiff.layout import Instance, Layout
@@ -228,7 +228,13 @@ def write(layouts: Iterable[NamedLayout], prefix: str = "/data/local-files/?d=")
     Args:
         prefix: what stands before the names of pictures to make addresses that Label Studio can open.
     """
-    return [_task(number, prefix + name, layout) for number, (name, layout) in enumerate(layouts, start=1)]
+    return list(write_tasks(layouts, prefix))
+
+
+def write_tasks(layouts: Iterable[NamedLayout], prefix: str = "/data/local-files/?d=") -> Iterator[dict]:
+    """The tasks of `write`, one at a time."""
+    for number, (name, layout) in enumerate(layouts, start=1):
+        yield _task(number, prefix + name, layout)
 
 
 def config(layouts: Iterable[NamedLayout]) -> str:
@@ -237,12 +243,16 @@ def config(layouts: Iterable[NamedLayout]) -> str:
     Key points have an order there, without which Label Studio refuses to export COCO; and it exports no names of other
     things beside them.
     """
-    layouts = list(layouts)
-    drawn = [parts_of(instance, layout.size) for _, layout in layouts for instance in layout.instances]
-    values = [f"    <Label value={quoteattr(label)}" for label in labels_of(layouts)]
+    labels: set[str] = set()
+    drawn: set[str] = set()  # names of controls
+    for _, layout in layouts:
+        for instance in layout.instances:
+            labels.add(label_of(instance))
+            drawn |= {name for name, part in parts_of(instance, layout.size)._asdict().items() if part is not None}
+    values = [f"    <Label value={quoteattr(label)}" for label in sorted(labels)]
     lines = ["<View>", '  <Image name="image" value="$image"/>']
     for name, tag in CONTROLS.items():
-        if any(getattr(parts, name) is not None for parts in drawn):
+        if name in drawn:
             order = [f' model_index="{index}"' if name == "point" else "" for index in range(len(values))]
             lines.append(f'  <{tag} name="{name}" toName="image">')
             lines += [f"{value}{place}/>" for value, place in zip(values, order, strict=True)]

@@ -1,6 +1,8 @@
 """A dataset of the real painter and verifier, written in every format and read back by libraries that people use."""
 
 import json
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -210,3 +212,19 @@ def test_an_export_again_leaves_other_folders_alone(dataset, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
     assert main(["export", str(dataset), "--out", str(tmp_path)]) == 2 and "earlier export" in capsys.readouterr().err
     assert main(["export", str(dataset), "--format", "tfrecord"]) == 2 and "choose from coco" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ten_times_as_many_items_take_no_more_memory(dataset):
+    """Every format but parquet, whose packages alone take more; `measure_export.py` without options has 10,000."""
+    script = [
+        sys.executable,
+        str(Path(__file__).parents[1] / "measure_export.py"),
+        str(dataset),
+        "--items",
+        "30",
+        "300",
+    ]
+    names = "coco,yolo-seg,webdataset,label-studio,cvat,labelme"
+    done = subprocess.run([*script, "--formats", names, "--most-growth", "20"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
