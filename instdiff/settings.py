@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from instdiff.errors import BadInput
+
 HUB = "https://huggingface.co"
 
 
@@ -66,6 +68,11 @@ def cache_folder() -> Path:
     return (Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache") / "instdiff"
 
 
+def cuda_graphs() -> bool:
+    """False if ``INSTDIFF_CUDA_GRAPHS`` is off: nothing is recorded then, and a card is sent every operation."""
+    return os.environ.get("INSTDIFF_CUDA_GRAPHS", "").upper() not in ("0", "OFF", "NO", "FALSE")
+
+
 def environment(**changes: str) -> dict[str, str]:
     """The environment of a process that is started from this one: this one's, with these variables."""
     return {**os.environ, **changes}
@@ -74,3 +81,19 @@ def environment(**changes: str) -> dict[str, str]:
 def outputs_folder() -> Path:
     """Where runs lie that the dashboard shows and makes: ``INSTDIFF_OUTPUTS``, or ``outputs`` in the current folder."""
     return Path(os.environ.get("INSTDIFF_OUTPUTS") or "outputs").expanduser()
+
+
+def worker_idle_s() -> float:
+    """After so many seconds without a job the dashboard's worker ends: ``INSTDIFF_WORKER_IDLE``, or 600.
+
+    Raises:
+        BadInput: it is no number of seconds.
+    """
+    value = os.environ.get("INSTDIFF_WORKER_IDLE") or "600"
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise BadInput("INSTDIFF_WORKER_IDLE", f'"{value[:100]}" is no number of seconds')
+    return seconds

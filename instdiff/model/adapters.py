@@ -20,6 +20,7 @@ from instdiff.checkpoint.lora import Lora, LowRank, changed_weights, read_lora
 from instdiff.checkpoint.tensors import Lazy
 from instdiff.errors import BadInput
 from instdiff.model.adapter_files import find_file
+from instdiff.model.graphs import forget_graphs
 
 Weight: TypeAlias = float | dict[str, float] | None
 PARTS = ("unet", "text_encoder")
@@ -31,7 +32,7 @@ _USUAL_NAMES = (
 class LoraMixin(StableDiffusionLoraLoaderMixin):
     """Low-rank adapters (Hu et al., LoRA, ICLR 2022) of the UNet and the text encoder.
 
-    `enable_lora`, `disable_lora`, `get_list_adapters` and the rest are those of diffusers. Files are read by
+    `get_list_adapters` and the rest are those of diffusers. Files are read by
     `instdiff.checkpoint.lora`, which the merge by command reads them with too: nothing that a pickle names is run.
     """
 
@@ -95,6 +96,17 @@ class LoraMixin(StableDiffusionLoraLoaderMixin):
         self._refuse_while_fused("set_adapters")
         names = self._known(adapter_names)
         super().set_adapters(names, _checked_weights(adapter_weights, len(names)))
+        forget_graphs(self.unet)
+
+    def enable_lora(self) -> None:
+        """Take the active adapters up again."""
+        super().enable_lora()
+        forget_graphs(self.unet)
+
+    def disable_lora(self) -> None:
+        """Go without adapters, which stay loaded."""
+        super().disable_lora()
+        forget_graphs(self.unet)
 
     def fuse_lora(
         self,
@@ -125,6 +137,7 @@ class LoraMixin(StableDiffusionLoraLoaderMixin):
                     self._scaling_before_fusing.append((layer, name, layer.scaling[name]))
                     layer.scaling[name] *= lora_scale
         super().fuse_lora(list(components), 1.0, safe_fusing, names)
+        forget_graphs(self.unet)
 
     def unfuse_lora(self, components: Sequence[str] = PARTS) -> None:
         """Take fused adapters out of the weights again; they stay loaded, as strong as before."""
@@ -134,11 +147,13 @@ class LoraMixin(StableDiffusionLoraLoaderMixin):
                 layer.scaling[name] = scaling
         kept = [entry for entry in self._scaling_before_fusing if entry[1] in entry[0].merged_adapters]
         self._scaling_before_fusing[:] = kept
+        forget_graphs(self.unet)
 
     def unload_lora_weights(self) -> None:
         """Take all adapters out; what was fused stays in the weights."""
         super().unload_lora_weights()
         self._scaling_before_fusing.clear()
+        forget_graphs(self.unet)
 
     def delete_adapters(self, adapter_names: str | Sequence[str]) -> None:
         """Take some adapters out; of the others, those that were active stay so.
@@ -154,6 +169,7 @@ class LoraMixin(StableDiffusionLoraLoaderMixin):
             super().unload_lora_weights()
         for layer in self._lora_layers(PARTS):
             layer.set_adapter(active)  # peft would make another one active
+        forget_graphs(self.unet)
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """Write the pipeline's folder, as in diffusers.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from instdiff.model.attention import Memory
+from instdiff.model.graphs import Batch, evaluate, graphs_of
 from instdiff.model.timesteps import UNetEvaluation
 from instdiff.model.unet import InstanceUNet
 
@@ -72,7 +72,8 @@ class Denoiser:
         self.cache = cache
         self.evaluated = 0  # rows so far
         self.rows: list[int] = []
-        self.batches: list[tuple[list[Memory], torch.Tensor | None]] = []
+        self.batches: list[Batch] = []
+        self.graphs = graphs_of(unet)
         self.remember(list(dict.fromkeys(conditions)))
 
     def remember(self, conditions: list[Condition]) -> None:
@@ -97,21 +98,14 @@ class Denoiser:
             self.cache.features.clear()
         self.evaluated += len(rows)
         inputs = latents.to(self.dtype).split(self.max_batch)
+        call = self.graphs or evaluate
         outputs = [
-            self.unet(
-                batch_latents,
-                timestep,
-                memories=memories,
-                place_map=place_map,
-                grounding_scale=alpha,
-                stock_conv_in=alpha == 0 and self.unet.config.has_stock_conv_in,
-                inner=self.cache.of_batch(number),
-            )
-            for number, (batch_latents, (memories, place_map)) in enumerate(zip(inputs, self.batches, strict=True))
+            call(self.unet, own, timestep, batch, alpha, self.cache.of_batch(number))
+            for number, (own, batch) in enumerate(zip(inputs, self.batches, strict=True))
         ]
         return (torch.cat(outputs) if len(outputs) > 1 else outputs[0]).to(latents.dtype)
 
-    def _batch(self, rows: list[int]) -> tuple[list[Memory], torch.Tensor | None]:
+    def _batch(self, rows: list[int]) -> Batch:
         index = torch.tensor(rows, device=self.device)
-        place_maps = None if self.place_maps is None else self.place_maps[index]
-        return [memory.rows(index) for memory in self.memories], place_maps
+        place_map = None if self.place_maps is None else self.place_maps[index]
+        return Batch([memory.rows(index) for memory in self.memories], place_map)

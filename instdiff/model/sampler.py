@@ -268,4 +268,5 @@ def predict(
     if len(rows) == len(pairs):
         return outputs
     numbers = {row: number for number, row in enumerate(rows)}
-    return outputs[[numbers[id(branch.latents), condition] for branch, condition in pairs]]
+    each = outputs.split(1)  # numbers of rows as an index would be sent to the device, which all wait for
+    return torch.cat([each[numbers[id(branch.latents), condition]] for branch, condition in pairs])

@@ -23,6 +23,7 @@ from torch import nn
 
 from instdiff.errors import BadInput
 from instdiff.model.attention import Gates, Memory, SpatialTransformer, side_by_side
+from instdiff.model.graphs import forget_graphs
 from instdiff.model.int8_weights import Int8Model
 
 MEMORY_FORMAT = torch.channels_last
@@ -203,6 +204,7 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
 
     config_name = "config.json"
     _repeated_blocks = ["TimedResnet", "SpatialTransformer"]  # what `compile_repeated_blocks` compiles
+    cuda_graphs = True  # False: on an NVIDIA card too, nothing is recorded (see `instdiff.model.graphs`)
 
     @register_to_config
     def __init__(
@@ -238,6 +240,26 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
 
         self.conv_norm_out = nn.GroupNorm(norm_num_groups, widths[0], eps=1e-5)
         self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+
+    def to(self, *args, **kwargs) -> InstanceUNet:
+        """As in torch; what graphs keep is freed."""
+        forget_graphs(self)
+        return super().to(*args, **kwargs)
+
+    def constants(self, latents: torch.Tensor) -> list[torch.Tensor]:
+        """All that `forward` reads for latents (B, C, H, W) beside weights and arguments: made once, and kept."""
+        waves = [_low_waves(*size, latents.device, latents.dtype) for size in self._sizes(latents.shape[-2:])]
+        return [
+            _frequencies(self.config.block_out_channels[0] // 2, latents.device),
+            *(w for pair in waves for w in pair),
+        ]
+
+    def _sizes(self, size: Sequence[int]) -> list[tuple[int, int]]:
+        """(h, w) of each level for latents of a size (H, W)."""
+        sizes = [(size[0], size[1])]
+        for _ in self.down_blocks[1:]:
+            sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+        return sizes
 
     def compile_repeated_blocks(self, *args, **kwargs) -> None:
         """As in diffusers; torch keeps as many variants of a block as four levels, batches and sizes need."""
@@ -331,9 +353,7 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
             size: (H, W) of the latents.
             counts: (T,) how many equal tokens each token stands for; None is one.
         """
-        sizes = [size]  # (h, w) of each level
-        for _ in self.down_blocks[1:]:
-            sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+        sizes = self._sizes(size)
         biases: list[torch.Tensor | None] = [None] * len(sizes)
         if tokens is not None and regions is not None and self.config.instance_masked:
             biases = [_visibility(regions, tokens.shape[1], level).log().to(text.dtype) for level in sizes]  # 0 or -inf
