@@ -1,36 +1,39 @@
-"""``python -m agent.job RUN``: work on a run in a process of its own, which tells the run's folder what happens.
+"""A run that is worked on by another process, which tells the run's folder what happens.
 
-Whoever starts a job need not stay: the folder ``job`` of the run holds ``events.jsonl`` (one event a line),
-``preview.png`` (the picture as far as it is), ``log.txt`` (what the process printed) and ``lock``, which the operating
-system holds as long as the process lives. Any number of processes may look on.
+Whoever starts a job need not stay: the job waits in the queue of the outputs folder (see `agent.job_queue`), and a
+worker takes it from there (see `agent.worker`). The folder ``job`` of the run holds ``events.jsonl`` (one event a
+line), ``preview.png`` (the picture as far as it is), ``log.txt`` (what was printed), ``answer.json`` (what a person
+said of the plan) and ``stop`` (how often somebody asked for a stop). Any number of processes may look on.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import IO
 
-from agent.events import Event, Failed, PreviewReady, Starting, Stopped, event_from_json, event_to_json
-from agent.runs import Answer
-from instdiff.cli import DONE, Parser, exit_code
-from instdiff.errors import BadInput, InstDiffError, printable
-from instdiff.formats import whole_file
+import psutil
+
+from agent.events import Event, Stopped, event_from_json, event_to_json
+from agent.job_queue import END, FOLDER, LOG, STATUS, WORKER, Job, JobQueue, State
+from agent.runs import Answer, Run
+from agent.worker.expected import is_long
+from instdiff.errors import BadInput
+from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
+from instdiff.settings import worker_idle_s
 
 EVENTS = "events.jsonl"
 PREVIEW = "preview.png"
-LOG = "log.txt"
-LOCK = "lock"
+JOB_LOG = "log.txt"
 ANSWER = "answer.json"
-PREVIEW_EVERY = 3  # steps
+STOP = "stop"
+REVIVE_EVERY_S = 10.0  # a worker that cannot start is not started in a loop by who looks on
 
 
 def job_folder(run: Path) -> Path:
@@ -39,59 +42,186 @@ def job_folder(run: Path) -> Path:
 
 
 def start(run: Path, answer: Answer | None = None) -> None:
-    """Begin to work on a run, or go on with it, in a process that outlives this one.
+    """Put a run into the queue, to be worked on or gone on with, and see that there is a worker.
+
+    A run that will take long waits for `release` first.
 
     Raises:
-        BadInput: a job works on the run already.
+        BadInput: the run is in the queue already, or nothing can be written there.
     """
     folder = job_folder(run)
-    folder.mkdir(exist_ok=True)
-    with (folder / LOCK).open("a+") as lock, (folder / LOG).open("ab") as log:
-        _hold(lock, run.name)
-        command = [sys.executable, "-m", "agent.job", str(run.resolve())]
-        if answer:
-            write_bytes(folder / ANSWER, answer.model_dump_json().encode())
-            command += ["--answer", str((folder / ANSWER).resolve())]
-        tell(folder, Starting())
-        root = Path(__file__).parents[1]
-        # The lock belongs to the open file, which the process inherits: it is held from here until the process is gone.
-        fds = (lock.fileno(),)
-        process = subprocess.Popen(
-            command, cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds, start_new_session=True
-        )
-        lock.truncate(0)
-        lock.write(str(process.pid))
+    queue = JobQueue(run.parent)
+    state: State = "held" if answer is None and is_long(queue, Run.load(run)) else "waiting"
+    try:
+        folder.mkdir(exist_ok=True)
+        with queue.locked():
+            if queue.find(run.name):
+                raise BadInput("run", f"{run.name} is being worked on already")
+            (folder / STOP).unlink(missing_ok=True)
+            (folder / ANSWER).unlink(missing_ok=True)
+            if answer:
+                write_bytes(folder / ANSWER, answer.model_dump_json().encode())
+            queue.add(run.name, state)
+    except OSError as error:
+        raise BadInput("run", f"{run.name} cannot be put into the queue: {error.strerror or error}") from error
+    if state == "waiting":
+        wake(run.parent)
 
 
-def _hold(lock: IO[str], name: str) -> None:
-    """Take the lock; who only looks on holds it for a moment, so that one refusal says nothing.
-
-    By flock itself: a lock of the package filelock cannot be handed on to another process.
-    """
-    for _attempt in range(20):
-        try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.01)
-    raise BadInput("run", f"{name} is being worked on already")
+def release(run: Path) -> None:
+    """Let a job go on that was held because it takes long."""
+    queue = JobQueue(run.parent)
+    with queue.locked():
+        job = queue.find(run.name)
+        if job and job.state == "held":
+            queue.move(job, "waiting")
+    wake(run.parent)
 
 
 def is_running(run: Path) -> bool:
-    """True while a job works on the run."""
-    try:
-        with (job_folder(run) / LOCK).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    """True while the run is in the queue or worked on."""
+    queue = JobQueue(run.parent)
+    if queue.find(run.name):
         return True
-    except OSError:  # no job has ever been started
+    if not queue.folder.is_dir():
         return False
-    return False
+    with queue.locked():  # a name may be missed in the moment in which it changes
+        return queue.find(run.name) is not None
 
 
 def stop(run: Path) -> None:
-    """Ask the job of a run to stop; a second call makes it. The run can be gone on with."""
-    if is_running(run):
-        os.kill(int((job_folder(run) / LOCK).read_text()), signal.SIGTERM)
+    """Take the job of a run out of the queue, or ask it to stop; a second call ends it at once.
+
+    The run can be gone on with.
+    """
+    queue = JobQueue(run.parent)
+    if not queue.folder.is_dir():
+        return
+    with queue.locked():
+        job = queue.find(run.name)
+        if not job:
+            return
+        if job.state == "working" and _is_alive(queue):
+            asked = job_folder(run) / STOP
+            write_bytes(asked, str(_count(asked) + 1).encode())
+        elif queue.remove(job):
+            tell(job_folder(run), Stopped())
+
+
+def stops(run: Path) -> int:
+    """How often somebody asked the job of a run to stop."""
+    return _count(job_folder(run) / STOP)
+
+
+def _count(path: Path) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return int(path.read_text())
+    return 0
+
+
+# --- the worker of an outputs folder
+
+
+def wake(out: Path) -> None:
+    """See that the outputs folder has a worker: a process that outlives this one."""
+    queue = JobQueue(out)
+    with queue.locked():
+        _wake(queue)
+
+
+def revive(out: Path) -> None:
+    """See that jobs which wait are worked on: start a worker where the last one is gone, but not in a loop."""
+    queue = JobQueue(out)
+    if not any(job.state in ("working", "waiting") for job in queue.jobs()):
+        return
+    with queue.locked():
+        started = _changed(queue.folder / WORKER)
+        if time.time() - started > REVIVE_EVERY_S:
+            _wake(queue)
+
+
+def warm_up(out: Path) -> None:
+    """Have a worker load its models before there is a job, where workers wait for jobs at all."""
+    if worker_idle_s() > 0:
+        wake(out)
+
+
+def is_awake(out: Path) -> bool:
+    """True if the outputs folder has a worker."""
+    queue = JobQueue(out)
+    if not queue.folder.is_dir():
+        return False
+    with queue.locked():
+        return _is_alive(queue)
+
+
+def memory_of_worker(out: Path) -> int | None:
+    """Bytes of memory that the worker of an outputs folder takes; None where there is none, or it has just begun."""
+    path = out / FOLDER / STATUS
+    if not is_awake(out) or not path.exists():
+        return None
+    try:
+        return psutil.Process(mapping(parse_json(read_bytes(path), str(path)), str(path))["pid"]).memory_info().rss
+    except (BadInput, KeyError, TypeError, ValueError, psutil.Error):  # it is gone, or another one begins
+        return None
+
+
+def dismiss(out: Path) -> None:
+    """Ask the worker of an outputs folder to end once its jobs are done."""
+    queue = JobQueue(out)
+    if queue.folder.is_dir():
+        with queue.locked():
+            if _is_alive(queue):
+                (queue.folder / END).touch()
+
+
+def _wake(queue: JobQueue) -> None:
+    """Start a worker if there is none; the queue is locked by the caller.
+
+    The lock belongs to the open file, which the process inherits: it is held from here until the worker is gone.
+    """
+    with (queue.folder / WORKER).open("a") as lock, (queue.folder / LOG).open("ab") as log:
+        if not _take(lock):
+            return
+        os.utime(queue.folder / WORKER)
+        (queue.folder / END).unlink(missing_ok=True)
+        fd = str(lock.fileno())
+        command = [sys.executable, "-m", "agent.worker", str(queue.folder.parent.resolve()), "--lock", fd]
+        subprocess.Popen(
+            command,
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(lock.fileno(),),
+            start_new_session=True,
+        )
+
+
+def _is_alive(queue: JobQueue) -> bool:
+    """True if a worker holds its lock; the queue is locked by the caller, so that no two look at the same moment."""
+    with (queue.folder / WORKER).open("a") as lock:
+        return not _take(lock)
+
+
+def _take(lock: IO) -> bool:
+    """Take the lock, by flock itself: a lock of the package filelock cannot be handed on to another process."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _changed(path: Path) -> float:
+    """When a file was last changed, seconds since 1970; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+# --- what happened
 
 
 def events(run: Path) -> list[Event]:
@@ -116,46 +246,11 @@ def tell(folder: Path, event: Event) -> None:
         os.close(file)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Go on with the run; returns the exit code."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = Parser(prog="python -m agent.job", description=__doc__, formatter_class=raw)
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
-    parser.add_argument("--answer", metavar="FILE", type=Path, help="what a person says of a plan that waits, as JSON")
-    return exit_code(lambda: _work(parser.parse_args(argv)))
-
-
-def _work(args: argparse.Namespace) -> int:
-    """Work, and tell how it ends."""
-    folder = job_folder(args.run)
-    try:
-        signal.signal(signal.SIGTERM, _interrupt)
-        answer = Answer.parse(parse_json(read_bytes(args.answer), str(args.answer)), "answer") if args.answer else None
-        folder.mkdir(exist_ok=True)
-        from agent.loop import Agent  # a page that watches a job needs none
-
-        Agent(on_event=lambda event: _pass_on(folder, event), preview_every=PREVIEW_EVERY).resume(args.run, answer)
-    except KeyboardInterrupt:
-        tell(folder, Stopped())
-        raise
-    except (InstDiffError, OSError) as error:
-        if folder.is_dir():
-            tell(folder, Failed(reason=printable(str(error))))
-        raise
-    return DONE
-
-
-def _interrupt(number, frame) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # who asks twice means it
-    raise KeyboardInterrupt
-
-
-def _pass_on(folder: Path, event: Event) -> None:
-    if isinstance(event, PreviewReady) and event.picture:
-        with whole_file(folder / PREVIEW) as temporary:
-            event.picture.save(temporary, format="PNG")
-    tell(folder, event)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def place_in_queue(run: Path) -> tuple[Job, int] | None:
+    """The job of a run, and how many others are worked on before it; None if it is not in the queue."""
+    before = 0
+    for job in JobQueue(run.parent).jobs():
+        if job.run == run.name:
+            return job, before
+        before += job.state != "held"
+    return None

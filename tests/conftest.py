@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "LANGSMITH_TRACING": "false"})  # read on import
+os.environ.setdefault("INSTDIFF_WORKER_IDLE", "0")  # no worker outlives its jobs
 # Tests side by side share the cores: with a thread for every core each, they would wait for one another. Read on import
 # of torch.
 if side_by_side := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):

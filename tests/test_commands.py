@@ -15,7 +15,7 @@ from tests.galleries import make_gallery, plain
 ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "run_agent": "run_agent",
-    "job": "agent.job",
+    "worker": "agent.worker.__main__",
     "batch": "agent.batch",
     "plans": "agent.plans",
     "benchmarks": "agent.benchmarks.__main__",
@@ -45,8 +45,7 @@ PATHS = [
     ("run_agent dog --engine {}", INPUT_FOLDER),
     ("run_agent dog --refine 0.3 --refiner {}", INPUT_FOLDER),
     ("run_agent dog --out {}", OUTPUT_FOLDER),
-    ("job {}", INPUT_FOLDER),
-    ("job folder --answer {}", INPUT_FILE),
+    ("worker {}", INPUT_FOLDER),
     ("batch {}", INPUT_FILE),
     ("batch file.txt --out {}", OUTPUT_FOLDER),
     ("plans {}", INPUT_FILE),

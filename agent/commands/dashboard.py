@@ -67,7 +67,12 @@ def run(args: argparse.Namespace) -> int:
     script = Path(__file__).parents[1] / "dashboard" / "app.py"
     outputs = str((args.outputs or outputs_folder()).absolute())
     command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
-    code = subprocess.run(command, env=environment(INSTDIFF_OUTPUTS=outputs), check=False).returncode
+    try:
+        code = subprocess.run(command, env=environment(INSTDIFF_OUTPUTS=outputs), check=False).returncode
+    finally:
+        from agent.job import dismiss
+
+        dismiss(Path(outputs))  # jobs that are begun go on
     if code not in (DONE, INTERRUPTED, -2):
         raise ServiceError(f"the dashboard ended with code {code}; what streamlit said is above")
     return DONE

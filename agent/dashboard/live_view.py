@@ -10,12 +10,15 @@ import streamlit as st
 
 from agent import events, job
 from agent.console import PLAN_COLUMNS, plan_rows
-from agent.dashboard.navigation import telling
+from agent.dashboard import queue_view
+from agent.dashboard.navigation import plain, telling
 from agent.dashboard.pictures import boxed, outlined
 from agent.dashboard.rounds_view import NOT_TAKEN, tried
 from agent.dashboard.run_index import inside, run_folder
+from agent.job_queue import JobQueue
 from agent.repair.records import RepairRecord
 from agent.runs import BEFORE, Round, Run
+from agent.worker.expected import duration, expected
 from instdiff.formats import load_layout
 from instdiff.layout import Box, Layout
 
@@ -34,6 +37,8 @@ class Progress:
     judged: list[events.Judged] = field(default_factory=list)  # the rounds that are looked at
     preview: bool = False  # the picture of this round can be seen
     repairs: tuple[RepairRecord, ...] = ()  # what this round tries
+    first_step: events.Step | None = None  # of the picture at work
+    left_s: float | None = None  # seconds until the pictures of this round are painted; None where nobody knows
 
     @property
     def regions(self) -> tuple[Box, ...]:
@@ -56,6 +61,7 @@ def progress(happened: list[events.Event]) -> Progress:
                 _mend(now, event)
             case events.Step():
                 now.share = min(event.step / event.steps, 1.0)
+                now.left_s = _time_left(now, event)
                 number = f", picture {event.image + 1} of {event.images}" if event.images > 1 else ""
                 now.status = f"painting round {event.round}{number}: step {event.step} of {event.steps}"
             case events.PreviewReady():
@@ -67,10 +73,22 @@ def progress(happened: list[events.Event]) -> Progress:
                 now.status = f"round {event.round}: {found}{decision(event.result)}"
                 now.repairs = ()
                 now.share = 0.0  # the bar of the next round starts anew
+                now.left_s = None
             case _:
                 now.status = WORDS.get(event.kind, event.kind)
                 now.share = 0.0
+                now.left_s = None
     return now
+
+
+def _time_left(now: Progress, event: events.Step) -> float | None:
+    """Seconds until the pictures of a round are painted, as fast as the steps so far."""
+    first = now.first_step
+    if first is None or (first.round, first.image) != (event.round, event.image) or event.step <= first.step:
+        now.first_step = event
+        return None
+    a_step = (event.time - first.time) / (event.step - first.step)
+    return a_step * (event.steps - event.step + event.steps * (event.images - 1 - event.image))
 
 
 def _plan(now: Progress, event: events.PlanReady | events.Criticised, notes: list[str]) -> None:
@@ -79,6 +97,7 @@ def _plan(now: Progress, event: events.PlanReady | events.Criticised, notes: lis
     now.layout = event.plan.layout
     now.preview = False
     now.share = 0.0
+    now.left_s = None
     now.repairs = ()
     now.notes = notes
     now.status = f"round {event.round} is planned"
@@ -90,6 +109,7 @@ def _mend(now: Progress, event: events.Repairing) -> None:
     now.layout = event.layouts[0] if event.layouts else now.layout
     now.preview = False
     now.share = 0.0
+    now.left_s = None
     now.repairs = event.repairs
     now.notes = []
     steps = dict.fromkeys(step.sentence for repair in event.repairs for step in repair.steps)
@@ -104,23 +124,73 @@ def decision(done: Round) -> str:
 
 
 EVERY_S = 1.0
-STOPPING = "stopping-job"  # the job that was asked to stop in this window
+OFTEN_S = 0.25  # as long as nothing of the picture is seen
+OFTEN_FOR_S = 30.0
 
 
-def _stop(name: str, begun: list[float]) -> None:
-    """Ask the job to stop; what it is at may take it some seconds, and a second call ends it at once."""
-    job.stop(run_folder(name))
-    st.session_state[STOPPING] = (name, begun)
-
-
-@st.fragment(run_every=EVERY_S)
 def watch(name: str) -> None:
     """Show a job until it ends; then the page is drawn anew."""
+    often = _is_new(run_folder(name))
+    st.fragment(_look, run_every=OFTEN_S if often else EVERY_S)(name, often)
+
+
+def _is_new(folder: Path) -> bool:
+    """True if the first picture may come at any moment."""
+    place = job.place_in_queue(folder)
+    if place is None or place[0].state == "held" or place[1] > 0:
+        return False
+    begun = _begun(job.events(folder))
+    return begun is None or time.time() - begun < OFTEN_FOR_S
+
+
+def _begun(happened: list[events.Event]) -> float | None:
+    """When the job at work began, if no picture of it is seen yet."""
+    begun = None
+    for event in happened:
+        if isinstance(event, events.Starting):
+            begun = event.time
+        elif isinstance(event, events.PreviewReady | events.Judged):
+            begun = 0.0  # long ago
+    return begun
+
+
+def _look(name: str, often: bool) -> None:
     folder = run_folder(name)
-    if not job.is_running(folder):
+    job.revive(folder.parent)
+    place = job.place_in_queue(folder)
+    if place is None and job.is_running(folder):  # its name changes at this moment
+        place = job.place_in_queue(folder)
+    if place is None or often != _is_new(folder):
         st.rerun()
+        return  # never reached
     with telling():
-        _watch(name, folder)
+        if place[0].state == "working":
+            _watch(name, folder)
+        else:
+            _wait(name, folder, *place)
+
+
+def _wait(name: str, folder: Path, place: job.Job, before: int) -> None:
+    """A job that is not at work yet: when it will be, and how long it will take."""
+    queue = JobQueue(folder.parent)
+    time_needed = expected(queue, Run.load(folder))
+    takes = queue_view.takes(time_needed)
+    if place.state == "held":
+        st.warning(plain(f"Nothing is painted yet. This {takes}, far longer than a usual picture."))
+        bar = st.container(horizontal=True)
+        bar.button("Paint it", f"release-{name}", None, job.release, (folder,), type="primary", icon=":material/brush:")
+        bar.button("Do not paint it", f"stop-{name}", None, job.stop, (folder,), icon=":material/close:")
+        return
+    left, right = st.columns([3, 2])
+    layout = _first_plan(folder)
+    with left:
+        if layout:
+            st.image(boxed(None, layout), caption="the plan", width=512, alt="the plan")
+    with right:
+        st.text(f"{queue_view.turn(queue, before)} It {takes}.")
+        st.button("Take out of the queue", f"stop-{name}", None, job.stop, (folder,), icon=":material/close:")
+        if layout:
+            show_plan(layout)
 
 
 def _watch(name: str, folder: Path) -> None:
@@ -132,15 +202,7 @@ def _watch(name: str, folder: Path) -> None:
     with left:
         _picture(folder, now, layout)
     with right:
-        begun = [event.time for event in happened if isinstance(event, events.Starting)]
-        seconds = time.time() - begun[-1] if begun else 0.0
-        is_stopping = st.session_state.get(STOPPING) == (name, begun[-1:])
-        st.text("stopping…" if is_stopping else f"{now.status} ({seconds:.0f} s)")
-        st.progress(now.share, text=f"round {now.round}, denoised")
-        label = "Stop at once" if is_stopping else "Stop"
-        st.button(
-            label, f"stop-{name}", "The run can be gone on with.", _stop, (name, begun[-1:]), icon=":material/stop:"
-        )
+        _state(name, folder, now, happened)
         for done in now.judged:
             verified = ", verified" if done.result.verified else ""
             share = f"{done.report.found} of {len(done.report.verdicts)} found"
@@ -153,6 +215,30 @@ def _watch(name: str, folder: Path) -> None:
             show_plan(layout)
         for note in now.notes:
             st.text(note)
+
+
+def _state(name: str, folder: Path, now: Progress, happened: list[events.Event]) -> None:
+    """What the worker does, how long it will take, what memory it needs, and a way to stop it."""
+    begun = [event.time for event in happened if isinstance(event, events.Starting)]
+    seconds = time.time() - begun[-1] if begun else 0.0
+    is_stopping = job.stops(folder) > 0
+    st.text("stopping…" if is_stopping else f"{now.status} ({seconds:.0f} s)")
+    st.progress(now.share, text=f"round {now.round}, denoised")
+    about = [] if is_stopping else [_left(folder, now)]
+    if memory := job.memory_of_worker(folder.parent):
+        about.append(f"the worker has {queue_view.megabytes(memory)} of memory")
+    if about:
+        st.text(" · ".join(about))
+    label = "Stop at once" if is_stopping else "Stop"
+    help_text = "The run can be gone on with."
+    st.button(label, f"stop-{name}", help_text, job.stop, (folder,), icon=":material/stop:")
+
+
+def _left(folder: Path, now: Progress) -> str:
+    """How long the round at work still takes."""
+    if now.left_s is not None:
+        return f"about {duration(now.left_s)} left of the round"
+    return queue_view.takes(expected(JobQueue(folder.parent), Run.load(folder)))
 
 
 def _first_plan(folder: Path) -> Layout | None:

@@ -8,9 +8,9 @@ import streamlit as st
 from annotated_types import Ge, Le, Lt
 
 from agent import job
-from agent.dashboard import live_view, navigation, run_page
-from agent.dashboard.navigation import plain, shortened
-from agent.dashboard.run_index import run_folder, summaries
+from agent.dashboard import live_view, queue_view, run_page
+from agent.dashboard.navigation import plain
+from agent.dashboard.run_index import run_folder
 from agent.loop import Agent
 from agent.request import MAX_PROMPT, OUTCOME, WORKERS, Request
 from instdiff.cli import Option, given_values, options, parse_values
@@ -25,13 +25,14 @@ MAX_WHOLE = 2**53 - 1  # the browser's numbers are exact so far
 def show() -> None:
     """The form, and the run that was started from it."""
     st.header("Make a picture")
+    queue_view.warm_up()
     values = _form()
     if values:
         _start(values)
     name = st.query_params.get("run")
     if name:
         _made(name)
-    _others(name)
+    queue_view.show(name)
 
 
 def _form() -> dict[str, Any] | None:
@@ -115,13 +116,3 @@ def _made(name: str) -> None:
         live_view.watch(name)
     else:
         run_page.show_result(name)
-
-
-def _others(name: str | None) -> None:
-    """Links to what else is being worked on."""
-    unfinished = [run for run in summaries() if run.state == "unfinished" and run.name != name]
-    running = [run for run in unfinished if job.is_running(run_folder(run.name))]
-    if running:
-        st.subheader("Being worked on")
-    for run in running:
-        navigation.link("run", plain(shortened(run.title, 80)), whole=run.title, run=run.name)

@@ -133,6 +133,7 @@ def serve(store: Path, patience_s: float = 300) -> Iterator[str]:
         server.wait()
         for run in store.iterdir():
             job.stop(run)
+        job.dismiss(store)
 
 
 def _answers(url: str) -> bool:

@@ -8,8 +8,10 @@ from tests.agent.dashboard_pages import PATIENCE_MS
 
 @pytest.fixture(scope="module")
 def address(out):
-    with shots.serve(out) as place:
-        yield place
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INSTDIFF_WORKER_IDLE", "300")  # its first job loads the models, for all tests of the module
+        with shots.serve(out) as place:
+            yield place
 
 
 @pytest.fixture(scope="module")
