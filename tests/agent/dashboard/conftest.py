@@ -2,14 +2,18 @@
 
 import pytest
 
+from agent import job
 from agent.dashboard import shots
 from tests.agent.dashboard_pages import PATIENCE_MS
 
 
 @pytest.fixture(scope="module")
-def address(out):
+def address(out, request):
+    """Where the dashboard is; a module that says ``PAINTS`` has a worker which loads its models from the beginning."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("INSTDIFF_WORKER_IDLE", "300")  # its first job loads the models, for all tests of the module
+        patch.setenv("INSTDIFF_WORKER_IDLE", "300")
+        if getattr(request.module, "PAINTS", False):
+            job.wake(out)
         with shots.serve(out) as place:
             yield place
 

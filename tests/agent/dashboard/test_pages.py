@@ -24,6 +24,7 @@ from tests.agent.dashboard_pages import needs_browser, run_named, see, small_run
 MARKUP = "<img src=x onerror=alert(1)> **dog** :red[cat] [car](http://127.0.0.1/x) $tree$ # dog"
 
 pytestmark = pytest.mark.timeout(900)
+PAINTS = True  # the worker is warm before the first job
 
 
 @pytest.fixture(scope="module")

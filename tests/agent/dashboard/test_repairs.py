@@ -24,6 +24,7 @@ from tests.agent.dashboard_pages import needs_browser, open_run, see, small_run
 from tests.agent.doubles import ColourDetector, ListPlanner, RepaintingPainter
 
 pytestmark = pytest.mark.timeout(900)
+PAINTS = True  # the worker is warm before the first job
 
 NO_DOG = {seed: {"dog"} for seed in (0, 1, 21, 41)}  # all three tries of round 1 fail
 
