@@ -1,107 +1,144 @@
-"""What a dataset is worth: a small detector learns from its pictures, others from as many composites, and from both."""
+"""What a dataset is worth: the same small detector learns from its pictures, from as many real ones, and from both."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
+from agent.benchmarks.detector_examples import (
+    Naming,
+    Photographs,
+    composites,
+    dataset_examples,
+    first_of,
+    in_catalogue,
+    shared_classes,
+    together,
+)
+from agent.benchmarks.proof_options import ProofOptions
 from agent.dataset.export.card import PROOF
-from agent.dataset.export.records import AnnotatedPicture, read_records
+from agent.dataset.export.labels import LabelOptions
+from agent.dataset.export.records import ExportOptions, Records, read_records
 from agent.dataset.folder import Folder
-from agent.runs import write_json
-from instdiff.engine import DRAFT_FOLDER
+from agent.runs import read_json, write_json
 from instdiff.errors import BadInput
-from instdiff.formats.coco import fitted_mask
-from instdiff.layout import Instance
-from instdiff.model.autoencoder import PatchAutoencoder
-from instdiff.training.draft.catalogue import COLOUR_NAMES, NAMES
+from instdiff.training.draft.catalogue import NAMES
 from instdiff.training.draft.composer import Composer
 from instdiff.training.draft.detector import CLIP_NORM, DetectorTask, make_detector
-from instdiff.training.draft.held_out import HeldOutPictures
-from instdiff.training.draft.labelled_pictures import FixedPictures, LabelledPictures, Things
-from instdiff.training.draft.scene_records import MASK_SIZE, SIZE, record_scene
-from instdiff.training.draft.stream import stack_scenes
+from instdiff.training.draft.held_out import HELD_OUT_SEED, ScoredPictures
+from instdiff.training.draft.labelled_pictures import FixedPictures, LabelledPictures
 from instdiff.training.loop import TrainingPlan, make_accelerator, train
-from instdiff.world import nouns
 
 if TYPE_CHECKING:
     from instdiff.training.draft.sprites import Sprite
 
-PLAN = TrainingPlan(rate=1.5e-3, warmup=200, cooldown=0.3, ema=0.998, clip_norm=CLIP_NORM)
+PLAN = TrainingPlan(rate=1.5e-3, warmup=100, cooldown=0.3, ema=0.998, clip_norm=CLIP_NORM)
+TRAININGS = "trainings"  # folder of what single trainings reached, in the dataset's
 COMPOSITES_SEED = 7_000_000
-LEAST_AP50 = 0.05  # of composites: a training that teaches less says nothing about a dataset
+LEAST_AP50 = 0.05  # of real pictures: a training that teaches less says nothing about a dataset
+HELD_OUT_SHARE = 1 / 3  # of photographs, at most
+DATASET = "dataset"
+BOTH = "both"
+UNREFINED = "unrefined"
 
 
 class Score(TypedDict):
-    """How well detectors do on clean held-out composites, over the seeds, and after how many steps."""
+    """How well detectors do on held-out pictures, over the seeds, and after how many steps."""
 
     ap50: float  # mean
     interval: list[float] | None  # of the mean, 95 %, by Student's t; None of one seed
     each: list[float]
     recall: float  # mean
+    labels: int  # that they learned from
     steps: int
+
+
+@dataclass(frozen=True)
+class Real:
+    """The real pictures that a dataset is held against.
+
+    Attributes:
+        name: ``composites`` or ``photographs``.
+        naming: gives the class of a label of a dataset.
+        classes: that detectors tell apart, in the order of their numbers.
+        examples: to learn from.
+        held_out: to be scored on.
+    """
+
+    name: str
+    naming: Naming
+    classes: Sequence[str]
+    examples: LabelledPictures
+    held_out: ScoredPictures
 
 
 def prove(
     folder: Folder,
-    sprites: dict[str, list[Sprite]],
-    count: int | None,
-    minutes: float,
-    held_out: int,
-    batch: int,
-    seed: int,
-    seeds: int = 1,
+    options: ProofOptions,
+    sprites: dict[str, list[Sprite]] | None = None,
+    photographs: Photographs | None = None,
+    against: Sequence[Folder] = (),
 ) -> dict[str, object]:
-    """Train from nothing on ``count`` pictures of the training split, on as many composites, and on both together.
+    """Train from nothing on pictures of the training split, on as many real ones, and on both together.
 
-    Composites show the categories of the dataset alone. Steps and augmentation are the same for all: the first learns
-    for ``minutes``, all others for as many steps. Each is trained ``seeds`` times, from ``seed`` on; all are scored on
-    the same composites, which none has seen.
+    Real are photographs, or composites of ``sprites``, which then show the things of the dataset alone. Steps and
+    augmentation are the same for all: the first training takes ``minutes``, all others as many steps. All are scored on
+    the same real pictures, which none has seen. What a training reached is kept in the folder: the same command goes
+    on with what was stopped.
+
+    Args:
+        against: other datasets, each of which is one more row, with labels by the same options.
 
     Returns:
-        a `Score` of the ``dataset``, the ``composites`` and ``both``, and ``ratio`` and ``ratio_of_both``: of the mean
-        APs, over that of the composites.
+        a `Score` of each row, and ``ratio`` and ``ratio_of_both``: of the mean APs, over that of the real pictures;
+        ``ratios`` has those of every seed.
 
     Raises:
-        BadInput: the dataset has no pictures of anything that composites show, or fewer than ``count``, or the training
-            is so short that composites teach next to nothing; then nothing is written.
+        BadInput: the dataset shows nothing that real pictures show, or there are fewer than ``count``, or the training
+            is so short that real pictures teach next to nothing; then nothing is written.
     """
-    check_positive(count=count, minutes=minutes, held_out=held_out, batch=batch, seeds=seeds)
-    examples, categories = dataset_examples(read_records(folder), count)
-    names = sorted(name for name in categories if name in sprites)
-    composer = Composer({name: sprites[name] for name in names})
-    autoencoder = PatchAutoencoder.from_pretrained(DRAFT_FOLDER / "vae")
-    unseen = HeldOutPictures(composer, autoencoder, held_out)
-    composed = composites(composer, len(examples.images))
-    sets = {"dataset": examples, "composites": composed, "both": together(examples, composed)}
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in sets}
-    plan = replace(PLAN, minutes=minutes)
-    for number in range(seed, seed + seeds):
-        for name, pictures in sets.items():
-            task = ExamplesTask(pictures, unseen, batch, number)
-            found[name].append(train_detector(task, replace(plan, seed=number), name))
-            plan = replace(plan, steps=int(found["dataset"][0]["steps"]))
-    scores = {name: score(results) for name, results in found.items()}
-    bound = scores["composites"]["ap50"]
-    if bound < LEAST_AP50:
-        reason = f"{minutes} is too short: after {plan.steps} steps as many composites teach an AP50 of {bound}"
+    own = _records(folder, options)
+    if (there := own.number_in("train")) < (options.count or 1):
+        raise BadInput("count", f"{folder.path} has {there} pictures to learn from, not {options.count or 1}")
+    real = _composed(own, sprites, options) if photographs is None else _photographed(own, photographs, options)
+    sets = {DATASET: _examples(own, real, options), real.name: real.examples}
+    if options.unrefined:
+        planned = options.model_copy(update={"refine": (), "unverified": None, "extras": None, "boxes": None})
+        sets[UNREFINED] = _examples(_records(folder, planned), real, options)
+    for other in against:
+        sets[_row_name(other, sets)] = _examples(_records(other, options), real, options)
+    sets = _of_one_size(sets, options.count)
+    sets[BOTH] = together(sets[DATASET], sets[real.name])
+    found = _train_all(folder, sets, real, options)
+    scores = {name: score(results, int((sets[name].labels >= 0).sum())) for name, results in found.items()}
+    bound = scores[real.name]
+    if bound["ap50"] < LEAST_AP50:
+        reason = f"{bound['steps']} steps are too few: as many {real.name} teach an AP50 of {bound['ap50']}"
         raise BadInput("minutes", f"{reason}, less than {LEAST_AP50}; nothing is written")
-    about = {"pictures": len(examples.images), "categories": len(names), "minutes": minutes, "held_out": held_out}
-    ratios = {"ratio": scores["dataset"]["ap50"], "ratio_of_both": scores["both"]["ap50"]}
-    proof: dict[str, object] = {**about, "seeds": seeds, **scores}
-    proof |= {name: round(ap50 / bound, 4) if bound else None for name, ap50 in ratios.items()}
+    about = {"pictures": len(sets[DATASET].images), "categories": len(real.held_out.labels.unique()), "real": real.name}
+    proof: dict[str, object] = {**about, "held_out": len(real.held_out.truths), "seeds": options.seeds, **scores}
+    proof["ratio"] = _share(scores[DATASET]["ap50"], bound["ap50"])
+    proof["ratio_of_both"] = _share(scores[BOTH]["ap50"], bound["ap50"])
+    others = [name for name in scores if name != real.name]
+    proof["ratios"] = {name: list(map(_share, scores[name]["each"], bound["each"])) for name in others}
     write_json(folder.path / PROOF, proof)
     return proof
 
 
-def score(results: Sequence[dict[str, float]]) -> Score:
+def _share(ap50: float, bound: float) -> float | None:
+    return round(ap50 / bound, 4) if bound else None
+
+
+def score(results: Sequence[dict[str, float]], labels: int = 0) -> Score:
     """The results of several seeds together."""
     each = [result["ap50"] for result in results]
+    mean = round(float(np.mean(each)), 4)
     interval = None
     if len(each) > 1:
         from scipy.stats import t
@@ -109,28 +146,111 @@ def score(results: Sequence[dict[str, float]]) -> Score:
         reach = float(t.ppf(0.975, len(each) - 1) * np.std(each, ddof=1) / len(each) ** 0.5)
         interval = [round(float(np.mean(each)) - reach, 4), round(float(np.mean(each)) + reach, 4)]
     recall = round(float(np.mean([result["recall"] for result in results])), 4)
-    mean = round(float(np.mean(each)), 4)
-    return {"ap50": mean, "interval": interval, "each": each, "recall": recall, "steps": int(results[0]["steps"])}
+    steps = int(results[0]["steps"])
+    return {"ap50": mean, "interval": interval, "each": each, "recall": recall, "labels": labels, "steps": steps}
 
 
-def together(first: LabelledPictures, second: LabelledPictures) -> LabelledPictures:
-    """The pictures of both."""
-    return LabelledPictures.of(torch.cat([first.images, second.images]), [*first.things(), *second.things()])
+def _records(folder: Folder, options: LabelOptions) -> Records:
+    labels = {name: getattr(options, name) for name in LabelOptions.model_fields}
+    return read_records(folder, ExportOptions(**labels))
 
 
-def check_positive(**values: float | None) -> None:
-    """Refuse the first value that is given and is not more than 0."""
-    for name, value in values.items():
-        if value is not None and not value > 0:
-            raise BadInput(name, f"{value} is not more than 0")
+def _examples(records: Records, real: Real, options: ProofOptions) -> LabelledPictures:
+    return dataset_examples(records, real.naming, real.classes, options.side)
+
+
+def _composed(own: Records, sprites: dict[str, list[Sprite]] | None, options: ProofOptions) -> Real:
+    """Composites of what the dataset shows."""
+    known = {name: in_catalogue(name) for name in own.classes}
+    names = sorted({name for name in known.values() if name and name in (sprites or {})})
+    if not names or not sprites:
+        raise BadInput("sprites", "composites show nothing that the dataset shows")
+    composer = Composer({name: sprites[name] for name in names})
+    count = options.count or own.number_in("train")
+    examples = composites(composer, count, COMPOSITES_SEED, options.side)
+    held_out = composites(composer, options.held_out, HELD_OUT_SEED, options.side)
+    return Real("composites", in_catalogue, NAMES, examples, _scored(held_out))
+
+
+def _photographed(own: Records, photographs: Photographs, options: ProofOptions) -> Real:
+    """Photographs of what the dataset shows; those that are held out come first."""
+    classes = shared_classes(photographs, own.classes)
+    if not classes:
+        shown = ", ".join(photographs.names[:10])
+        raise BadInput("photographs", f"they show nothing that the dataset shows, but {shown}")
+    names = sorted(set(classes.values()))
+    held_out = min(options.held_out, int(len(photographs) * HELD_OUT_SHARE))
+    last = None if options.count is None else held_out + options.count
+    unseen = photographs.examples(slice(0, held_out), classes.get, names, options.side)
+    examples = photographs.examples(slice(held_out, last), classes.get, names, options.side)
+    if not len(unseen.images) or not len(examples.images):
+        raise BadInput("photographs", f"{len(photographs)} are too few to learn from some and be scored on others")
+    return Real("photographs", lambda name: name, names, examples, _scored(unseen))
+
+
+def _scored(examples: LabelledPictures) -> ScoredPictures:
+    return ScoredPictures({"clean": examples.images.float() / 127.5 - 1}, examples.things())
+
+
+def _row_name(folder: Folder, taken: Mapping[str, object]) -> str:
+    """The folder's name, unless another row is called so."""
+    name = folder.path.resolve().name
+    return name if name not in (*taken, BOTH) else str(folder.path.resolve())
+
+
+def _of_one_size(sets: dict[str, LabelledPictures], count: int | None) -> dict[str, LabelledPictures]:
+    """So many pictures of each, or as many as the smallest has.
+
+    Raises:
+        BadInput: one has fewer than ``count``, or none.
+    """
+    smallest = min(sets, key=lambda name: len(sets[name].images))
+    most = len(sets[smallest].images)
+    if most < (count or 1):
+        raise BadInput("count", f"{smallest} has {most} pictures of what all rows show, not {count or 1}")
+    return {name: first_of(examples, count or most) for name, examples in sets.items()}
+
+
+def _train_all(
+    folder: Folder, sets: Mapping[str, LabelledPictures], real: Real, options: ProofOptions
+) -> dict[str, list[dict[str, float]]]:
+    """What each training reached, by row, in the order of the seeds."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in sets}
+    digests = {name: _digest(examples, real, options) for name, examples in sets.items()}
+    plan = replace(PLAN, minutes=options.minutes, steps=options.steps or 0)
+    for seed in range(options.seed, options.seed + options.seeds):
+        for name, examples in sets.items():
+            length = f"{plan.steps} steps" if plan.steps else f"{plan.minutes} minutes"
+            kept = folder.path / TRAININGS / f"{digests[name]}-{length.replace(' ', '-')}-{seed}.json"
+            if kept.exists():
+                result = {figure: float(read_json(kept)[figure]) for figure in ("ap50", "recall", "steps")}
+            else:
+                task = ExamplesTask(examples, real, options.batch, seed)
+                title = f"{name}, {len(examples.images)} pictures, seed {seed}, {length}"
+                result = train_detector(task, replace(plan, seed=seed, title=title))
+                kept.parent.mkdir(exist_ok=True)
+                write_json(kept, {**result, "row": name, "seed": seed})
+                print(f"{title}: AP50 {result['ap50']}", file=sys.stderr, flush=True)
+            found[name].append(result)
+            plan = replace(plan, steps=int(found[DATASET][0]["steps"]))
+    return found
+
+
+def _digest(examples: LabelledPictures, real: Real, options: ProofOptions) -> str:
+    """What a training's result depends on, but for its length and seed."""
+    digest = hashlib.sha256(json.dumps([options.batch, list(real.classes)]).encode())
+    truths = (values for truth in real.held_out.truths for values in truth)
+    for values in (*examples, *real.held_out.pictures.values(), *truths):
+        digest.update(values.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 class ExamplesTask(DetectorTask):
     """A detector that learns from nothing but these pictures, moved and spoiled; it is looked at in the end alone."""
 
-    def __init__(self, examples: LabelledPictures, held_out: HeldOutPictures, batch_size: int, seed: int):
-        super().__init__(make_detector(seed), FixedPictures(examples), held_out, batch_size)
-        self.count = len(examples.images)
+    def __init__(self, examples: LabelledPictures, real: Real, batch_size: int, seed: int):
+        model = make_detector(seed, categories=real.classes)
+        super().__init__(model, FixedPictures(examples), real.held_out, batch_size)
         self.end_figures: dict[str, float] = {}
 
     def check(self) -> dict[str, float]:
@@ -141,64 +261,7 @@ class ExamplesTask(DetectorTask):
         return self.end_figures
 
 
-def train_detector(task: ExamplesTask, plan: TrainingPlan, name: str) -> dict[str, float]:
-    """Train as planned; returns how well the detector then does on clean pictures."""
-    title = f"learning from {task.count} pictures, {name}"
-    steps = train(task, replace(plan, title=title), make_accelerator("auto", "bf16"))
+def train_detector(task: ExamplesTask, plan: TrainingPlan) -> dict[str, float]:
+    """Train as planned; returns how well the detector then does."""
+    steps = train(task, plan, make_accelerator("auto", "bf16"))
     return {"ap50": task.end_figures["clean_ap50"], "recall": task.end_figures["clean_recall"], "steps": steps}
-
-
-def dataset_examples(records: Sequence[AnnotatedPicture], count: int | None) -> tuple[LabelledPictures, set[str]]:
-    """The first ``count`` training pictures (uint8) with what is annotated on them, and the categories that occur."""
-    from PIL import Image
-
-    usable = [record for record in records if record.split == "train" and any(map(_category, record.layout.instances))]
-    if len(usable) < max(count or 1, 1):
-        pictures = f"{len(usable)} pictures of things that composites show"
-        raise BadInput("count", f"the training split has {pictures}, not {count or 1}")
-    images = []
-    things = []
-    names = set()
-    for record in usable[:count]:
-        with Image.open(record.path) as image:
-            pixels = np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR))
-        named = [(name, instance) for instance in record.layout.instances if (name := _category(instance))]
-        names |= {name for name, _ in named}
-        images.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
-        things.append(_things(named))
-    return LabelledPictures.of(torch.stack(images), things), names
-
-
-def composites(composer: Composer, count: int) -> LabelledPictures:
-    """Composed pictures (uint8) that no held-out set holds."""
-    rng = np.random.default_rng(COMPOSITES_SEED)
-    composed = stack_scenes([record_scene(composer.compose(rng)) for _ in range(count)])
-    return composed._replace(images=((composed.images + 1) * 127.5).round().byte())
-
-
-def _category(instance: Instance) -> str | None:
-    """The catalogue's name for an instance, None if it has none, or is a bare point without an extent to learn."""
-    return nouns.class_of(instance.name, NAMES) if instance.extent else None
-
-
-def _things(named: Sequence[tuple[str, Instance]]) -> Things:
-    """What a detector learns of instances and their names in the catalogue.
-
-    An instance without mask fills its box; a colour that is not asked for is left open.
-    """
-    masks = np.zeros((len(named), SIZE, SIZE), dtype=np.float32)
-    boxes = [instance.extent for _, instance in named if instance.extent]
-    for mask, box, (_, instance) in zip(masks, boxes, named, strict=True):
-        if instance.mask:
-            mask[:] = fitted_mask(instance.mask, (SIZE, SIZE)).array
-        else:
-            x0, y0, x1, y1 = (round(value) for value in box.to_corners((SIZE, SIZE)))
-            mask[y0:y1, x0:x1] = 1
-    colours = [nouns.asked_colour(instance.caption, instance.category) for _, instance in named]
-    return Things(
-        torch.tensor([box.xyxy for box in boxes]).reshape(-1, 4),
-        torch.tensor([NAMES.index(name) for name, _ in named]),
-        torch.tensor([COLOUR_NAMES.index(colour) if colour in COLOUR_NAMES else -1 for colour in colours]),
-        torch.zeros(len(named), dtype=torch.long),
-        F.adaptive_avg_pool2d(torch.from_numpy(masks), MASK_SIZE) >= 0.5,
-    )

@@ -33,9 +33,10 @@ FORMATS = ("coco", "yolo", "webdataset", "parquet")  # of an export that names n
 OTHER_FORMATS = ("coco-polygons", "yolo-seg", "label-studio", "cvat", "labelme")
 JUDGE_HELP = """Hold the labels of a dataset against what another detector sees, the bundled judge, which knows
 drawings alone: the share of the things it sees that are labelled, ignored or neither, and of labels it does not see."""
-PROVE_HELP = """Train the small detector from nothing on N pictures of the dataset, on N composites of the same
-categories, and on both, for as many steps, with several seeds; score all on composites that none has seen. What comes
-out goes into the dataset card, unless the training was too short to say anything. Composites are made of drawings:
+PROVE_HELP = """Train the small detector from nothing on pictures of the dataset, on as many real ones of the same
+things, and on both, for as many steps, with several seeds; score all on real ones that none has seen. What comes out
+goes into the dataset card, unless the training was too short to say anything. The same command goes on with what was
+stopped. Real are your own photographs, or composites, made of drawings:
 instdiff-agent train draft --stage sprites --out training"""
 
 
@@ -209,26 +210,34 @@ def export(args: argparse.Namespace) -> tuple[dict, int]:
 
 def add_prove(parser: argparse.ArgumentParser) -> None:
     """The options of `prove`."""
+    from agent.benchmarks.proof_options import ProofOptions
+
     parser.description = PROVE_HELP
     parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
-    drawings = "the drawings that composites are made of"
-    parser.add_argument("--sprites", type=input_folder, required=True, metavar="FOLDER", help=drawings)
-    parser.add_argument("--count", type=int, metavar="N", help="pictures of each kind (default: all for training)")
-    parser.add_argument("--minutes", type=float, default=10.0, metavar="X", help="of training, each (10)")
-    parser.add_argument("--held-out", type=int, default=240, metavar="N", help="composites to score both on (240)")
-    parser.add_argument("--batch", type=int, default=16, metavar="N", help="pictures a step (16)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first (0)")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each kind (3)")
+    real = parser.add_argument_group("real pictures (one of both)")
+    drawings = "composites of these drawings"
+    real.add_argument("--sprites", type=input_folder, metavar="FOLDER", help=drawings)
+    real.add_argument("--photographs", type=Path, metavar="FILE", help="your own, with annotations of COCO")
+    real.add_argument("--images", type=input_folder, metavar="FOLDER", help="of the photographs (default: the file's)")
+    real.add_argument("--crowd", choices=get_args(Crowd), default="auto", help=CROWD_HELP)
+    others = "another dataset as one more row, such as one of --places random; may be given again"
+    parser.add_argument("--against", type=input_folder, action="append", default=[], metavar="FOLDER", help=others)
+    add_options(parser, ProofOptions)
 
 
 def prove(args: argparse.Namespace) -> tuple[dict, int]:
-    """Train on the dataset and on composites; what comes out is written into the folder, for the card."""
+    """Train on the dataset and on real pictures; what comes out is written into the folder, for the card."""
     from agent.benchmarks.dataset_value import prove as run
+    from agent.benchmarks.detector_examples import Photographs
+    from agent.benchmarks.proof_options import ProofOptions
     from instdiff.training.draft.sprites import load_sprites
 
-    sprites = load_sprites(args.sprites)
-    shares = (args.count, args.minutes, args.held_out, args.batch, args.seed, args.seeds)
-    return run(Folder(args.folder), sprites, *shares), DONE
+    if (args.sprites is None) == (args.photographs is None):
+        raise BadInput("sprites", "give either --sprites or --photographs")
+    options = parse_values(ProofOptions, given_values(ProofOptions, vars(args)))
+    photographs = Photographs.read(args.photographs, args.images, args.crowd) if args.photographs else None
+    sprites = load_sprites(args.sprites) if args.sprites else None
+    return run(Folder(args.folder), options, sprites, photographs, [Folder(path) for path in args.against]), DONE
 
 
 def add_judge(parser: argparse.ArgumentParser) -> None:

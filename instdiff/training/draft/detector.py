@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from torch import nn
 
 from instdiff.model.detector import STRIDES, DenseDetector, Predictions, box_overlaps, cells, inside
 from instdiff.training.draft.catalogue import COLOUR_NAMES, NAMES, TEXTURE_NAMES
-from instdiff.training.draft.held_out import HeldOutPictures
-from instdiff.training.draft.labelled_pictures import LabelledPictures, PictureSource
+from instdiff.training.draft.held_out import ScoredPictures
+from instdiff.training.draft.labelled_pictures import IGNORED, LabelledPictures, PictureSource
 from instdiff.training.draft.sheets import detector_sheet
 from instdiff.training.draft.spoil import moved, spoiled
 from instdiff.training.draft.start import take_over
@@ -61,7 +62,10 @@ def assign(boxes: torch.Tensor, there: torch.Tensor, image_size: int) -> torch.T
 def detection_loss(
     predicted: Predictions, pictures: LabelledPictures, generator: torch.Generator
 ) -> dict[str, torch.Tensor]:
-    """Quality focal loss of scores (their target: how well the box fits), GIoU loss, cross-entropies of the rest."""
+    """Quality focal loss of scores (their target: how well the box fits), GIoU loss, cross-entropies of the rest.
+
+    Cells in a region to ignore that answer for no thing have no loss: what they say there is not known to be wrong.
+    """
     predicted = Predictions(*(values.float() for values in predicted))
     owners = assign(pictures.boxes, pictures.labels >= 0, pictures.images.shape[-1])  # (B, N)
     picture, cell = (owners >= 0).nonzero(as_tuple=True)
@@ -70,7 +74,8 @@ def detection_loss(
     target = torch.zeros_like(predicted.logits)
     target[picture, cell, pictures.labels[picture, thing]] = 0.5 + 0.5 * iou.detach()
     error = F.binary_cross_entropy_with_logits(predicted.logits, target, reduction="none")
-    focal = (error * (predicted.logits.sigmoid() - target).abs().square()).sum()
+    focal = (error * (predicted.logits.sigmoid() - target).abs().square()).sum(dim=-1)  # (B, N)
+    focal = focal.masked_fill(in_ignored(pictures) & (owners < 0), 0).sum()
     answering = max(len(thing), 1)
     colours = pictures.colours[picture, thing]
     coloured = F.cross_entropy(predicted.colours[picture, cell], colours, ignore_index=-1, reduction="sum")
@@ -82,6 +87,14 @@ def detection_loss(
         "look": 0.5 * (coloured + textured) / answering,
         "mask": mask_loss(predicted, pictures, (picture, cell, thing), generator),
     }
+
+
+def in_ignored(pictures: LabelledPictures) -> torch.Tensor:
+    """Which cells have their centre in a region to ignore: (B, N) bool."""
+    centres, _ = cells(pictures.images.shape[-1], pictures.boxes.device)
+    boxes = pictures.boxes[:, None]  # (B, 1, n, 4)
+    within = ((centres[:, None] >= boxes[..., :2]) & (centres[:, None] < boxes[..., 2:])).all(dim=-1)  # (B, N, n)
+    return (within & (pictures.labels == IGNORED)[:, None]).any(dim=-1)
 
 
 def mask_loss(
@@ -99,9 +112,9 @@ def mask_loss(
     return means.sum() / max(len(chosen), 1)
 
 
-def make_detector(seed: int, judge: bool = False) -> DenseDetector:
-    """A detector of the catalogue's things that has learned nothing yet; the judge has other widths."""
-    names = tuple(NAMES), tuple(COLOUR_NAMES), tuple(TEXTURE_NAMES)
+def make_detector(seed: int, judge: bool = False, categories: Sequence[str] = NAMES) -> DenseDetector:
+    """A detector of these things that has learned nothing yet; the judge has other widths."""
+    names = tuple(categories), tuple(COLOUR_NAMES), tuple(TEXTURE_NAMES)
     with seeded_weights(seed):
         if judge:
             model = DenseDetector(*names, channels=JUDGE_CHANNELS, head_channels=JUDGE_HEAD_CHANNELS)
@@ -122,7 +135,7 @@ class DetectorTask(Task[LabelledPictures]):
         self,
         model: DenseDetector,
         source: PictureSource,
-        held_out: HeldOutPictures,
+        held_out: ScoredPictures,
         batch_size: int,
         start: Path | None = None,
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.model.detector import DenseDetector, DetectionTensors, pairwise_iou
+from instdiff.training.draft.labelled_pictures import IGNORED, Things
 from instdiff.training.draft.scene_records import record_scene
 from instdiff.training.draft.spoil import repaint, spoiled
 from instdiff.training.draft.stream import stack_scenes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 HELD_OUT_SEED = 9_000_000
 LOWEST_SCORE = 0.05  # what is looked at when precision and recall are measured
 HIT_IOU = 0.5
+IN_REGION = 0.5
 PART = 20  # pictures at a time
 
 
@@ -32,18 +34,23 @@ class MatchedDetections(NamedTuple):
     looks: dict[str, float]
 
 
-class HeldOutPictures:
-    """Composed pictures that no training sees, clean and spoiled."""
+class ScoredPictures:
+    """Pictures that no training sees, of one or several kinds.
 
-    def __init__(self, composer: Composer, autoencoder: PatchAutoencoder, count: int = 240):
-        rng = np.random.default_rng(HELD_OUT_SEED)
-        composed = stack_scenes([record_scene(composer.compose(rng)) for _ in range(count)])
-        generator = torch.Generator().manual_seed(HELD_OUT_SEED)
-        changed = composed.images.clone()
-        changed[::2] = torch.cat([repaint(part, autoencoder, generator) for part in changed[::2].split(PART)])
-        changed = torch.cat([spoiled(part, generator) for part in changed.split(PART)])
-        self.pictures = {"clean": composed.images, "spoiled": changed}
-        self.truths = composed.things()
+    Args:
+        pictures: (N, 3, S, S) in -1..1, by their kind.
+        truths: what is on each of them, of whichever kind. What is found in a region to ignore counts neither way.
+    """
+
+    def __init__(self, pictures: Mapping[str, torch.Tensor], truths: Sequence[Things]):
+        self.pictures = pictures
+        self.truths = truths
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """(n,) of all things."""
+        labels = torch.cat([truth.labels for truth in self.truths])
+        return labels[labels >= 0]
 
     def check(self, model: DenseDetector) -> dict[str, float]:
         """How well a detector does on either kind of pictures.
@@ -53,11 +60,10 @@ class HeldOutPictures:
             was hit is described: mean mask IoU, and shares of right colours and textures.
         """
         results: dict[str, float] = {}
-        labels = torch.cat([truth.labels for truth in self.truths])
         for kind, matched in self.match(model).items():
             best_first = matched.scores.argsort(descending=True)
             hits = matched.hits[best_first]
-            ap = [average_precision(hits[matched.labels[best_first] == label], n) for label, n in counts(labels)]
+            ap = [average_precision(hits[matched.labels[best_first] == label], n) for label, n in counts(self.labels)]
             recall, precision = self.rates(matched, model.config.score_threshold)
             numbers = {"ap50": float(np.mean(ap)), "recall": recall, "precision": precision, **matched.looks}
             results |= {f"{kind}_{name}": round(value, 4) for name, value in numbers.items()}
@@ -79,11 +85,12 @@ class HeldOutPictures:
         """Recall and precision of what scores at least the threshold."""
         sure = matched.scores >= score_threshold
         right = int((matched.hits & sure).sum())
-        return right / sum(len(truth.labels) for truth in self.truths), right / max(int(sure.sum()), 1)
+        return right / len(self.labels), right / max(int(sure.sum()), 1)
 
     def match_detections(self, detections: list[DetectionTensors]) -> MatchedDetections:
         """Compare each picture's detections with the truth; a hit is the first on a thing with its label at IoU 0.5."""
         hits = []
+        ignored: list[bool] = []
         mask_ious: list[float] = []
         colours: list[bool] = []
         textures: list[bool] = []
@@ -92,6 +99,7 @@ class HeldOutPictures:
             for index, row in enumerate(ious):  # best score first
                 best = int(row.argmax()) if len(row) else 0
                 hits.append(bool(len(row) and row[best] >= HIT_IOU))
+                ignored.append(not hits[-1] and _is_ignored(picture.boxes[index], truth))
                 if not hits[-1]:
                     continue
                 ious[:, best] = 0
@@ -103,7 +111,8 @@ class HeldOutPictures:
         looks = {name: float(np.mean(values)) if values else 0.0 for name, values in described.items()}
         scores = torch.cat([picture.scores for picture in detections])
         labels = torch.cat([picture.labels for picture in detections])
-        return MatchedDetections(scores, labels, torch.tensor(hits, dtype=torch.bool), looks)
+        count = ~torch.tensor(ignored, dtype=torch.bool)
+        return MatchedDetections(scores[count], labels[count], torch.tensor(hits, dtype=torch.bool)[count], looks)
 
     def choose_threshold(self, model: DenseDetector) -> float:
         """The score threshold with the best F1 on clean and spoiled pictures together."""
@@ -113,6 +122,26 @@ class HeldOutPictures:
             rates = [self.rates(kind, threshold) for kind in matched]
             f1[threshold] = sum(2 * recall * precision / max(recall + precision, 1e-9) for recall, precision in rates)
         return max(f1, key=lambda threshold: f1[threshold])
+
+
+class HeldOutPictures(ScoredPictures):
+    """Composed pictures, clean and spoiled."""
+
+    def __init__(self, composer: Composer, autoencoder: PatchAutoencoder, count: int = 240):
+        rng = np.random.default_rng(HELD_OUT_SEED)
+        composed = stack_scenes([record_scene(composer.compose(rng)) for _ in range(count)])
+        generator = torch.Generator().manual_seed(HELD_OUT_SEED)
+        changed = composed.images.clone()
+        changed[::2] = torch.cat([repaint(part, autoencoder, generator) for part in changed[::2].split(PART)])
+        changed = torch.cat([spoiled(part, generator) for part in changed.split(PART)])
+        super().__init__({"clean": composed.images, "spoiled": changed}, composed.things())
+
+
+def _is_ignored(box: torch.Tensor, truth: Things) -> bool:
+    """True if half of a box (4,) lies in a region to ignore, as COCO counts it."""
+    regions = truth.boxes[truth.labels == IGNORED]
+    sides = (torch.minimum(box[2:], regions[:, 2:]) - torch.maximum(box[:2], regions[:, :2])).clamp(min=0)
+    return bool((sides.prod(dim=-1) >= IN_REGION * (box[2:] - box[:2]).prod()).any())
 
 
 def mask_iou(mask: torch.Tensor, other_mask: torch.Tensor) -> float:

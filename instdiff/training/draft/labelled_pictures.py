@@ -8,9 +8,12 @@ from typing import NamedTuple, Protocol
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+NO_THING = -1  # the label where a picture has fewer things than others
+IGNORED = -2  # of a region in which nobody knows what is there: nothing is learned or counted in it
+
 
 class Things(NamedTuple):
-    """The n things on one picture."""
+    """The n things on one picture, and regions to ignore, whose label is `IGNORED`."""
 
     boxes: torch.Tensor  # (n, 4) xyxy as fractions of the picture
     labels: torch.Tensor  # (n,) indices of categories
@@ -20,11 +23,14 @@ class Things(NamedTuple):
 
 
 class LabelledPictures(NamedTuple):
-    """B pictures with up to n things each; what is said of a thing with the label -1 means nothing."""
+    """B pictures with up to n things or regions to ignore each.
+
+    Where the label is `NO_THING` the rest means nothing, and where it is `IGNORED` the box alone does.
+    """
 
     images: torch.Tensor  # (B, 3, S, S) in -1..1
     boxes: torch.Tensor  # (B, n, 4) xyxy as fractions of the picture
-    labels: torch.Tensor  # (B, n) indices of categories, -1 for no thing
+    labels: torch.Tensor  # (B, n) indices of categories, or one of the above
     colours: torch.Tensor  # (B, n) indices, -1 where none was chosen
     textures: torch.Tensor  # (B, n) indices, 0 is plain
     masks: torch.Tensor  # (B, n, S / 4, S / 4) bool
@@ -35,13 +41,13 @@ class LabelledPictures(NamedTuple):
         boxes, labels, colours, textures, masks = zip(*things, strict=True)
         padded = (pad_sequence(values, batch_first=True) for values in (boxes, colours, textures, masks))
         boxes, colours, textures, masks = padded
-        return cls(images, boxes, pad_sequence(labels, True, -1), colours, textures, masks)
+        return cls(images, boxes, pad_sequence(labels, True, NO_THING), colours, textures, masks)
 
     def things(self) -> list[Things]:
         """What is on each of the pictures."""
         found = []
         for boxes, labels, colours, textures, masks in zip(*self[1:], strict=True):
-            there = labels >= 0
+            there = labels != NO_THING
             found.append(Things(boxes[there], labels[there], colours[there], textures[there], masks[there]))
         return found
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from instdiff.model.autoencoder import PatchAutoencoder
-from instdiff.training.draft.labelled_pictures import LabelledPictures
+from instdiff.training.draft.labelled_pictures import IGNORED, NO_THING, LabelledPictures
 
 ENLARGED = 0.7  # share of the pictures
 ENLARGEMENT = (-0.1, 0.6)  # log of the factor
@@ -82,7 +82,9 @@ def moved(pictures: LabelledPictures, generator: torch.Generator) -> LabelledPic
     mask_grid = F.avg_pool2d(grid.permute(0, 3, 1, 2), side // masks.shape[-1]).permute(0, 2, 3, 1)
     masks = F.grid_sample(masks.float(), mask_grid, align_corners=False) > 0.5
     boxes, stays = moved_boxes(boxes, scale, shift)
-    return LabelledPictures(images, boxes, torch.where(stays, labels, -1), colours, textures, masks)
+    is_ignored = (labels == IGNORED) & ((boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) > 0)  # whatever is left of it
+    labels = torch.where(stays | is_ignored, labels, NO_THING)
+    return LabelledPictures(images, boxes, labels, colours, textures, masks)
 
 
 def bends(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

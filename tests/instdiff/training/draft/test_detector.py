@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 pytest.importorskip("cv2")
 
@@ -13,7 +14,7 @@ from instdiff.model.detector import DenseDetector, DetectionTensors, cells
 from instdiff.training.draft import detector as training
 from instdiff.training.draft import held_out as measuring
 from instdiff.training.draft.catalogue import COLOUR_NAMES, NAMES, TEXTURE_NAMES
-from instdiff.training.draft.labelled_pictures import FixedPictures, LabelledPictures
+from instdiff.training.draft.labelled_pictures import IGNORED, FixedPictures, LabelledPictures, Things
 from instdiff.training.draft.scene_records import record_scene
 from instdiff.training.draft.stream import stack_scenes
 from instdiff.training.loop import Trainer, TrainingPlan, make_accelerator, train
@@ -101,6 +102,38 @@ def test_pictures_without_things_have_a_loss(pictures):
     empty = pictures._replace(labels=torch.full_like(pictures.labels, -1))
     losses = training.detection_loss(model(empty.images), empty, torch.Generator())
     assert losses["box"] == losses["look"] == losses["mask"] == 0 and losses["score"] > 0
+
+
+def test_nothing_is_learned_of_regions_to_ignore(pictures):
+    """But for things in them: a region over the whole picture leaves the cells that answer for things."""
+    model = small_detector()
+    whole = torch.tensor([0.0, 0, 1, 1]).expand(len(pictures.images), 1, 4)
+    regions = pictures._replace(
+        boxes=torch.cat([whole, pictures.boxes], dim=1),
+        labels=F.pad(pictures.labels, (1, 0), value=IGNORED),
+        colours=F.pad(pictures.colours, (1, 0)),
+        textures=F.pad(pictures.textures, (1, 0)),
+        masks=F.pad(pictures.masks, (0, 0, 0, 0, 1, 0)),
+    )
+    predicted = model(pictures.images)
+    predicted.logits.retain_grad()
+    training.detection_loss(predicted, regions, torch.Generator())["score"].backward()
+    answering = training.assign(regions.boxes, regions.labels >= 0, 256) >= 0
+    assert torch.equal(predicted.logits.grad.abs().sum(dim=-1) > 0, answering)
+    one = regions._replace(boxes=regions.boxes / 2)  # the upper left quarter
+    assert training.in_ignored(one).float().mean() == 0.25
+
+
+def test_what_is_found_in_regions_to_ignore_counts_neither_way():
+    boxes = torch.tensor([[0.0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
+    look = torch.zeros(2, dtype=torch.long)
+    masks = torch.zeros(2, 64, 64, dtype=torch.bool)
+    truth = Things(boxes, torch.tensor([IGNORED, 3]), look, look, masks)
+    scored = measuring.ScoredPictures({}, [truth])
+    places = torch.tensor([[0.1, 0.1, 0.4, 0.4], [0.5, 0.5, 1, 1], [0.4, 0.4, 0.7, 0.7]])
+    none = torch.zeros(3, dtype=torch.long)
+    found = DetectionTensors(places, torch.ones(3), torch.tensor([3, 3, 3]), none, none, masks[:1].expand(3, 64, 64))
+    assert scored.match_detections([found]).hits.tolist() == [True, False] and scored.labels.tolist() == [3]
 
 
 def test_learns(pictures):

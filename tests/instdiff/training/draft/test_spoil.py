@@ -5,7 +5,7 @@ import torch
 
 from instdiff.model.autoencoder import PatchAutoencoder
 from instdiff.training.draft import spoil
-from instdiff.training.draft.labelled_pictures import LabelledPictures
+from instdiff.training.draft.labelled_pictures import IGNORED, LabelledPictures
 
 SIDE = 256
 
@@ -25,6 +25,16 @@ def rectangles(count=24):
     masks = images[:, :1, 2::4, 2::4] > 0
     zeros = torch.zeros(count, 1, dtype=torch.long)
     return LabelledPictures(images, boxes[:, None] / SIDE, zeros, zeros, zeros, masks)
+
+
+def test_of_regions_to_ignore_stays_whatever_is_left():
+    things = rectangles()
+    regions = things._replace(labels=torch.full_like(things.labels, IGNORED))
+    moved = spoil.moved(regions, seeded(1))
+    sides = (moved.boxes[..., 2:] - moved.boxes[..., :2]).amin(dim=-1)
+    assert torch.equal(moved.labels == IGNORED, sides > 0)
+    gone = (spoil.moved(things, seeded(1)).labels < 0).sum()
+    assert 0 < (moved.labels != IGNORED).sum() < gone
 
 
 def test_boxes_and_masks_follow_their_pictures():
