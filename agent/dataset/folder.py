@@ -54,6 +54,7 @@ RECIPE = "recipe.json"
 class Item(Value):
     """One candidate that was decided: ``annotated`` are the indices of the instances to annotate, none if it failed.
 
+    ``painted_out`` are those that were painted over, as they were not verified: they are neither labelled nor ignored.
     ``seen`` is all that the verifier saw on the picture, of every class that it knows, whether planned or not and
     however unsure it was; None where nobody looked for that. ``score`` is the mean IoU of what was checked; ``usage``
     is what the planner took for it, its first plan included.
@@ -69,6 +70,7 @@ class Item(Value):
     painted_with: dict[str, str | int | float] = Field(description="what differs from the manifest's")
     layout: dict = Field(description="the JSON of InstanceDiffusion")
     annotated: tuple[int, ...]
+    painted_out: tuple[int, ...] = ()
     report: Report
     seen: tuple[Detection, ...] | None = None
     score: float

@@ -50,6 +50,9 @@ class Recipe(Options):
     min_iou: Annotated[Fraction, Flag("X", group=KEPT)] = Field(
         default=0.5, description="from this IoU with its place on a thing is found (default: 0.5)"
     )
+    paint_out: Annotated[bool, Flag(group=KEPT)] = Field(
+        default=False, description="paint over what was planned and not verified, where nothing else goes with it"
+    )
     val: Annotated[Fraction, Flag("X", group=KEPT)] = Field(0.1, description="share of prompts for validation (0.1)")
     seed: Annotated[int, Flag("N", group=PAINTING)] = Field(0, ge=0, lt=2**31, description="of everything (default: 0)")
     batch: Annotated[int, Flag("N", group=PAINTING)] = Field(
@@ -86,8 +89,9 @@ class Recipe(Options):
         free = {f"{name}_given": int(getattr(self.settings, name) is not None) for name in ("mis", "alpha")}
         size = "{} x {}".format(*self.size) if self.size else "as given"
         every = {**fields, **painting, **weights, **free, "size": size}
-        if self.places == "planned":  # as in folders that are older than the choice
-            del every["places"]
+        for name, default in (("places", "planned"), ("paint_out", False)):  # folders may be older than these choices
+            if every[name] == default:
+                del every[name]
         return {key: value for key, value in every.items() if value is not None}
 
     def seed_of(self, index: int) -> int:

@@ -12,6 +12,7 @@ from tenacity import Retrying, stop_after_attempt
 from agent import rounds
 from agent.critic.critic import criticise
 from agent.dataset.folder import FailedCandidate, Folder, Item
+from agent.dataset.painting_out import paint_out
 from agent.dataset.planning import PlannedCandidate, planner_of, service_retries
 from agent.dataset.recipe import Recipe
 from agent.planners.plan import Plan, Planner
@@ -189,10 +190,8 @@ class Worker:
             return True
         item = self._item(candidate, report)
         if item.annotated or self.recipe.accept == "all":
-            seen = self._attempt(candidate.planned, partial(self._everything, item, candidate.image))
-            if seen is None and self._detector:
-                return False
-            self.folder.keep(item.model_copy(update={"seen": seen}), candidate.image)
+            if kept := self._attempt(candidate.planned, partial(self._finish, candidate, item, candidate.image)):
+                self.folder.keep(*kept)
         else:
             self.folder.reject(item)
         return False
@@ -213,6 +212,14 @@ class Worker:
     def _look(self, plan: Plan, image: Image) -> Report:
         # one picture at a time: what is asked for on one must not change what is seen on another
         return rounds.look(self._detector, [image], plan.layout, self.recipe.min_iou)[0]
+
+    def _finish(self, candidate: _Candidate, item: Item, image: Image) -> tuple[Item, Image]:
+        """The item as it is kept, with everything that is seen on its picture."""
+        if self.recipe.paint_out and self._detector:
+            seed = rounds.round_seed(item.seed, self.recipe.rounds, 2**31 - AT_ONCE, AT_ONCE)
+            look = partial(self._look, candidate.plan)
+            item, image = paint_out(item, image, self._engine, look, candidate.settings, seed)
+        return item.model_copy(update={"seen": self._everything(item, image)}), image
 
     def _everything(self, item: Item, image: Image) -> tuple[Detection, ...] | None:
         """What is seen on a picture of all classes that the verifier knows, or of those planned where it knows any."""

@@ -189,9 +189,7 @@ def _proof(folder: Folder) -> str:
         return ""
     proof = read_json(path)
     figures = {name: json.dumps(found) if isinstance(found, dict | list) else found for name, found in proof.items()}
-    about = (
-        "A small detector, against others trained for as many steps on real pictures, and on both; scored on others."
-    )
+    about = "A small detector, and others that learned from real pictures or both for as many steps, on real ones."
     return f"## What a detector learns from it\n\n{about}\n\n" + _table(["figure", "value"], figures.items())
 
 

@@ -139,6 +139,8 @@ def labels_of(item: Item, options: LabelOptions, as_planned: bool = False) -> tu
     labels: list[Label] = []
     unsure: list[Label] = []
     for instance, verdict in zip(plan.instances, item.report.verdicts, strict=True):
+        if verdict.instance in item.painted_out:
+            continue
         if label := _verified(instance, verdict, plan.size, options):
             labels.append(label)
         if instance.extent is None or verdict.kind in IN_PLACE:
