@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import psutil
 
@@ -155,13 +155,21 @@ def is_awake(out: Path) -> bool:
         return _is_alive(queue)
 
 
-def memory_of_worker(out: Path) -> int | None:
-    """Bytes of memory that the worker of an outputs folder takes; None where there is none, or it has just begun."""
+class WorkerStatus(NamedTuple):
+    """The worker of an outputs folder: bytes of memory, and the engine whose models it holds; None while it loads."""
+
+    memory: int
+    engine: str | None
+
+
+def worker_status(out: Path) -> WorkerStatus | None:
+    """What the worker of an outputs folder is at; None where there is none, or it has just begun."""
     path = out / FOLDER / STATUS
     if not is_awake(out) or not path.exists():
         return None
     try:
-        return psutil.Process(mapping(parse_json(read_bytes(path), str(path)), str(path))["pid"]).memory_info().rss
+        about = mapping(parse_json(read_bytes(path), str(path)), str(path))
+        return WorkerStatus(psutil.Process(about["pid"]).memory_info().rss, about["engine"])
     except (BadInput, KeyError, TypeError, ValueError, psutil.Error):  # it is gone, or another one begins
         return None
 

@@ -225,8 +225,8 @@ def _state(name: str, folder: Path, now: Progress, happened: list[events.Event])
     st.text("stopping…" if is_stopping else f"{now.status} ({seconds:.0f} s)")
     st.progress(now.share, text=f"round {now.round}, denoised")
     about = [] if is_stopping else [_left(folder, now)]
-    if memory := job.memory_of_worker(folder.parent):
-        about.append(f"the worker has {queue_view.megabytes(memory)} of memory")
+    if worker := job.worker_status(folder.parent):
+        about.append(f"the worker has {queue_view.megabytes(worker.memory)} of memory")
     if about:
         st.text(" · ".join(about))
     label = "Stop at once" if is_stopping else "Stop"

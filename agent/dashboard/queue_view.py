@@ -40,8 +40,8 @@ def show(watched: str | None = None) -> None:
     for number, one in enumerate(jobs):
         if one.run != watched:
             _show_job(queue, one, number)
-    if memory := job.memory_of_worker(outputs_folder()):
-        _show_worker(memory, is_idle=not jobs)
+    if worker := job.worker_status(outputs_folder()):
+        _show_worker(worker, is_idle=not jobs)
 
 
 def _show_job(queue: JobQueue, one: Job, before: int) -> None:
@@ -64,11 +64,13 @@ def _show_job(queue: JobQueue, one: Job, before: int) -> None:
         st.button("Cancel", f"cancel-{one.run}", None, job.stop, (folder,), icon=":material/close:")
 
 
-def _show_worker(memory: int, is_idle: bool) -> None:
+def _show_worker(worker: job.WorkerStatus, is_idle: bool) -> None:
     """What the worker costs, and a way to be rid of it."""
     bar = st.container(horizontal=True, vertical_alignment="center")
+    memory = f"{megabytes(worker.memory)} of memory"
     until = f"until {duration(worker_idle_s())} pass without a job"
-    bar.caption(plain(f"The worker holds the models in {megabytes(memory)} of memory, {until}."))
+    holds = f"The worker holds the models of {worker.engine} in {memory}, {until}."
+    bar.caption(plain(holds if worker.engine else f"The worker loads its models: {memory} so far."))
     help_text = "Frees the memory; the next job starts some seconds later." if is_idle else "Once all jobs are done."
     bar.button("End the worker", "end-worker", help_text, job.dismiss, (outputs_folder(),), type="tertiary")
 

@@ -109,8 +109,8 @@ def _dataset(folder: Path, agent: Agent) -> None:
 
 
 @contextmanager
-def serve(store: Path, patience_s: float = 300) -> Iterator[str]:
-    """A dashboard over an outputs folder, on a free port of this machine; its address.
+def serve(store: Path, patience_s: float = 300, **more: str) -> Iterator[str]:
+    """A dashboard over an outputs folder, on a free port of this machine; its address. ``more`` are variables for it.
 
     Raises:
         ServiceError: it does not come up.
@@ -119,7 +119,7 @@ def serve(store: Path, patience_s: float = 300) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
-    variables = environment(INSTDIFF_OUTPUTS=str(store.resolve()))
+    variables = environment(INSTDIFF_OUTPUTS=str(store.resolve()), **more)
     server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + patience_s

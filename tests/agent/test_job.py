@@ -89,7 +89,7 @@ def test_a_job_waits_is_answered_stopped_and_gone_on_with(out):
     job.start(folder, Answer(decision="approve"))
     waits(lambda: has_preview(folder))
     pid = worker_of(out)
-    assert job.memory_of_worker(out) > 100e6
+    assert job.worker_status(out).memory > 100e6 and job.worker_status(out).engine == "draft"
     job.stop(folder)
     waits(lambda: not job.is_running(folder), timeout_s=100)
     assert kinds(folder)[-1] == "stopped"
@@ -166,7 +166,7 @@ def test_a_worker_ends_when_it_is_asked_and_another_one_comes_with_the_next_job(
     job.dismiss(out)
     waits(lambda: not job.is_awake(out))
     waits(lambda: not psutil.pid_exists(pid))
-    assert job.memory_of_worker(out) is None
+    assert job.worker_status(out) is None
     folder = prepare(out, 2)
     job.start(folder)  # the tests' own workers end with their last job
     waits(lambda: not job.is_running(folder))
