@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 import streamlit as st
 
-from agent.dashboard.run_index import ORDERS, STATES, Filter, Summary
+from agent.dashboard.run_index import FAILED, ORDERS, STATES, Filter, Summary
 
 ANY = "any"
 VIEWS = ("all", "starred", "deleted")
-Field: TypeAlias = str | int | list[str]
+Field: TypeAlias = str | int | list[str] | None
 DEFAULTS: dict[str, Field] = {
     "q": "",
     "state": [],
@@ -28,8 +28,10 @@ DEFAULTS: dict[str, Field] = {
     "engine": ANY,
     "found": 0,
     "rated": 0,
+    "kind": None,  # of failure
     "page": 1,
 }
+CHOICES = {"sort": tuple(ORDERS), "show": VIEWS, "kind": FAILED}
 MORE = ("thing", "tag", "planner", "engine", "found", "rated")  # fields that are folded away until they are used
 LARGEST = {"found": 100, "rated": 5, "page": 10**6}
 KEY = "list-{}".format  # the state of a field
@@ -42,24 +44,36 @@ def view() -> str:
     return st.session_state[KEY("show")]
 
 
-def show_filter(runs: list[Summary]) -> Filter:
-    """The fields; the choices are what the runs have."""
+def show_filter(runs: list[Summary], views: Sequence[str] = VIEWS) -> Filter:
+    """The fields; the choices are what the runs have. What runs are ordered by is asked where all views are shown."""
+    if st.session_state[KEY("show")] not in views:
+        st.session_state[KEY("show")] = views[0]
     first = st.columns([4, 3, 2, 3])
     hint = "words of the prompt, a tag or the name"
-    words = first[0].text_input("Search", key=KEY("q"), placeholder=hint, on_change=_to_first)
-    states = first[1].multiselect("State", STATES, key=KEY("state"), placeholder=ANY, on_change=_to_first)
-    first[2].selectbox("Order", list(ORDERS), key=KEY("sort"), on_change=_to_first)
-    shown = first[3].segmented_control("Show", VIEWS, key=KEY("show"), required=True, on_change=_to_first)
-    more = any(st.session_state[KEY(key)] != DEFAULTS[key] for key in MORE)
-    second = st.expander("More filters", expanded=more).columns(6)
-    thing = _one_of(second[0], "With", "thing", {thing for run in runs for thing in run.things})
-    tag = _one_of(second[1], "Tag", "tag", {tag for run in runs for tag in run.tags})
-    planner = _one_of(second[2], "Planner", "planner", {run.planner for run in runs if run.planner})
-    engine = _one_of(second[3], "Engine", "engine", {run.engine for run in runs if run.engine})
-    score = second[4].slider("Found at least, %", 0, 100, step=5, key=KEY("found"), on_change=_to_first)
-    stars = second[5].slider("Rated at least", 0, 5, key=KEY("rated"), on_change=_to_first)
-    is_starred = shown == "starred"
-    return Filter(words, tuple(states), planner, engine, score / 100, thing, float(stars), tag, is_starred)
+    first[0].text_input("Search", key=KEY("q"), placeholder=hint, on_change=to_first)
+    first[1].multiselect("State", STATES, key=KEY("state"), placeholder=ANY, on_change=to_first)
+    if views == VIEWS:
+        first[2].selectbox("Order", list(ORDERS), key=KEY("sort"), on_change=to_first)
+    first[3].segmented_control("Show", views, key=KEY("show"), required=True, on_change=to_first)
+    is_used = any(st.session_state[KEY(key)] != DEFAULTS[key] for key in MORE)
+    more = st.expander("More filters", expanded=is_used, on_change="rerun", key=KEY("more"))
+    if more.open:  # what is not seen costs the browser as much as what is
+        _more(more, runs)
+    asked = {key: st.session_state[KEY(key)] for key in DEFAULTS}
+    thing, tag, planner, engine = (None if asked[key] == ANY else asked[key] for key in MORE[:4])
+    numbers = (asked["found"] / 100, thing, float(asked["rated"]), tag, asked["show"] == "starred")
+    return Filter(asked["q"], tuple(asked["state"]), planner, engine, *numbers)
+
+
+def _more(place, runs: list[Summary]) -> None:
+    """The fields that few people need."""
+    columns = place.columns(len(MORE))
+    _one_of(columns[0], "With", "thing", {thing for run in runs for thing in run.things})
+    _one_of(columns[1], "Tag", "tag", {tag for run in runs for tag in run.tags})
+    _one_of(columns[2], "Planner", "planner", {run.planner for run in runs if run.planner})
+    _one_of(columns[3], "Engine", "engine", {run.engine for run in runs if run.engine})
+    columns[4].slider("Found at least, %", 0, 100, step=5, key=KEY("found"), on_change=to_first)
+    columns[5].slider("Rated at least", 0, 5, key=KEY("rated"), on_change=to_first)
 
 
 def page_of(place, count: int, per_page: int) -> int:
@@ -79,17 +93,16 @@ def parameters() -> dict[str, str | list[str]]:
     return {key: list(map(str, value)) if isinstance(value, list) else str(value) for key, value in changed.items()}
 
 
-def _to_first() -> None:
+def to_first() -> None:
     """Another list begins at its first page."""
     st.session_state[KEY("page")] = 1
 
 
-def _one_of(place, label: str, key: str, values: set[str]) -> str | None:
-    """One of the values, or None for any."""
+def _one_of(place, label: str, key: str, values: set[str]) -> None:
+    """A choice of one of the values, or of any."""
     if st.session_state[KEY(key)] not in values:
         st.session_state[KEY(key)] = ANY
-    chosen = place.selectbox(label, [ANY, *sorted(values)], key=KEY(key), on_change=_to_first)
-    return None if chosen == ANY else chosen
+    place.selectbox(label, [ANY, *sorted(values)], key=KEY(key), on_change=to_first)
 
 
 def _address() -> dict[str, list[str]]:
@@ -99,11 +112,10 @@ def _address() -> dict[str, list[str]]:
 def _read_address() -> None:
     """Fill the fields where the page is entered, also by the back button; what no field can hold is passed over."""
     given = _address()
-    is_filled = all(KEY(key) in st.session_state for key in DEFAULTS)  # Streamlit forgets fields of a page that is left
-    if given == st.session_state.get(WRITTEN) and is_filled:
-        return
+    is_other = given != st.session_state.get(WRITTEN)
     for key, default in DEFAULTS.items():
-        st.session_state[KEY(key)] = _value(key, given.get(key, []), default)
+        if is_other or KEY(key) not in st.session_state:  # Streamlit forgets fields that are not shown any more
+            st.session_state[KEY(key)] = _value(key, given.get(key, []), default)
     st.session_state[WRITTEN] = given
 
 
@@ -118,8 +130,7 @@ def _value(key: str, words: Sequence[str], default: Field) -> Field:
             number = max(int(word), 1 if key == "page" else 0)
             return min(number - number % 5 if key == "found" else number, LARGEST[key])
         return default
-    choices = {"sort": tuple(ORDERS), "show": VIEWS}.get(key)
-    return word if choices is None or word in choices else default
+    return word if key not in CHOICES or word in CHOICES[key] else default
 
 
 def _write_address() -> None:

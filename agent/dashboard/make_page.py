@@ -1,108 +1,98 @@
-"""Make: a scene in words, and how to paint it."""
+"""Make: a scene in words, a layout or an earlier run, and how to paint it."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
-from annotated_types import Ge, Le, Lt
 
 from agent import job
-from agent.dashboard import live_view, queue_view, run_page
+from agent.dashboard import grids, live_view, navigation, queue_view, run_page
 from agent.dashboard.navigation import plain
+from agent.dashboard.pictures import boxed
+from agent.dashboard.request_form import Asked, show_form
 from agent.dashboard.run_index import run_folder
+from agent.dashboard.start_point import Start, from_file, from_run
 from agent.loop import Agent
-from agent.request import MAX_PROMPT, OUTCOME, WORKERS, Request
-from instdiff.cli import Option, given_values, options, parse_values
-from instdiff.errors import InstDiffError
-from instdiff.render_settings import PAINTING
+from instdiff.errors import BadInput, InstDiffError
 from instdiff.settings import outputs_folder
 
-PER_ROW = 4
-MAX_WHOLE = 2**53 - 1  # the browser's numbers are exact so far
+LIKE = "like"  # in the address: the run that the form is filled from; ``seed`` and ``round`` say with what change
 
 
 def show() -> None:
     """The form, and the run that was started from it."""
     st.header("Make a picture")
     queue_view.warm_up()
-    values = _form()
-    if values:
-        _start(values)
-    name = st.query_params.get("run")
+    asked = show_form(_start())
+    if asked:
+        _begin(asked)
+    name = st.query_params.get(navigation.BEFORE) or st.query_params.get("run")
     if name:
         _made(name)
     queue_view.show(name)
 
 
-def _form() -> dict[str, Any] | None:
-    """What was asked for with this press of the button: the prompt, and values by the keys of their options."""
-    with st.form("make", border=False):
-        example = "a cozy living room with two cats"
-        prompt = st.text_area("The scene in words", max_chars=MAX_PROMPT, placeholder=example, height=80)
-        values = {"prompt": prompt, **_fields(WORKERS), **_fields(OUTCOME)}
-        with st.expander("More settings"):
-            values |= _fields(PAINTING)
-        pressed = st.form_submit_button("Make the picture", type="primary", icon=":material/brush:")
-    return values if pressed else None
-
-
-def _fields(group: str) -> dict[str, Any]:
-    """The fields of a group of options, some in each row; their values by the options' keys."""
-    fields = [option for option in options(Request) if option.flag.group == group and option.flag.label]
-    values: dict[str, Any] = {}
-    for first in range(0, len(fields), PER_ROW):
-        row = fields[first : first + PER_ROW]
-        columns = st.columns(PER_ROW) if len(fields) > 1 else [st]
-        values |= {option.key: _field(column, option) for option, column in zip(row, columns, strict=False)}
-    return values
-
-
-def _field(column: Any, option: Option) -> Any:
-    """The field of an option, as its type asks for; what is left empty is None or empty."""
-    label = option.flag.label
-    default = option.field.default
-    help_text = plain(option.field.description or "")
-    if option.flag.examples:
-        return column.selectbox(label, option.flag.examples, accept_new_options=True, help=help_text)
-    if option.choices:
-        return column.selectbox(label, option.choices, index=option.choices.index(default), help=help_text)
-    if option.type is bool:
-        return column.checkbox(label, value=default)
-    if option.type is str:
-        return column.text_input(label, placeholder="the engine's own", help=help_text)
-    least, most = _bounds(option)
-    return column.number_input(label, least, most, default, placeholder="the engine's own", help=help_text)
-
-
-def _bounds(option: Option) -> tuple[float, float]:
-    """The smallest and the largest number that an option takes."""
-    least: Any = 0
-    limit: Any = MAX_WHOLE
-    for mark in option.field.metadata:
-        if isinstance(mark, Ge):
-            least = mark.ge
-        elif isinstance(mark, Le):
-            limit = mark.le
-        elif isinstance(mark, Lt):
-            limit = mark.lt
-            limit -= 1 if option.type is int else 0.01
-    return least, min(limit, MAX_WHOLE)
-
-
-def _start(values: dict[str, Any]) -> None:
-    """Make the folder of the run and start its job; the address then names the run."""
+def _start() -> Start:
+    """What the form starts from: a file that is dropped in, else the run that the address names, else nothing."""
+    dropped = _dropped()
+    if dropped:
+        return dropped
+    name = st.query_params.get(LIKE)
+    if not name:
+        return Start()
     try:
-        for option in options(Request):
-            if option.flag.read and values.get(option.key) is not None:
-                text = values[option.key].strip()
-                values[option.key] = option.flag.read(text) if text else None
-        agent = Agent(parse_values(Request, given_values(Request, values)), out=outputs_folder())
-        run = agent.prepare(values["prompt"])
-        job.start(run.folder)
+        start = from_run(name, st.query_params.get("seed", ""), st.query_params.get("round", ""))
+    except InstDiffError as error:
+        st.error(plain(str(error)))
+        return Start()
+    navigation.link("run", f"Filled from {plain(name)}", run=name)
+    _show_start(start)
+    return start
+
+
+def _dropped() -> Start | None:
+    """What is read from a layout file or a painted picture; why it cannot be, where it is none."""
+    with st.expander("Start from a layout file or a painted picture"):
+        hint = "JSON of a layout, annotations of another tool, or a PNG that was painted here, which holds its layout."
+        file = st.file_uploader("Layout or picture", help=hint, key="dropped", label_visibility="collapsed")
+        if file is None:
+            return None
+        try:
+            start = from_file(file.name, file.getvalue())
+        except BadInput as error:
+            st.error(plain(str(error)))
+            return None
+        _show_start(start)
+        return start
+
+
+def _show_start(start: Start) -> None:
+    """The layout that is painted, and what else is to be known of the start."""
+    if start.layout:
+        count = len(start.layout.instances)
+        caption = f"{count} {'thing is' if count == 1 else 'things are'} painted as planned here; no planner is asked."
+        st.image(boxed(None, start.layout), caption=caption, width=320, alt="the layout that is painted")
+    for note in start.notes:
+        st.text(note)
+
+
+def _begin(asked: Asked) -> None:
+    """Make the folder of the run and start its job; the address then names the run. Or a grid, and go to its page."""
+    layout = asked.layout()
+    prompt = None if layout else asked.prompt
+    try:
+        request = asked.request()
+        if asked.varied:
+            values = grids.read_values(asked.varied, asked.text)
+            grid = grids.begin(request, prompt, layout, asked.varied, values)
+        else:
+            agent = Agent(request, out=outputs_folder())
+            run = agent.prepare(prompt, layout)
+            job.start(run.folder)
     except InstDiffError as error:
         st.error(plain(str(error)))
         return
+    if asked.varied:
+        navigation.go("grid", grid=grid)
     if agent.verifier_note:
         st.toast(plain(agent.verifier_note))
     st.session_state.made = run.folder.name

@@ -60,7 +60,7 @@ def _repair(run: Run, shown: ShownRound, rows: Sequence[int]) -> None:
     except InstDiffError as error:
         st.error(plain(str(error)))
         return
-    navigation.go("run", run=new.folder.name)
+    navigation.go("run", run=new.folder.name, **{navigation.BEFORE: run.folder.name})
 
 
 def _rows(layout: Layout, report: Report) -> list[dict]:

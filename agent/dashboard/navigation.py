@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -15,6 +16,8 @@ from instdiff.errors import InstDiffError
 # Streamlit leaves much room above a page.
 STYLE = "<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem; }</style>"
 ICON = Path(__file__).with_name("icon.svg")
+BEFORE = "edited"  # in an address: the run that was left for a new one, to which the way back leads
+ADDRESS = "address-of-run"  # the run that the address in the browser names, as far as this window knows
 JOINER = "\u2060"  # takes no room, and breaks what would become a link or an emoji after all escapes are read
 
 
@@ -46,10 +49,16 @@ PAGES = {  # the module of each page, which is imported when it is first opened:
     "make": ("Make", ":material/brush:"),
     "runs": ("Runs", ":material/grid_view:"),
     "run": ("One run", ":material/image:"),
+    "compare": ("Two runs", ":material/compare:"),
+    "grid": ("Grids", ":material/apps:"),
+    "failures": ("Failures", ":material/rule:"),
     "edit": ("Edit", ":material/edit:"),
     "datasets": ("Datasets", ":material/database:"),
     "evaluations": ("Evaluations", ":material/bar_chart:"),
 }
+
+
+HIDDEN = ("run", "compare", "grid")  # pages that a list or another page leads to
 
 
 def main() -> None:
@@ -72,7 +81,7 @@ def page(name: str) -> st.Page:
         import_module(f"agent.dashboard.{name}_page").show()
 
     title, icon = PAGES[name]
-    visibility = "hidden" if name == "run" else "visible"  # a run is opened from a list
+    visibility = "hidden" if name in HIDDEN else "visible"
     return st.Page(show, title=title, icon=icon, url_path=name, default=name == "make", visibility=visibility)
 
 
@@ -81,10 +90,26 @@ def link(name: str, label: str, whole: str | None = None, **parameters: str) -> 
     st.page_link(page(name), label=label, help=whole and plain(whole), query_params=parameters)
 
 
+def address(name: str, **parameters: str) -> str:
+    """Where a page is, from any other one."""
+    return f"{name}?{urlencode(parameters)}"
+
+
 def go(name: str, **parameters: str | list[str]) -> None:
     """Leave for a page.
 
     Streamlit writes the parameters to the address of the page that is left, too, and that is where the browser's back
     button leads: what tells the page before apart has to be among them.
     """
+    st.session_state[ADDRESS] = parameters.get("run")
     st.switch_page(page(name), query_params=parameters)
+
+
+def keep_address(run: str) -> None:
+    """Write a run into the address where a link from another one has left the old one in the browser.
+
+    Once only: who is on the way back already would be led forth again.
+    """
+    if st.session_state.get(ADDRESS) != run:
+        st.query_params["run"] = run
+        st.session_state[ADDRESS] = run

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from agent.repair.regions import grown, region_of
 from evaluators.drawing import draw_report
 from evaluators.matching import unchecked_report
 from evaluators.report import Report
 from instdiff.drawing import draw_layout
 from instdiff.errors import BadInput
-from instdiff.layout import Box, Layout
+from instdiff.layout import Box, Instance, Layout
 
 EMPTY = (236, 236, 236)  # the ground of a plan that is not painted yet
+SURROUNDINGS = 0.6  # of a thing that is cut out: share of its sides that is seen around it
 THUMBNAIL = 256  # pixels of the longer side
 SPOILED = (OSError, ValueError, SyntaxError, EOFError, OverflowError, Image.DecompressionBombError)  # Pillow's errors
 
@@ -126,8 +128,36 @@ def _thumbnail(picture: Path, changed_ns: int) -> str:
     with Image.open(picture) as image:
         small = image.convert("RGB")
     small.thumbnail((THUMBNAIL, THUMBNAIL))
+    return _jpeg(small)
+
+
+def cut_out(picture: Path, instance: Instance) -> str:
+    """The part of a picture about the place of an instance, which is outlined, as a small JPEG in a data URL.
+
+    Raises:
+        BadInput: the picture cannot be read.
+    """
+    return _cut_out(picture, readable(picture).stat().st_mtime_ns, region_of(instance))
+
+
+@lru_cache(maxsize=4000)
+def _cut_out(picture: Path, changed_ns: int, region: Box) -> str:
+    with Image.open(picture) as image:
+        whole = image.convert("RGB")
+    part = grown(region, SURROUNDINGS).to_corners(whole.size)
+    left, top = int(part[0]), int(part[1])
+    small = whole.crop((left, top, max(round(part[2]), left + 1), max(round(part[3]), top + 1)))
+    scale = THUMBNAIL / max(small.size)
+    small = small.resize((max(round(small.width * scale), 1), max(round(small.height * scale), 1)))
+    x0, y0, x1, y1 = region.to_corners(whole.size)
+    outline = [(x0 - left) * scale, (y0 - top) * scale, (x1 - left) * scale, (y1 - top) * scale]
+    ImageDraw.Draw(small).rectangle(outline, outline="white", width=2)
+    return _jpeg(small)
+
+
+def _jpeg(image: Image.Image) -> str:
     buffer = io.BytesIO()
-    small.save(buffer, format="JPEG", quality=82)
+    image.save(buffer, format="JPEG", quality=82)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

@@ -21,6 +21,15 @@ STAMP = re.compile(r"(\d{8}-\d{6})-.*")
 UNREADABLE = "unreadable"
 STATES = ("verified", "not verified", "unfinished", "waiting", "rejected", UNREADABLE)
 RUN = "run.json"
+FAILED = ("missing", "misplaced", "wrong attribute")  # verdicts on things that are not as planned
+
+
+class Judged(NamedTuple):
+    """What became of a planned thing: its place in the plan, its name, and the verdict on it."""
+
+    instance: int
+    name: str
+    verdict: str
 
 
 class Summary(NamedTuple):
@@ -30,6 +39,7 @@ class Summary(NamedTuple):
         title: what a person calls it, else what was asked for, else the name of its folder.
         score: the share of planned instances that were found, 0..1; None without a picture.
         things: the names of what is planned on its best picture.
+        judged: what became of them.
         rating: the mean of its stars, 1..5; None where nobody rated it.
         problem: what cannot be read of it, one line.
         is_open: there is a page of it.
@@ -46,11 +56,17 @@ class Summary(NamedTuple):
     rounds: int = 0
     edited: bool = False
     things: tuple[str, ...] = ()
+    judged: tuple[Judged, ...] = ()
     rating: float | None = None
     starred: bool = False
     tags: tuple[str, ...] = ()
     problem: str = ""
     is_open: bool = True
+
+    @property
+    def failures(self) -> list[Judged]:
+        """The things that are not as planned on its best picture."""
+        return [one for one in self.judged if one.verdict in FAILED]
 
 
 class Filter(NamedTuple):
@@ -131,15 +147,24 @@ def _found(root: Path) -> Iterator[Summary]:
     """One for each folder with a ``run.json``, even where that cannot be read."""
     with suppress(FileNotFoundError), os.scandir(root) as entries:
         for entry in entries:
-            folder = Path(entry.path)
             with suppress(FileNotFoundError, NotADirectoryError):  # no run, or one that is deleted just now
-                changed_ns = (folder / RUN).lstat().st_mtime_ns
-                yield _summary(
-                    folder, changed_ns, _changed_ns(folder / labels.LABEL), _changed_ns(folder / labels.RATINGS)
-                )
+                yield summary_of(entry.path)
 
 
-def _changed_ns(path: Path) -> int:
+def summary_of(folder: str | Path) -> Summary:
+    """The run of a folder, even where it cannot be read.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no ``run.json`` in it.
+    """
+    folder = os.fspath(folder)
+    changed_ns = os.lstat(f"{folder}/{RUN}").st_mtime_ns
+    return _summary(
+        folder, changed_ns, _changed_ns(f"{folder}/{labels.LABEL}"), _changed_ns(f"{folder}/{labels.RATINGS}")
+    )
+
+
+def _changed_ns(path: str) -> int:
     """When a file was last changed, nanoseconds; -1 where there is none."""
     try:
         return os.stat(path).st_mtime_ns
@@ -148,8 +173,9 @@ def _changed_ns(path: Path) -> int:
 
 
 @lru_cache(maxsize=20_000)
-def _summary(folder: Path, changed_ns: int, labelled_ns: int, rated_ns: int) -> Summary:
+def _summary(place: str, changed_ns: int, labelled_ns: int, rated_ns: int) -> Summary:
     """The run of a folder whose files were last changed at these times."""
+    folder = Path(place)
     name = printable(folder.name)
     started = _started(name, changed_ns)
     if not NAME.fullmatch(folder.name):
@@ -179,6 +205,7 @@ def _summary(folder: Path, changed_ns: int, labelled_ns: int, rated_ns: int) -> 
 def _of_run(run: Run, started: datetime) -> Summary:
     """What a list shows of a run that can be read."""
     asked = run.request.edited.words if run.request.edited else run.request.prompt
+    judged = _judged(run)
     return Summary(
         name=run.folder.name,
         title=asked or run.folder.name,
@@ -190,20 +217,29 @@ def _of_run(run: Run, started: datetime) -> Summary:
         score=run.best.score[0] if run.best else None,
         rounds=len(run.rounds),
         edited=run.request.edited is not None,
-        things=_things(run),
+        things=tuple(sorted({one.name for one in judged})),
+        judged=judged,
     )
 
 
-def _things(run: Run) -> tuple[str, ...]:
-    """The names of what is planned on the best picture; none where its report cannot be read, which its page says."""
+def _judged(run: Run) -> tuple[Judged, ...]:
+    """The verdicts on its best picture; none where its report cannot be read, which its page says."""
     if not run.best:
         return ()
     with suppress(BadInput, OSError):
         verdicts = read_json(inside(run.folder, run.best.report)).get("verdicts")
-        found = verdicts if isinstance(verdicts, list) else ()
-        names = [verdict.get("name") for verdict in found if isinstance(verdict, dict)]
-        return tuple(sorted({name.lower() for name in names if isinstance(name, str)}))
+        read = [_verdict(verdict) for verdict in verdicts] if isinstance(verdicts, list) else []
+        return tuple(one for one in read if one)
     return ()
+
+
+def _verdict(verdict: object) -> Judged | None:
+    if not isinstance(verdict, dict):
+        return None
+    instance, name, kind = (verdict.get(key) for key in ("instance", "name", "kind"))
+    if isinstance(instance, int) and isinstance(name, str) and isinstance(kind, str):
+        return Judged(instance, name.lower(), kind)
+    return None
 
 
 def _short(error: BadInput, folder: Path) -> str:

@@ -17,6 +17,7 @@ from agent.dashboard.marks import show_table
 from agent.dashboard.navigation import plain, shortened, telling
 from agent.dashboard.rounds_view import ShownRound, cost, show_rounds, shown_rounds
 from agent.dashboard.run_index import run_folder, state_of
+from agent.dashboard.start_point import another_seed
 from agent.events import Failed, Stopped
 from agent.planners.explaining import explain
 from agent.request import PROGRAM, Edited
@@ -32,7 +33,7 @@ def show() -> None:
         st.text("Choose a run first.")
         navigation.link("runs", "All runs")
         return
-    st.query_params["run"] = name  # a link from one run to another leaves the old address in the browser
+    navigation.keep_address(name)
     run = Run.load(run_folder(name))
     words = run.request.edited.words if run.request.edited else run.request.prompt
     title = shortened(words, 120)
@@ -169,8 +170,21 @@ def _rounds(run: Run) -> None:
         if run.best_round in readable:
             st.subheader("Put it right")
             navigation.link("edit", "Edit and paint again", run=name)
+        _more_of_it(run, index)
         if index is not None:
             take_away(run, index, readable[index])
+
+
+def _more_of_it(run: Run, index: int | None) -> None:
+    """Links to the form, filled from this run, and to a run to look at beside it."""
+    st.subheader("Make more of it")
+    name = run.folder.name
+    if not run.request.edited:
+        navigation.link("make", "Make again", like=name)
+        navigation.link("make", "Another seed", like=name, seed=another_seed())
+    if index is not None:
+        navigation.link("make", f"From the layout of round {index}", like=name, round=str(index))
+        navigation.link("compare", "Compare with another run", left=name)
 
 
 def _reading(run: Run) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from urllib.parse import quote
 
 import streamlit as st
 
@@ -45,6 +44,8 @@ def show() -> None:
     def ratings() -> str:
         return labels.ratings_csv(run_folder(run.name) for run in runs if run.is_open)
 
+    with bar:
+        navigation.link("grid", "Grids")
     bar.download_button("Ratings as CSV", ratings, "ratings.csv", "text/csv", on_click="ignore")
     acts = st.container(horizontal=True, vertical_alignment="center")
     if not matching:
@@ -75,7 +76,7 @@ def _card(run: Summary, is_deleted: bool) -> Card:
         tags=list(run.tags),
         problem=problem,
         picture=picture,
-        address=f"run?run={quote(run.name)}" if run.is_open and not is_deleted else None,
+        address=navigation.address("run", run=run.name) if run.is_open and not is_deleted else None,
         starred=run.starred,
         chosen_only=is_deleted,
     )
@@ -99,7 +100,7 @@ def _turn_star(name: str) -> None:
 def _acts(names: list[str], is_deleted: bool, runs: dict[str, Summary]) -> None:
     """What can be done with the runs that are chosen."""
     if not names:
-        st.caption("Choose runs at their upper left corner to sort, rename or delete them.")
+        st.caption("Choose runs at their upper left corner to sort, rename, delete or, two of them, compare them.")
         return
     st.text(f"{len(names)} chosen")
     if is_deleted:
@@ -114,6 +115,8 @@ def _acts(names: list[str], is_deleted: bool, runs: dict[str, Summary]) -> None:
         change = labels.tag if added else labels.untag
         _each(names, lambda name: change(run_folder(name), word.strip()), True)
         st.rerun()
+    if len(names) == 2:
+        navigation.link("compare", "Compare", left=names[0], right=names[1])
     if len(names) == 1:
         with st.popover("Rename", icon=":material/edit:").form("rename", border=False):
             title = st.text_input("Title", runs[names[0]].title, max_chars=200, help="Empty: what was asked for.")

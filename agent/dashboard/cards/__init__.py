@@ -30,13 +30,21 @@ class Card(TypedDict):
     chosen_only: bool  # it can be chosen, and nothing else
 
 
-def show_cards(cards: list[Card], key: str, on_open: Callable[[], None], on_star: Callable[[], None]) -> list[str]:
+def show_cards(
+    cards: list[Card],
+    key: str,
+    on_open: Callable[[], None],
+    on_star: Callable[[], None] | None = None,
+    can_choose: bool = True,
+) -> list[str]:
     """The cards; the names of those that are chosen come back.
 
-    ``on_open`` and ``on_star`` are called before the page runs again; `pressed` then tells the card.
+    ``on_open`` and ``on_star`` are called before the page runs again; `pressed` then tells the card. Without
+    ``on_star`` there are no stars.
     """
-    changes = {"on_chosen_change": lambda: None, "on_opened_change": on_open, "on_star_change": on_star}
-    shown = _component()(key=key, data={"cards": cards}, **changes)
+    changes = {"on_chosen_change": lambda: None, "on_opened_change": on_open, "on_star_change": on_star or on_open}
+    data = {"cards": cards, "stars": on_star is not None, "choice": can_choose}
+    shown = _component()(key=key, data=data, **changes)
     names = {card["name"] for card in cards}
     chosen = shown.chosen if isinstance(shown.chosen, list) else []
     return [name for name in chosen if isinstance(name, str) and name in names]

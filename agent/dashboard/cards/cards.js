@@ -38,7 +38,7 @@ function body(card, open) {
   return whole;
 }
 
-function marks(card, chosen, { choose, star }) {
+function marks(card, chosen, { choose, star }, stars) {
   const bar = element("div", "marks");
   const box = element("input");
   box.type = "checkbox";
@@ -47,7 +47,7 @@ function marks(card, chosen, { choose, star }) {
   box.setAttribute("aria-label", `choose ${card.title}`);
   box.addEventListener("change", () => choose(card.name, box.checked));
   bar.append(box);
-  if (!card.chosen_only) {
+  if (stars && !card.chosen_only) {
     const button = element("button", "", card.starred ? "★" : "☆");
     button.type = "button";
     button.dataset.focus = `star ${card.name}`;
@@ -77,7 +77,8 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
     ...data.cards.map((card) => {
       const place = element("div", "card");
       place.append(body(card, actions.open));
-      if (card.address || card.chosen_only) place.append(marks(card, chosen, actions));
+      const isMarked = data.choice && (card.address || card.chosen_only);
+      if (isMarked) place.append(marks(card, chosen, actions, data.stars));
       return place;
     }),
   );
