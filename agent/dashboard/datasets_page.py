@@ -1,144 +1,181 @@
-"""Datasets: pictures with a manifest, their boxes and statistics; each can be accepted or rejected."""
+"""Datasets: pictures with a manifest, their boxes and statistics; each can be accepted, rejected and put right."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
 
 from agent.dashboard import pictures
+from agent.dashboard.accepted import show_export
+from agent.dashboard.dataset_pictures import manifest_of, may_have, on_picture
 from agent.dashboard.navigation import plain, shortened, telling
+from agent.dashboard.review import show_review
 from agent.dashboard.run_index import folders_with
-from agent.runs import write_json
+from agent.dataset.review import DECISIONS, decide, decisions
 from evaluators.layout_statistics import Statistics, statistics
-from evaluators.manifest import FILE, Manifest, Picture, read_manifest
+from evaluators.manifest import FILE, Manifest, Picture
 from instdiff.errors import BadInput
-from instdiff.formats import layouts_from_coco, read_png
-from instdiff.formats.files import parse_json, read_bytes
 from instdiff.layout import Layout
 from instdiff.settings import outputs_folder
 
-REVIEW = "review.json"
-ANNOTATIONS = "annotations.json"
-DECISIONS = ("accepted", "rejected")
+GRID = "side by side"
+ONE = "one by one"
+VIEWS = (GRID, ONE)
 SHOWN = ("all", "undecided", *DECISIONS)
 PER_PAGE = 12
 PER_ROW = 4
+FIELDS = ("folder", "view", "show", "with")  # all of them stand in the address
+FIELD = "datasets-{}".format  # the state of a field
+WRITTEN = "datasets-address"  # the address as this page knows it
+CHOICE = "review-choice"  # in the session: the pictures that are looked at one by one
 
 
 def show() -> None:
-    """One folder: its figures, then its pictures page by page."""
+    """One folder: its pictures page by page with their figures, or one by one with keys."""
     st.header("Datasets")
     root = outputs_folder()
     folders = {str(folder.relative_to(root)): folder for folder in folders_with(FILE)}
     if not folders:
-        st.text(f"There are no pictures with a manifest in {root}; make some with: python -m agent.dataset --help")
+        st.text(f"There are no pictures with a manifest in {root}; make some with: instdiff-agent dataset make --help")
         return
-    names = list(folders)
-    asked = st.query_params.get("folder")
-    name = st.selectbox("Folder", names, index=names.index(asked) if asked in names else 0)
-    st.query_params["folder"] = name
-    folder = folders[name]
-    manifest = read_manifest(folder)
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    folder, view = _choose(bar, folders)
+    manifest = manifest_of(folder)
     if not manifest.pictures:
         st.text("The folder holds no pictures yet.")
         return
-    layouts = _layouts(folder, manifest)
+    if view == GRID:
+        st.session_state.pop(CHOICE, None)
+        _grid(folder, manifest)
+    else:
+        _one_by_one(bar, folder, manifest)
+    show_export(folder, manifest)
+
+
+def _choose(bar, folders: dict[str, Path]) -> tuple[Path, str]:
+    """The folder, and how its pictures are shown; the address keeps both."""
+    choices = {"folder": tuple(folders), "view": VIEWS, "show": SHOWN}
+    _read_address(choices)
+    name = bar.selectbox("Folder", list(folders), key=FIELD("folder"), width=320)
+    view = bar.segmented_control("Pictures", VIEWS, key=FIELD("view"), required=True)
+    return folders[name], view
+
+
+def _read_address(choices: dict[str, tuple[str, ...]]) -> None:
+    """Fill the fields where the page is entered, also by the back button; what is no choice is passed over."""
+    given = {name: st.query_params.get(name, "") for name in FIELDS}
+    is_filled = all(FIELD(name) in st.session_state for name in FIELDS)  # Streamlit forgets those of a page left
+    if is_filled and given == st.session_state.get(WRITTEN):
+        return
+    for name, word in given.items():
+        known = choices.get(name)
+        st.session_state[FIELD(name)] = word if known is None or word in known else known[0]
+    st.session_state[WRITTEN] = given
+
+
+def _write_address() -> None:
+    """Where the fields hold something else than the address, it follows."""
+    asked = {name: st.session_state[FIELD(name)] for name in FIELDS}
+    if asked != {name: st.query_params.get(name, "") for name in FIELDS}:
+        st.query_params.from_dict({name: word for name, word in asked.items() if word})
+    st.session_state[WRITTEN] = asked
+
+
+def _one_by_one(bar, folder: Path, manifest: Manifest) -> None:
+    """The pictures that are asked for, each large; they stay the same until something else is asked for."""
+    which, word = _filters(bar)
+    asked = (str(folder), which, word, manifest.pictures[-1].key)
+    choice = st.session_state.get(CHOICE)
+    if choice is None or choice["asked"] != asked:
+        keys = {picture.key for picture in _matching(folder, manifest, which, word)}
+        number = choice["number"] + 1 if choice else 0
+        st.session_state[CHOICE] = choice = {"asked": asked, "keys": keys, "number": number}
+    chosen = [picture for picture in manifest.pictures if picture.key in choice["keys"]]
+    if not chosen:
+        st.text("No picture is like that.")
+        return
     with telling():
-        _figures(manifest, layouts, decisions(folder))
-    _items(folder, manifest, layouts)
+        _review(folder, chosen, f"{choice['number']}: {asked}")
 
 
-def decisions(folder: Path) -> dict[str, str]:
-    """What was decided of the pictures, by key.
-
-    Raises:
-        BadInput: the file holds something else.
-    """
-    path = folder / REVIEW
-    by_key = parse_json(read_bytes(path), str(path)) if path.exists() else {}
-    if not isinstance(by_key, dict) or not set(map(str, by_key.values())) <= set(DECISIONS):
-        raise BadInput(REVIEW, f"{path} holds something else than decisions")
-    return by_key
+@st.fragment
+def _review(folder: Path, chosen: list[Picture], name: str) -> None:
+    with telling():
+        show_review(folder, chosen, name)
 
 
-def decide(folder: Path, key: str, decision: str | None) -> None:
-    """Keep a decision, or take it back."""
-    by_key = {**decisions(folder), key: decision}
-    write_json(folder / REVIEW, {name: by_key[name] for name in sorted(by_key) if by_key[name]})
+def _filters(bar) -> tuple[str, str]:
+    """Which pictures are asked for: by their decision, and by a category."""
+    which = bar.segmented_control("Show", SHOWN, key=FIELD("show"), required=True)
+    word = bar.text_input("With", key=FIELD("with"), placeholder="a category", width=200)
+    _write_address()
+    return which, word.strip()
 
 
-def _layouts(folder: Path, manifest: Manifest) -> dict[str, Layout]:
-    """The layout of each picture: its annotations where the folder has them, else what it was painted from.
-
-    Pictures that cannot be read are left out, and say so in their places.
-    """
-    path = folder / ANNOTATIONS
-    annotated = _annotated(path, path.stat().st_mtime_ns) if path.exists() else {}
-    layouts = {}
-    for picture in manifest.pictures:
-        with contextlib.suppress(BadInput):
-            layouts[picture.key] = annotated.get(picture.file) or _painted_from(folder / picture.file, picture.sha256)
-    return layouts
-
-
-@lru_cache(maxsize=4)
-def _annotated(path: Path, changed_ns: int) -> dict[str, Layout]:
-    return {Path(str(record.get("file_name", ""))).name: layout for record, layout in layouts_from_coco(path)}
-
-
-@lru_cache(maxsize=20_000)
-def _painted_from(path: Path, sha256: str) -> Layout:
-    return read_png(path)[0]
-
-
-def _figures(manifest: Manifest, layouts: dict[str, Layout], decided: dict[str, str]) -> None:
-    """How much there is, and what it looks like as numbers."""
-    counts = Counter(decided.values())
-    figures = st.columns(4)
-    figures[0].metric("pictures", len(manifest.pictures))
-    figures[1].metric("boxes", sum(len(layout.instances) for layout in layouts.values()))
-    figures[2].metric("accepted", counts["accepted"])
-    figures[3].metric("rejected", counts["rejected"])
-    with st.expander("Statistics"):
-        table, plot = st.columns(2)
-        measured = statistics(list(layouts.values()))
-        fields = Statistics.model_fields.items()
-        values = [(field.description or key, getattr(measured, key)) for key, field in fields]
-        table.dataframe([{"figure": name, "value": f"{value:.3g}"} for name, value in values])
-        table.dataframe([{"painted with": key, "value": str(value)} for key, value in manifest.painted_with.items()])
-        names = Counter(instance.name for layout in layouts.values() for instance in layout.instances)
-        bars = [{"category": name, "boxes": count} for name, count in names.most_common(25)]
-        plot.bar_chart(bars, x="category", y="boxes", horizontal=True, sort="-boxes")
-
-
-def _items(folder: Path, manifest: Manifest, layouts: dict[str, Layout]) -> None:
-    """The pictures that are asked for, one page of them."""
-    bar = st.container(horizontal=True, vertical_alignment="bottom")
-    which = bar.segmented_control("Show", SHOWN, default="all", required=True)
-    word = bar.text_input("With", placeholder="a category", width=240)
-    boxes = bar.toggle("Boxes", value=True)
+def _matching(folder: Path, manifest: Manifest, which: str, word: str) -> list[Picture]:
+    """The pictures that are asked for; what cannot be read has no category."""
     decided = decisions(folder)
-    every = manifest.pictures
-    matching = [picture for picture in every if _asked_for(picture, layouts.get(picture.key), decided, which, word)]
+    shown = [one for one in manifest.pictures if which in ("all", decided.get(one.key, "undecided"))]
+    if not word:
+        return shown
+    with st.spinner("Looking"):
+        return [one for one in shown if _has(folder, one, word.lower())]
+
+
+def _has(folder: Path, picture: Picture, word: str) -> bool:
+    with contextlib.suppress(BadInput, OSError):
+        return may_have(folder, picture, word) and any(
+            word in instance.name.lower() for instance in on_picture(folder, picture).instances
+        )
+    return False
+
+
+def _grid(folder: Path, manifest: Manifest) -> None:
+    """The figures, then the pictures that are asked for, one page of them."""
+    with telling():
+        _figures(folder, manifest)
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    which, word = _filters(bar)
+    boxes = bar.toggle("Boxes", value=True)
+    matching = _matching(folder, manifest, which, word)
     pages = max(-(-len(matching) // PER_PAGE), 1)
     number = bar.number_input(f"Page, of {pages}", 1, pages, 1, width=160) if pages > 1 else 1
-    st.text(f"{len(matching)} of {len(every)} pictures" if matching else "No picture is like that.")
+    st.text(f"{len(matching)} of {len(manifest.pictures)} pictures" if matching else "No picture is like that.")
     shown = matching[(number - 1) * PER_PAGE : number * PER_PAGE]
+    decided = decisions(folder)
     for first in range(0, len(shown), PER_ROW):
         for picture, column in zip(shown[first : first + PER_ROW], st.columns(PER_ROW), strict=False):
             with column, telling():
-                layout = layouts.get(picture.key) or _painted_from(folder / picture.file, picture.sha256)
-                _item(folder, picture, layout, decided.get(picture.key), boxes)
+                _item(folder, picture, on_picture(folder, picture), decided.get(picture.key), boxes)
 
 
-def _asked_for(picture: Picture, layout: Layout | None, decided: dict[str, str], which: str, word: str) -> bool:
-    is_shown = which in ("all", decided.get(picture.key, "undecided"))
-    names = [instance.name.lower() for instance in layout.instances] if layout else []
-    return is_shown and (not word or any(word.lower() in name for name in names))
+def _figures(folder: Path, manifest: Manifest) -> None:
+    """How many pictures there are, and, where that is asked for, what is on all of them as numbers."""
+    counts = Counter(decisions(folder).values())
+    figures = st.columns(4, vertical_alignment="center")
+    figures[0].metric("pictures", len(manifest.pictures))
+    figures[1].metric("accepted", counts["accepted"])
+    figures[2].metric("rejected", counts["rejected"])
+    if not figures[3].toggle("Statistics", help="Every picture's labels are read for them."):
+        return
+    layouts = []
+    with st.spinner("Reading"):
+        for picture in manifest.pictures:  # those that cannot be read say so in their places
+            with contextlib.suppress(BadInput, OSError):
+                layouts.append(on_picture(folder, picture))
+    table, plot = st.columns(2)
+    measured = statistics(layouts)
+    names = Counter(instance.name for layout in layouts for instance in layout.instances)
+    fields = Statistics.model_fields.items()
+    rows = [("boxes", str(names.total()))]
+    rows += [(field.description or key, f"{getattr(measured, key):.3g}") for key, field in fields]
+    table.dataframe([{"figure": name, "value": value} for name, value in rows])
+    table.dataframe([{"painted with": key, "value": str(value)} for key, value in manifest.painted_with.items()])
+    bars = [{"category": name, "boxes": count} for name, count in names.most_common(25)]
+    plot.bar_chart(bars, x="category", y="boxes", horizontal=True, sort="-boxes")
 
 
 def _item(folder: Path, picture: Picture, layout: Layout, decision: str | None, boxes: bool) -> None:
@@ -153,7 +190,7 @@ def _item(folder: Path, picture: Picture, layout: Layout, decision: str | None, 
     st.session_state[state] = decision  # the folder holds the truth, which another tab may have changed
 
     def keep() -> None:
-        decide(folder, picture.key, st.session_state[state])
+        decide(folder, {picture.key: st.session_state[state]})
 
     label = f"Decision on {picture.key}"
     st.segmented_control(label, DECISIONS, key=state, on_change=keep, label_visibility="collapsed")

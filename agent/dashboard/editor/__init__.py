@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 MAX_PICTURE_SIDE = 1024  # pixels sent to the browser
 MAX_MASK_TEXT = 2_000_000  # characters of run lengths in one edit, all masks together
-SCRIPTS = ("rle.js", "geometry.js", "zoom.js", "gestures.js", "view.js", "keys.js", "editor.js")  # one module: each uses those before it
+# one module: each uses those before it
+SCRIPTS = ("rle.js", "geometry.js", "zoom.js", "gestures.js", "view.js", "keys.js", "editor.js")
 
 
 def edit_layout(
@@ -173,9 +174,13 @@ def _component() -> ComponentRenderer:
     """The component, registered once per process."""
     import streamlit as st
 
-    return st.components.v2.component(
-        "layout_editor", html=_asset("editor.html"), css=_asset("editor.css"), js="\n".join(map(_asset, SCRIPTS))
-    )
+    html, css, script = parts()
+    return st.components.v2.component("layout_editor", html=html, css=css, js=f"{script}\n{_asset('mount.js')}")
+
+
+def parts() -> tuple[str, str, str]:
+    """HTML, CSS and JavaScript of the editor, for a component that has one in it; the script exports nothing."""
+    return _asset("editor.html"), _asset("editor.css"), "\n".join(map(_asset, SCRIPTS))
 
 
 def _asset(name: str) -> str:

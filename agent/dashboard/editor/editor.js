@@ -9,15 +9,23 @@ class Editor {
   constructor(root) {
     this.root = root;
     this.part = (name) => root.querySelector(`[data-part="${name}"]`);
-    this.items = []; // instances, each with an id of its own; never changed in place, nor is the array
-    this.handed = null; // the instances that the page has, as JSON; null until the page has handed in the first
     this.pause = null; // the timer that hands over words
     this.handedSelection = -1; // the index that the page has
     this.soon = null; // the timer that hands over the selection
     this.nextId = 0;
+    this.brush = 32; // diameter in pixels of the picture
+    this.whole = "plan"; // what the instances are together
+    this.begin();
+    this.listen();
+  }
+
+  // Without a picture, and with nothing of the one before.
+  begin() {
+    clearTimeout(this.pause);
+    this.items = []; // instances, each with an id of its own; never changed in place, nor is the array
+    this.handed = null; // the instances that the page has, as JSON; null until the page has handed in the first
     this.selected = null;
     this.tool = "select";
-    this.brush = 32; // diameter in pixels of the picture
     this.hidden = new Set(); // ids of what is not shown here
     this.locked = new Set(); // ids of what cannot be moved
     this.zoom = 1;
@@ -29,7 +37,6 @@ class Editor {
     this.gesture = null;
     this.painted = null; // {id, bitmap} while the brush is down
     this.message = "";
-    this.listen();
   }
 
   get chosen() {
@@ -39,7 +46,7 @@ class Editor {
   // Why the selected instance stays as it is; empty where it may be changed.
   get fixed() {
     const name = this.chosen && `“${nameOf(this.chosen)}”`;
-    if (this.hidden.has(this.selected)) return `${name} is hidden here, and still in the plan; H shows it.`;
+    if (this.hidden.has(this.selected)) return `${name} is hidden here, and still in the ${this.whole}; H shows it.`;
     return this.locked.has(this.selected) ? `${name} is locked; L unlocks it.` : "";
   }
 
@@ -65,8 +72,8 @@ class Editor {
 
   // What the page hands in: a picture, the instances, and what was drawn of them before the page was left, which Undo
   // takes back. They are taken once; from then on the page follows what is drawn here.
-  load({ picture, width, height, instances, drawn, maxInstances, newCaption }) {
-    Object.assign(this, { size: { width, height }, maxInstances, newCaption });
+  load({ picture, width, height, instances, drawn, maxInstances, newCaption, newCategory = "" }) {
+    Object.assign(this, { size: { width, height }, maxInstances, newCaption, newCategory });
     this.root.style.setProperty("--aspect", width / height);
     this.part("picture").hidden = !picture;
     if (picture) this.part("picture").src = picture;
@@ -124,7 +131,7 @@ class Editor {
       return null;
     }
     const places = { box: null, point: null, scribble: null, mask: null };
-    const item = { id: this.nextId++, caption: this.newCaption, category: "", ...places };
+    const item = { id: this.nextId++, caption: this.newCaption, category: this.newCategory, ...places };
     this.items = [...this.items, item];
     this.selected = item.id;
     return item.id;
@@ -203,6 +210,7 @@ class Editor {
   }
 
   use(tool) {
+    if (this.root.querySelector(`button[data-tool="${tool}"]`).hidden) return;
     this.tool = tool;
     this.message = "";
     this.part("ring").hidden = true;
@@ -295,7 +303,8 @@ class Editor {
     this.gesture = this.painted = null;
     if (this.items === before.items) return draw(this);
     this.remember(before);
-    if (this.items.length > before.items.length && this.tool === "select") this.part("caption").select();
+    const isNew = this.items.length > before.items.length && this.tool === "select";
+    if (isNew) this.part(this.newCategory ? "category" : "caption").select();
   }
 
   cancel(message = "") {
@@ -377,7 +386,7 @@ class Editor {
     }
     on("fields", "focusout", ({ relatedTarget }) => part("fields").contains(relatedTarget) || this.hand());
     for (const place of PLACES) on(`remove-${place}`, "click", () => this.edit({ [place]: null }));
-    for (const button of root.querySelectorAll("[data-tool]")) {
+    for (const button of root.querySelectorAll("button[data-tool]")) {
       button.addEventListener("click", () => this.use(button.dataset.tool));
     }
     root.addEventListener("keydown", (event) => {
@@ -386,11 +395,4 @@ class Editor {
     });
     new ResizeObserver(() => this.size && draw(this)).observe(part("stage"));
   }
-}
-
-export default function ({ parentElement, data, setStateValue }) {
-  const root = parentElement.querySelector(".editor");
-  root.editor ??= new Editor(root);
-  root.editor.send = setStateValue;
-  root.editor.load(data);
 }

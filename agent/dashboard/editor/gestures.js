@@ -1,5 +1,5 @@
-// What the pointer does with each tool between press and release. A gesture is {move(at, event), end()}: `move` shows the
-// change, `end` finishes it. Leaving without `end` is cancelling: the editor puts back what stood before.
+// What the pointer does with each tool between press and release. A gesture is {move(at, event), end()}: `move` shows
+// the change, `end` finishes it. Leaving without `end` is cancelling: the editor puts back what stood before.
 
 const NO_MASK = "Select an instance with a mask to erase from it.";
 const nothing = { move() {}, end() {} };

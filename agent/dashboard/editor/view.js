@@ -182,7 +182,7 @@ function drawList(editor) {
   });
   const hidden = editor.items.filter((item) => editor.hidden.has(item.id)).length;
   editor.part("told").hidden = !hidden;
-  editor.part("hidden-count").textContent = `${hidden} hidden here, and still in the plan.`;
+  editor.part("hidden-count").textContent = `${hidden} hidden here, and still in the ${editor.whole}.`;
 }
 
 // The eye or the lock of a row. The keyboard has H and L for them, so that Tab goes from row to row.
@@ -234,7 +234,9 @@ function drawNumbers({ chosen, part, focused, size, locked }) {
 }
 
 function drawBar({ part, root, tool, past, future, chosen, brush, items, holding }) {
-  for (const button of root.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === tool);
+  for (const button of root.querySelectorAll("button[data-tool]")) {
+    button.setAttribute("aria-pressed", button.dataset.tool === tool);
+  }
   part("brush-size").hidden = tool !== "brush" && tool !== "erase";
   part("brush-value").textContent = `${brush} px`;
   part("undo").disabled = !past.length;

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import run_agent
-from agent.dashboard import datasets_page, evaluations_page, run_index
+from agent.dashboard import evaluations_page, run_index
 from agent.dashboard.labels import Rating, rate, rating_of, ratings_csv
 from agent.dashboard.navigation import plain
 from agent.dashboard.rounds_view import changes
@@ -355,17 +355,6 @@ def test_the_command_asks_for_the_same_run(tmp_path, options):
     words = shlex.split(request.command())
     given = vars(run_agent.build_parser().parse_args(words[2:]))
     assert run_agent.build_request(given, {}).model_copy(update={"prompt": given["prompt"]}) == request
-
-
-def test_decisions_on_a_dataset_are_kept_and_taken_back(tmp_path):
-    assert datasets_page.decisions(tmp_path) == {}
-    datasets_page.decide(tmp_path, "b", "accepted")
-    datasets_page.decide(tmp_path, "a", "rejected")
-    datasets_page.decide(tmp_path, "b", None)
-    assert datasets_page.decisions(tmp_path) == {"a": "rejected"}
-    (tmp_path / "review.json").write_text('{"a": "perhaps"}')
-    with pytest.raises(BadInput, match="something else"):
-        datasets_page.decisions(tmp_path)
 
 
 def test_figures_are_the_numbers_of_a_result():
