@@ -51,9 +51,10 @@ def _export(folder: Path, manifest: Manifest, formats: list[str], out: Path) -> 
     dataset = dataset_of(folder)
     if dataset:
         found = export_all(dataset, out, formats, ExportOptions(reviewed=True))
-        return f"{found['pictures']} pictures with {found['annotations']} labels are in {out}"
-    pictures, boxes = export_pictures(folder, manifest, formats, out)
-    return f"{pictures} pictures with {boxes} labels are in {out}"
+        pictures, boxes = int(str(found["pictures"])), int(str(found["annotations"]))
+    else:
+        pictures, boxes = export_pictures(folder, manifest, formats, out)
+    return f"Pictures: {pictures}, labels: {boxes}; they are in {out}"
 
 
 def export_pictures(folder: Path, manifest: Manifest, formats: list[str], out: Path) -> tuple[int, int]:

@@ -95,7 +95,7 @@ def test_pictures_are_decided_with_keys_and_put_right_in_their_places(tab, out):
     expect(place).to_have_text("1 of 2, 2 undecided")
     page.get_by_text("Export what is accepted").click()
     page.get_by_role("button", name="Export", exact=True).click()
-    see(page, "1 pictures with 1 labels")
+    see(page, "Pictures: 1, labels: 1")
     data = json.loads((out / "pets/accepted/coco/annotations/instances_train.json").read_text())
     (anno,) = data["annotations"]
     assert anno["bbox"] == pytest.approx([32, 48, 32, 24], abs=0.5)
