@@ -8,13 +8,16 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from agent.dataset import judge_command as judging
 from agent.dataset.folder import ITEMS, RECIPE, Folder, key_of
 from agent.dataset.quotas import Quota, QuotaScenes
 from agent.dataset.recipe import BUNDLED, Recipe
 from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template, kinds_of_scenes
+from agent.dataset.trainers import command as trainers
 from agent.request import AUTO
 from agent.runs import write_json
 from evaluators.detectors import default_verifier
@@ -28,11 +31,11 @@ from instdiff.world import knowledge
 if TYPE_CHECKING:  # planners and the loop are loaded where they work
     from agent.dataset.making import Order
 
+AddOptions = Callable[[argparse.ArgumentParser], None]
+Command = Callable[[argparse.Namespace], tuple[dict, int]]
 COUNT = 100
 FORMATS = ("coco", "yolo", "webdataset", "parquet")  # of an export that names none
 OTHER_FORMATS = ("coco-polygons", "yolo-seg", "label-studio", "cvat", "labelme")
-JUDGE_HELP = """Hold the labels of a dataset against what another detector sees, the bundled judge, which knows
-drawings alone: the share of the things it sees that are labelled, ignored or neither, and of labels it does not see."""
 PROVE_HELP = """Train the small detector from nothing on pictures of the dataset, on as many real ones of the same
 things, and on both, for as many steps, with several seeds; score all on real ones that none has seen. What comes out
 goes into the dataset card, unless the training was too short to say anything. The same command goes on with what was
@@ -42,6 +45,8 @@ instdiff-agent train draft --stage sprites --out training"""
 
 def add_make(parser: argparse.ArgumentParser) -> None:
     """The options of `make`."""
+    parser.description = MAKE_HELP
+    parser.epilog = MAKE_EXAMPLES
     parser.add_argument("folder", metavar="FOLDER", type=output_folder, help="the dataset")
     source = parser.add_argument_group("what the pictures are of (one of the first four)")
     source.add_argument("--prompts", type=Path, metavar="FILE", help="one a line")
@@ -56,8 +61,10 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--colours", type=names, default=(), metavar="A,B", help="a colour of these for each thing")
     default_count = f"one for each prompt or layout, else {COUNT}; as many as before, if that is more"
     source.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: {default_count})")
-    quota = "instead of --count, with --scenes: N verified things of each class, or pair of class and colour"
+    quota = "instead of --count, with --scenes: N verified things of each class, in each of the --colours and --sizes"
     source.add_argument("--quota", type=int, metavar="N", help=quota)
+    sizes = "with --quota: of small, medium, large, as COCO counts them at 256 pixels"
+    source.add_argument("--sizes", type=names, default=(), metavar="A,B", help=sizes)
     source.add_argument("--tries", type=float, default=4.0, metavar="X", help="candidates for each, at most (4)")
     add_options(parser, Recipe)
     place = parser.add_argument_group("where it runs (default: in this process)")
@@ -161,6 +168,8 @@ def source_of(args: argparse.Namespace, recipe: Recipe) -> Source:
         raise BadInput("source", f"give one of --prompts, --layouts, --template and --scenes, not {given}")
     if args.quota is not None and (kinds != ["scenes"] or args.count):
         raise BadInput("quota", "goes with --scenes, and without --count")
+    if args.sizes and args.quota is None:
+        raise BadInput("sizes", "go with --quota")
     if kinds == ["prompts"]:
         return Prompts.read(args.prompts)
     if kinds == ["layouts"]:
@@ -173,7 +182,7 @@ def source_of(args: argparse.Namespace, recipe: Recipe) -> Source:
         raise BadInput("per_picture", f'"{args.per_picture[:40]}" is no number of things, such as 3 or 2-5')
     count = (int(numbers[1]), int(numbers[2] or numbers[1]))
     scenes = Scenes(kinds_of_scenes(args.scenes, things), count, args.colours, things)
-    return scenes if args.quota is None else QuotaScenes(scenes, recipe.batch)
+    return scenes if args.quota is None else QuotaScenes(scenes, recipe.batch, args.sizes)
 
 
 def known_things(verifier: str) -> tuple[str, ...]:
@@ -238,31 +247,6 @@ def prove(args: argparse.Namespace) -> tuple[dict, int]:
     photographs = Photographs.read(args.photographs, args.images, args.crowd) if args.photographs else None
     sprites = load_sprites(args.sprites) if args.sprites else None
     return run(Folder(args.folder), options, sprites, photographs, [Folder(path) for path in args.against]), DONE
-
-
-def add_judge(parser: argparse.ArgumentParser) -> None:
-    """The options of `judge`."""
-    from agent.dataset.export.labels import LabelOptions
-
-    parser.description = JUDGE_HELP
-    parser.add_argument("folder", metavar="FOLDER", type=input_folder, help="what make made")
-    add_options(parser, LabelOptions)
-
-
-def judge(args: argparse.Namespace) -> tuple[dict, int]:
-    """Measure the labels that an export would have."""
-    from agent.dataset.export.labels import LabelOptions
-    from agent.dataset.export.records import ExportOptions, read_records
-    from agent.dataset.judging import judge_labels
-    from evaluators.detectors import load_detector
-    from evaluators.detectors.draft import DraftDetector
-
-    options = parse_values(LabelOptions, given_values(LabelOptions, vars(args)))
-    records = read_records(Folder(args.folder), ExportOptions(**dict(options), val=0.0), {})
-    detector = load_detector("judge")
-    assert isinstance(detector, DraftDetector)
-    found = judge_labels(((record.path, record.every) for record in records), detector, detector.categories)
-    return {"folder": str(args.folder), **found}, DONE
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -346,20 +330,24 @@ exit codes: 0 done, 1 done, but something could not be made (failed.jsonl), 2 ba
 passed, 4 a service that is needed failed"""
 
 
+# Each with its options, what does it, and its help.
+COMMANDS: dict[str, tuple[AddOptions, Command, str]] = {
+    "make": (add_make, make, "make a dataset, or go on with one"),
+    "export": (add_export, export, "write it as others read it"),
+    "prove": (add_prove, prove, "train a detector on it, and one on composites"),
+    "train": (trainers.add_arguments, trainers.run, "train a detector of torchvision or ultralytics on it"),
+    "judge": (judging.add_arguments, judging.run, "hold its labels against what another detector sees"),
+    "check": (add_check, check, "look for torn or missing files, and make their items again"),
+}
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line: one sub-command for each thing to do with a dataset."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="instdiff-agent dataset", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=LazyParser)
-    make = commands.add_parser("make", help="make a dataset, or go on with one", formatter_class=raw)
-    make.description = MAKE_HELP
-    make.epilog = MAKE_EXAMPLES
-    export = commands.add_parser("export", help="write it as others read it", formatter_class=raw)
-    prove = commands.add_parser("prove", help="train a detector on it, and one on composites", formatter_class=raw)
-    judge = commands.add_parser("judge", help="hold its labels against what another detector sees")
-    check = commands.add_parser("check", help="look for torn or missing files, and make their items again")
-    added = {make: add_make, export: add_export, prove: add_prove, judge: add_judge, check: add_check}
-    for command, add in added.items():
+    for name, (add, _, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, formatter_class=raw)
         command.add = add
         command.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
@@ -379,7 +367,7 @@ def main(argv: list[str] | None = None) -> int:
     def work() -> int:
         args = build_parser().parse_args(argv)
         wait_passively()
-        command = {"make": make, "export": export, "prove": prove, "judge": judge, "check": check}[args.command]
+        _, command, _ = COMMANDS[args.command]
         result, code = command(args)
         print(json.dumps(result) if args.json else in_words(result))
         return code

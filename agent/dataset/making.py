@@ -136,7 +136,7 @@ class MakingProgress:
         if self.quota is None:
             return None
         table = Table("class", "planned", "painted", "passed", "wanted")
-        rows = [(self.quota.counts(cell), f"{cell[1]} {cell[0]}".strip()) for cell in self.quota.cells]
+        rows = [(self.quota.counts(cell), str(cell)) for cell in self.quota.cells]
         lacking = [row for row in rows if row[0].passed < self.quota.number]
         for counts, name in sorted(lacking, key=lambda row: (row[0].passed, -row[0].planned))[:ROWS]:
             table.add_row(name, *map(str, (counts.planned, counts.painted, counts.passed, self.quota.number)))

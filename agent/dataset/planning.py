@@ -12,6 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from agent.critic.critic import criticise_and_replan
 from agent.dataset.folder import Folder, key_of
+from agent.dataset.quotas import QuotaScenes
 from agent.dataset.recipe import Recipe
 from agent.dataset.scattering import scatter
 from agent.planners import load_planner
@@ -119,6 +120,9 @@ class Planning:
         else:
             candidate = self._plan(wanted, index)
             self._used += candidate.usage
+        if candidate.plan and isinstance(self.source, QuotaScenes):
+            sized = self.source.arrange(candidate.plan, index, self.recipe.seed)
+            candidate = candidate.model_copy(update={"plan": sized})
         if candidate.plan and self.recipe.scatters(index):
             scattered = scatter(candidate.plan, Random(f"{self.recipe.seed} places {index}"))
             candidate = candidate.model_copy(update={"plan": scattered})

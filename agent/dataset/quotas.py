@@ -1,4 +1,4 @@
-"""So many verified things of each class, or of each pair of class and colour: painted until each has its number.
+"""So many verified things of each class, in each of some colours and sizes: painted until each has its number.
 
 Each batch is about one cell of the quota. Which cell that is depends on the batch's number alone, so that a killed
 command goes on where it was; a batch whose cell has its number, or its tries, is not painted.
@@ -9,11 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 from random import Random
+from typing import NamedTuple
 
 from agent.dataset.folder import Folder
+from agent.dataset.sizing import first_named, resized
 from agent.dataset.sources import Scenes, Wanted, usual_things
-from agent.dataset.tally import Counts, Tally
+from agent.dataset.tally import SIZES, Counts, Tally
+from agent.planners.plan import Plan
+from instdiff.errors import BadInput
 from instdiff.world import knowledge
+
+
+class Cell(NamedTuple):
+    """What is wanted of: a class, and its colour and size, each "" where any will do."""
+
+    name: str
+    colour: str = ""
+    size: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.size, self.colour, self.name)))
 
 
 @dataclass(frozen=True)
@@ -23,29 +38,37 @@ class QuotaScenes:
     Args:
         scenes: kinds of scenes, things, colours and how many things a picture has.
         batch: candidates painted at once.
+        sizes: each thing in each of these; none leaves the size open.
     """
 
     scenes: Scenes
     batch: int
+    sizes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for size in self.sizes:
+            if size not in SIZES:
+                raise BadInput("sizes", f'"{size[:40]}" is not known; choose from {", ".join(SIZES)}')
 
     @property
-    def cells(self) -> list[tuple[str, str]]:
-        """(class, colour) of each cell; no colour where none is asked for, or the thing comes in none."""
+    def cells(self) -> list[Cell]:
+        """No colour where none is asked for, or the thing comes in none."""
         things = self.scenes.things or tuple(knowledge.things())
         colours = {name: self.scenes.colours if knowledge.things()[name].colours else () for name in things}
-        return [(name, colour) for name in things for colour in colours[name] or ("",)]
+        pairs = [(name, colour) for name in things for colour in colours[name] or ("",)]
+        return [Cell(*pair, size) for pair in pairs for size in self.sizes or ("",)]
 
     def about(self) -> dict[str, str]:
         """What the source is, for the fingerprint; how many are wanted may change."""
-        return {"quota": "pair" if self.scenes.colours else "class", **self.scenes.about()}
+        sizes = {"sizes": ",".join(self.sizes)} if self.sizes else {}
+        return {"quota": "pair" if self.scenes.colours else "class", **sizes, **self.scenes.about()}
 
     def __len__(self) -> int:
         return 0
 
     def candidate(self, index: int, seed: int) -> Wanted:
         """ "a red couch, a lamp and two cats in a living room", where the couch is what the batch is about"""
-        cells = self.cells
-        thing, colour = cells[index // self.batch % len(cells)]
+        thing, colour, _ = self._cell(index)
         rng = Random(f"{seed} quota {index}")
         settings = [knowledge.settings()[kind] for kind in self.scenes.kinds]
         fitting = [setting for setting in settings if thing in usual_things(setting, self.scenes.things)]
@@ -61,6 +84,18 @@ class QuotaScenes:
         ]
         listed = f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}"
         return f"{listed} {setting.phrase}" if setting else listed
+
+    def arrange(self, plan: Plan, index: int, seed: int) -> Plan:
+        """The plan of a candidate with the thing that it is about in its size."""
+        cell = self._cell(index)
+        place = first_named(plan.layout, cell.name)
+        if place is None or not cell.size:
+            return plan
+        return resized(plan, place, cell.size, Random(f"{seed} size {index}"))
+
+    def _cell(self, index: int) -> Cell:
+        cells = self.cells
+        return cells[index // self.batch % len(cells)]
 
 
 @dataclass
@@ -91,21 +126,18 @@ class Quota:
         self.tally.update()
         return self.counts(self.cells[batch % len(self.cells)]).passed < self.number
 
-    def counts(self, cell: tuple[str, str]) -> Counts:
+    def counts(self, cell: Cell) -> Counts:
         """What was planned, painted and passed of a cell, at the last look."""
-        name, colour = cell
-        found = self.tally.by_pair.get(cell) if colour else self.tally.by_class.get(name)
+        if cell.size:
+            return self.tally.by_cell.get((cell.name, cell.colour, cell.size)) or Counts()
+        found = self.tally.by_pair.get(cell[:2]) if cell.colour else self.tally.by_class.get(cell.name)
         return found or Counts()
 
     def below(self) -> list[str]:
-        """The cells that lack something, with what they have: "red cup 3 of 10"."""
+        """The cells that lack something, with what they have: "small red cup 3 of 10"."""
         self.tally.update()
         passed = {cell: self.counts(cell).passed for cell in self.cells}
-        return [
-            f"{colour} {name}".strip() + f" {passed[name, colour]} of {self.number}"
-            for name, colour in self.cells
-            if passed[name, colour] < self.number
-        ]
+        return [f"{cell} {count} of {self.number}" for cell, count in passed.items() if count < self.number]
 
     @property
     def done(self) -> int:

@@ -40,12 +40,14 @@ class Counts:
 class Tally:
     """Everything that was decided in a folder; `update` reads what is new there.
 
-    ``by_pair`` has the pairs of class and asked colour, with "" where none was asked for.
+    ``by_pair`` has the pairs of class and asked colour, with "" where none was asked for; ``by_cell`` also the size,
+    and every thing once more without its colour.
     """
 
     folder: Folder
     by_class: dict[str, Counts] = field(default_factory=dict)
     by_pair: dict[tuple[str, str], Counts] = field(default_factory=dict)
+    by_cell: dict[tuple[str, str, str], Counts] = field(default_factory=dict)
     by_size: dict[str, Counts] = field(default_factory=dict)
     by_colour: dict[str, Counts] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)  # files that were read, by folder
@@ -81,7 +83,11 @@ class Tally:
             _of(self.by_pair, (name, colour)).add(painted, kept and of_colour)
             _of(self.by_colour, colour or "any").add(painted, kept and of_colour)
             if instance.extent:
-                _of(self.by_size, size_of(instance.extent.area)).add(painted, kept and in_place)
+                size = size_of(instance.extent.area)
+                _of(self.by_size, size).add(painted, kept and in_place)
+                _of(self.by_cell, (name, "", size)).add(painted, kept and in_place)
+                if colour:
+                    _of(self.by_cell, (name, colour, size)).add(painted, kept and of_colour)
 
     @property
     def rejected(self) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from agent.dataset.export.records import AnnotatedPicture, Records
 from agent.dataset.export.writers import HUB_SPLITS
 from agent.dataset.folder import REJECTED, Folder
-from agent.dataset.tally import Tally
+from agent.dataset.tally import SIZES, Counts, Tally
 from agent.runs import read_json
 from evaluators.contact_sheet import Tile, contact_sheet
 from evaluators.manifest import read_manifest
@@ -138,20 +138,28 @@ def _classes(folder: Folder, figures: Figures) -> str:
     tally = Tally(folder).update()
     by_class = sorted(tally.by_class.items())
     labels = Counter(figures.names)
-    rows = [(name, one.planned, one.painted, one.passed, labels.pop(name, 0)) for name, one in by_class]
-    rows += [(name, 0, 0, 0, count) for name, count in sorted(labels.items())]
-    missing = [str(row[0]) for row in rows if not row[-1]]
+    rows = [
+        (name, one.planned, one.painted, one.passed, labels.pop(name, 0), _by_size(tally, name))
+        for name, one in by_class
+    ]
+    rows += [(name, 0, 0, 0, count, "") for name, count in sorted(labels.items())]
+    missing = [str(row[0]) for row in rows if not row[4]]
     sentence = f"Planned and without any label: {', '.join(missing)}." if missing else "Every planned class has labels."
     biases = {"size": tally.by_size, "asked colour": tally.by_colour}
     bias = [
         (kind, name, one.planned, f"{one.share:.0%}") for kind, by in biases.items() for name, one in sorted(by.items())
     ]
-    head = ["class", "planned", "painted", "passed", "labels"]
+    head = ["class", "planned", "painted", "passed", "labels", f"passed, {' / '.join(SIZES)}"]
     about = (
         "Of all candidates: what was planned, what the verifier saw anywhere, and what passed; and what is labelled."
     )
     parts = ["## Classes", f"{about} {sentence}", _table(head, rows), "Sizes and asked colours (in that colour):"]
     return "\n\n".join([*parts, _table(["of", "", "planned", "passed"], bias)])
+
+
+def _by_size(tally: Tally, name: str) -> str:
+    """ "3 / 5 / 0": how many of a class passed of each size"""
+    return " / ".join(str(tally.by_cell.get((name, "", size), Counts()).passed) for size in SIZES)
 
 
 def _histograms(figures: Figures) -> str:

@@ -2,14 +2,18 @@
 
 import json
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from agent.dataset.__main__ import main
 from agent.dataset.making import MakingProgress, Order, make
-from agent.dataset.quotas import Quota, QuotaScenes
+from agent.dataset.quotas import Cell, Quota, QuotaScenes
+from agent.dataset.sizing import resized
 from agent.dataset.sources import Scenes, kinds_of_scenes
-from agent.dataset.tally import Tally
+from agent.dataset.tally import Tally, size_of
+from agent.planners.plan import Plan
+from instdiff.layout import Box, Instance, Layout
 from instdiff.world import knowledge
 from tests.agent.doubles_dataset import RECIPE, Folder, placed
 
@@ -72,10 +76,10 @@ def test_a_killed_command_goes_on_as_if_it_had_not_been(tmp_path):
 def test_pairs_of_class_and_colour(tmp_path):
     source = QuotaScenes(Scenes(kinds_of_scenes(("all",), ()), (1, 3), ("red", "blue"), ()), 8)
     cells = source.cells
-    assert {name for name, _ in cells} == set(knowledge.things()) and ("cup", "red") in cells
-    assert ("person", "") in cells
+    assert {cell.name for cell in cells} == set(knowledge.things()) and Cell("cup", "red") in cells
+    assert Cell("person") in cells
     for place in range(0, len(cells), 7):
-        _name, colour = cells[place]
+        colour = cells[place].colour
         prompt = source.candidate(8 * place, 0)
         assert colour in prompt and prompt == source.candidate(8 * place, 0)
     quota = Quota(Folder(tmp_path), source, 10, 2)
@@ -94,7 +98,39 @@ def test_the_table_shows_what_lacks_most(tmp_path, doubles):
     assert tally.by_size.keys() == {"large"} and tally.by_colour["any"].share == 0.75 and tally.rejected == 2
 
 
-@pytest.mark.parametrize("more", [("--quota", "2", "--count", "3"), ("--quota", "0")])
-def test_what_does_not_go_together_is_refused(tmp_path, more, capsys):
+def test_each_class_comes_in_each_size(tmp_path, capsys):
+    asked = ["--sizes", "small,large", "--quota", "2", "--rounds", "1", "--tries", "1", "--size", "128x128"]
+    assert main(command(tmp_path, *asked)) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kept"], found["classes"], found["below quota"]) == (16, 8, [])
+    tally = Tally(Folder(tmp_path)).update()
+    assert tally.by_size.keys() == {"small", "large"} and tally.by_cell["dog", "", "small"].passed == 2
+    assert Folder(tmp_path).made_with["sizes"] == "small,large"
+    assert main(["export", str(tmp_path), "--format", "yolo"]) == 0
+    assert "| dog | 4 | 4 | 4 | 4 | 2 / 0 / 2 |" in (tmp_path / "export/README.md").read_text()
+
+
+@pytest.mark.parametrize("size", ["small", "medium", "large"])
+def test_a_thing_comes_nearer_or_goes_farther_in_its_shape(size):
+    tall = Instance(caption="a tree", category="tree", box=Box(x0=0.4, y0=0.35, x1=0.5, y1=0.65))
+    plan = Plan(layout=Layout(width=256, height=256, caption="a tree", instances=(tall,)), planner="none")
+    for seed in range(20):
+        box = resized(plan, 0, size, Random(seed)).layout.instances[0].box
+        assert size_of(box.area) == size
+        if size != "large":  # which may be longer than the picture
+            assert box.width / box.height == pytest.approx(1 / 3)
+    assert (box.y1 > 0.65) == (size == "large") and (box.y1 < 0.65) == (size == "small")
+
+
+@pytest.mark.parametrize(
+    ("field", "more"),
+    [
+        ("quota", ["--quota", "2", "--count", "3"]),
+        ("quota", ["--quota", "0"]),
+        ("sizes", ["--quota", "1", "--sizes", "huge"]),
+        ("sizes", ["--sizes", "small"]),
+    ],
+)
+def test_what_does_not_go_together_is_refused(tmp_path, field, more, capsys):
     assert main(command(tmp_path / "made", *more)) == 2
-    assert "quota" in capsys.readouterr().err
+    assert f"error: {more[-2][2:] if '--sizes' in more else 'quota'}" in capsys.readouterr().err
