@@ -44,6 +44,7 @@ def show() -> None:
 def show_result(name: str) -> None:
     """All of a run but its title."""
     folder = run_folder(name)
+    is_running = job.is_running(folder)  # first: a run that is over by now is read as it is at its end
     run = Run.load(folder)
     planner = run.planner or run.request.planner
     about = [name, state_of(run), f"planned by {planner}", f"painted by {run.request.engine}"]
@@ -51,7 +52,6 @@ def show_result(name: str) -> None:
         about.append(cost(run.unet_evaluations, run.seconds.get("total", 0.0)))
     st.text(" · ".join(about))
     edited = run.request.edited
-    is_running = job.is_running(folder)
     if edited and run.best and (folder / BEFORE).exists() and not is_running:
         with telling():
             _before_and_after(run, edited)
