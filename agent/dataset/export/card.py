@@ -224,7 +224,9 @@ def _limits(records: Records) -> str:
         "seen": "Boxes and masks are those that the verifier saw.",
         "mean": "Boxes are the means of the plan's and the verifier's.",
     }[str(options.boxes)]
-    return f"## Limits\n\nThe pictures are painted by a model. {kept} {planned} {extras} {boxes}"
+    person = " A person accepted each of them; labels with the verdict corrected are that person's."
+    seen_by = person if options.reviewed else ""
+    return f"## Limits\n\nThe pictures are painted by a model.{seen_by} {kept} {planned} {extras} {boxes}"
 
 
 def _write_sheet(records: Records, path: Path) -> None:

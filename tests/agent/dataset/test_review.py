@@ -61,6 +61,7 @@ def test_what_was_accepted_is_exported_as_it_was_put_right(made, tmp_path, capsy
     assert main([*command, "--out", str(out)]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["pictures"] == 2 and found["notes"] == ["2 pictures are left out, as nobody accepted them"]
+    assert "A person accepted each of them" in (out / "README.md").read_text()
     coco = COCO(out / "coco/annotations/instances_train.json")
     (zebra,) = coco.loadAnns(coco.getAnnIds(imgIds=first.index))
     assert zebra["bbox"] == [8, 16, 32, 24] and zebra["verdict"] == zebra["source"] == "corrected"
