@@ -16,7 +16,7 @@ from agent.dataset import judge_command as judging
 from agent.dataset.folder import ITEMS, RECIPE, Folder, key_of
 from agent.dataset.quotas import Quota, QuotaScenes
 from agent.dataset.recipe import BUNDLED, Recipe
-from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template, kinds_of_scenes
+from agent.dataset.sources import Layouts, Prompts, Scenes, Source, Template, colours_of, kinds_of_scenes
 from agent.dataset.trainers import command as trainers
 from agent.request import AUTO
 from agent.runs import write_json
@@ -58,7 +58,10 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--per-picture", default="2-5", metavar="N-M", help="things in a picture, with --scenes (2-5)")
     things = "only these things (default: those that the verifier knows)"
     source.add_argument("--things", type=names, default=(), metavar="A,B", help=things)
-    source.add_argument("--colours", type=names, default=(), metavar="A,B", help="a colour of these for each thing")
+    colours = "a colour of these, or of all, for each thing"
+    source.add_argument("--colours", type=names, default=(), metavar="A,B", help=colours)
+    share = "for this share of the things, with --scenes (1)"
+    source.add_argument("--coloured", type=float, default=1.0, metavar="X", help=share)
     default_count = f"one for each prompt or layout, else {COUNT}; as many as before, if that is more"
     source.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: {default_count})")
     quota = "instead of --count, with --scenes: N verified things of each class, in each of the --colours and --sizes"
@@ -175,13 +178,16 @@ def source_of(args: argparse.Namespace, recipe: Recipe) -> Source:
     if kinds == ["layouts"]:
         return Layouts.read(args.layouts, args.crowd)
     things = args.things or known_things(recipe.verifier)
+    colours = colours_of(args.colours)
+    if not 0 <= args.coloured <= 1:
+        raise BadInput("coloured", f"{args.coloured} is no share from 0 to 1")
     if kinds == ["template"]:
-        return Template(args.template, args.colours, things, kinds_of_scenes(args.scenes, things))
+        return Template(args.template, colours, things, kinds_of_scenes(args.scenes, things))
     numbers = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", args.per_picture)
     if not numbers:
         raise BadInput("per_picture", f'"{args.per_picture[:40]}" is no number of things, such as 3 or 2-5')
     count = (int(numbers[1]), int(numbers[2] or numbers[1]))
-    scenes = Scenes(kinds_of_scenes(args.scenes, things), count, args.colours, things)
+    scenes = Scenes(kinds_of_scenes(args.scenes, things), count, colours, things, args.coloured)
     return scenes if args.quota is None else QuotaScenes(scenes, recipe.batch, args.sizes)
 
 

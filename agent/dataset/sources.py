@@ -25,7 +25,7 @@ from instdiff.world.knowledge import BASIC_COLOURS
 NUMBERS = tuple(nouns.number_word(number) for number in (2, 3, 4))
 IMAGES = re.compile(rb'"images"\s*:')  # what COCO annotations have, and layouts have not
 Wanted = str | Layout  # a prompt, or a layout that is painted as it is
-ALL = "all"  # kinds of scenes
+ALL = "all"  # kinds of scenes, or colours
 FIELDS = ("colour", "thing", "things", "setting", "number")
 
 
@@ -122,12 +122,14 @@ class Scenes:
         count: so many things a picture, from and to.
         colours: one of these for each thing that comes in colours (no person does); none leaves the colour open.
         things: only these; none means all.
+        coloured: share of the things that come in colours for which one is asked.
     """
 
     kinds: tuple[str, ...]
     count: tuple[int, int] = (2, 5)
     colours: tuple[str, ...] = ()
     things: tuple[str, ...] = ()
+    coloured: float = 1.0
 
     def __post_init__(self):
         _check_names("scenes", self.kinds, knowledge.settings())
@@ -141,7 +143,8 @@ class Scenes:
                 raise BadInput("things", f"none of {', '.join(self.things)} is usually found in a {kind}")
 
     def about(self) -> dict[str, str]:
-        return {"per_picture": "{}-{}".format(*self.count), **_lists(self)}
+        share = {"coloured": str(self.coloured)} if self.coloured < 1 else {}
+        return {"per_picture": "{}-{}".format(*self.count), **share, **_lists(self)}
 
     def __len__(self) -> int:
         return 0
@@ -161,7 +164,9 @@ class Scenes:
     def words(self, category: str, number: int, rng: Random, colour: str | None = None) -> str:
         """ "two red couches", in one of the colours, or in this one; "" is none"""
         if colour is None:
-            colour = rng.choice(self.colours) if self.colours and knowledge.things()[category].colours else ""
+            comes_in_colours = bool(self.colours and knowledge.things()[category].colours)
+            is_asked = comes_in_colours and (self.coloured == 1 or rng.random() < self.coloured)
+            colour = rng.choice(self.colours) if is_asked else ""
         colour = f"{colour} " if colour else ""
         if number == 1:
             return nouns.with_article(colour + category)
@@ -241,6 +246,11 @@ def kinds_of_scenes(names: tuple[str, ...], things: tuple[str, ...]) -> tuple[st
     if names != (ALL,):
         return names
     return tuple(name for name, setting in knowledge.settings().items() if usual_things(setting, things))
+
+
+def colours_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names; of ``all`` the basic colours."""
+    return tuple(BASIC_COLOURS) if names == (ALL,) else names
 
 
 def _lists(source: Scenes | Template) -> dict[str, str]:

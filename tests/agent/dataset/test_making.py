@@ -12,7 +12,7 @@ from agent.dataset.__main__ import main
 from agent.dataset.folder import Folder, unbroken
 from agent.dataset.making import make
 from agent.dataset.mending import find_damage
-from agent.dataset.sources import Layouts, Prompts, Scenes, Template
+from agent.dataset.sources import Layouts, Prompts, Scenes, Template, colours_of
 from agent.planners.offline import OfflinePlanner
 from agent.planners.plan import Planner
 from evaluators.manifest import read_manifest, read_pictures
@@ -20,6 +20,7 @@ from instdiff.errors import BadInput, ServiceError
 from instdiff.formats import layouts_to_coco, read_png
 from instdiff.layout import Box, Instance, Layout
 from instdiff.world import knowledge
+from instdiff.world.knowledge import BASIC_COLOURS
 from tests.agent.doubles_dataset import COUNT, PROMPTS, RECIPE, an_order, files_of, placed
 
 
@@ -471,6 +472,15 @@ def test_unbroken_and_needed(tmp_path):
     assert not order.needs(0) and order.is_done()
     assert replace(order, count=5).needs(1) and not replace(order, count=5).is_done()
     assert read_manifest(order.folder.items).keys == {"000000", "000001", "000002", "000003"}
+
+
+def test_a_share_of_the_things_is_coloured():
+    every = Scenes(("street",), (1, 1), colours_of(("all",)), ("car",))
+    half = replace(every, coloured=0.5)
+    prompts = [half.candidate(index, 0) for index in range(200)]
+    coloured = [any(f" {colour} " in prompt for colour in BASIC_COLOURS) for prompt in prompts]
+    assert 70 < sum(coloured) < 130 and "coloured" not in every.about() and half.about()["coloured"] == "0.5"
+    assert len({prompt.split()[1] for prompt in prompts}) == len(BASIC_COLOURS) + 1
 
 
 def test_the_same_things_at_random_places_which_stay_in_all_rounds(tmp_path, doubles):
