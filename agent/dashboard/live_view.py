@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
@@ -13,119 +12,19 @@ from agent.console import PLAN_COLUMNS, plan_rows
 from agent.dashboard import queue_view
 from agent.dashboard.navigation import plain, telling
 from agent.dashboard.pictures import boxed, outlined
-from agent.dashboard.rounds_view import NOT_TAKEN, tried
+from agent.dashboard.progress import Progress, decision, progress
+from agent.dashboard.rounds_view import tried
 from agent.dashboard.run_index import inside, run_folder
 from agent.job_queue import JobQueue
-from agent.repair.records import RepairRecord
-from agent.runs import BEFORE, Round, Run
+from agent.runs import BEFORE, Run
 from agent.worker.expected import duration, expected
 from instdiff.formats import load_layout
 from instdiff.layout import Box, Layout
 
-WORDS = {"started": "starting", "waiting": "waiting for your answer"}  # for kinds of events that do not say it alone
-
-
-@dataclass
-class Progress:
-    """What a page shows of a job; ``share`` is how much of the picture at work is denoised, 0..1."""
-
-    status: str = "starting"
-    share: float = 0.0
-    round: int = 0
-    layout: Layout | None = None
-    notes: list[str] = field(default_factory=list)
-    judged: list[events.Judged] = field(default_factory=list)  # the rounds that are looked at
-    preview: bool = False  # the picture of this round can be seen
-    repairs: tuple[RepairRecord, ...] = ()  # what this round tries
-    first_step: events.Step | None = None  # of the picture at work
-    left_s: float | None = None  # seconds until the pictures of this round are painted; None where nobody knows
-
-    @property
-    def regions(self) -> tuple[Box, ...]:
-        """What this round paints anew in the picture before."""
-        return tuple(dict.fromkeys(region for repair in self.repairs for region in repair.regions))
-
-
-def progress(happened: list[events.Event]) -> Progress:
-    """Read the events from the oldest to the newest."""
-    now = Progress()
-    for event in happened:
-        match event:
-            case events.Loading():
-                now.status = f"loading the {event.part} {event.name}"
-            case events.PlanReady():
-                _plan(now, event, [*event.plan.notes])
-            case events.Criticised():
-                _plan(now, event, [*now.notes, *(finding.sentence for finding in event.findings)])
-            case events.Repairing():
-                _mend(now, event)
-            case events.Step():
-                now.share = min(event.step / event.steps, 1.0)
-                now.left_s = _time_left(now, event)
-                number = f", picture {event.image + 1} of {event.images}" if event.images > 1 else ""
-                now.status = f"painting round {event.round}{number}: step {event.step} of {event.steps}"
-            case events.PreviewReady():
-                now.preview = True
-            case events.Judged():
-                now.judged = [done for done in now.judged if done.round != event.round] + [event]
-                report = event.report
-                found = f"{report.found} of {len(report.verdicts)} found"
-                now.status = f"round {event.round}: {found}{decision(event.result)}"
-                now.repairs = ()
-                now.share = 0.0  # the bar of the next round starts anew
-                now.left_s = None
-            case _:
-                now.status = WORDS.get(event.kind, event.kind)
-                now.share = 0.0
-                now.left_s = None
-    return now
-
-
-def _time_left(now: Progress, event: events.Step) -> float | None:
-    """Seconds until the pictures of a round are painted, as fast as the steps so far."""
-    first = now.first_step
-    if first is None or (first.round, first.image) != (event.round, event.image) or event.step <= first.step:
-        now.first_step = event
-        return None
-    a_step = (event.time - first.time) / (event.step - first.step)
-    return a_step * (event.steps - event.step + event.steps * (event.images - 1 - event.image))
-
-
-def _plan(now: Progress, event: events.PlanReady | events.Criticised, notes: list[str]) -> None:
-    """Show the plan of a round."""
-    now.round = event.round
-    now.layout = event.plan.layout
-    now.preview = False
-    now.share = 0.0
-    now.left_s = None
-    now.repairs = ()
-    now.notes = notes
-    now.status = f"round {event.round} is planned"
-
-
-def _mend(now: Progress, event: events.Repairing) -> None:
-    """Show what a round tries."""
-    now.round = event.round
-    now.layout = event.layouts[0] if event.layouts else now.layout
-    now.preview = False
-    now.share = 0.0
-    now.left_s = None
-    now.repairs = event.repairs
-    now.notes = []
-    steps = dict.fromkeys(step.sentence for repair in event.repairs for step in repair.steps)
-    now.status = f"round {event.round} mends: {'; '.join(steps)}"
-
-
-def decision(done: Round) -> str:
-    """Whether a repair was accepted, to be added to what was found; nothing for a picture that mends none."""
-    if done.repair is None:
-        return ""
-    return ", accepted" if done.repair.accepted else f", {NOT_TAKEN}"
-
-
 EVERY_S = 1.0
 OFTEN_S = 0.25  # as long as nothing of the picture is seen
 OFTEN_FOR_S = 30.0
+WIDTH = 512  # pixels
 
 
 def watch(name: str) -> None:
@@ -185,7 +84,7 @@ def _wait(name: str, folder: Path, place: job.Job, before: int) -> None:
     layout = _first_plan(folder)
     with left:
         if layout:
-            st.image(boxed(None, layout), caption="the plan", width=512, alt="the plan")
+            _show(boxed(None, layout), "the plan", "the plan")
     with right:
         st.text(f"{queue_view.turn(queue, before)} It {takes}.")
         st.button("Take out of the queue", f"stop-{name}", None, job.stop, (folder,), icon=":material/close:")
@@ -251,18 +150,22 @@ def _picture(folder: Path, now: Progress, layout: Layout | None) -> None:
     """The newest that there is to see: the preview, the picture so far, or the plan."""
     preview = job.job_folder(folder) / job.PREVIEW
     if now.preview and preview.exists():
-        caption = f"round {now.round}, as far as it is"
-        st.image(preview.read_bytes(), caption=caption, width=512, alt="the picture as far as it is denoised")
+        _show(preview.read_bytes(), f"round {now.round}, as far as it is", "the picture as far as it is denoised")
         return
     before = _before(folder, now)
     if before and layout:
         picture, regions = before
         caption = "what is outlined is painted anew" if regions else "the picture so far"
-        st.image(outlined(picture, layout, regions), caption=caption, width=512, alt="the picture so far")
+        _show(outlined(picture, layout, regions), caption, "the picture so far")
     elif layout:
-        st.image(boxed(None, layout), caption=f"the plan of round {now.round}", width=512, alt="the plan")
+        _show(boxed(None, layout), f"the plan of round {now.round}", "the plan")
     else:
         st.text("The plan is being made.")
+
+
+def _show(picture: bytes, caption: str, alt: str) -> None:
+    """A picture, as wide as a narrow window lets it be."""
+    st.container(width=WIDTH).image(picture, caption=caption, width="stretch", alt=alt)
 
 
 def _before(folder: Path, now: Progress) -> tuple[Path, tuple[Box, ...]] | None:

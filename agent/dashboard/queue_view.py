@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 
 import streamlit as st
 
-from agent import events, job
+from agent import job
 from agent.dashboard import navigation
 from agent.dashboard.navigation import plain, shortened
+from agent.dashboard.progress import progress
 from agent.dashboard.run_index import run_folder
 from agent.job_queue import Job, JobQueue
 from agent.runs import Run
@@ -92,13 +92,11 @@ def turn(queue: JobQueue, before: int) -> str:
 
 
 def _rest(queue: JobQueue, one: Job) -> float:
-    """Seconds that a job still takes, if one round is enough."""
+    """Seconds that a job still takes, if no further round is needed."""
     folder = queue.folder.parent / one.run
     with suppress(BadInput):
-        seconds = expected(queue, Run.load(folder)).seconds
-        begun = [event.time for event in job.events(folder) if isinstance(event, events.Starting)]
-        passed = time.time() - begun[-1] if begun and one.state == "working" else 0.0
-        return max(seconds - passed, 0.0)
+        left = progress(job.events(folder)).left_s if one.state == "working" else None
+        return expected(queue, Run.load(folder)).seconds if left is None else left
     return 0.0
 
 

@@ -40,7 +40,7 @@ STOP_POLL_S = 0.1
 PREVIEW_EVERY = 3  # steps
 FEW_STEPS = 12  # where there are no more, each is shown
 MOST_CRASHES = 2  # that a job may cause
-MOST_KILLS = 5  # that may fall on a job, whoever caused them
+MOST_KILLS = 20  # that may fall on a job from outside
 PACKAGES = ("agent", "evaluators", "instdiff", "prompts")
 STARTED_NS = time.time_ns()
 
@@ -168,19 +168,25 @@ class Worker:
         steps = _StepClock()
 
         def on_event(event: Event) -> None:
-            steps.count(event)
             _pass_on(folder, event)
+            steps.count(event)
 
         agent.on_event = on_event
         settings = resolve_settings(run.request.settings, engine_info(run.request.engine).defaults)
         agent.preview_every = 1 if (settings.num_inference_steps or 1) <= FEW_STEPS else PREVIEW_EVERY
         answer = _answer_of(folder)
-        done = agent.resume(folder, answer if run.review == "waiting" else None)
-        if done.review == "waiting" and answer and answer.decision != "replan" and run.review != "waiting":
-            agent.resume(folder, answer)  # a worker died before the answer was taken
-        if steps.seconds:
-            learn(self.queue, run, steps.seconds)
-        self._tell_status()
+        try:
+            done = agent.resume(folder, answer if run.review == "waiting" else None)
+            if done.review == "waiting" and answer and answer.decision != "replan" and run.review != "waiting":
+                agent.resume(folder, answer)  # a worker died before the answer was taken
+        finally:
+            self._tell_status()
+            self._learn(run, steps)
+
+    def _learn(self, run: Run, steps: _StepClock) -> None:
+        with contextlib.suppress(BadInput):  # it cannot be written, or the run is gone: then nothing is learnt
+            if steps.seconds:
+                learn(self.queue, run, steps.seconds)
 
     def _agent(self, request: Request) -> Agent:
         """An agent with the models of a request; what it has loaded is kept for the next request of the same ones."""
@@ -190,6 +196,8 @@ class Worker:
         if self.agent is None or parts != self.parts:
             self.agent = None  # one set of models at a time
             gc.collect()
+            self.parts = ()
+            self._tell_status()
             self.agent = Agent()
             self.parts = parts
         return self.agent
@@ -207,8 +215,7 @@ class Worker:
             except (InstDiffError, OSError, RuntimeError) as error:  # the first job will say so
                 print(f"note: nothing is warm: {printable(str(error))}", file=sys.stderr, flush=True)
                 return
-            if steps.seconds:
-                learn(self.queue, run, steps.seconds)
+            self._learn(run, steps)
         self.agent = agent
         self.parts = _parts_of(run.request)
         self._tell_status()

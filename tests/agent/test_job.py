@@ -1,7 +1,9 @@
 """Work by another process, seen through the run's folder."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -21,6 +23,7 @@ from instdiff.errors import BadInput
 from instdiff.render_settings import RenderSettings
 
 pytestmark = pytest.mark.timeout(900)
+PROMPTS = [f"a {colour} {thing}" for colour in ("red", "blue") for thing in ("car", "dog", "chair", "boat", "tree")]
 
 
 def waits(condition, timeout_s=250):
@@ -172,6 +175,40 @@ def test_a_worker_ends_when_it_is_asked_and_another_one_comes_with_the_next_job(
     waits(lambda: not job.is_running(folder))
     assert Run.load(folder).done
     waits(lambda: not job.is_awake(out))
+
+
+@pytest.mark.slow
+def test_ten_jobs_are_each_done_once_whenever_the_worker_is_killed(out, tmp_path):
+    rng = random.Random(0)
+    folders = [prepare(out, 8, prompt) for prompt in PROMPTS]
+    job.wake(out)
+    for folder in folders:
+        job.start(folder)
+
+    def painted() -> int:
+        job.revive(out)  # as a page does that looks on
+        return sum(kinds(folder).count("step") for folder in folders)
+
+    for number in range(12):
+        if number % 2:  # some kills come while everything is loaded, the others while something is painted
+            before = painted()
+            waits(lambda before=before: painted() > before, timeout_s=300)
+        time.sleep(rng.uniform(0, 3))
+        with contextlib.suppress(psutil.Error):
+            worker = psutil.Process(worker_of(out))
+            keeper = worker.parent()
+            if keeper and number % 3 == 0 and "agent.worker" in keeper.cmdline():
+                keeper.kill()  # what looks after it, too
+            worker.kill()
+    waits(lambda: painted() and not any(map(job.is_running, folders)), timeout_s=600)
+    settings = RenderSettings(num_inference_steps=8)
+    fresh = Agent(planner="offline", rounds=1, settings=settings, out=tmp_path)
+    for folder, prompt in zip(folders, PROMPTS, strict=True):
+        happened = kinds(folder)
+        assert Run.load(folder).done and happened.index("done") > len(happened) - 4, happened
+        assert "step" not in happened[happened.index("done") :]
+        assert Run.load(folder).image.read_bytes() == fresh.run(prompt).image.read_bytes()
+    assert not JobQueue(out).jobs()
 
 
 # --- without a process
