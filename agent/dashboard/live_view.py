@@ -22,8 +22,8 @@ from instdiff.formats import load_layout
 from instdiff.layout import Box, Layout
 
 EVERY_S = 1.0
-OFTEN_S = 0.25  # as long as nothing of the picture is seen
-OFTEN_FOR_S = 30.0
+OFTEN_S = 0.25  # at first: a warm worker has something to show within a second
+OFTEN_FOR_S = 10.0
 WIDTH = 512  # pixels
 
 
@@ -38,19 +38,12 @@ def _is_new(folder: Path) -> bool:
     place = job.place_in_queue(folder)
     if place is None or place[0].state == "held" or place[1] > 0:
         return False
-    begun = _begun(job.events(folder))
-    return begun is None or time.time() - begun < OFTEN_FOR_S
-
-
-def _begun(happened: list[events.Event]) -> float | None:
-    """When the job at work began, if no picture of it is seen yet."""
-    begun = None
-    for event in happened:
-        if isinstance(event, events.Starting):
-            begun = event.time
-        elif isinstance(event, events.PreviewReady | events.Judged):
-            begun = 0.0  # long ago
-    return begun
+    happened = job.events(folder)
+    begun = [event.time for event in happened if isinstance(event, events.Starting)]
+    is_judged = any(isinstance(event, events.Judged) for event in happened)
+    if place[0].state == "waiting" or not begun:
+        return True
+    return not is_judged and time.time() - begun[-1] < OFTEN_FOR_S
 
 
 def _look(name: str, often: bool) -> None:

@@ -11,7 +11,7 @@ from agent.dashboard import navigation
 from agent.dashboard.navigation import plain, shortened
 from agent.dashboard.progress import progress
 from agent.dashboard.run_index import run_folder
-from agent.job_queue import Job, JobQueue
+from agent.job_queue import LOG, Job, JobQueue
 from agent.runs import Run
 from agent.worker.expected import Expected, duration, expected
 from instdiff.errors import BadInput
@@ -85,7 +85,8 @@ def takes(time_needed: Expected) -> str:
 def turn(queue: JobQueue, before: int) -> str:
     """When a job will be worked on that so many stand before."""
     if not before:
-        return "Next in the queue." if job.is_awake(queue.folder.parent) else "The worker starts."
+        starts = f"The worker starts; if it cannot, {queue.folder.name}/{LOG} says why."
+        return "Next in the queue." if job.is_awake(queue.folder.parent) else starts
     jobs = "1 job" if before == 1 else f"{before} jobs"
     seconds = sum(_rest(queue, one) for one in queue.jobs()[:before])
     return f"In the queue: {jobs} before it, about {duration(seconds)}."
