@@ -38,6 +38,9 @@ class SureUNet:
         self.shown: list[torch.Tensor] = []
         self.timesteps: list[float] = []
 
+    def lay_out(self) -> None:
+        """As `InstanceUNet.lay_out`: it has no weights."""
+
     def remember(self, text: torch.Tensor, *_: object) -> list[Numbers]:
         """As `InstanceUNet.remember`."""
         return [Numbers(text[:, 0, 0].long())]

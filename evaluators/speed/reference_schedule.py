@@ -7,6 +7,7 @@ computed, and ScaleU takes an FFT.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from unittest.mock import patch
 
 import torch
 
-from instdiff.model import attention, sampler, unet
+from instdiff.model import attention, denoiser, graphs, sampler, unet
 from instdiff.model.attention import GatedSelfAttention, Gates, Memory, TransformerBlock, attend, keys_values
 from instdiff.model.denoiser import Condition, Denoiser
 
@@ -33,6 +34,7 @@ SAVINGS = {
     "closed_form_scaleu": "ScaleU's filter as four coefficients, without an FFT",
     "wide_heads": "narrow heads filled up to a vector (CPU)",
     "channels_last": "feature maps with channels last",
+    "cuda_graphs": "a call of the UNet sent as one recorded CUDA graph (NVIDIA)",
 }
 
 
@@ -57,6 +59,7 @@ def _forward_with_queries(
 ):
     visual = self.norm1(x)
     keys, values = (torch.cat(pair, dim=1) for pair in zip(keys_values(self.attn, visual), tokens[:2], strict=True))
+    bias = None if bias is None else bias[..., : keys.shape[1]]
     if bias is not None and bias.shape[2] > 1:  # what grounding tokens may see does not matter
         bias = torch.cat([bias, bias[:, :, :1].expand(-1, -1, tokens[2].shape[1], -1)], dim=2)
     everything = attend(self.attn, torch.cat([visual, tokens[2]], dim=1), (keys, values), bias)  # (B, N + T, D)
@@ -64,6 +67,7 @@ def _forward_with_queries(
     return x + gates[1] * self.ff(self.norm2(x))
 
 
+_RECORDED: dict[frozenset[str], weakref.WeakKeyDictionary] = {}  # graphs of UNets without some savings
 _guide = sampler.guide
 _block_forward = TransformerBlock.forward
 
@@ -129,6 +133,10 @@ def _forward_with_closed_gates(
 def without(off: frozenset[str], remake: Callable[[Condition], torch.Tensor]) -> Iterator[None]:
     """Within the block, `sampler.sample` goes without the savings named in ``off``."""
     patches: list[tuple[object, str, object]] = []
+    if "cuda_graphs" in off:
+        patches.append((denoiser, "graphs_of", lambda unet: None))
+    elif off:  # what is recorded with all savings is another call
+        patches.append((graphs, "_GRAPHS", _RECORDED.setdefault(off, weakref.WeakKeyDictionary())))
     if off & {"tokens_once", "kept_keys", "one_batch"}:
         patches.append((sampler, "Denoiser", partial(ThriftlessDenoiser, off=off, remake=remake)))
     if "equal_rows_once" in off:

@@ -21,9 +21,9 @@ Gates = tuple[torch.Tensor, torch.Tensor]  # of the attention and of the feed-fo
 class Memory(NamedTuple):
     """What one transformer reads and no denoising step changes, for B rows.
 
-    ``bias`` (B or 1, 1, HW or 1, HW + T) is added to the scores of the gated self-attention: -inf where a visual token
-    may not look, the logarithm of their number where one key stands for several equal ones; None where there is
-    neither.
+    ``bias`` (B or 1, 1, HW or 1, HW + T or more) is added to the scores of the gated self-attention: -inf where a
+    visual token may not look, the logarithm of their number where one key stands for several equal ones; None where
+    there is neither.
     """
 
     text: KeysValues
@@ -98,6 +98,7 @@ class GatedSelfAttention(nn.Module):
         visual = self.norm1(x)
         keys, values = keys_values(self.attn, visual)
         read = torch.cat([keys, tokens[0]], dim=1), torch.cat([values, tokens[1]], dim=1)  # (B, HW + T, heads, D)
+        bias = None if bias is None else bias[..., : read[0].shape[1]]
         x = torch.addcmul(x, gates[0], attend(self.attn, visual, read, bias))
         return torch.addcmul(x, gates[1], self.ff(self.norm2(x)))
 

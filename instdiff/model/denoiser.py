@@ -73,6 +73,7 @@ class Denoiser:
         self.evaluated = 0  # rows so far
         self.rows: list[int] = []
         self.batches: list[Batch] = []
+        unet.lay_out()
         self.graphs = graphs_of(unet)
         self.remember(list(dict.fromkeys(conditions)))
 

@@ -246,6 +246,11 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
         forget_graphs(self)
         return super().to(*args, **kwargs)
 
+    def lay_out(self) -> None:
+        """Bring kernels into the layout of the features; on a card they would be turned at each call."""
+        if self.device.type == "cuda" and not self.conv_in.weight.is_contiguous(memory_format=MEMORY_FORMAT):
+            nn.Module.to(self, memory_format=MEMORY_FORMAT)
+
     def constants(self, latents: torch.Tensor) -> list[torch.Tensor]:
         """All that `forward` reads for latents (B, C, H, W) beside weights and arguments: made once, and kept."""
         waves = [_low_waves(*size, latents.device, latents.dtype) for size in self._sizes(latents.shape[-2:])]
@@ -392,9 +397,12 @@ def _opened(
 
 
 def _visibility(regions: torch.Tensor, num_tokens: int, size: tuple[int, int]) -> torch.Tensor:
-    """(B, 1, HW, HW + T), 1 where a visual token may look: at visual tokens, and at those of places that cover it."""
+    """(B, 1, HW, HW + T or more), 1 where a visual token may look: at visual tokens, and at places that cover it.
+
+    The last side is a multiple of 8, so that attention on a card reads it as it is; what is too much is not read.
+    """
     cover = (F.adaptive_max_pool2d(regions.float(), size).flatten(2) > 0).float()  # (B, N, HW)
     four_kinds = cover.repeat(1, 4, 1)  # box, point, scribble and polygon tokens of the same instances
     segs = cover.amax(dim=1, keepdim=True).expand(-1, num_tokens - four_kinds.shape[1], -1)
     visible = torch.cat([four_kinds, segs], dim=1).transpose(1, 2)  # (B, HW, T)
-    return F.pad(visible, (visible.shape[1], 0), value=1.0)[:, None]
+    return F.pad(visible, (visible.shape[1], -sum(visible.shape[1:]) % 8), value=1.0)[:, None]

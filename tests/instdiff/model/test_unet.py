@@ -181,3 +181,15 @@ def test_instance_masked_attention_keeps_an_instance_to_its_place():
     difference = (before - after).abs().amax(dim=-1)[0].view(8, 8)
     assert difference[:4].min() > 0
     assert difference[4:].max() == 0
+
+
+def test_a_mask_lies_as_attention_on_a_card_reads_it():
+    """Rows that are no multiple of 8 long would be copied at every call."""
+    dims = {"block_out_channels": (32, 32), "attention_levels": (True, True), "cross_attention_dim": 16}
+    unet = InstanceUNet(**dims, layers_per_block=1, attention_heads=2, instance_masked=True).eval()
+    text, tokens, regions = torch.zeros(2, 77, 16), torch.zeros(2, 9, 16), torch.ones(2, 2, 32, 32, dtype=torch.bool)
+    with torch.no_grad():
+        memories = unet.remember(text, tokens, regions, (6, 7))
+    for memory in (*memories, memories[0].rows(torch.tensor([1, 0]))):
+        assert all(stride % 8 == 0 for stride in memory.bias.stride()[:-1]) and memory.bias.stride(-1) == 1
+        assert 0 <= memory.bias.shape[-1] - (memory.bias.shape[-2] + 9) < 8

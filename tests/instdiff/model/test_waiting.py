@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sure_unet import SCHEDULERS, random_conditions, scheduler_named, tiny_unet
+from sure_unet import random_conditions, scheduler_named, tiny_unet
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
