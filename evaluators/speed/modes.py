@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 
 import torch
 
@@ -64,12 +64,12 @@ def _compare(models: Models, instances: int, mis: float, modes: dict, options: N
                 warm_up(workload)
     for _ in range(1 if options.estimate else options.repeat):
         for name, workload in workloads.items():
-            watch = nullcontext()
-            if name not in counted:
-                calls[name] = Calls(options.repeat if options.estimate else None)
-                watch = calls[name].recorded(workload)
-            with watch, precision[name], watches[name].running():
-                latents[name] = workload.paint()
+            with ExitStack() as watched:
+                if name not in counted:
+                    calls[name] = Calls(options.repeat if options.estimate else None)
+                    watched.enter_context(calls[name].recorded(workload))
+                with precision[name], watches[name].running():
+                    latents[name] = workload.paint()
 
     rows: list[dict] = []
     first = next(iter(workloads))
@@ -125,7 +125,8 @@ def device_named(name: str) -> torch.device:
     return device
 
 
-def _machine(device: torch.device) -> str:
+def machine(device: torch.device) -> str:
+    """The device in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     half = "with" if torch.cpu._is_avx512_bf16_supported() else "without"
