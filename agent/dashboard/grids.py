@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import Field
 
-from agent import job
 from agent.dashboard.run_index import NAME
 from agent.dashboard.start_point import with_values
 from agent.loop import Agent
@@ -72,8 +71,10 @@ def _count(values: list[Any]) -> str:
     return str(len(values)) if len(values) <= MOST else f"more than {MOST}"
 
 
-def begin(request: Request, prompt: str | None, layout: Layout | None, option: Option, values: list[Any]) -> str:
-    """Prepare a run for each value and start them all; the name of the grid comes back.
+def prepare(
+    request: Request, prompt: str | None, layout: Layout | None, option: Option, values: list[Any]
+) -> tuple[str, list[Path]]:
+    """Prepare a run for each value, to be started; the name of the grid comes back, and the folders of its runs.
 
     All are checked before the first one is made, so that a value that cannot be leaves nothing behind.
 
@@ -84,14 +85,11 @@ def begin(request: Request, prompt: str | None, layout: Layout | None, option: O
     agents = [Agent(each, out=outputs_folder()) for each in asked]
     runs = [agent.prepare(prompt, layout) for agent in agents]
     cells = [Cell(value=shown(value), run=run.folder.name) for value, run in zip(values, runs, strict=True)]
-    title = runs[0].request.prompt
-    grid = Grid(title=title, setting=option.flag.label, cells=tuple(cells))
+    grid = Grid(title=runs[0].request.prompt, setting=option.flag.label, cells=tuple(cells))
     name = cells[0].run
     _path(name).parent.mkdir(exist_ok=True)
     write_json(_path(name), grid.model_dump(mode="json"))
-    for run in runs:
-        job.start(run.folder)
-    return name
+    return name, [run.folder for run in runs]
 
 
 def _follows(option: Option, request: Request) -> dict[str, Any]:

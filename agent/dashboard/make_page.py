@@ -83,7 +83,9 @@ def _begin(asked: Asked) -> None:
         request = asked.request()
         if asked.varied:
             values = grids.read_values(asked.varied, asked.text)
-            grid = grids.begin(request, prompt, layout, asked.varied, values)
+            grid, folders = grids.prepare(request, prompt, layout, asked.varied, values)
+            for folder in folders:
+                job.start(folder)
         else:
             agent = Agent(request, out=outputs_folder())
             run = agent.prepare(prompt, layout)

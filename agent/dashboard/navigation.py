@@ -5,16 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from instdiff.errors import InstDiffError
 
+if TYPE_CHECKING:
+    from streamlit.components.v2.types import ComponentRenderer
+
 # Streamlit leaves much room above a page.
-STYLE = "<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem; }</style>"
+STYLE = """[data-testid=stMainBlockContainer] {
+  padding-top: 3.5rem;
+  padding-bottom: 3rem;
+}"""
 ICON = Path(__file__).with_name("icon.svg")
 BEFORE = "edited"  # in an address: the run that was left for a new one, to which the way back leads
 ADDRESS = "address-of-run"  # the run that the address in the browser names, as far as this window knows
@@ -65,13 +73,19 @@ def main() -> None:
     """Show the page that the address names; ``/?run=NAME`` opens that run."""
     # a file of ours: what Streamlit knows by name is fetched from the network
     st.set_page_config(page_title="From a sentence to a verified picture", page_icon=str(ICON), layout="wide")
-    st.html(STYLE)
+    # A component, so that the browser has fetched what shows components once a page has cards, a slider or the editor.
+    _style()(key="style")
     chosen = st.navigation([page(name) for name in PAGES], position="top")
-    run = st.query_params.get("run")
+    run = st.query_params.get(BEFORE) or st.query_params.get("run")
     if chosen.url_path == "" and run and not st.session_state.get("made"):
         go("run", run=run)
     with telling():
         chosen.run()
+
+
+@cache
+def _style() -> ComponentRenderer:
+    return st.components.v2.component("page_style", html="<span></span>", css=STYLE, isolate_styles=False)
 
 
 def page(name: str) -> st.Page:

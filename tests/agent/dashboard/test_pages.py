@@ -19,7 +19,7 @@ from instdiff.errors import BadInput
 from instdiff.formats import load_layout
 from instdiff.layout import Box, Instance, Layout
 from instdiff.render_settings import RenderSettings
-from tests.agent.dashboard_pages import needs_browser, run_named, see, small_run
+from tests.agent.dashboard_pages import PATIENCE_MS, needs_browser, run_named, see, small_run
 
 MARKUP = "<img src=x onerror=alert(1)> **dog** :red[cat] [car](http://127.0.0.1/x) $tree$ # dog"
 
@@ -45,14 +45,38 @@ def test_a_picture_is_made_from_words_and_a_reload_does_not_lose_it(tab, out):
     page.get_by_role("spinbutton", name="Steps").fill("3")
     page.get_by_role("button", name="Make the picture").click()
     page.wait_for_url("**run=*a-blue-bus*")
-    page.reload()  # a new session: all that it knows is the address
-    see(page, "What was planned and found in round 0")
+    page.get_by_text("What was planned and found in round 0").wait_for(timeout=4 * PATIENCE_MS)
     run = Run.load(run_named(out, "a-blue-bus"))
+    mark_first_row(page)
+    page.get_by_role("button", name="Repair what is marked").click()
+    page.wait_for_url("**/run?*repair-bus-1*")
+    see(page, "repair bus 1")
+    page.go_back()  # to the run that was to be repaired, not to the new one
+    see(page, run.folder.name)
+    page.reload()  # a new session: all that it knows is the address
+    see(page, run.folder.name)
+    see(page, "What was planned and found in round 0")
     assert run.done and run.request.settings.num_inference_steps == 3 and len(run.rounds) == 1
     page.get_by_text("Take away").scroll_into_view_if_needed()
     with page.expect_download() as download:
         page.get_by_role("button", name="Picture", exact=True).click()
     assert Path(download.value.path()).read_bytes() == run.image.read_bytes()
+    page.get_by_role("link", name="Another seed").click()
+    see(page, "Filled from")
+    assert page.get_by_label("The scene in words").input_value() == "a blue bus"
+    page.get_by_text("Start from a layout file").click()
+    drop = page.locator("input[type=file]")
+    drop.set_input_files({"name": "mine.json", "mimeType": "application/json", "buffer": b"{"})
+    see(page, "is not JSON")
+    drop.set_input_files(str(run.image))
+    see(page, "1 thing is painted as planned here")
+
+
+def mark_first_row(page):
+    """Mark the first row of the table of a run's things."""
+    table = page.get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    table.click(position={"x": 16, "y": 36 + 17})  # the box before the first row, under the head
 
 
 @needs_browser
@@ -60,7 +84,7 @@ def test_two_tabs_do_not_disturb_each_other(tab, out):
     one = tab(f"/run?run={run_named(out, 'dog-cat-').name}")
     other = tab("/runs")
     see(one, "What was planned and found in round 1")
-    see(other, f"{len(list(out.iterdir()))} of")
+    see(other, f"{len(list(out.glob('*/run.json')))} of")
     icons = other.locator("link[rel*=icon]").evaluate_all("links => links.map((link) => link.href)")
     assert icons and all(icon.startswith(("data:", other.url[:16])) for icon in icons)  # none of another machine
     other.get_by_label("Search").fill("nothing like it")
@@ -86,6 +110,17 @@ def test_two_tabs_do_not_disturb_each_other(tab, out):
     other.get_by_role("button", name="Undo").click()
     card.wait_for()
     assert len(Run.load(run_named(out, "dog-cat-")).rounds) == 2
+    other.get_by_label("Search").fill("dog")
+    other.get_by_label("Search").press("Enter")
+    see(other, "2 of")
+    for number, choice in enumerate(other.locator(".card").get_by_role("checkbox").all(), 1):
+        choice.click()
+        see(other, f"{number} chosen")
+    other.get_by_role("link", name="Compare").click()
+    see(other, "What became of each thing")
+    assert "left=" in other.url and "right=" in other.url
+    other.reload()  # the address keeps both
+    see(other, "Settings that differ")
 
 
 @needs_browser
