@@ -1,0 +1,1 @@
+"""Detectors of other packages learn from a dataset's export, and are scored on its validation split."""
