@@ -41,7 +41,7 @@ PREVIEW_EVERY = 3  # steps
 FEW_STEPS = 12  # where there are no more, each is shown
 MOST_CRASHES = 2  # that a job may cause
 MOST_KILLS = 20  # that may fall on a job from outside
-PACKAGES = ("agent", "evaluators", "instdiff", "prompts")
+PACKAGES = ("__main__", "agent", "evaluators", "instdiff", "prompts")
 STARTED_NS = time.time_ns()
 
 

@@ -17,8 +17,6 @@ from agent.events import Stopped
 from agent.job_queue import STATUS, JobQueue
 from agent.loop import Agent
 from agent.runs import Answer, Run
-from agent.worker import CRASHED, KILLED
-from agent.worker.work import MOST_KILLS, Worker
 from instdiff.errors import BadInput
 from instdiff.render_settings import RenderSettings
 
@@ -221,21 +219,6 @@ def test_what_takes_long_waits_for_a_word(tmp_path):
     assert JobQueue(tmp_path).claim() is None
     job.stop(folder)
     assert kinds(folder) == ["stopped"]
-
-
-@pytest.mark.parametrize(("died", "often"), [(CRASHED, 2), (KILLED, MOST_KILLS)])
-def test_a_job_over_which_workers_die_is_given_up(tmp_path, died, often):
-    folder = prepare(tmp_path, 2)
-    job.job_folder(folder).mkdir()
-    queue = JobQueue(tmp_path)
-    queue.folder.mkdir()
-    with queue.locked():
-        queue.add(folder.name, "waiting")
-    worker = Worker(tmp_path, -1, 0)
-    for _ in range(often):
-        assert queue.claim().run == folder.name
-        worker.bury(died)
-    assert queue.jobs() == [] and f"died {often} times" in job.events(folder)[-1].reason
 
 
 def test_a_job_is_never_taken_twice(tmp_path):
