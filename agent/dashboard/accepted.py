@@ -54,7 +54,11 @@ def _export(folder: Path, manifest: Manifest, formats: list[str], out: Path) -> 
         pictures, boxes = int(str(found["pictures"])), int(str(found["annotations"]))
     else:
         pictures, boxes = export_pictures(folder, manifest, formats, out)
-    return f"Pictures: {pictures}, labels: {boxes}; they are in {out}"
+    return f"{_count(pictures, 'picture')} with {_count(boxes, 'label')} in {out}"
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def export_pictures(folder: Path, manifest: Manifest, formats: list[str], out: Path) -> tuple[int, int]:

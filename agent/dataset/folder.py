@@ -3,6 +3,7 @@
     items/000012.png      the picture, with its layout and settings
     items/000012.json     its annotations and where they come from; written last, so that an item is whole or not there
     items/manifest.json   what all pictures were painted with, and their hashes (see `evaluators.manifest`)
+    items/review.json     what a person says of them, with items/corrected/ (see `agent.dataset.review`)
     rejected/000013.json  what did not pass
     plans/000012.json     the plan of each candidate, so that no planner is asked twice
     failed.jsonl          what could not be made, and why
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agent.runs import clear_unfinished, write_json
 from evaluators import manifest as manifests
@@ -64,7 +65,6 @@ class Item(Value):
     prompt: str
     seed: int = Field(description="of the picture's noise")
     round: int
-    split: str
     planner: str
     notes: tuple[str, ...] = ()
     painted_with: dict[str, str | int | float] = Field(description="what differs from the manifest's")
@@ -76,6 +76,12 @@ class Item(Value):
     score: float
     sha256: str = ""
     usage: Usage = Usage()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_older(cls, data: object) -> object:
+        """Items once had a split by their prompt; they are split as they are exported (`export.splits`)."""
+        return {name: value for name, value in data.items() if name != "split"} if isinstance(data, dict) else data
 
     @property
     def key(self) -> str:

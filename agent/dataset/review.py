@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 
 from agent.runs import write_json
 from instdiff.errors import BadInput
@@ -23,6 +24,7 @@ CORRECTED = "corrected"
 ACCEPTED = "accepted"
 REJECTED = "rejected"
 DECISIONS = (ACCEPTED, REJECTED)
+WRITING = Lock()  # the pages of several people are threads of one process
 
 
 class Correction(Value):
@@ -54,11 +56,12 @@ def decide(folder: Path, decided: Mapping[str, str | None]) -> None:
     for decision in decided.values():
         if decision not in (*DECISIONS, None):
             raise BadInput("decision", f"{str(decision)[:40]!r} is none of {', '.join(DECISIONS)}")
-    before = decisions(folder)
-    by_key = {**before, **decided}
-    after = {key: by_key[key] for key in sorted(by_key) if by_key[key]}
-    if after != before:
-        write_json(folder / REVIEW, after)
+    with WRITING:
+        before = decisions(folder)
+        by_key = {**before, **decided}
+        after = {key: by_key[key] for key in sorted(by_key) if by_key[key]}
+        if after != before:
+            write_json(folder / REVIEW, after)
 
 
 def correction(folder: Path, key: str, sha256: str) -> tuple[Instance, ...] | None:

@@ -42,9 +42,9 @@ def show_review(folder: Path, pictures: Sequence[Picture], name: str) -> None:
     kept = st.session_state.setdefault(STATE, {"number": 0, "problem": ""})
     by_key = {picture.key: picture for picture in pictures}
     shown = st.session_state.get(COMPONENT)
-    said = _read(shown.get("said") if shown else None)
+    said = read_said(shown.get("said") if shown else None)
     if said["folder"] == str(folder) and said["number"] > kept["number"]:
-        kept |= {"number": said["number"], "problem": _keep(folder, by_key, said)}
+        kept |= {"number": said["number"], "problem": keep_said(folder, by_key, said)}
     decided = decisions(folder)
     keys = list(by_key)
     start = next((key for key in keys if key not in decided), keys[0])
@@ -66,7 +66,7 @@ def show_review(folder: Path, pictures: Sequence[Picture], name: str) -> None:
     _component()(key=COMPONENT, data=data, on_said_change=lambda: None)
 
 
-def _read(said: object) -> dict[str, Any]:
+def read_said(said: object) -> dict[str, Any]:
     """What the browser said, each part of the kind that it has to be, else empty."""
     given = said if isinstance(said, Mapping) else {}
     number = given.get("number")
@@ -82,7 +82,7 @@ def _read(said: object) -> dict[str, Any]:
     }
 
 
-def _keep(folder: Path, by_key: Mapping[str, Picture], said: Mapping[str, Any]) -> str:
+def keep_said(folder: Path, by_key: Mapping[str, Picture], said: Mapping[str, Any]) -> str:
     """Write down what was said; what of it cannot be kept, and why."""
     try:
         decide(folder, {key: decision for key, decision in said["decided"].items() if key in by_key})

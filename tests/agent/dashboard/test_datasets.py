@@ -9,7 +9,7 @@ from PIL import Image
 
 from agent.dashboard.accepted import export_pictures
 from agent.dashboard.dataset_pictures import as_made, dataset_of, manifest_of, may_have, on_picture
-from agent.dashboard.review import _keep, _read
+from agent.dashboard.review import keep_said, read_said
 from agent.dataset.__main__ import main
 from agent.dataset.review import correct, correction, decide, decisions
 from evaluators.manifest import Manifest, Picture
@@ -95,7 +95,7 @@ def test_pictures_are_decided_with_keys_and_put_right_in_their_places(tab, out):
     expect(place).to_have_text("1 of 2, 2 undecided")
     page.get_by_text("Export what is accepted").click()
     page.get_by_role("button", name="Export", exact=True).click()
-    see(page, "Pictures: 1, labels: 1")
+    see(page, "1 picture with 1 label in")
     data = json.loads((out / "pets/accepted/coco/annotations/instances_train.json").read_text())
     (anno,) = data["annotations"]
     assert anno["bbox"] == pytest.approx([32, 48, 32, 24], abs=0.5)
@@ -108,10 +108,10 @@ def test_what_the_browser_says_is_kept_or_refused_with_its_reason(out, tmp_path)
     by_key = {picture.key: picture for picture in manifest_of(items).pictures}
     before = decisions(items)
     for said in ("text", {"number": "3"}, {"decided": [], "drawn": 7, "held": "a"}):
-        assert _keep(items, by_key, _read(said)) == ""
-    told = _keep(items, by_key, _read({"decided": {"000003": "perhaps", "../x": "accepted"}}))
+        assert keep_said(items, by_key, read_said(said)) == ""
+    told = keep_said(items, by_key, read_said({"decided": {"000003": "perhaps", "../x": "accepted"}}))
     assert "'perhaps' is none of accepted, rejected" in told
-    told = _keep(items, by_key, _read({"drawn": {"000003": {"instances": [{"caption": "a dog"}]}}}))
+    told = keep_said(items, by_key, read_said({"drawn": {"000003": {"instances": [{"caption": "a dog"}]}}}))
     assert "has no place" in told and "\n" not in told
     assert decisions(items) == before and correction(items, "000003", by_key["000003"].sha256) is None
 
