@@ -204,7 +204,11 @@ def _planned(instance: Instance, verdict: Verdict, size: tuple[int, int], ignore
 
 
 def _extras(item: Item, labels: Sequence[Label], options: LabelOptions) -> Iterator[Label]:
-    """What is seen beside the labels, surest first, each thing once."""
+    """What is seen beside the labels, surest first, each thing once.
+
+    A detector sees a car in one half of a car, and a clock in the wheel of a bicycle: what lies within a thing is no
+    label, and of its own kind only where the detector is sure, so that there may be two of them, worth a region.
+    """
     if options.extras == "none":
         return
     size = item.plan().size
@@ -212,7 +216,10 @@ def _extras(item: Item, labels: Sequence[Label], options: LabelOptions) -> Itera
     for seen in sorted(item.report.extras if item.seen is None else item.seen, key=lambda one: -one.score):
         if seen.score < options.ignore_score or _is_there(seen.box, taken):
             continue
-        is_sure = seen.score >= options.extra_score and options.extras == "label" and not _is_part(seen, taken)
+        may_be_label = seen.score >= options.extra_score
+        is_part = _is_part(seen, taken)
+        if is_part and not may_be_label:
+            continue
         label = Label(
             name=seen.category,
             caption=with_article(f"{seen.colour} {seen.category}".strip()),
@@ -221,7 +228,7 @@ def _extras(item: Item, labels: Sequence[Label], options: LabelOptions) -> Itera
             source="seen",
             verdict=NOT_PLANNED,
             score=seen.score,
-            ignore=not is_sure,
+            ignore=not may_be_label or options.extras != "label" or is_part or _is_within(seen, labels),
         )
         taken.append(label)
         yield label
@@ -239,6 +246,11 @@ def _is_part(seen: Detection, labels: Sequence[Label]) -> bool:
         for label in labels
         for smaller in [min(seen.box.area, label.box.area)]
     )
+
+
+def _is_within(seen: Detection, labels: Sequence[Label]) -> bool:
+    """True if what is seen lies within one of the planned things."""
+    return any(seen.box.intersection(label.box) >= PART_OF_IT * seen.box.area for label in labels)
 
 
 def _is_doubtful(label: Label, labels: Sequence[Label], options: LabelOptions) -> bool:

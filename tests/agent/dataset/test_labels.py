@@ -40,7 +40,6 @@ def an_item(verdicts, every=()):
         prompt="",
         seed=0,
         round=0,
-        split="",
         planner="none",
         painted_with={},
         annotated=found,
@@ -94,7 +93,10 @@ def test_another_colour_does_not_cost_the_box_and_is_said():
         (seen("cat", CORNER, 0.3), (["cup", "dog", "horse"], ["cat"])),
         (seen("cat", CORNER, 0.1), (["cup", "dog", "horse"], [])),
         (seen("wolf", MIDDLE, 0.9), (["cup", "dog", "horse"], [])),  # the dog, under another name
-        (seen("dog", (0.3, 0.2, 0.4, 0.8), 0.9), (["cup", "dog", "horse"], ["dog"])),  # a part of it
+        (seen("dog", (0.3, 0.2, 0.4, 0.8), 0.9), (["cup", "dog", "horse"], ["dog"])),  # one of two, or a part of it
+        (seen("dog", (0.3, 0.2, 0.4, 0.8), 0.4), (["cup", "dog", "horse"], [])),  # a part of it
+        (seen("cat", (0.3, 0.2, 0.4, 0.4), 0.9), (["cup", "dog", "horse"], ["cat"])),  # the head of the dog
+        (seen("cat", (0.5, 0.2, 0.7, 0.4), 0.9), (["cup", "dog", "horse", "cat"], [])),  # beside its head
     ],
 )
 def test_what_is_seen_and_not_planned(extra, expected):
@@ -167,7 +169,7 @@ def test_what_is_said_goes_before_the_steps():
     ],
 )
 def test_what_is_difficult_becomes_a_region_to_ignore(least, labelled):
-    item = an_item([CUP, DOG, HORSE], [seen("cat", (0.3, 0.6, 0.4, 0.9))])
+    item = an_item([CUP, DOG, HORSE], [seen("cat", (0.2, 0.6, 0.45, 0.95))])
     assert names(item) == (["cup", "dog", "horse", "cat"], [])
     kept, ignored = names(item, **least)
     assert kept == labelled and sorted(kept + ignored) == ["cat", "cup", "dog", "horse"]
