@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from instdiff.cli import DONE, Parser, exit_code, output_file
+from instdiff.cli import DONE, NOT_VERIFIED, Parser, exit_code, output_file
 from instdiff.errors import BadInput
 from instdiff.formats.files import write_bytes
 
@@ -43,13 +43,16 @@ examples:
   instdiff-agent speed --size small --each                              what each saving is worth on its own
   instdiff-agent speed --size sd15 --instances 6 --mis 0.36 --estimate --repeat 1
   instdiff-agent speed --size sd15 --device cuda --dtype float16 --json
+  instdiff-agent speed --size draft --batches 1 4 8 16       layouts with unequal numbers of instances in one call
+  instdiff-agent speed --check               each fast way beside the plain one, on --device
+  instdiff-agent speed --size sd15 --device cuda --card card.jsonl     all of it for a card, most wanted first
   instdiff-agent speed --overhead            what a device would wait for: operations sent, the loop's own time
   instdiff-agent speed --write docs/performance.md
   instdiff-agent speed --rows monday.jsonl tuesday.jsonl --write docs/performance.md     what --json wrote
   instdiff-agent evaluate draft --presets --places box --count 64   measures the presets; into the page:
   instdiff-agent speed --estimate --write docs/performance.md --presets outputs/evaluations/draft/results.json
 
-exit codes: 0 done, 2 bad input
+exit codes: 0 done, 2 bad input, 3 --check found a difference, or --card has rows left: say it again
 """
 
 
@@ -80,6 +83,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--autocast", action="store_true", help="also the engine under bfloat16 autocast, from --dtype")
     overhead = "count the operations that a UNet call sends, time the loop around it, and stop"
     parser.add_argument("--overhead", action="store_true", help=overhead)
+    batches = "the same layouts, with 0, 1, 2, ... instances, so many in one call of the whole pipeline, and stop"
+    parser.add_argument("--batches", nargs="+", type=_from(1, 64), metavar="N", help=batches)
+    check = "compare recorded calls and each precision with plain single precision on the processor, and stop"
+    parser.add_argument("--check", action="store_true", help=check)
+    card = "measure all that is to be known of --size on --device, row by row into this file; what is there is kept"
+    parser.add_argument("--card", metavar="FILE", type=output_file, help=card)
+    parser.add_argument("--within", type=_from(1.0, 1e6), default=400.0, metavar="S", help="of --card, seconds (400)")
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     parser.add_argument("--rows", nargs="+", metavar="FILE", type=Path, help="measure nothing; read what --json wrote")
     parser.add_argument("--write", metavar="FILE", type=output_file, help="put the table into a Markdown file as well")
@@ -124,6 +134,8 @@ def run(options: argparse.Namespace) -> int:
     if options.overhead:
         print("\n".join(overhead()))
         return DONE
+    if options.batches or options.check or options.card:
+        return run_apart(options)
     presets = read_presets(options.presets) if options.presets else ""  # before the time is spent
     rows: list[dict] = []
     for row in measure(options):
@@ -135,6 +147,34 @@ def run(options: argparse.Namespace) -> int:
     if options.write:
         write_bytes(options.write, page(rows, presets, overhead()).encode())
     return DONE
+
+
+def run_apart(options: argparse.Namespace) -> int:
+    """--batches, --check or --card: a line for each row."""
+    import torch
+
+    from evaluators.speed import batches, card, modes
+
+    if options.card:
+        left: list[str] = []
+        for row in card.rows(options):
+            print(json.dumps(row), flush=True)
+            left = row.get("left", [])
+        return NOT_VERIFIED if left else DONE
+    device = modes.device_named(options.device)
+    equal = True
+    for size in options.size:
+        if options.check:
+            measured = card.Card(size, device, options.steps, options.repeat, Path())
+            rows: Iterator[dict] = ({"dtype": dtype, **measured.check(dtype)} for dtype in card.precisions(device))
+        else:
+            models = modes.load_models(size, device, getattr(torch, options.dtype))
+            most = max(options.batches)
+            rows = batches.batch_rows(models, size, options.batches, most, options.steps, options.repeat)
+        for row in rows:
+            print(json.dumps({"size": size, "machine": modes.machine(device), **row}), flush=True)
+            equal = equal and row.get("equal", True)
+    return DONE if equal else NOT_VERIFIED
 
 
 def overhead() -> list[str]:

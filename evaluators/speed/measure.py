@@ -89,6 +89,12 @@ def numbers(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     return (torch.rand(tuple(shape), generator=generator) - 0.5) * math.sqrt(12)
 
 
+def placed_things(count: int) -> tuple[Instance, ...]:
+    """Things in a row from the upper left to the lower right, at most 13."""
+    boxes = [Box(x0=0.05 + 0.07 * i, y0=0.1 + 0.05 * i, x1=0.3 + 0.07 * i, y1=0.45 + 0.05 * i) for i in range(count)]
+    return tuple(Instance(caption=f"thing {i}", box=box) for i, box in enumerate(boxes))
+
+
 class Workload:
     """A layout of n boxes with made-up captions, and how to paint it.
 
@@ -106,11 +112,7 @@ class Workload:
         self.masked = models.unet.config.instance_masked
         self.device = models.unet.device
         self.slots = MAX_INSTANCES if "one_null_token" in off else slots_for(instances, self.masked)
-        placed = []
-        for i in range(instances):
-            box = Box(x0=0.05 + 0.07 * i, y0=0.1 + 0.05 * i, x1=0.3 + 0.07 * i, y1=0.45 + 0.05 * i)
-            placed.append(Instance(caption=f"thing {i}", box=box))
-        self.layout = Layout(caption="", instances=tuple(placed))
+        self.layout = Layout(caption="", instances=placed_things(instances))
         self.groundings: dict[Condition, Grounding] = {}
 
     def paint(self) -> torch.Tensor:

@@ -28,7 +28,7 @@ from instdiff.settings import cuda_graphs
 if TYPE_CHECKING:
     from instdiff.model.unet import InstanceUNet
 
-LIMIT = 8  # graphs of one UNet
+LIMIT = 24  # graphs of one UNet: a picture takes two to four, and its numbers of instances some of their own
 SHARE = 4  # they take at most one part in so many of the device's memory
 TRIES = 3  # a shape that was recorded so often, and had to go, is not recorded again
 SEEN = 64  # shapes that were called once are remembered up to so many

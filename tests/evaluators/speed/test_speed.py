@@ -168,3 +168,25 @@ def test_each_takes_one_layout_and_few_steps_if_nothing_else_is_said():
     plain = bench.read_options([])
     assert (each.instances, each.mis, each.steps, each.repeat) == ([6], [0.36], 4, 1)
     assert (plain.instances, plain.mis, plain.steps, plain.repeat) == ([0, 1, 3, 6, 10], [0.0, 0.2, 0.36], None, 3)
+
+
+def test_what_is_left_of_a_card_goes_on(tmp_path, capsys):
+    told = ["--card", str(tmp_path / "card.jsonl"), "--size", "draft", "--steps", "1", "--repeat", "1", "--within", "1"]
+    names = []
+    for _ in range(2):
+        assert bench.main(told) == 3
+        *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
+        names += [row["name"] for row in rows]
+        assert rows and last["left"] and not set(last["left"]) & set(names)
+    written = [json.loads(line) for line in (tmp_path / "card.jsonl").read_text().splitlines()]
+    assert [row["name"] for row in written] == names and len(set(names)) == len(names)
+    assert names[:2] == ["matmul", "check float32"] and written[1]["equal"] and written[1]["off"] < 1e-5
+    (tmp_path / "card.jsonl").write_text("[]\n")
+    assert bench.main(told) == 2
+
+
+def test_batches_go_through_the_whole_pipeline(capsys):
+    assert bench.main(["--size", "draft", "--batches", "1", "2", "--steps", "2", "--repeat", "1"]) == 0
+    one, two = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (one["batch"], two["batch"]) == (1, 2) and one["layouts"] == two["layouts"] == 2
+    assert one["evaluations"] == two["evaluations"] == 4 and min(one["a_picture"], two["a_picture"]) > 0
