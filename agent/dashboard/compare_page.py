@@ -12,6 +12,7 @@ from agent.dashboard import navigation, pictures
 from agent.dashboard.navigation import plain, shortened, telling
 from agent.dashboard.rounds_view import ShownRound, changes, cost, shown_rounds
 from agent.dashboard.run_index import run_folder, state_of, summaries
+from agent.dashboard.table import show_rows
 from agent.request import Request
 from agent.runs import Run
 from instdiff.cli import options
@@ -49,7 +50,8 @@ def show() -> None:
     with settings:
         _settings(left.run, right.run)
     st.subheader("What became of each thing")
-    st.dataframe(verdicts(left, right), hide_index=True)
+    rows = [list(row.values()) for row in verdicts(left, right)]
+    show_rows(COLUMNS, rows, f"verdicts-{left.run.folder.name}-{right.run.folder.name}")
     st.subheader("From the left plan to the right one")
     for sentence in changes(left.shown.layout, right.shown.layout) or ["The plans are the same."]:
         st.text(sentence)
@@ -113,7 +115,8 @@ def _settings(left: Run, right: Run) -> None:
     st.subheader("Settings that differ")
     rows = differing(left, right)
     if rows:
-        st.dataframe(rows, hide_index=True)
+        key = f"settings-{left.folder.name}-{right.folder.name}"
+        show_rows(list(rows[0]), [list(row.values()) for row in rows], key)
     else:
         st.text("None: they were asked for alike.")
 

@@ -11,6 +11,7 @@ from agent.console import corners, place
 from agent.dashboard import navigation
 from agent.dashboard.navigation import plain
 from agent.dashboard.rounds_view import ShownRound
+from agent.dashboard.table import show_rows
 from agent.edit.changes import GROWTH
 from agent.edit.runs import erase_run, repair_run, source
 from agent.repair.failures import failures_of, tag
@@ -28,13 +29,12 @@ MEANING = "Planned things are painted anew in their places, extra ones are paint
 def show_table(run: Run, index: int, shown: ShownRound) -> None:
     """The things of a round; those of the best one can be marked, and are painted anew where they are."""
     rows = _rows(shown.layout, shown.report)
+    key = f"marks-{run.folder.name}-{index}"
     if index != run.best_round:
-        st.dataframe(rows, hide_index=True)
+        show_rows(COLUMNS, rows, key)
         st.text(f"What is wrong can be marked in the table of round {run.best_round}, the best.")
         return
-    key = f"marks-{run.folder.name}-{index}"
-    table = st.dataframe(rows, hide_index=True, on_select="rerun", selection_mode="multi-row", key=key)
-    marked = [row for row in table.selection.rows if row < len(rows)]
+    marked = show_rows(COLUMNS, rows, key, can_mark=True)
     failed = not marked and any(failures_of(shown.layout, shown.report))
     bar = st.container(horizontal=True, vertical_alignment="center")
     label = "Repair what failed" if failed else "Repair what is marked"
@@ -63,7 +63,7 @@ def _repair(run: Run, shown: ShownRound, rows: Sequence[int]) -> None:
     navigation.go("run", run=new.folder.name, **{navigation.BEFORE: run.folder.name})
 
 
-def _rows(layout: Layout, report: Report) -> list[dict]:
+def _rows(layout: Layout, report: Report) -> list[tuple]:
     """The table of instances, with what else was seen at its end."""
     rows: list[tuple] = []
     for verdict in report.verdicts:
@@ -74,4 +74,4 @@ def _rows(layout: Layout, report: Report) -> list[dict]:
         judged = (verdict.instance + 1, verdict.name, verdict.kind.value, sure, iou)
         rows.append((*judged, instance.caption, place(instance, layout), found_at))
     rows += [(None, extra.category, "extra", round(extra.score, 2), None, "", "", "") for extra in report.extras]
-    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    return rows

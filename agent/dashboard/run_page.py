@@ -191,7 +191,11 @@ def _reading(run: Run) -> None:
     """How the offline planner read the words, for a person to see a misreading at once."""
     if run.planner != "offline" or run.request.edited or not run.request.prompt:
         return
-    with st.expander("How the words were read"):
+    # what is not open costs nothing: Streamlit's table alone is 1.5 MB of scripts
+    reading = st.expander("How the words were read", on_change="rerun", key=f"reading-{run.folder.name}")
+    if not reading.open:
+        return
+    with reading:
         try:
             explanation = explain(run.request.prompt)
         except BadInput as error:

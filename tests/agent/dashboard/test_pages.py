@@ -47,7 +47,7 @@ def test_a_picture_is_made_from_words_and_a_reload_does_not_lose_it(tab, out):
     page.wait_for_url("**run=*a-blue-bus*")
     page.get_by_text("What was planned and found in round 0").wait_for(timeout=4 * PATIENCE_MS)
     run = Run.load(run_named(out, "a-blue-bus"))
-    mark_first_row(page)
+    page.get_by_role("checkbox", name="mark row 1").click()
     page.get_by_role("button", name="Repair what is marked").click()
     page.wait_for_url("**/run?*repair-bus-1*")
     see(page, "repair bus 1")
@@ -70,13 +70,6 @@ def test_a_picture_is_made_from_words_and_a_reload_does_not_lose_it(tab, out):
     see(page, "is not JSON")
     drop.set_input_files(str(run.image))
     see(page, "1 thing is painted as planned here")
-
-
-def mark_first_row(page):
-    """Mark the first row of the table of a run's things."""
-    table = page.get_by_test_id("stDataFrame").first
-    table.scroll_into_view_if_needed()
-    table.click(position={"x": 16, "y": 36 + 17})  # the box before the first row, under the head
 
 
 @needs_browser

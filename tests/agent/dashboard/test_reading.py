@@ -3,7 +3,7 @@
 from streamlit.testing.v1 import AppTest
 
 
-def page(prompt: str, planner: str = "offline") -> AppTest:
+def page(prompt: str, planner: str = "offline", is_open: bool = True) -> AppTest:
     """The part of a run's page about its words."""
 
     def script(prompt: str, planner: str) -> None:
@@ -12,9 +12,11 @@ def page(prompt: str, planner: str = "offline") -> AppTest:
         from agent.dashboard import run_page
 
         request = SimpleNamespace(edited=None, prompt=prompt)
-        run_page._reading(SimpleNamespace(planner=planner, request=request))
+        run_page._reading(SimpleNamespace(planner=planner, request=request, folder=SimpleNamespace(name="run")))
 
-    return AppTest.from_function(script, kwargs={"prompt": prompt, "planner": planner}).run(timeout=30)
+    app = AppTest.from_function(script, kwargs={"prompt": prompt, "planner": planner})
+    app.session_state["reading-run"] = is_open
+    return app.run(timeout=30)
 
 
 def test_things_relations_and_what_was_left_out_are_shown():
@@ -24,6 +26,10 @@ def test_things_relations_and_what_was_left_out_are_shown():
     said = [text.value for text in shown.text]
     assert "the cats are next to the dog." in said
     assert any('"light" is left to the caption' in text for text in said)
+
+
+def test_the_words_are_read_once_somebody_asks():
+    assert not page("two cats", is_open=False).dataframe
 
 
 def test_what_another_planner_made_of_the_words_is_not_guessed_at():
