@@ -133,19 +133,22 @@ def test_a_job_is_cancelled_while_it_waits_and_a_second_stop_ends_one_at_once(ou
     assert kinds(first)[-1] == "stopped" and Run.load(third).done and not Run.load(second).rounds
 
 
-def test_a_killed_worker_goes_on_with_what_it_was_at(out):
-    folders = [prepare(out, 100, review=True), prepare(out, 2)]
-    job.start(folders[0])
-    waits(lambda: not job.is_running(folders[0]))
-    job.start(folders[0], Answer(decision="approve"))
-    job.start(folders[1])
+def test_a_killed_worker_goes_on_with_what_it_was_at_and_forgets_no_answer(out):
+    folders = [prepare(out, steps, review=True) for steps in (100, 2)]
+    for folder in folders:
+        job.start(folder)
+    waits(lambda: not any(map(job.is_running, folders)))
+    data = json.loads((folders[1] / "run.json").read_text())  # as if it died while it took the answer
+    (folders[1] / "run.json").write_text(json.dumps({**data, "review": "approved"}))
+    for folder in folders:
+        job.start(folder, Answer(decision="approve"))
     waits(lambda: has_preview(folders[0]))
     with_steps(folders[0], 2)
     os.kill(worker_of(out), signal.SIGKILL)
     waits(lambda: not any(map(job.is_running, folders)))
     for folder in folders:
-        assert Run.load(folder).done and kinds(folder).count("done") == 1
-    assert kinds(folders[0]).count("plan ready") == 1 and Run.load(folders[0]).review == "approved"
+        assert Run.load(folder).done and Run.load(folder).review == "approved" and kinds(folder).count("done") == 1
+        assert kinds(folder).count("plan ready") == 1
 
 
 def test_why_a_job_failed_is_told_and_the_next_one_is_done(out):
@@ -169,9 +172,10 @@ def test_a_worker_ends_when_it_is_asked_and_another_one_comes_with_the_next_job(
     waits(lambda: not psutil.pid_exists(pid))
     assert job.worker_status(out) is None
     folder = prepare(out, 2)
-    job.start(folder)  # the tests' own workers end with their last job
+    change(folder, lambda request: request.update(engine="none such"))  # it needs no models
+    job.start(folder)
     waits(lambda: not job.is_running(folder))
-    assert Run.load(folder).done
+    assert kinds(folder)[-1] == "failed"
     waits(lambda: not job.is_awake(out))
 
 
