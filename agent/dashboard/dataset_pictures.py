@@ -13,17 +13,24 @@ from agent.dataset.review import correction
 from evaluators.manifest import FILE, Manifest, Picture, read_manifest
 from instdiff.formats import layouts_from_coco, read_png
 from instdiff.formats.files import parse_json, read_bytes
-from instdiff.layout import MAX_INSTANCES, Instance, Layout
+from instdiff.layout import MAX_INSTANCES, Box, Instance, Layout
 
 ANNOTATIONS = "annotations.json"
 NAMES = re.compile(rb'"(?:category|category_name|caption)": *"((?:[^"\\]|\\.)*)"')  # in the JSON of an item
 
 
 class OnPicture(NamedTuple):
-    """What is on a picture as it was made; ``beyond`` counts labels for which a layout has no room."""
+    """What is on a picture as it was made.
+
+    Attributes:
+        layout: its labels.
+        beyond: how many labels there are for which a layout has no room.
+        regions: where something may be, and what: regions to ignore.
+    """
 
     layout: Layout
     beyond: int = 0
+    regions: tuple[tuple[str, Box], ...] = ()
 
 
 def manifest_of(folder: Path) -> Manifest:
@@ -87,7 +94,8 @@ def _labelled(path: Path, changed_ns: int, as_planned: bool) -> OnPicture:
     labels = labels_of(item, LabelOptions(), as_planned) or ()
     instances = [label.instance for label in labels if not label.ignore]
     layout = item.plan().with_instances(instances[:MAX_INSTANCES])
-    return OnPicture(layout, max(len(instances) - MAX_INSTANCES, 0))
+    regions = tuple((label.name, label.box) for label in labels if label.ignore)
+    return OnPicture(layout, max(len(instances) - MAX_INSTANCES, 0), regions)
 
 
 @lru_cache(maxsize=4)

@@ -26,6 +26,7 @@ class Editor {
     this.handed = null; // the instances that the page has, as JSON; null until the page has handed in the first
     this.selected = null;
     this.tool = "select";
+    this.regions = []; // where nobody knows what is there
     this.hidden = new Set(); // ids of what is not shown here
     this.locked = new Set(); // ids of what cannot be moved
     this.zoom = 1;
@@ -72,8 +73,8 @@ class Editor {
 
   // What the page hands in: a picture, the instances, and what was drawn of them before the page was left, which Undo
   // takes back. They are taken once; from then on the page follows what is drawn here.
-  load({ picture, width, height, instances, drawn, maxInstances, newCaption, newCategory = "" }) {
-    Object.assign(this, { size: { width, height }, maxInstances, newCaption, newCategory });
+  load({ picture, width, height, instances, drawn, maxInstances, newCaption, newCategory = "", regions = [] }) {
+    Object.assign(this, { size: { width, height }, maxInstances, newCaption, newCategory, regions });
     this.root.style.setProperty("--aspect", width / height);
     this.part("picture").hidden = !picture;
     if (picture) this.part("picture").src = picture;

@@ -54,9 +54,24 @@ function drawStage(editor) {
   const items = editor.items.filter((item) => !hidden.has(item.id));
   const area = (item) => ((extent) => (extent ? (extent.x1 - extent.x0) * (extent.y1 - extent.y0) : 0))(extentOf(item));
   const order = [...items].sort((a, b) => (a.id === selected) - (b.id === selected) || area(b) - area(a));
-  editor.part("shapes").replaceChildren(...order.flatMap((item) => shapesOf(item, item.id === selected, screen, locked)));
-  editor.part("labels").replaceChildren(...order.map((item) => labelOf(item, editor)).filter(Boolean));
+  const shapes = order.flatMap((item) => shapesOf(item, item.id === selected, screen, locked));
+  const labels = order.map((item) => labelOf(item, editor)).filter(Boolean);
+  editor.part("shapes").replaceChildren(...editor.regions.map((region) => outlineOf(region, screen)), ...shapes);
+  editor.part("labels").replaceChildren(...editor.regions.map(wordsOf), ...labels);
   drawMasks(editor, order);
+}
+
+// A region of which nobody knows what is there, {name, box}; it is seen, and is no instance.
+function outlineOf({ box: { x0, y0, x1, y1 } }, { width, height }) {
+  const place = { x: x0 * width, y: y0 * height, width: (x1 - x0) * width, height: (y1 - y0) * height };
+  return svg("rect", { ...place, class: "region", fill: "none", "stroke-width": 2 });
+}
+
+function wordsOf({ name, box }) {
+  const label = element("div", "label unsure", `${name}?`);
+  label.style.left = `${100 * box.x0}%`;
+  label.style.top = `${100 * box.y0}%`;
+  return label;
 }
 
 function shapesOf(item, chosen, screen, locked) {

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.dashboard.dataset_pictures import as_made, corrected
+from agent.dashboard.dataset_pictures import OnPicture, as_made, corrected
 from agent.dashboard.editor import parts, picture_url, read_edit
 from agent.dataset.review import correct, decide, decisions
 from evaluators.manifest import Picture
@@ -105,13 +105,14 @@ def _on_screen(folder: Path, picture: Picture) -> dict[str, Any]:
         path = folder / picture.file
         url = _picture(path, path.stat().st_mtime_ns)
     except (BadInput, OSError) as error:
-        empty = Layout(caption="")
-        return _item("", empty, None, f" cannot be read: {error}")
+        return _item("", OnPicture(Layout(caption="")), None, f" cannot be read: {error}")
     note = f"; {made.beyond} boxes more are not shown, and are lost if this is changed" if made.beyond else ""
-    return _item(url, made.layout, instances, note)
+    note += "; dashed is what nobody knows: trainers ignore it" if made.regions else ""
+    return _item(url, made, instances, note)
 
 
-def _item(url: str, layout: Layout, instances: Sequence | None, note: str) -> dict[str, Any]:
+def _item(url: str, made: OnPicture, instances: Sequence | None, note: str) -> dict[str, Any]:
+    layout = made.layout
     drawn = [instance.model_dump(mode="json") for instance in instances] if instances is not None else None
     return {
         "picture": url,
@@ -119,6 +120,7 @@ def _item(url: str, layout: Layout, instances: Sequence | None, note: str) -> di
         "height": layout.height,
         "caption": layout.caption,
         "note": printable(note),
+        "regions": [{"name": name, "box": box.model_dump()} for name, box in made.regions],
         "instances": layout.model_dump(mode="json")["instances"],
         "drawn": None if drawn is None else {"instances": drawn},
     }

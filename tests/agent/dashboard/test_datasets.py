@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import time
 
 import pytest
@@ -123,6 +124,17 @@ def test_a_picture_shows_its_labels_and_a_category_is_found_without_reading_all(
     names = [instance.name for instance in as_made(items, third).layout.instances]
     assert sorted(names) == ["cat", "dog"] and on_picture(items, third) == as_made(items, third).layout
     assert may_have(items, third, "dog") and not may_have(items, third, "zebra")
+
+
+def test_where_nobody_knows_is_shown_and_is_no_label(out, tmp_path):
+    items = out / "pets" / "items"
+    third = manifest_of(items).pictures[2]
+    item = json.loads((items / f"{third.key}.json").read_text())
+    seen = {"category": "bird", "score": 0.3, "box": {"x0": 0.5, "y0": 0.0, "x1": 0.6, "y1": 0.1}}
+    (tmp_path / f"{third.key}.json").write_text(json.dumps({**item, "seen": [seen]}))
+    shutil.copy(items / "manifest.json", tmp_path)
+    made = as_made(tmp_path, third)
+    assert made.regions == (("bird", Box(**seen["box"])),) and made.layout == as_made(items, third).layout
 
 
 @pytest.fixture
