@@ -53,7 +53,9 @@ class Recipe(Options):
     paint_out: Annotated[bool, Flag(group=KEPT)] = Field(
         default=False, description="paint over what was planned and not verified, where nothing else goes with it"
     )
-    val: Annotated[Fraction, Flag("X", group=KEPT)] = Field(0.1, description="share of prompts for validation (0.1)")
+    val: Annotated[Fraction, Flag("X", group=KEPT)] = Field(
+        default=0.1, description="share of pictures for validation, where an export names none (0.1)"
+    )
     seed: Annotated[int, Flag("N", group=PAINTING)] = Field(0, ge=0, lt=2**31, description="of everything (default: 0)")
     batch: Annotated[int, Flag("N", group=PAINTING)] = Field(
         default=8, ge=1, le=256, description="pictures painted at once (default: 8)"
@@ -101,7 +103,3 @@ class Recipe(Options):
     def scatters(self, index: int) -> bool:
         """True if the things of a candidate stand at random places."""
         return self.places == "random" or (self.places == "mixed" and index % 2 == 1)
-
-    def split_of(self, prompt: str) -> str:
-        """``train`` or ``val``, by the prompt alone: pictures of one prompt never lie on both sides."""
-        return "val" if int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:4]) < self.val * 2**32 else "train"

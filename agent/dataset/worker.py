@@ -238,7 +238,6 @@ class Worker:
             prompt=planned.prompt,
             seed=candidate.settings.seed,
             round=candidate.round,
-            split=self.recipe.split_of(planned.prompt),
             planner=candidate.plan.planner,
             notes=(*candidate.plan.notes, *candidate.steps),
             painted_with=candidate.settings.model_dump(include={"mis", "alpha"}),

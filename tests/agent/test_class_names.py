@@ -108,7 +108,6 @@ def test_exports_label_by_the_word(tmp_path):
         prompt="a picture",
         seed=0,
         round=0,
-        split="train",
         planner="none",
         painted_with={},
         layout=layout_to_json(layout),
