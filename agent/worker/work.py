@@ -267,19 +267,27 @@ def _parts_of(request: Request) -> tuple:
 
 
 class _StepClock:
-    """Seconds that a step of the first picture took on the average; None as long as two are not done."""
+    """How long the steps of the first picture take."""
 
     def __init__(self):
-        self.times: list[float] = []
+        self.steps: list[float] = []  # when each was done
+        self.previews: list[float] = []  # seconds that each took
 
     def count(self, event: Event) -> None:
+        """Take note of what happened."""
         if isinstance(event, Step) and event.round == event.image == 0:
-            self.times.append(event.time)
+            self.steps.append(event.time)
+        elif isinstance(event, PreviewReady) and event.round == event.image == 0:
+            self.previews.append(event.time - self.steps[-1])
 
     @property
     def seconds(self) -> float | None:
-        passed = self.times[-1] - self.times[0] if len(self.times) > 1 else 0.0
-        return passed / (len(self.times) - 1) if passed else None
+        """For a step of a picture that is shown as often as those of many steps; None as long as two are not done."""
+        if len(self.steps) < 2:
+            return None
+        passed = self.steps[-1] - self.steps[0] - sum(self.previews)
+        a_preview = sum(self.previews) / len(self.previews) if self.previews else 0.0
+        return max(passed / (len(self.steps) - 1), 0.0) + a_preview / PREVIEW_EVERY or None
 
 
 def _answer_of(run: Path) -> Answer | None:

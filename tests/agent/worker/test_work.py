@@ -8,10 +8,11 @@ import types
 import pytest
 
 from agent import job
+from agent.events import PreviewReady, Step
 from agent.job_queue import JobQueue
 from agent.request import Request
 from agent.worker import CRASHED, KILLED
-from agent.worker.work import MOST_KILLS, Worker, _parts_of, _reason
+from agent.worker.work import MOST_KILLS, Worker, _parts_of, _reason, _StepClock
 from instdiff.engine import DRAFT_FOLDER
 
 
@@ -58,6 +59,17 @@ def test_weights_that_change_are_loaded_again(tmp_path):
     assert _parts_of(Request(engine=str(folder), prompt="another")) == before
     os.utime(next(folder.rglob("*.safetensors")), (1, 1))
     assert _parts_of(Request(engine=str(folder))) != before
+
+
+def test_a_step_is_timed_without_the_previews_that_only_short_pictures_have():
+    clock = _StepClock()
+    place = {"round": 0, "image": 0}
+    for step in range(1, 5):  # a second for each step, and half of one for each preview
+        clock.count(Step(**place, images=1, step=step, steps=4, time=10 + 1.5 * step))
+        if step < 4:
+            clock.count(PreviewReady(**place, time=10.5 + 1.5 * step))
+    clock.count(Step(round=1, image=0, images=1, step=1, steps=4, time=99.0))
+    assert clock.seconds == pytest.approx(1 + 0.5 / 3)
 
 
 def test_want_of_memory_is_told_as_such():
