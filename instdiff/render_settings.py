@@ -5,6 +5,7 @@ Importing this module costs no torch.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -51,7 +52,7 @@ class RenderSettings(Value):
     preset: Annotated[Literal["exact", "cached", "fast", "turbo"], Flag(group=PAINTING, label="Preset")] = Field(
         default="exact", description="exact, or faster and less exact: cached, fast, turbo (default: exact)"
     )
-    scheduler: Literal["own", "dpm++"] | None = None
+    scheduler: Literal["own", "dpm++", "lcm", "tcd", "ddim"] | None = None
     guidance_every: int | None = Field(default=None, ge=1, le=1000)
     inner_every: int | None = Field(default=None, ge=1, le=1000)
     cascade_strength: Annotated[float, Flag("0..1", "refine", PAINTING)] = Field(
@@ -97,15 +98,25 @@ def resolve_settings(settings: RenderSettings, defaults: RenderSettings) -> Rend
 
 
 def scheduler_for(name: str, own: SchedulerMixin) -> SchedulerMixin:
-    """``own`` is the model's own scheduler; ``dpm++`` DPM-Solver++ (2M) over the same noise (Lu et al., 2022).
+    """A scheduler over the same noise as the model's ``own``, which is one of the names.
 
-    Its steps lie evenly in time, so that a fraction of the steps is a fraction of the time. Solvers that correct a
-    latent once more after the step (UniPC) would undo what the Multi-Instance Sampler merges, and are no choice here.
+    ``dpm++`` is DPM-Solver++ (2M, Lu et al., 2022). Its steps lie evenly in time, so that a fraction of the steps is a
+    fraction of the time. Solvers that correct a latent once more after the step (UniPC) would undo what the
+    Multi-Instance Sampler merges, and are no choice here.
+
+    The others are for weights that were distilled to few steps: ``lcm`` (Luo et al., LCM-LoRA, 2023), ``tcd`` (Zheng et
+    al., 2024; Hyper-SD's for any number of steps), and ``ddim`` from the last timestep on (Hyper-SD, Ren et al., 2024).
     """
     if name == "own":
         return own
-    from diffusers import DPMSolverMultistepScheduler
+    import diffusers
 
-    return DPMSolverMultistepScheduler.from_config(
+    kinds = {"lcm": diffusers.LCMScheduler, "tcd": diffusers.TCDScheduler, "ddim": diffusers.DDIMScheduler}
+    if name in kinds:
+        known = inspect.signature(kinds[name].__init__).parameters
+        config = {field: value for field, value in own.config.items() if field in known}
+        spacing = {"timestep_spacing": "trailing"} if name == "ddim" else {}
+        return kinds[name].from_config(config | {"clip_sample": False} | spacing)
+    return diffusers.DPMSolverMultistepScheduler.from_config(
         own.config, algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=False, timestep_spacing="trailing"
     )

@@ -53,10 +53,8 @@ class Card:
             self.held = None
             models = copy.copy(self.source)
             kind = getattr(torch, dtype)
-            models.unet, models.unifusion = (
-                nn.Module.to(copy.deepcopy(part), self.device, kind)
-                for part in (self.source.unet, self.source.unifusion)
-            )
+            models.unet = nn.Module.to(copy.deepcopy(self.source.unet), self.device, kind)
+            models.unifusion = nn.Module.to(copy.deepcopy(self.source.unifusion), self.device, kind)
             self.held = dtype, models
         return self.held[1]
 

@@ -33,6 +33,10 @@ examples:
         --out models/dreamshaper
   a Stable Diffusion without a VAE, and one for it:
     instdiff-agent convert pruned.safetensors --vae vae-ft-mse-840000-ema-pruned.safetensors --out models/pruned
+  a LoRA of few steps (LCM-LoRA, Hyper-SD), and a model that paints with it by itself:
+    instdiff-agent convert models/instancediffusion-sd15 --lora lcm.safetensors --scheduler lcm --steps 8 \\
+      --guidance 1.5 --out models/few
+
   back to the reference's file and names:
     instdiff-agent convert models/instancediffusion-sd15 --to-reference --out back.pth
 
@@ -65,6 +69,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--vae", metavar="VAE", type=input_path, help=vae)
     parser.add_argument("--lora", metavar="FILE", type=input_file, help="merge a LoRA (diffusers, peft or kohya)")
     parser.add_argument("--lora-scale", metavar="X", type=float, default=1.0, help="strength of the LoRA (1.0)")
+    few = "paint with this scheduler by itself: what a LoRA of few steps needs (as it did)"
+    parser.add_argument("--scheduler", choices=("lcm", "tcd", "ddim", "dpm++"), help=few)
+    parser.add_argument("--steps", metavar="N", type=int, help="denoising steps by itself (as it did)")
+    parser.add_argument("--guidance", metavar="X", type=float, help="strength of guidance by itself (as it did)")
     parser.add_argument("--tokenizer", metavar="FOLDER", type=input_folder, help=tokenizer)
     averaged = "averaged weights, where there are some (yes)"
     parser.add_argument("--ema", action=argparse.BooleanOptionalAction, default=True, help=averaged)
@@ -89,8 +97,12 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from instdiff.checkpoint.convert import assemble, check_target, write_checkpoint, write_folder
+    from instdiff.checkpoint.convert import Painting, assemble, check_target, write_checkpoint, write_folder
 
+    painting = Painting(args.scheduler or "own", args.steps, args.guidance)
+    if args.to_reference and painting != Painting():
+        raise BadInput("to-reference", "writes weights alone; leave out --scheduler, --steps and --guidance")
+    _ = painting.stated  # refused before anything is read
     check_target(args.out, args.force)
     model = assemble(
         args.checkpoint, backbone=args.backbone, stock=args.stock, lora=args.lora, lora_scale=args.lora_scale,
@@ -110,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
 
             write_checkpoint(reference_content(model, on_bytes), model.nbytes, args.out, args.force)
         else:
-            write_folder(model, args.out, args.force, on_bytes)
+            write_folder(model, args.out, args.force, on_bytes, painting)
     hint = "" if args.to_reference else f'; paint with: instdiff-agent make "two dogs" --engine {args.out}'
     print(f"{args.out}: {model.nbytes / 1e6:.1f} MB of weights{hint}")
     return DONE

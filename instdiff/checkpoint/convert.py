@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
+import diffusers
 import torch
 from diffusers import PNDMScheduler
 from transformers import CLIPTokenizer
@@ -23,6 +25,7 @@ from instdiff.checkpoint.sources import open_source, open_vae, read_json
 from instdiff.checkpoint.tensors import Lazy, in_dtype, write_safetensors
 from instdiff.errors import BadInput
 from instdiff.model.defaults import ModelDefaults, read_defaults
+from instdiff.render_settings import scheduler_for
 
 NO_STOCK = "no stock first convolution (--stock): steps without grounding run on the trained one, unlike the reference"
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
@@ -112,8 +115,33 @@ def _open_together(
     return sources, notes
 
 
+class Painting(NamedTuple):
+    """How a model paints by itself, where that is not as it did before: what a LoRA of few steps needs.
+
+    ``scheduler`` is a name of `scheduler_for`; None of ``steps`` and ``guidance`` leaves them as they are.
+    """
+
+    scheduler: str = "own"
+    steps: int | None = None
+    guidance: float | None = None
+
+    @property
+    def stated(self) -> dict[str, object]:
+        """The defaults of the model among them.
+
+        Raises:
+            BadInput: one is out of its range.
+        """
+        asked = {"num_inference_steps": self.steps, "guidance_scale": self.guidance}
+        return ModelDefaults.parse({name: value for name, value in asked.items() if value is not None}).stated
+
+
 def write_folder(
-    model: AssembledModel, out: Path, force: bool, on_bytes: Callable[[int], None] = lambda count: None
+    model: AssembledModel,
+    out: Path,
+    force: bool,
+    on_bytes: Callable[[int], None] = lambda count: None,
+    painting: Painting | None = None,
 ) -> None:
     """Write a model folder that `InstanceDiffusionPipeline.from_pretrained` loads; whole, or not at all.
 
@@ -141,8 +169,19 @@ def write_folder(
             _leave_latents_whole(folder / "scheduler" / "scheduler_config.json")
         else:
             scheduler().save_pretrained(folder / "scheduler")
+        _paint_as(painting or Painting(), index, folder / "scheduler")
         _write_json(folder / "conversion.json", {"notes": model.notes, "parts": [vars(row) for row in model.rows]})
         _write_json(folder / "model_index.json", index)
+
+
+def _paint_as(painting: Painting, index: dict, folder: Path) -> None:
+    """Put what is asked for into a model's index and the folder of its scheduler."""
+    if painting.scheduler != "own":
+        own = getattr(diffusers, index["scheduler"][1]).from_pretrained(folder)
+        chosen = scheduler_for(painting.scheduler, own)
+        chosen.save_pretrained(folder)
+        index["scheduler"] = ["diffusers", type(chosen).__name__]
+    index |= painting.stated
 
 
 def write_checkpoint(content: dict, nbytes: int, out: Path, force: bool) -> None:

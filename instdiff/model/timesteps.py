@@ -43,10 +43,14 @@ def set_timesteps(scheduler: SchedulerMixin, num_steps: int, strength: float = 1
         The timesteps of these steps, (n,).
 
     Raises:
-        BadInput: the scheduler knows no way to begin elsewhere than at the start of its schedule.
+        BadInput: the scheduler makes no such number of steps, or knows no way to begin elsewhere than at the start.
     """
     skipped = round(num_steps / strength) - num_steps
-    scheduler.set_timesteps(num_steps + skipped)
+    try:
+        scheduler.set_timesteps(num_steps + skipped)
+    except ValueError as error:  # LCM makes no more than 50
+        reason = str(error).splitlines()[0]
+        raise BadInput("num_inference_steps", f"{num_steps}: {type(scheduler).__name__} says {reason}") from error
     first = skipped * getattr(scheduler, "order", 1)
     if hasattr(scheduler, "set_begin_index"):  # others find their place by the timestep
         scheduler.set_begin_index(first)
