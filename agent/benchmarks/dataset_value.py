@@ -18,6 +18,7 @@ from agent.benchmarks.detector_examples import (
     dataset_examples,
     first_of,
     in_catalogue,
+    planned_classes,
     shared_classes,
     together,
 )
@@ -107,6 +108,18 @@ def prove(
     if (there := own.number_in("train")) < (options.count or 1):
         raise BadInput("count", f"{folder.path} has {there} pictures to learn from, not {options.count or 1}")
     real = _composed(own, sprites, options) if photographs is None else _photographed(own, photographs, options)
+    sets = _rows(folder, own, real, options, against)
+    found = _train_all(folder, sets, real, options)
+    scores = {name: score(results, int((sets[name].labels >= 0).sum())) for name, results in found.items()}
+    proof = _proof(scores, sets, real)
+    write_json(folder.path / PROOF, proof)
+    return proof
+
+
+def _rows(
+    folder: Folder, own: Records, real: Real, options: ProofOptions, against: Sequence[Folder]
+) -> dict[str, LabelledPictures]:
+    """What is learned from, as many pictures of each but for ``both``."""
     sets = {DATASET: _examples(own, real, options), real.name: real.examples}
     if options.unrefined:
         planned = options.model_copy(update={"refine": (), "unverified": None, "extras": None, "boxes": None})
@@ -114,20 +127,21 @@ def prove(
     for other in against:
         sets[_row_name(other, sets)] = _examples(_records(other, options), real, options)
     sets = _of_one_size(sets, options.count)
-    sets[BOTH] = together(sets[DATASET], sets[real.name])
-    found = _train_all(folder, sets, real, options)
-    scores = {name: score(results, int((sets[name].labels >= 0).sum())) for name, results in found.items()}
+    return {**sets, BOTH: together(sets[DATASET], sets[real.name])}
+
+
+def _proof(scores: dict[str, Score], sets: Mapping[str, LabelledPictures], real: Real) -> dict[str, object]:
+    """The scores, and the ratios of them; what real pictures teach must be worth comparing with."""
     bound = scores[real.name]
     if bound["ap50"] < LEAST_AP50:
         reason = f"{bound['steps']} steps are too few: as many {real.name} teach an AP50 of {bound['ap50']}"
         raise BadInput("minutes", f"{reason}, less than {LEAST_AP50}; nothing is written")
     about = {"pictures": len(sets[DATASET].images), "categories": len(real.held_out.labels.unique()), "real": real.name}
-    proof: dict[str, object] = {**about, "held_out": len(real.held_out.truths), "seeds": options.seeds, **scores}
+    proof: dict[str, object] = {**about, "held_out": len(real.held_out.truths), "seeds": len(bound["each"]), **scores}
     proof["ratio"] = _share(scores[DATASET]["ap50"], bound["ap50"])
     proof["ratio_of_both"] = _share(scores[BOTH]["ap50"], bound["ap50"])
     others = [name for name in scores if name != real.name]
     proof["ratios"] = {name: list(map(_share, scores[name]["each"], bound["each"])) for name in others}
-    write_json(folder.path / PROOF, proof)
     return proof
 
 
@@ -160,8 +174,8 @@ def _examples(records: Records, real: Real, options: ProofOptions) -> LabelledPi
 
 
 def _composed(own: Records, sprites: dict[str, list[Sprite]] | None, options: ProofOptions) -> Real:
-    """Composites of what the dataset shows."""
-    known = {name: in_catalogue(name) for name in own.classes}
+    """Composites of what the dataset is of."""
+    known = {name: in_catalogue(name) for name in planned_classes(own)}
     names = sorted({name for name in known.values() if name and name in (sprites or {})})
     if not names or not sprites:
         raise BadInput("sprites", "composites show nothing that the dataset shows")
@@ -174,7 +188,7 @@ def _composed(own: Records, sprites: dict[str, list[Sprite]] | None, options: Pr
 
 def _photographed(own: Records, photographs: Photographs, options: ProofOptions) -> Real:
     """Photographs of what the dataset shows; those that are held out come first."""
-    classes = shared_classes(photographs, own.classes)
+    classes = shared_classes(photographs, planned_classes(own))
     if not classes:
         shown = ", ".join(photographs.names[:10])
         raise BadInput("photographs", f"they show nothing that the dataset shows, but {shown}")

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from agent.dataset.export.classes import class_in
-from agent.dataset.export.labels import Label
+from agent.dataset.export.labels import NOT_PLANNED, Label
 from agent.dataset.export.records import AnnotatedPicture
 from instdiff.errors import BadInput
 from instdiff.formats.coco import fitted_mask, instances_from_coco
@@ -48,6 +48,11 @@ def first_of(pictures: LabelledPictures, count: int) -> LabelledPictures:
 def in_catalogue(name: str) -> str | None:
     """The thing of the catalogue that a name means, as composites show them."""
     return nouns.class_of(name, NAMES)
+
+
+def planned_classes(records: Iterable[AnnotatedPicture]) -> set[str]:
+    """The classes of labels that were planned: what is seen by chance now and then is not what a dataset is of."""
+    return {label.name for record in records for label in record.labels if label.verdict != NOT_PLANNED}
 
 
 def dataset_examples(

@@ -11,7 +11,7 @@ from PIL import Image
 pytest.importorskip("cv2")
 
 from agent.benchmarks.dataset_value import TRAININGS, prove, score
-from agent.benchmarks.detector_examples import Photographs, dataset_examples, shared_classes
+from agent.benchmarks.detector_examples import Photographs, dataset_examples, planned_classes, shared_classes
 from agent.benchmarks.proof_options import ProofOptions
 from agent.dataset import making
 from agent.dataset.__main__ import main
@@ -112,6 +112,15 @@ def test_regions_to_ignore_are_known_to_what_learns(folder):
     without = dataset_examples(read_records(folder, ExportOptions(unverified="none")), names.get, THINGS, 64)
     assert (ignoring.labels == IGNORED).any() and not (without.labels == IGNORED).any()
     assert (ignoring.labels >= 0).sum() == (without.labels >= 0).sum() > 0
+
+
+def test_a_dataset_is_of_what_was_planned(folder):
+    path = folder.items / "000003.json"
+    item = json.loads(path.read_text())
+    item["seen"].append({"category": "bus", "score": 0.9, "box": {"x0": 0.0, "y0": 0.0, "x1": 0.1, "y1": 0.1}})
+    path.write_text(json.dumps(item))
+    records = read_records(folder)
+    assert {*records.classes} - planned_classes(records) == {"bus"} and "car" in planned_classes(records)
 
 
 def test_photographs_are_learned_from_and_scored_on(folder, photographs, monkeypatch):
