@@ -131,6 +131,7 @@ def _job_of(name: str) -> Job | None:
     """The job of a file's name; None for other files."""
     number, _, rest = name.partition("-")
     run, _, state = rest.rpartition(".")
-    if state not in ORDER or not (number.isascii() and number.isdigit()) or not run:
+    is_number = number.isascii() and number.isdigit()
+    if state not in ORDER or not is_number or not run or run.startswith("."):  # ".." is no run
         return None
     return Job(int(number), run, state)  # type: ignore[arg-type]

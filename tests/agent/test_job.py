@@ -232,8 +232,8 @@ def test_a_job_is_never_taken_twice(tmp_path):
             queue.add(name, "waiting")
     with queue.locked(), pytest.raises(BadInput, match="already"):
         queue.add("a-1", "waiting")
-    (queue.folder / "12-.waiting").touch()
-    (queue.folder / "x-y.waiting").touch()
+    for name in ("12-.waiting", "x-y.waiting", "12-...waiting"):
+        (queue.folder / name).touch()
     assert [queue.claim().run for _ in range(3)] == ["b.run", "a-1", "c"]
     assert queue.claim() is None and len(queue.jobs()) == 3
 
