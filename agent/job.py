@@ -170,14 +170,7 @@ def worker_status(out: Path) -> WorkerStatus | None:
     try:
         about = mapping(parse_json(read_bytes(path), str(path)), str(path))
         return WorkerStatus(psutil.Process(about["pid"]).memory_info().rss, about["engine"])
-    except (
-        BadInput,
-        KeyError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        psutil.Error,
-    ):  # it is gone, or another one begins
+    except (BadInput, KeyError, TypeError, ValueError, OverflowError, psutil.Error):  # it is gone, or just begins
         return None
 
 

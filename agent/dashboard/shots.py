@@ -41,6 +41,7 @@ DATASET = ("a dog on a beach", "a cat on a couch", "a red car and a tree", "two 
 STEPS = 12
 WIDTH = 1280
 HEIGHT = 1000  # pixels
+LAST_JOB_S = 30.0  # that the worker has to put down what it is at
 MAX_COLOURS = 128  # of a screenshot, so that it stays small
 READY = {  # each page, and a text that stands on it once all is drawn
     "make": ("/", "Make the picture"),
@@ -134,6 +135,9 @@ def serve(store: Path, patience_s: float = 300, **more: str) -> Iterator[str]:
         for run in store.iterdir():
             job.stop(run)
         job.dismiss(store)
+        deadline = time.monotonic() + LAST_JOB_S
+        while job.is_awake(store) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _answers(url: str) -> bool:
