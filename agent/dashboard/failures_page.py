@@ -11,6 +11,7 @@ from agent.dashboard import filter_bar, navigation, pictures
 from agent.dashboard.cards import Card, pressed, show_cards
 from agent.dashboard.navigation import shortened
 from agent.dashboard.run_index import FAILED, Judged, Summary, inside, run_folder, summaries
+from agent.dashboard.table import ONE, marked_rows, show_rows
 from agent.runs import Run
 from instdiff.errors import BadInput
 from instdiff.formats import load_layout
@@ -19,10 +20,7 @@ PER_PAGE = 24
 OPENED = "opened-failure"
 KIND = "kind"  # in the address: one of `FAILED`
 CARDS = "cards-of-failures"
-CATEGORIES = "categories-that-failed"
-ROWS = 14  # of the table of categories that are seen at once
-HEAD_PX = 38
-ROW_PX = 35
+COLUMNS = ("category", "planned", "failed", "share", *FAILED)
 
 
 class Failure(NamedTuple):
@@ -59,16 +57,19 @@ def show() -> None:
         show_cards(cards, CARDS, _open, can_choose=False)
 
 
-def _show_categories(rows: list[dict[str, object]]) -> None:
-    """The table; a row that is marked leaves only the things of its category."""
+def _show_categories(rows: list[tuple]) -> None:
+    """The table; the row that is marked leaves only the things of its category."""
+    names = [row[0] for row in rows]
+    key = f"categories-{'-'.join(names)}"
 
     def choose() -> None:
-        marked = st.session_state[CATEGORIES].selection.rows
-        st.session_state[filter_bar.KEY("thing")] = rows[marked[0]]["category"] if marked else filter_bar.ANY
+        marked = marked_rows(key)
+        st.session_state[filter_bar.KEY("thing")] = names[marked[0]] if marked else filter_bar.ANY
         filter_bar.to_first()
 
-    height = HEAD_PX + ROW_PX * min(len(rows), ROWS)
-    st.dataframe(rows, hide_index=True, height=height, key=CATEGORIES, on_select=choose, selection_mode="single-row")
+    chosen = st.session_state[filter_bar.KEY("thing")]
+    marked = [names.index(chosen)] if chosen in names else []
+    show_rows(COLUMNS, rows, key, ONE, marked, choose)
 
 
 def failures(runs: list[Summary]) -> list[Failure]:
@@ -78,14 +79,13 @@ def failures(runs: list[Summary]) -> list[Failure]:
     return sorted(found, key=lambda one: (-counts[one.thing.name], one.thing.name, one.run.score or 0.0))
 
 
-def by_category(runs: list[Summary], found: list[Failure]) -> list[dict[str, object]]:
-    """A row for each category that failed, the worst first: how often it was planned, and what became of it."""
+def by_category(runs: list[Summary], found: list[Failure]) -> list[tuple]:
+    """A row of `COLUMNS` for each category that failed, the worst first."""
     planned = Counter(thing.name for run in runs for thing in run.judged)
     kinds = Counter((failure.thing.name, failure.thing.verdict) for failure in found)
     failed = Counter(failure.thing.name for failure in found)
     return [
-        {"category": name, "planned": planned[name], "failed": count, "share": f"{count / planned[name]:.0%}"}
-        | {kind: kinds[name, kind] for kind in FAILED}
+        (name, planned[name], count, f"{count / planned[name]:.0%}", *(kinds[name, kind] for kind in FAILED))
         for name, count in sorted(failed.items(), key=lambda item: (-item[1], item[0]))
     ]
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import streamlit as st
 
+from agent.dashboard.navigation import VISIT
 from agent.dashboard.run_index import FAILED, ORDERS, STATES, Filter, Summary
 
 ANY = "any"
@@ -35,7 +36,7 @@ CHOICES = {"sort": tuple(ORDERS), "show": VIEWS, "kind": FAILED}
 MORE = ("thing", "tag", "planner", "engine", "found", "rated")  # fields that are folded away until they are used
 LARGEST = {"found": 100, "rated": 5, "page": 10**6}
 KEY = "list-{}".format  # the state of a field
-WRITTEN = "list-address"  # the address as this page knows it
+WRITTEN = "list-address"  # the visit of this page, and the address as it knows it
 
 
 def view() -> str:
@@ -112,11 +113,12 @@ def _address() -> dict[str, list[str]]:
 def _read_address() -> None:
     """Fill the fields where the page is entered, also by the back button; what no field can hold is passed over."""
     given = _address()
-    is_other = given != st.session_state.get(WRITTEN)
+    visit = st.session_state.get(VISIT)  # fields that come back may hold what they held long ago
+    is_other = (visit, given) != st.session_state.get(WRITTEN)
     for key, default in DEFAULTS.items():
         if is_other or KEY(key) not in st.session_state:  # Streamlit forgets fields that are not shown any more
             st.session_state[KEY(key)] = _value(key, given.get(key, []), default)
-    st.session_state[WRITTEN] = given
+    st.session_state[WRITTEN] = (visit, given)
 
 
 def _value(key: str, words: Sequence[str], default: Field) -> Field:
@@ -138,4 +140,4 @@ def _write_address() -> None:
     asked = parameters()
     if {key: value if isinstance(value, list) else [value] for key, value in asked.items()} != _address():
         st.query_params.from_dict(asked)
-    st.session_state[WRITTEN] = _address()
+    st.session_state[WRITTEN] = (st.session_state.get(VISIT), _address())

@@ -11,7 +11,7 @@ from agent.console import corners, place
 from agent.dashboard import navigation
 from agent.dashboard.navigation import plain
 from agent.dashboard.rounds_view import ShownRound
-from agent.dashboard.table import show_rows
+from agent.dashboard.table import MANY, show_rows
 from agent.edit.changes import GROWTH
 from agent.edit.runs import erase_run, repair_run, source
 from agent.repair.failures import failures_of, tag
@@ -34,7 +34,7 @@ def show_table(run: Run, index: int, shown: ShownRound) -> None:
         show_rows(COLUMNS, rows, key)
         st.text(f"What is wrong can be marked in the table of round {run.best_round}, the best.")
         return
-    marked = show_rows(COLUMNS, rows, key, can_mark=True)
+    marked = show_rows(COLUMNS, rows, key, MANY)
     failed = not marked and any(failures_of(shown.layout, shown.report))
     bar = st.container(horizontal=True, vertical_alignment="center")
     label = "Repair what failed" if failed else "Repair what is marked"

@@ -26,6 +26,8 @@ STYLE = """[data-testid=stMainBlockContainer] {
 ICON = Path(__file__).with_name("icon.svg")
 BEFORE = "edited"  # in an address: the run that was left for a new one, to which the way back leads
 ADDRESS = "address-of-run"  # the run that the address in the browser names, as far as this window knows
+SHOWN = "page-shown"
+VISIT = "visit"  # another number each time another page is entered
 JOINER = "\u2060"  # takes no room, and breaks what would become a link or an emoji after all escapes are read
 
 
@@ -76,6 +78,9 @@ def main() -> None:
     # A component, so that the browser has fetched what shows components once a page has cards, a slider or the editor.
     _style()(key="style")
     chosen = st.navigation([page(name) for name in PAGES], position="top")
+    if st.session_state.get(SHOWN) != chosen.url_path:
+        st.session_state[SHOWN] = chosen.url_path
+        st.session_state[VISIT] = st.session_state.get(VISIT, 0) + 1
     run = st.query_params.get(BEFORE) or st.query_params.get("run")
     if chosen.url_path == "" and run and not st.session_state.get("made"):
         go("run", run=run)

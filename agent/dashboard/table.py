@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,10 @@ import streamlit as st
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
 
+MANY = "many"  # rows can be marked
+ONE = "one"  # the mark of another row takes the place of the one before
 HTML = '<div class="scroll"><table><thead></thead><tbody></tbody></table></div>'
-CSS = """.scroll { overflow-x: auto; }
+CSS = """.scroll { overflow: auto; max-height: 40rem; }
 table { border-collapse: collapse; width: 100%; font-family: var(--st-font); font-size: 0.875rem; }
 table { color: var(--st-text-color); }
 th, td { text-align: left; padding: 0.4rem 0.6rem; border: 1px solid var(--st-border-color); }
@@ -28,7 +30,8 @@ JS = """export default function ({ parentElement, data, setStateValue }) {
   const shown = JSON.stringify(data);
   if (table.shown === shown) return; // the page runs again after each mark: what has the focus keeps it
   table.shown = shown;
-  const marked = new Set();
+  const marked = new Set(data.marked);
+  const focused = parentElement.querySelector('tbody').getRootNode().activeElement?.dataset.row;
   const cell = (name, text, className) => {
     const made = document.createElement(name);
     made.textContent = text ?? '';
@@ -38,11 +41,20 @@ JS = """export default function ({ parentElement, data, setStateValue }) {
   const mark = (index, row) => {
     const box = document.createElement('input');
     box.type = 'checkbox';
+    box.checked = marked.has(index);
+    box.dataset.row = index;
     box.setAttribute('aria-label', `mark row ${index + 1}`);
+    row.classList.toggle('marked', box.checked);
     box.addEventListener('change', () => {
+      if (data.marks === 'one') {
+        marked.clear();
+        for (const other of table.querySelectorAll('input')) if (other !== box) other.checked = false;
+      }
       if (box.checked) marked.add(index);
       else marked.delete(index);
-      row.classList.toggle('marked', box.checked);
+      for (const other of table.querySelectorAll('input')) {
+        other.closest('tr').classList.toggle('marked', other.checked);
+      }
       setStateValue('marked', [...marked].sort((a, b) => a - b));
     });
     const place = cell('td', '', 'mark');
@@ -60,18 +72,36 @@ JS = """export default function ({ parentElement, data, setStateValue }) {
   });
   table.querySelector('thead').replaceChildren(head);
   table.querySelector('tbody').replaceChildren(...body);
+  if (focused) table.querySelector(`input[data-row="${focused}"]`)?.focus();
 }"""
 
 
-def show_rows(columns: Sequence[str], rows: Sequence[Sequence[object]], key: str, can_mark: bool = False) -> list[int]:
+def show_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    key: str,
+    marks: str = "",
+    marked: Sequence[int] = (),
+    on_mark: Callable[[], None] = lambda: None,
+) -> list[int]:
     """The table; the numbers of the rows that are marked come back, from 0.
 
-    Values are shown as text, None as nothing. Another table needs another key.
+    Args:
+        rows: values are shown as text, None as nothing.
+        key: another table needs another one.
+        marks: `MANY` or `ONE`; empty where none can be made.
+        marked: the rows that are marked at first.
+        on_mark: is called before the page runs again; `marked_rows` then tells the rows.
     """
-    data = {"columns": list(columns), "rows": [list(row) for row in rows], "marks": can_mark}
-    shown = _component()(key=key, data=data, default={"marked": []}, on_marked_change=lambda: None)
-    marked = shown.marked if isinstance(shown.marked, list) else []
-    return [row for row in marked if isinstance(row, int) and 0 <= row < len(rows)]
+    table = {"columns": list(columns), "rows": [list(row) for row in rows], "marks": marks, "marked": list(marked)}
+    _component()(key=key, data=table, default={"marked": list(marked)}, on_marked_change=on_mark)
+    return [row for row in marked_rows(key) if row < len(rows)]
+
+
+def marked_rows(key: str) -> list[int]:
+    """The rows of a table that are marked."""
+    marked = st.session_state[key].get("marked")
+    return [row for row in marked if isinstance(row, int) and row >= 0] if isinstance(marked, list) else []
 
 
 @cache
