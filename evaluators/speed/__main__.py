@@ -140,7 +140,7 @@ def run(options: argparse.Namespace) -> int:
     rows: list[dict] = []
     for row in measure(options):
         rows.append(row)
-        if options.json:
+        if options.json or "mode" not in row:
             print(json.dumps(row), flush=True)
         else:
             print(line(row) if len(rows) > 1 else "\n".join([HEAD, RULE, line(row)]), flush=True)
@@ -244,11 +244,25 @@ def line(row: dict) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def page(rows: list[dict], presets: str, waits: list[str]) -> str:
-    """docs/performance.md: the table, how to read and repeat it, what a device waits for, and the presets."""
+def table_of(names: dict[str, str], rows: list[dict]) -> str:
+    """Rows as a Markdown table; ``names`` are keys of a row and the heads of their columns."""
+    lines = [list(names.values()), ["---"] * len(names)]
+    for row in rows:
+        values = [row.get(name, "") for name in names]
+        lines.append([f"{value:.3g}" if isinstance(value, float) else str(value) for value in values])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def page(measured: list[dict], presets: str, waits: list[str]) -> str:
+    """docs/performance.md: the tables, how to read and repeat them, what a device waits for, and the presets."""
     from evaluators.speed.reference_schedule import SAVINGS
 
+    rows = [row for row in measured if "mode" in row]
+    batches = [{**row, "peak": row["peak_bytes"] / 1e6} for row in measured if "batch" in row and "name" not in row]
+    card = [{**row, "peak": row.get("peak_bytes", 0.0) / 1e9} for row in measured if "name" in row]
     return PAGE.format(
+        batches=BATCHES.format(table=table_of(BATCH_COLUMNS, batches)) if batches else "",
+        card=table_of(CARD_COLUMNS, card) if card else NO_CARD,
         machine=rows[0]["machine"],
         speed=f"{statistics.median(row['matmul_flops_per_s'] for row in rows) / 1e9:.0f}",
         table="\n".join([HEAD, RULE, *map(line, rows)]),
@@ -257,6 +271,26 @@ def page(rows: list[dict], presets: str, waits: list[str]) -> str:
         savings="\n".join(f"- `{name}`: {saving}" for name, saving in SAVINGS.items()),
     )
 
+
+BATCH_COLUMNS = {"size": "size", "batch": "at once", "a_picture": "seconds a picture", "layouts": "pictures"}
+BATCH_COLUMNS |= {"evaluations": "evaluations", "peak": "peak MB", "machine": "machine"}
+CARD_COLUMNS = {"machine": "card", "torch": "torch", "size": "size", "name": "what", "seconds": "seconds"}
+CARD_COLUMNS |= {"before": "before the first", "a_picture": "seconds a picture", "peak": "peak GB"}
+CARD_COLUMNS |= {"off": "off single precision", "recorded_off": "recorded off plain"}
+NO_CARD = """\
+Not measured yet: nobody has run it since calls are recorded. Before, an H100 (half precision, 512 pixels, 50 steps)
+took 2.36 s without instances and 3.11 s with six and mis 0.36, and 29.24 s by the published schedule; of the 3.11 s
+most was waiting for the processor."""
+
+BATCHES = """\
+## Batches
+
+The same layouts with 0 to 6 instances (mis 0.36) through the whole pipeline, so many in one call; on a CPU, seconds of
+a processor per thread (`instdiff-agent speed --size draft --batches 1 4 8 16`):
+
+{table}
+
+"""
 
 PRESETS = """\
 ## Presets
@@ -301,12 +335,50 @@ one (`python -m evaluators.speed --overhead`): of the published structure, narro
 
 The second table is the draft model's loop with a UNet that gives zeros, on one processor.
 
-{presets}## What a user can choose
+{batches}## On a graphics card
+
+On NVIDIA cards each call of the UNet is recorded as a CUDA graph the second time that its shape is seen, and replayed
+from then on: the card is sent one thing instead of a thousand. Graphs are few, take at most a quarter of the card's
+memory, and go when weights move, adapters change, or the shape is not seen again. Hooks, autocast, offloading and a
+UNet that is compiled as a whole are called step by step, and so is what cannot be recorded: one line says why.
+`INSTDIFF_CUDA_GRAPHS=0`, or `pipe.unet.cuda_graphs = False`, switches them off. No step waits for the card, but with
+schedulers that add noise: they draw it on the processor, so that a seed is the same picture everywhere.
+
+```bash
+instdiff-agent speed --size sd15 --device cuda --check
+instdiff-agent speed --size sd15 --device cuda --card card.jsonl
+instdiff-agent speed --rows cpu.jsonl card.jsonl --write performance.md
+```
+
+The first compares each precision with single precision on the processor, and recorded calls with plain ones. The second
+measures pictures without and with instances, the published schedule, the engine without graphs, batches, three
+precisions and compiled blocks, the most wanted first, and writes the longest kernels to files beside; it begins nothing
+more after 400 seconds (`--within`), and the same command goes on with what is left. Weights are made from numbers:
+nothing is downloaded.
+
+{card}
+
+{presets}## Few steps
+
+A LoRA that was distilled to few steps (LCM-LoRA, Hyper-SD) is merged, and the model paints so by itself; guidance
+stays:
+
+```bash
+instdiff-agent convert models/instancediffusion-sd15 --lora lcm.safetensors --scheduler lcm --steps 8 \\
+  --guidance 1.5 --out models/few
+instdiff-agent make "two dogs" --engine models/few
+instdiff-agent evaluate draft --engine models/few --presets --places box --count 64
+```
+
+`tcd` is for Hyper-SD's LoRA of any number of steps, `ddim` for those of a fixed number. The last command sets AP and
+recall beside seconds a picture, as above for the draft model, on drawings; on photographs it has not been measured.
+
+## What a user can choose
 
 | to | do |
 | --- | --- |
 | compile the blocks (regional) | `pipe.unet.compile_repeated_blocks(fullgraph=True)` |
-| capture CUDA graphs | `pipe.unet.compile(mode="reduce-overhead")` |
+| go without CUDA graphs | `pipe.unet.cuda_graphs = False`, or `INSTDIFF_CUDA_GRAPHS=0` |
 | keep only the model at work on the GPU | `pipe.enable_model_cpu_offload()` |
 | decode pictures one at a time | `pipe.enable_vae_slicing()`, where the VAE is an `AutoencoderKL` |
 | bound the memory of the UNet | `pipe(layouts, max_batch=4)`: 4 rows at once; n instances make 2 (n + 1) while apart |

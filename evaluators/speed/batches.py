@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from diffusers import AutoencoderKL
+from diffusers.utils import logging as diffusers_logging
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers.utils import logging as transformers_logging
 
 from evaluators.speed.measure import Models, Stopwatch, placed_things
 from instdiff.engine import DRAFT_FOLDER
@@ -20,6 +22,8 @@ MIS = 0.36
 def pipeline_of(models: Models, size: str) -> InstanceDiffusionPipeline:
     """The whole pipeline of a model to measure; other parts than these have the published size and random weights."""
     device, dtype = models.unet.device, models.unet.dtype
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     if size == "draft":
         pipe = InstanceDiffusionPipeline.from_pretrained(DRAFT_FOLDER, dtype=dtype, local_files_only=True).to(device)
     else:

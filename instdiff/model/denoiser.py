@@ -73,9 +73,9 @@ class Denoiser:
         self.evaluated = 0  # rows so far
         self.rows: list[int] = []
         self.batches: list[Batch] = []
+        self.remember(list(dict.fromkeys(conditions)))
         unet.lay_out()
         self.graphs = graphs_of(unet)
-        self.remember(list(dict.fromkeys(conditions)))
 
     def remember(self, conditions: list[Condition]) -> None:
         """Compute what the UNet reads of distinct conditions, in the place of what was computed before."""

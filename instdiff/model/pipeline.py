@@ -54,8 +54,8 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
     A diffusers pipeline: `from_pretrained`, `save_pretrained`, `.to()`, `progress_bar` and the rest work as there.
     The VAE and the scheduler may be of any kind with diffusers' interface.
 
-    For speed: ``pipe.unet.compile_repeated_blocks()``, or ``pipe.unet.compile(mode="reduce-overhead")`` for CUDA
-    graphs. For memory: ``max_batch``, ``pipe.enable_model_cpu_offload()``, ``pipe.enable_vae_slicing()``.
+    For speed: ``pipe.unet.compile_repeated_blocks()``; on NVIDIA cards calls of the UNet are recorded as CUDA graphs by
+    themselves. For memory: ``max_batch``, ``pipe.enable_model_cpu_offload()``, ``pipe.enable_vae_slicing()``.
     """
 
     model_cpu_offload_seq = "text_encoder->unifusion->unet->vae"

@@ -135,11 +135,10 @@ def test_rows_become_a_page(tmp_path, capsys):
         "machine": "a computer",
         "matmul_flops_per_s": 5e10,
     }
-    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
-    assert bench.main(["--rows", str(tmp_path / "rows.jsonl"), "--write", str(tmp_path / "page.md")]) == 0
-    expected = "| small | engine | 6 | 0.36 | 50 | 1.00 | 1.00 | 51 | 324 | 2 | 50% | 300 | 6.50 x | 1e-05 |"
-    assert expected in capsys.readouterr().out and expected in (tmp_path / "page.md").read_text()
-
+    batch = {"size": "draft", "batch": 4, "layouts": 16, "a_picture": 0.52, "evaluations": 22, "peak_bytes": 2e9}
+    of_card = {"name": "engine, n 0", "size": "sd15", "machine": "a card", "torch": "2", "seconds": 0.5}
+    lines = [json.dumps(each) + "\n" for each in (row, {**batch, "machine": "a computer"}, of_card)]
+    (tmp_path / "rows.jsonl").write_text("".join(lines))
     table = {
         "title": "Presets, 64 layouts",
         "columns": ["preset", "faster"],
@@ -156,6 +155,10 @@ def test_rows_become_a_page(tmp_path, capsys):
     ]
     assert bench.main(told) == 0
     page = (tmp_path / "page.md").read_text()
+    expected = "| small | engine | 6 | 0.36 | 50 | 1.00 | 1.00 | 51 | 324 | 2 | 50% | 300 | 6.50 x | 1e-05 |"
+    assert expected in capsys.readouterr().out and expected in page
+    assert "| draft | 4 | 0.52 | 16 | 22 | 2e+03 | a computer |" in page
+    assert "| a card | 2 | sd15 | engine, n 0 | 0.5 |" in page and "Not measured yet" not in page
     assert (
         "| preset | faster |\n| --- | --- |\n| exact | 1.00 x |\n| fast | 2.00 x |\n" in page and "weights abc" in page
     )
