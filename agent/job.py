@@ -19,7 +19,7 @@ from typing import IO, NamedTuple
 
 import psutil
 
-from agent.events import Event, Stopped, event_from_json, event_to_json
+from agent.events import Event, Starting, Stopped, event_from_json, event_to_json
 from agent.job_queue import END, FOLDER, LOG, STATUS, WORKER, Job, JobQueue, State
 from agent.runs import Answer, Run
 from agent.worker.expected import is_long
@@ -44,14 +44,15 @@ def job_folder(run: Path) -> Path:
 def start(run: Path, answer: Answer | None = None) -> None:
     """Put a run into the queue, to be worked on or gone on with, and see that there is a worker.
 
-    A run that will take long waits for `release` first.
+    A run that will take long waits for `release` before it is begun.
 
     Raises:
         BadInput: the run is in the queue already, or nothing can be written there.
     """
     folder = job_folder(run)
     queue = JobQueue(run.parent)
-    state: State = "held" if answer is None and is_long(queue, Run.load(run)) else "waiting"
+    is_new = not answer and not any(isinstance(event, Starting) for event in events(run))
+    state: State = "held" if is_new and is_long(queue, Run.load(run)) else "waiting"
     try:
         folder.mkdir(exist_ok=True)
         with queue.locked():

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from agent import job
 from agent.dashboard.progress import progress
-from agent.events import Step
+from agent.events import Starting, Step
 from agent.job_queue import WORKER, JobQueue
 from agent.loop import Agent
 from agent.runs import Run
@@ -55,6 +55,10 @@ def test_what_takes_long_is_told_before_it_begins(out):
     app = open_run(run)
     assert "Nothing is painted yet. This takes about 2 min" in said(app)
     press(app, "Paint it")
+    assert JobQueue(out).find(run.folder.name).state == "waiting"
+    job.tell(job.job_folder(run.folder), Starting())
+    job.stop(run.folder)
+    job.start(run.folder)  # who goes on with it was told
     assert JobQueue(out).find(run.folder.name).state == "waiting"
 
 
