@@ -26,7 +26,6 @@ from agent.worker.expected import is_long
 from instdiff.errors import BadInput
 from instdiff.formats.fields import mapping
 from instdiff.formats.files import parse_json, read_bytes, write_bytes
-from instdiff.settings import worker_idle_s
 
 EVENTS = "events.jsonl"
 PREVIEW = "preview.png"
@@ -139,12 +138,6 @@ def revive(out: Path) -> None:
         started = _changed(queue.folder / WORKER)
         if time.time() - started > REVIVE_EVERY_S:
             _wake(queue)
-
-
-def warm_up(out: Path) -> None:
-    """Have a worker load its models before there is a job, where workers wait for jobs at all."""
-    if worker_idle_s() > 0:
-        wake(out)
 
 
 def is_awake(out: Path) -> bool:

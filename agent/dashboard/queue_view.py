@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from threading import Timer
 
 import streamlit as st
 
@@ -18,16 +19,33 @@ from instdiff.errors import BadInput
 from instdiff.settings import outputs_folder, worker_idle_s
 
 EVERY_S = 2.0
+PAGE_DRAWN_S = 1.0  # after the page was opened
 WARMED = "warmed"  # the worker was started for this window once; who ends it does not want it back
 
 
 def warm_up() -> None:
-    """Have the models loaded while a person still thinks of what to paint."""
-    if WARMED not in st.session_state:
-        st.session_state[WARMED] = True
-        with suppress(OSError):  # nothing can be written there, which the first job says
-            outputs_folder().mkdir(parents=True, exist_ok=True)
-            job.warm_up(outputs_folder())
+    """Have the models loaded while a person thinks of what to paint, and the grammar, which this process needs."""
+    if WARMED in st.session_state or worker_idle_s() == 0:
+        return
+    st.session_state[WARMED] = True
+    _load_grammar()
+    with suppress(OSError):  # nothing can be written there, which the first job says
+        outputs_folder().mkdir(parents=True, exist_ok=True)
+        job.wake(outputs_folder())
+
+
+@st.cache_resource(show_spinner=False)
+def _load_grammar() -> None:
+    """Once for this process, after the page is drawn."""
+
+    def load() -> None:
+        from agent.planners.offline import OfflinePlanner
+
+        OfflinePlanner().check("a red car")
+
+    timer = Timer(PAGE_DRAWN_S, load)
+    timer.daemon = True
+    timer.start()
 
 
 @st.fragment(run_every=EVERY_S)

@@ -72,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.nullcontext(args.store) if args.store else tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         fill(store, args.runs)
-        with serve(store) as address, open_browser() as browser:
+        # no worker loads its models meanwhile
+        with serve(store, INSTDIFF_WORKER_IDLE="0") as address, open_browser() as browser:
             if args.shots:
                 picture_all(browser, address, store, args.shots)
             print(json.dumps(measure(browser, address, store, args.times), indent=1))
