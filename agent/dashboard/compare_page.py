@@ -89,7 +89,7 @@ def _side(name: str) -> Side:
         raise shown
     words = run.request.edited.words if run.request.edited else run.request.prompt
     navigation.link("run", plain(shortened(words, 80) or name), whole=words, run=name)
-    st.image(shown.marked(True, True, False), width="stretch", alt=f"the picture of {name}")
+    st.image(shown.marked(True, True, False), width="stretch", output_format="PNG", alt=f"the picture of {name}")
     found = f"{shown.report.found} of {len(shown.layout.instances)} found, mean IoU {shown.report.mean_iou:.2f}"
     st.text(f"{state_of(run)}: {found}\n{cost(run.unet_evaluations, run.seconds.get('total', 0.0))}")
     return Side(run, shown)

@@ -135,7 +135,9 @@ def show_rounds(run: Run, rounds: list[ShownRound | BadInput]) -> None:
                 if isinstance(shown, BadInput):
                     st.error(plain(f"Round {index} cannot be read: {shown}"))
                     continue
-                st.image(shown.marked(planned, detected, painted), width="stretch", alt=f"the picture of round {index}")
+                picture = shown.marked(planned, detected, painted)
+                alt = f"the picture of round {index}"
+                st.image(picture, width="stretch", output_format="PNG", alt=alt)  # else it is made a JPEG each time
                 _about(run, index, shown)
 
 

@@ -19,7 +19,6 @@ from agent.dashboard.rounds_view import ShownRound, cost, show_rounds, shown_rou
 from agent.dashboard.run_index import run_folder, state_of
 from agent.dashboard.start_point import another_seed
 from agent.events import Failed, Stopped
-from agent.planners.explaining import explain
 from agent.request import PROGRAM, Edited
 from agent.runs import BEFORE, GIVEN, NOTES, Answer, PlanNotes, Run, read_json
 from instdiff.errors import BadInput
@@ -195,6 +194,8 @@ def _reading(run: Run) -> None:
     reading = st.expander("How the words were read", on_change="rerun", key=f"reading-{run.folder.name}")
     if not reading.open:
         return
+    from agent.planners.explaining import explain  # the parser is loaded where it is used
+
     with reading:
         try:
             explanation = explain(run.request.prompt)

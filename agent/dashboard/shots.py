@@ -33,12 +33,14 @@ from instdiff.render_settings import RenderSettings
 from instdiff.settings import environment
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 ROOT = Path(__file__).parents[2]
 PROMPTS = ("a cozy living room", "two dogs to the left of a red car", "a kitchen", "a harbour with three boats")
 DATASET = ("a dog on a beach", "a cat on a couch", "a red car and a tree", "two chairs at a table")
 STEPS = 12
+PATIENCE_S = 300  # for a dashboard to come up
+EMPTY = "nothing else"  # the one text of an empty page
 WIDTH = 1280
 HEIGHT = 1000  # pixels
 LAST_JOB_S = 30.0  # that the worker has to put down what it is at
@@ -46,6 +48,7 @@ MAX_COLOURS = 128  # of a screenshot, so that it stays small
 READY = {  # each page, and a text that stands on it once all is drawn
     "make": ("/", "Make the picture"),
     "runs": ("/runs", "found, offline"),  # on a card
+    "failures": ("/failures", "failed, in"),
     "run": ("/run?run={name}", "Keep the rating"),
     "edit": ("/edit?run={name}", "with the mouse, or both"),
     "datasets": ("/datasets", "Statistics"),
@@ -72,11 +75,15 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.nullcontext(args.store) if args.store else tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         fill(store, args.runs)
-        # no worker loads its models meanwhile
-        with serve(store, INSTDIFF_WORKER_IDLE="0") as address, open_browser() as browser:
+        with open_browser() as browser:
+            empty = measure_empty(browser, args.times)
+            # no worker, which would load its models beside what is measured
+            with serve(store, INSTDIFF_WORKER_IDLE="0") as address:
+                figures = measure(browser, address, store, args.times)
+            print(json.dumps(empty | figures, indent=1))
             if args.shots:
-                picture_all(browser, address, store, args.shots)
-            print(json.dumps(measure(browser, address, store, args.times), indent=1))
+                with serve(store) as address:
+                    picture_all(browser, address, store, args.shots)
     return DONE
 
 
@@ -111,18 +118,33 @@ def _dataset(folder: Path, agent: Agent) -> None:
 
 
 @contextmanager
-def serve(store: Path, patience_s: float = 300, **more: str) -> Iterator[str]:
+def serve(store: Path, patience_s: float = PATIENCE_S, **more: str) -> Iterator[str]:
     """A dashboard over an outputs folder, on a free port of this machine; its address. ``more`` are variables for it.
 
     Raises:
         ServiceError: it does not come up.
     """
+    try:
+        with _serve("streamlit_app.py", patience_s, INSTDIFF_OUTPUTS=str(store.resolve()), **more) as address:
+            yield address
+    finally:
+        for run in store.iterdir():
+            job.stop(run)
+        job.dismiss(store)
+        deadline = time.monotonic() + LAST_JOB_S
+        while job.is_awake(store) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+@contextmanager
+def _serve(script: str, patience_s: float, **variables: str) -> Iterator[str]:
+    """Streamlit over a script, with the settings of this project."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
-    variables = environment(INSTDIFF_OUTPUTS=str(store.resolve()), **more)
-    server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment(**variables), **quiet)
     try:
         deadline = time.monotonic() + patience_s
         while not _answers(f"http://127.0.0.1:{port}/_stcore/health"):
@@ -133,12 +155,6 @@ def serve(store: Path, patience_s: float = 300, **more: str) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
-        for run in store.iterdir():
-            job.stop(run)
-        job.dismiss(store)
-        deadline = time.monotonic() + LAST_JOB_S
-        while job.is_awake(store) and time.monotonic() < deadline:
-            time.sleep(0.05)
 
 
 def _answers(url: str) -> bool:
@@ -170,18 +186,43 @@ def open_browser() -> Iterator[Browser]:
             browser.close()
 
 
+def measure_empty(browser: Browser, times: int) -> dict[str, float]:
+    """Median seconds until a page of one word is seen: what Streamlit's own start takes in the browser.
+
+    ``again`` is in a browser that has been here before, and need not fetch Streamlit's files.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "empty.py"
+        script.write_text(f'import streamlit as st\nst.text("{EMPTY}")\n')
+        with _serve(str(script), PATIENCE_S) as address:
+            used = browser.new_context()
+            for opener in (browser, used):
+                _seen(opener, address, EMPTY)
+            seconds = {
+                "empty_page_s": [_seen(browser, address, EMPTY) for _ in range(times)],
+                "empty_page_again_s": [_seen(used, address, EMPTY) for _ in range(times)],
+            }
+            used.close()
+    return {name: round(median(measured), 2) for name, measured in seconds.items()}
+
+
 def measure(browser: Browser, address: str, store: Path, times: int) -> dict[str, float]:
     """Median seconds to the last text of a page being seen, the first visit apart.
 
     They count from the page's address being entered, which starts the dashboard anew in the browser, and for runs also
-    from a click in a dashboard that is open.
+    from a click in a dashboard that is open. ``again`` is in a browser that has been here before.
     """
     name = _newest(store)
+    used = browser.new_context()
     figures: dict[str, float] = {"runs": len(list(store.glob("*/run.json")))}
     figures["first_visit_s"] = round(_visit(browser, address, "make", name), 2)
     for page in READY:
         _visit(browser, address, page, name)  # what is imported or read once is not what is measured
         figures[f"{page}_s"] = round(median(_visit(browser, address, page, name) for _ in range(times)), 2)
+        if page in ("runs", "run"):
+            again = [_visit(used, address, page, name) for _ in range(times + 1)][1:]
+            figures[f"{page}_again_s"] = round(median(again), 2)
+    used.close()
     clicks = zip(*(_click(browser, address, name) for _ in range(times)), strict=True)
     names = ("runs_by_click_s", "search_s", "run_by_click_s")
     return figures | {name: round(median(seconds), 2) for name, seconds in zip(names, clicks, strict=True)}
@@ -217,11 +258,17 @@ def _newest(store: Path) -> str:
     return max(run.folder.name for run in runs if run.done and run.best)
 
 
-def _visit(browser: Browser, address: str, page: str, run: str) -> float:
+def _visit(browser: Browser | BrowserContext, address: str, page: str, run: str) -> float:
     path, text = READY[page]
-    tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    return _seen(browser, address + path.format(name=run), text)
+
+
+def _seen(browser: Browser | BrowserContext, address: str, text: str) -> float:
+    """Seconds from the address being entered to the text being seen."""
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": WIDTH, "height": HEIGHT})
     started = time.monotonic()
-    tab.goto(address + path.format(name=run))
+    tab.goto(address)
     tab.get_by_text(text).first.wait_for(timeout=120_000)
     seconds = time.monotonic() - started
     tab.close()
