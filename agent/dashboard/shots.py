@@ -143,8 +143,8 @@ def _serve(script: str, patience_s: float, **variables: str) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(command, cwd=ROOT, env=environment(**variables), **quiet)
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(command, cwd=ROOT, env=environment(**variables), stdout=quiet, stderr=quiet)
     try:
         deadline = time.monotonic() + patience_s
         while not _answers(f"http://127.0.0.1:{port}/_stcore/health"):
