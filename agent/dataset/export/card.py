@@ -88,7 +88,7 @@ def write_card(folder: Folder, records: Records, out: Path, formats: Sequence[st
     sections = [
         _head(formats, records),
         _counts(folder, records, figures),
-        _classes(folder, figures),
+        _classes(folder, records, figures),
         _histograms(figures),
         _settings(made_with, figures),
         _proof(folder),
@@ -133,17 +133,18 @@ def _counts(folder: Folder, records: Records, figures: Figures) -> str:
     return "## Counts\n\n" + _table(["what", "how many"], rows.items())
 
 
-def _classes(folder: Folder, figures: Figures) -> str:
+def _classes(folder: Folder, records: Records, figures: Figures) -> str:
     """What became of each class, what is missing, and which sizes and colours pass less."""
     tally = Tally(folder).update()
-    by_class = sorted(tally.by_class.items())
-    labels = Counter(figures.names)
+    classes = {name: records.class_of(name) for name in sorted(tally.by_class)}
+    labels = {name: figures.names[own] if own else "left out" for name, own in classes.items()}
     rows = [
-        (name, one.planned, one.painted, one.passed, labels.pop(name, 0), _by_size(tally, name))
-        for name, one in by_class
+        (name, one.planned, one.painted, one.passed, labels[name], _by_size(tally, name))
+        for name, one in sorted(tally.by_class.items())
     ]
-    rows += [(name, 0, 0, 0, count, "") for name, count in sorted(labels.items())]
-    missing = [str(row[0]) for row in rows if not row[4]]
+    others = sorted(figures.names.keys() - set(classes.values()))
+    rows += [(name, 0, 0, 0, figures.names[name], "") for name in others]
+    missing = [name for name, count in labels.items() if count == 0]
     sentence = f"Planned and without any label: {', '.join(missing)}." if missing else "Every planned class has labels."
     biases = {"size": tally.by_size, "asked colour": tally.by_colour}
     bias = [

@@ -132,7 +132,7 @@ class Records(Sequence[AnnotatedPicture]):
             if labels is None:
                 self.dropped += 1
                 continue
-            named = [(label, self._class_of(label.name)) for label in labels if not label.ignore]
+            named = [(label, self.class_of(label.name)) for label in labels if not label.ignore]
             self.other_names.update(label.name for label, name in named if name is None)
             yield item.index, group_keys(self.folder, item), Counter(name for _, name in named if name is not None)
 
@@ -144,7 +144,8 @@ class Records(Sequence[AnnotatedPicture]):
         instances = correction(self.folder.items, item.key, item.sha256)
         return labels if instances is None else corrected_labels(labels or (), instances, item.plan().size)
 
-    def _class_of(self, name: str) -> str | None:
+    def class_of(self, name: str) -> str | None:
+        """The class of things of this name; None where ``--classes`` leaves them out."""
         if self._fixed is None:
             return name
         if name not in self._names:
@@ -174,7 +175,7 @@ class Records(Sequence[AnnotatedPicture]):
             return [self[number] for number in range(*index.indices(len(self)))]
         item = self.folder.item(self.indices[index])
         labels = self._labels(item) or ()
-        named = [(label, self._class_of(label.name)) for label in labels]
+        named = [(label, self.class_of(label.name)) for label in labels]
         # a region to ignore is of no use where nothing of its class is labelled
         every = tuple(label.model_copy(update={"name": name}) for label, name in named if name in self._known)
         path = self.folder.items / f"{item.key}.png"

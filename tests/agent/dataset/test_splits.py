@@ -1,6 +1,7 @@
 """Splits and classes: nothing is in two, nothing is empty, and nothing moves as a set grows."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -82,6 +83,8 @@ def test_classes_of_a_file_have_its_numbers_and_others_are_told(tmp_path, capsys
     coco = json.loads((out / "coco/annotations/instances_train.json").read_text())
     assert [(one["id"], one["name"]) for one in coco["categories"]] == [(1, "zebra"), (2, "dog"), (3, "automobile")]
     assert read_classes(out / "yolo/data.yaml") == ["zebra", "dog", "automobile"]
+    card = (out / "README.md").read_text()  # cars have labels, as automobiles; trees were to have none
+    assert "Every planned class has labels." in card and re.search(r"\| tree \|.*\| left out \|", card)
 
 
 @pytest.mark.parametrize("text", ["", "dog\ndog\n"])
