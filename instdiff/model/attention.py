@@ -73,6 +73,18 @@ def attend(attn: Attention, x: torch.Tensor, read: KeysValues, bias: torch.Tenso
     return attn.to_out[0](read_values[..., :width].transpose(1, 2).flatten(2))  # (B, heads, Q, D') -> (B, Q, C)
 
 
+def visibility(regions: torch.Tensor, num_tokens: int, size: tuple[int, int]) -> torch.Tensor:
+    """(B, 1, HW, HW + T or more), 1 where a visual token may look: at visual tokens, and at places that cover it.
+
+    The last side is a multiple of 8, so that attention on a card reads it as it is; what is too much is not read.
+    """
+    cover = (F.adaptive_max_pool2d(regions.float(), size).flatten(2) > 0).float()  # (B, N, HW)
+    four_kinds = cover.repeat(1, 4, 1)  # box, point, scribble and polygon tokens of the same instances
+    segs = cover.amax(dim=1, keepdim=True).expand(-1, num_tokens - four_kinds.shape[1], -1)
+    visible = torch.cat([four_kinds, segs], dim=1).transpose(1, 2)  # (B, HW, T)
+    return F.pad(visible, (visible.shape[1], -sum(visible.shape[1:]) % 8), value=1.0)[:, None]
+
+
 class GatedSelfAttention(nn.Module):
     """Lets visual tokens look at grounding tokens, through gates that start closed (GLIGEN; section 3.1)."""
 

@@ -22,7 +22,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import nn
 
 from instdiff.errors import BadInput
-from instdiff.model.attention import Gates, Memory, SpatialTransformer, side_by_side
+from instdiff.model.attention import Gates, Memory, SpatialTransformer, side_by_side, visibility
 from instdiff.model.graphs import forget_graphs
 from instdiff.model.int8_weights import Int8Model
 
@@ -361,7 +361,7 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
         sizes = self._sizes(size)
         biases: list[torch.Tensor | None] = [None] * len(sizes)
         if tokens is not None and regions is not None and self.config.instance_masked:
-            biases = [_visibility(regions, tokens.shape[1], level).log().to(text.dtype) for level in sizes]  # 0 or -inf
+            biases = [visibility(regions, tokens.shape[1], level).log().to(text.dtype) for level in sizes]  # 0 or -inf
         elif tokens is not None and counts is not None and text.device.type != "cpu":
             tokens = tokens.repeat_interleave(counts.long(), dim=1)  # there the fastest attention knows no bias
         elif counts is not None:
@@ -394,15 +394,3 @@ def _opened(
         gates = torch._foreach_mul(gates, scale)
     pairs = zip(gates[::2], gates[1::2], strict=True) if scale else repeat(None)
     return iter(pairs), zip(scales[::2], scales[1::2], strict=True)
-
-
-def _visibility(regions: torch.Tensor, num_tokens: int, size: tuple[int, int]) -> torch.Tensor:
-    """(B, 1, HW, HW + T or more), 1 where a visual token may look: at visual tokens, and at places that cover it.
-
-    The last side is a multiple of 8, so that attention on a card reads it as it is; what is too much is not read.
-    """
-    cover = (F.adaptive_max_pool2d(regions.float(), size).flatten(2) > 0).float()  # (B, N, HW)
-    four_kinds = cover.repeat(1, 4, 1)  # box, point, scribble and polygon tokens of the same instances
-    segs = cover.amax(dim=1, keepdim=True).expand(-1, num_tokens - four_kinds.shape[1], -1)
-    visible = torch.cat([four_kinds, segs], dim=1).transpose(1, 2)  # (B, HW, T)
-    return F.pad(visible, (visible.shape[1], -sum(visible.shape[1:]) % 8), value=1.0)[:, None]
