@@ -163,13 +163,14 @@ def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab
     page.get_by_role("button", name="Change and paint").click()
     page.wait_for_url("**/run?run=*")
     see(page, "What was planned and found in round 0")
-    (after,) = (run for run in (Run.load(path.parent) for path in out.glob("*/run.json")) if run.request.edited)
+    runs = [Run.load(path.parent) for path in out.glob("*/run.json")]
+    (after,) = (run for run in runs if run.request.edited and Path(run.request.edited.run) == before.folder)
     moved = load_layout(after.folder / after.best.layout, boxes="xywh").instances[0]
     wanted = [box.x0, box.y0 - 0.2, box.x1, box.y1 - 0.2]
     assert moved.caption == planned.instances[0].caption and moved.box.xyxy == pytest.approx(
         wanted, abs=1.5 / planned.height
     )
-    assert Path(after.request.edited.run) == before.folder and after.best.seed == before.best.seed == 7
+    assert after.best.seed == before.best.seed == 7
     assert after.request.settings.num_inference_steps == 2 and after.image.read_bytes() != before.image.read_bytes()
 
 
