@@ -219,7 +219,7 @@ def export(args: argparse.Namespace) -> tuple[dict, int]:
             raise BadInput("format", f'"{name}" is not known; choose from {", ".join(FORMATS + OTHER_FORMATS)}')
     out = args.out or args.folder / "export"
     options = parse_values(ExportOptions, given_values(ExportOptions, vars(args)))
-    result = {"out": str(out), **export_all(Folder(args.folder), out, args.format, options)}
+    result = {"out": str(out), **export_all(Folder(args.folder), out, args.format, options, is_shown=True)}
     return result, cli.FAILED_PARTLY if "damaged" in result else DONE
 
 

@@ -6,12 +6,17 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.dataset.export import coco, labelling, writers
 from agent.dataset.export.card import CARD, SHEET, write_card
 from agent.dataset.export.records import ExportOptions, Records, read_records
 from agent.dataset.folder import Folder
+from evaluators.reporting import progress_bar
 from instdiff.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 WRITERS: dict[str, Callable[[Records, Path], None]] = {
     "coco": coco.write_coco,
@@ -28,11 +33,14 @@ WITHOUT_IGNORE = ("yolo", "yolo-seg", "label-studio", "cvat", "labelme")  # have
 
 
 def export_all(
-    folder: Folder, out: Path, formats: Sequence[str], options: ExportOptions | None = None
+    folder: Folder, out: Path, formats: Sequence[str], options: ExportOptions | None = None, is_shown: bool = False
 ) -> dict[str, object]:
     """Write the formats into folders of their names, then the card, which speaks of those written before, too.
 
     Damaged items are left out, and named.
+
+    Args:
+        is_shown: bars on a terminal say how far it is.
 
     Returns:
         counts: pictures, labels, regions to ignore and pictures in each split; ``notes`` on what is left out, and
@@ -44,15 +52,20 @@ def export_all(
         ServiceError: a package that a format needs is missing.
     """
     damaged: dict[str, str] = {}
-    records = read_records(folder, options, damaged)
-    if not records:
-        kind = "picture that a person accepted" if records.not_accepted else "items to export"
-        raise BadInput(str(folder.path), f"holds no {kind}")
-    _clear(out, formats)
-    for name in formats:
-        WRITERS[name](records, out / name)
-    there = [name for name in WRITERS if (out / name).is_dir()]
-    figures = write_card(folder, records, out, there)
+    with progress_bar(is_shown) as bar:
+        reading = bar.add_task("reading", total=None)
+        records = read_records(folder, options, damaged)
+        if not records:
+            kind = "picture that a person accepted" if records.not_accepted else "items to export"
+            raise BadInput(str(folder.path), f"holds no {kind}")
+        bar.update(reading, total=len(records), completed=len(records))
+        _clear(out, formats)
+        for name in formats:
+            _show(records, bar, f"writing {name}")
+            WRITERS[name](records, out / name)
+        there = [name for name in WRITERS if (out / name).is_dir()]
+        _show(records, bar, "writing the card")
+        figures = write_card(folder, records, out, there)
     found: dict[str, object] = {"pictures": len(records), "annotations": figures.names.total()}
     found |= {"ignored": figures.ignored, **Counter({split: records.number_in(split) for split in records.splits})}
     if notes := _notes(records, figures.ignored, formats):
@@ -61,6 +74,13 @@ def export_all(
         cure = f"instdiff-agent dataset check {folder.path} --repair makes them again"
         found["damaged"] = [f"{len(damaged)} items are left out: {', '.join(sorted(damaged))}; {cure}"]
     return found
+
+
+def _show(records: Records, bar: Progress, title: str) -> None:
+    """A bar for what reads all pictures from here on; it is full after once, some are read again."""
+    task = bar.add_task(title, total=len(records))
+    places = iter(range(1, len(records) + 1))
+    records.on_read = lambda: bar.update(task, completed=next(places, len(records)))
 
 
 def _notes(records: Records, ignored: int, formats: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,7 @@ class Records(Sequence[AnnotatedPicture]):
         dropped: how many pictures are left out, as something on them was not verified.
         not_accepted: how many are left out, as only those are asked for that a person accepted.
         other_names: how many labels are left out, by name, as ``--classes`` does not have them.
+        on_read: is called for each picture that is read.
     """
 
     def __init__(self, folder: Folder, options: ExportOptions, damaged: dict[str, str] | None):
@@ -104,6 +105,7 @@ class Records(Sequence[AnnotatedPicture]):
         self.options = options.model_copy(update=dict(options.resolved(self.as_planned)))
         self.dropped = 0
         self.not_accepted = 0
+        self.on_read: Callable[[], None] = lambda: None
         self._decisions = decisions(folder.items) if options.reviewed else None
         self.other_names: Counter[str] = Counter()
         self._names: dict[str, str | None] = {}
@@ -174,6 +176,7 @@ class Records(Sequence[AnnotatedPicture]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         item = self.folder.item(self.indices[index])
+        self.on_read()
         labels = self._labels(item) or ()
         named = [(label, self.class_of(label.name)) for label in labels]
         # a region to ignore is of no use where nothing of its class is labelled
