@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from instdiff.errors import BadInput
@@ -97,3 +98,13 @@ def worker_idle_s() -> float:
     if not 0 <= seconds < 1e9:
         raise BadInput("INSTDIFF_WORKER_IDLE", f'"{value[:100]}" is no number of seconds')
     return seconds
+
+
+def wait_passively() -> None:
+    """Let torch's threads sleep while they wait for each other, where nobody said otherwise.
+
+    By default they spin, and where cores are busy with other work, those that are waited for do not get on. Fewer
+    threads would do too, but change the last bits of pictures.
+    """
+    if "torch" not in sys.modules:  # it reads this once, when it is loaded
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

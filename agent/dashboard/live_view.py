@@ -15,6 +15,7 @@ from agent.dashboard.pictures import boxed, outlined
 from agent.dashboard.progress import Progress, decision, progress
 from agent.dashboard.rounds_view import tried
 from agent.dashboard.run_index import inside, run_folder
+from agent.dashboard.table import show_rows
 from agent.job_queue import JobQueue
 from agent.runs import BEFORE, Run
 from agent.worker.expected import duration, expected
@@ -173,4 +174,4 @@ def _before(folder: Path, now: Progress) -> tuple[Path, tuple[Box, ...]] | None:
 
 def show_plan(layout: Layout) -> None:
     """What is planned, one line for each instance, places in pixels."""
-    st.dataframe([dict(zip(PLAN_COLUMNS, row, strict=True)) for row in plan_rows(layout)], hide_index=True)
+    show_rows(PLAN_COLUMNS, list(plan_rows(layout)), "plan")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shlex
 import sys
@@ -21,7 +20,7 @@ from agent.dataset.trainers import command as trainers
 from agent.request import AUTO
 from agent.runs import write_json
 from evaluators.detectors import default_verifier
-from instdiff import cli
+from instdiff import cli, settings
 from instdiff.cli import DONE, LazyParser, Parser, add_options, given_values, input_folder, output_folder, parse_values
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput
@@ -372,23 +371,13 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> int:
         args = build_parser().parse_args(argv)
-        wait_passively()
+        settings.wait_passively()
         _, command, _ = COMMANDS[args.command]
         result, code = command(args)
         print(json.dumps(result) if args.json else in_words(result))
         return code
 
     return cli.exit_code(work, go_on)
-
-
-def wait_passively() -> None:
-    """Let torch's threads sleep while they wait for each other, where nobody said otherwise.
-
-    By default they spin, and where cores are busy with other work, those that are waited for do not get on. Fewer
-    threads would do too, but change the last bits of pictures.
-    """
-    if "torch" not in sys.modules:  # it reads this once, when it is loaded
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 if __name__ == "__main__":

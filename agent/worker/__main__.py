@@ -19,6 +19,7 @@ from pathlib import Path
 from agent.worker import AGAIN, CRASHED, KILLED
 from instdiff.cli import DONE, FAILED_PARTLY, Parser, exit_code, input_folder
 from instdiff.errors import BadInput
+from instdiff.settings import wait_passively
 
 QUICK_S = 3.0  # a worker that dies so soon has not come to its work
 MAX_QUICK = 5
@@ -38,6 +39,7 @@ def _look_after(args: argparse.Namespace) -> int:
     died = ""
     quick = 0
     signal.signal(signal.SIGTERM, _interrupt)
+    wait_passively()  # the browser that looks on needs the cores, too
     while quick < MAX_QUICK:
         killed_before = _killed_for_memory()
         started = time.monotonic()
