@@ -6,10 +6,11 @@ import argparse
 import warnings
 from pathlib import Path
 
-from evaluators.reporting import EvaluationResult, Table, progress_bar
+from evaluators.reporting import EvaluationResult, Table, add_output_arguments, progress_bar
 from instdiff.formats.files import write_bytes
 
 STEPS = 10
+OUT = Path("outputs/evaluations/schedulers")
 HELP = f"""Paints with every scheduler that diffusers has, made by from_config from that of the published model, in
 {STEPS} steps, asking a UNet that knows what the picture is. "misses" is how far the latents end from it, in percent of
 their own size: what a scheduler leaves of the noise. "repeats" says whether the same seed gives the same latents, bit
@@ -22,7 +23,7 @@ COLUMNS = ("scheduler", "evaluations", "misses %", "repeats", "noise of its own"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("--write", metavar="FILE", type=Path, help="put the table into a Markdown file as well")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    add_output_arguments(parser, OUT)
 
 
 def run(args: argparse.Namespace) -> EvaluationResult:
@@ -42,10 +43,12 @@ def run(args: argparse.Namespace) -> EvaluationResult:
         for name in bar.track(names(), description="trying"):
             rows.append(row_of(name))
     title = f"Schedulers of diffusers {diffusers.__version__}, {STEPS} steps"
-    table = Table(title, COLUMNS, rows, "schedulers")
+    table = Table(title, COLUMNS, rows)
     notes = ["made by python -m evaluators schedulers; --help explains the columns"]
     notes += ["pipe(layout, scheduler=KIND.from_config(pipe.scheduler.config)) paints with one of them"]
     if args.write:
         write_bytes(args.write, table.to_markdown(notes).encode())
     figures = {"schedulers": [dict(zip(COLUMNS, row, strict=True)) for row in rows]}
-    return EvaluationResult("schedulers", figures, (table,), notes)
+    result = EvaluationResult("schedulers", figures, (table,), notes)
+    result.write(args.folder)
+    return result
