@@ -1,5 +1,6 @@
 """What tests of the dashboard's pages share: small runs to show, and eyes on a page."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def open_run(run: Run) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=60)
     app.query_params["run"] = run.folder.name
     return app.run()
+
+
+def planned_rows(app: AppTest) -> list[list]:
+    """The rows of the table of a plan."""
+    (table,) = (made for made in app.get("bidi_component") if made.proto.id.endswith("-plan"))
+    return json.loads(table.proto.json)["rows"]
 
 
 def run_named(out: Path, part: str) -> Path:

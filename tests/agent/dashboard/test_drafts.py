@@ -19,7 +19,7 @@ from instdiff.drawing import draw_layout
 from instdiff.errors import BadInput
 from instdiff.formats import load_layout
 from instdiff.layout import Box, Instance, Layout
-from tests.agent.dashboard_pages import open_run, small_run
+from tests.agent.dashboard_pages import open_run, planned_rows, small_run
 from tests.agent.doubles import ListPlanner
 
 CUT = "The prompt names more things than the 30 a layout holds; the largest groups were cut."
@@ -76,7 +76,7 @@ def test_a_draft_outlives_its_window_and_is_what_is_painted(waiting):
     draft = kept(waiting, 1)
     app = open_run(waiting)  # another window
     assert any("It is changed" in text.value for text in app.text)
-    assert [len(table.value) for table in app.dataframe] == [1]
+    assert len(planned_rows(app)) == 1
     press(app, "Paint it")
     answer = answer_of(waiting)
     assert [thing["category"] for thing in answer["layout"]["instances"]] == [plan_of(waiting).instances[0].category]
@@ -86,7 +86,7 @@ def test_a_draft_outlives_its_window_and_is_what_is_painted(waiting):
 def test_a_draft_is_discarded(waiting):
     draft = kept(waiting, 1)
     app = press(open_run(waiting), "Discard the changes")
-    assert not draft.path.exists() and [len(table.value) for table in app.dataframe] == [2]
+    assert not draft.path.exists() and len(planned_rows(app)) == 2
     press(app, "Paint it")
     assert answer_of(waiting)["layout"] is None
 
@@ -104,7 +104,7 @@ def test_a_spoiled_draft_is_told_and_the_plan_is_shown(waiting, content):
     assert not app.exception and [warning.value[:38] for warning in app.warning] == [
         "The changes that were kept cannot be r"
     ]
-    assert [len(table.value) for table in app.dataframe] == [2]
+    assert len(planned_rows(app)) == 2
 
 
 def test_a_draft_of_another_plan_is_none(tmp_path):
