@@ -82,7 +82,7 @@ def test_plms_trajectory_equals_the_reference(name, options):
     ("name", "options", "apart"),
     [
         ("mis036.s10", {"mis": 0.36}, 3),
-        ("mis020.s10", {"mis": 0.2}, 2),
+        pytest.param("mis020.s10", {"mis": 0.2}, 2, marks=pytest.mark.slow),
         ("mis036_mask.s10", {"mis": 0.36, "mode": "mask"}, 3),
     ],
 )

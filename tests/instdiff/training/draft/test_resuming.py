@@ -154,6 +154,7 @@ def bundled_latents(work):
     return PatchAutoencoder.from_pretrained(work / "vae").config.latent_channels
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_painter(trained, tmp_path):
     folder, first_end = trained
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
