@@ -38,6 +38,8 @@ def out(tmp_path_factory):
 
 @needs_browser
 def test_a_picture_is_made_from_words_and_a_reload_does_not_lose_it(tab, out):
+    from playwright.sync_api import expect
+
     page = tab("/")
     page.get_by_label("The scene in words").fill("a blue bus")
     page.get_by_role("spinbutton", name="Rounds at most").fill("1")
@@ -63,7 +65,7 @@ def test_a_picture_is_made_from_words_and_a_reload_does_not_lose_it(tab, out):
     assert Path(download.value.path()).read_bytes() == run.image.read_bytes()
     page.get_by_role("link", name="Another seed").click()
     see(page, "Filled from")
-    assert page.get_by_label("The scene in words").input_value() == "a blue bus"
+    expect(page.get_by_label("The scene in words")).to_have_value("a blue bus")
     page.get_by_text("Start from a layout file").click()
     drop = page.locator("input[type=file]")
     drop.set_input_files({"name": "mine.json", "mimeType": "application/json", "buffer": b"{"})
