@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.dataset.export import coco, labelling, writers
-from agent.dataset.export.card import CARD, SHEET, write_card
+from agent.dataset.export.card import CARD, SHEET, Figures, write_card
 from agent.dataset.export.records import ExportOptions, Records, read_records
 from agent.dataset.folder import Folder
 from evaluators.reporting import progress_bar
@@ -66,14 +65,20 @@ def export_all(
         there = [name for name in WRITERS if (out / name).is_dir()]
         _show(records, bar, "writing the card")
         figures = write_card(folder, records, out, there)
-    found: dict[str, object] = {"pictures": len(records), "annotations": figures.names.total()}
-    found |= {"ignored": figures.ignored, **Counter({split: records.number_in(split) for split in records.splits})}
+    found = _found(records, figures)
     if notes := _notes(records, figures.ignored, formats):
         found["notes"] = notes
     if damaged:
         cure = f"instdiff-agent dataset check {folder.path} --repair makes them again"
         found["damaged"] = [f"{len(damaged)} items are left out: {', '.join(sorted(damaged))}; {cure}"]
     return found
+
+
+def _found(records: Records, figures: Figures) -> dict[str, object]:
+    """Counts of what was written."""
+    splits = {split: records.number_in(split) for split in records.splits}
+    counts = {"pictures": len(records), "annotations": figures.names.total(), "ignored": figures.ignored}
+    return {**counts, **splits}
 
 
 def _show(records: Records, bar: Progress, title: str) -> None:
