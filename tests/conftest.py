@@ -1,5 +1,6 @@
 """What all tests share. Tests use no network, no key and no model folder of the person who runs them."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from hypothesis import settings
 
 settings.register_profile("shared machine", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("shared machine")
+
+# Torch and 6,000 tests are millions of objects that stay: to look through them over and over takes a sixth of the time.
+gc.set_threshold(50_000, 20, 20)
 
 TESTS = Path(__file__).parent
 LONGEST = [  # seconds, longest first; side by side, no worker may be left alone with one of them at the end
@@ -54,6 +58,12 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """The files that take longest come first."""
     items.sort(key=lambda item: RANKS.get(item.path, len(RANKS)))
+
+
+def pytest_collection_finish():
+    """What was imported and collected is not looked through again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

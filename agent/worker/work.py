@@ -24,7 +24,7 @@ from agent.request import Request
 from agent.runs import Answer, Run
 from agent.worker import AGAIN, CRASHED, KILLED
 from agent.worker.expected import learn
-from instdiff.cli import DONE, Parser, input_folder
+from instdiff.cli import DONE, Parser, collect_seldom, input_folder
 from instdiff.engine import engine_info
 from instdiff.errors import BadInput, InstDiffError, printable
 from instdiff.formats import whole_file
@@ -355,6 +355,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--lock", metavar="FD", type=int, required=True)
     parser.add_argument("--died", choices=(CRASHED, KILLED), default=KILLED)
     args = parser.parse_args(argv)
+    collect_seldom()
     worker = Worker(args.out, args.lock, worker_idle_s())
     worker.bury(args.died)
     try:
