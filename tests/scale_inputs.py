@@ -1,8 +1,12 @@
-"""A tiny model and pictures with annotations to train on. As a program it writes one step's gradient."""
+"""A tiny model and pictures with annotations to train on. As a program it writes the gradient of two processes."""
 
 import gc
 import json
+import os
+import signal
+import socket
 import sys
+from multiprocessing import connection, get_context
 
 import numpy as np
 import torch
@@ -120,5 +124,26 @@ def write_gradient(fields, path):
     assert not any(type(held) is DistributedDataParallel for held in gc.get_objects())  # see `leave`
 
 
+def write_gradient_of_two(fields, path):
+    """As `write_gradient`, in two processes, each told its place as torchrun tells it; returns whether all went well.
+
+    They are copies of this one: what they need is imported once.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    processes = []
+    for rank in map(str, range(2)):
+        os.environ.update({"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", **meeting})
+        processes.append(get_context("fork").Process(target=write_gradient, args=(fields, path), daemon=True))
+        processes[-1].start()
+    while running := [process.sentinel for process in processes if process.is_alive()]:
+        connection.wait(running)
+        if any(process.exitcode for process in processes):
+            break  # the other would wait for it; it ends with this process
+    return all(process.exitcode == 0 for process in processes)
+
+
 if __name__ == "__main__":
-    write_gradient(json.loads(sys.argv[1]), sys.argv[2])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with the two
+    sys.exit(not write_gradient_of_two(json.loads(sys.argv[1]), sys.argv[2]))
