@@ -6,18 +6,8 @@ import numpy as np
 import torch
 from diffusers import SchedulerMixin
 
+from instdiff.model.attention import Memory
 from instdiff.model.sampler import Condition
-
-
-class Numbers:
-    """What `SureUNet` remembers of conditions: of which picture each row is."""
-
-    def __init__(self, numbers: torch.Tensor):
-        self.numbers = numbers
-
-    def rows(self, index: torch.Tensor) -> Numbers:
-        """Those of a batch."""
-        return Numbers(self.numbers[index])
 
 
 class SureUNet:
@@ -41,17 +31,17 @@ class SureUNet:
     def lay_out(self) -> None:
         """As `InstanceUNet.lay_out`: it has no weights."""
 
-    def remember(self, text: torch.Tensor, *_: object) -> list[Numbers]:
-        """As `InstanceUNet.remember`."""
-        return [Numbers(text[:, 0, 0].long())]
+    def remember(self, text: torch.Tensor, *_: object) -> list[Memory]:
+        """As `InstanceUNet.remember`: of which picture each row is."""
+        return [Memory((text[:, 0, 0].long(),), None, None)]
 
     def __call__(
-        self, latents: torch.Tensor, timestep: torch.Tensor, memories: list[Numbers], **_: object
+        self, latents: torch.Tensor, timestep: torch.Tensor, memories: list[Memory], **_: object
     ) -> torch.Tensor:
         """As `InstanceUNet.forward`."""
         self.shown.append(latents)
         self.timesteps.append(float(timestep))
-        pictures = self.pictures[memories[0].numbers]
+        pictures = self.pictures[memories[0].text[0]]
         signal, noise = self.shares(timestep)
         kinds = {
             "sample": pictures,

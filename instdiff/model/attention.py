@@ -6,7 +6,7 @@ once, read at every step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -30,12 +30,19 @@ class Memory(NamedTuple):
     tokens: KeysValues | None
     bias: torch.Tensor | None
 
-    def rows(self, index: torch.Tensor) -> Memory:
-        """The memory of rows ``index`` (B',), which may repeat."""
-        text = tuple(tensor[index] for tensor in self.text)
-        tokens = None if self.tokens is None else tuple(tensor[index] for tensor in self.tokens)
-        bias = self.bias if self.bias is None or len(self.bias) == 1 else self.bias[index]
-        return Memory(text, tokens, bias)
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Memory:
+        """The memory with ``function`` applied to every tensor."""
+        text = tuple(map(function, self.text))
+        tokens = None if self.tokens is None else tuple(map(function, self.tokens))
+        return Memory(text, tokens, None if self.bias is None else function(self.bias))
+
+
+def rows_of(memories: Sequence[Memory], index: torch.Tensor) -> list[Memory]:
+    """The memories of rows ``index`` (B',), which may repeat; a bias that several share they go on to share."""
+    biases = {id(bias): bias for memory in memories if (bias := memory.bias) is not None}
+    taken = {key: bias if len(bias) == 1 else bias[index] for key, bias in biases.items()}
+    rows = (memory._replace(bias=None).map(lambda tensor: tensor[index]) for memory in memories)
+    return [own._replace(bias=taken.get(id(memory.bias))) for own, memory in zip(rows, memories, strict=True)]
 
 
 def head_width(width: int, device: torch.device) -> int:
@@ -73,16 +80,19 @@ def attend(attn: Attention, x: torch.Tensor, read: KeysValues, bias: torch.Tenso
     return attn.to_out[0](read_values[..., :width].transpose(1, 2).flatten(2))  # (B, heads, Q, D') -> (B, Q, C)
 
 
-def visibility(regions: torch.Tensor, num_tokens: int, size: tuple[int, int]) -> torch.Tensor:
-    """(B, 1, HW, HW + T or more), 1 where a visual token may look: at visual tokens, and at places that cover it.
+def visibility(
+    regions: torch.Tensor, num_tokens: int, size: tuple[int, int], dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """(B, 1, HW, HW + T or more): 0 where a visual token may look, at visual tokens and at places that cover it; -inf
+    where it may not.
 
     The last side is a multiple of 8, so that attention on a card reads it as it is; what is too much is not read.
     """
-    cover = (F.adaptive_max_pool2d(regions.float(), size).flatten(2) > 0).float()  # (B, N, HW)
+    cover = F.adaptive_max_pool2d(regions.float(), size).flatten(2)  # (B, N, HW), 0 or 1
     four_kinds = cover.repeat(1, 4, 1)  # box, point, scribble and polygon tokens of the same instances
     segs = cover.amax(dim=1, keepdim=True).expand(-1, num_tokens - four_kinds.shape[1], -1)
-    visible = torch.cat([four_kinds, segs], dim=1).transpose(1, 2)  # (B, HW, T)
-    return F.pad(visible, (visible.shape[1], -sum(visible.shape[1:]) % 8), value=1.0)[:, None]
+    places = torch.cat([four_kinds, segs], dim=1).transpose(1, 2).log().to(dtype)  # (B, HW, T)
+    return F.pad(places, (places.shape[1], -sum(places.shape[1:]) % 8))[:, None]
 
 
 class GatedSelfAttention(nn.Module):

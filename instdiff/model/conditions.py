@@ -33,6 +33,7 @@ class ConditionReader:
         captions: every caption of the layouts and of their instances, encoded.
         latent_size: (H, W) of the latents.
         device: where the parts compute.
+        dtype: of the UNet.
         slots: instances that the model has room for in this call.
     """
 
@@ -42,42 +43,53 @@ class ConditionReader:
     captions: dict[str, EncodedCaption]
     latent_size: tuple[int, int]
     device: torch.device
+    dtype: torch.dtype
     sketches: bool
     slots: int
 
     def read(
-        self, layouts: Sequence[Layout], apart: Sequence[Collection[int]]
+        self, layouts: Sequence[Layout], apart: Sequence[Collection[int]], guided: bool
     ) -> tuple[list[list[Condition]], list[Condition]]:
-        """Per layout: the whole, then each instance of ``apart`` alone; and the negative, shared where the same."""
+        """Per layout: the whole, then each instance of ``apart`` alone; and the negative, shared where the same.
+
+        Without guidance nobody asks for negatives, and the wholes stand for them.
+        """
+        conditions = [self._of_layout(layout, alone) for layout, alone in zip(layouts, apart, strict=True)]
+        if not guided:
+            return conditions, [own[0] for own in conditions]
         nowhere = empty_grounding(self.slots, self.unifusion.config.seg_size).to(self.device)
         nowhere = with_text(nowhere, self._pooled([]))
         unwanted = dict.fromkeys(layout.negative_caption for layout in layouts)
         negatives = {caption: self._condition(nowhere, caption) for caption in unwanted}
-        conditions = [self._of_layout(layout, alone) for layout, alone in zip(layouts, apart, strict=True)]
         return conditions, [negatives[layout.negative_caption] for layout in layouts]
 
     def _of_layout(self, layout: Layout, alone: Collection[int]) -> list[Condition]:
         """The whole, then each instance of ``alone`` under its own caption."""
         names = phrases(layout)
-        placed = with_reach(layout) if self.unifusion.place_mapper else layout
+        mapper = self.unifusion.place_mapper
+        placed = with_reach(layout) if mapper else layout
         places = place_grounding(placed, seg_size=self.unifusion.config.seg_size, slots=self.slots).to(self.device)
         whole = with_text(places, self._pooled(names))
-        branches = [self._condition(whole.pick(0, i), names[i]) for i in sorted(alone)]
-        return [self._condition(whole, layout.caption), *branches]
+        drawings = mapper.draw(whole) if mapper else None  # alone an instance looks the same
+        each = [None] * len(names) if drawings is None else drawings.split(1)
+        branches = [self._condition(whole.pick(0, i), names[i], each[i]) for i in sorted(alone)]
+        return [self._condition(whole, layout.caption, drawings, self.sketches), *branches]
 
-    def _condition(self, grounding: Grounding, caption: str) -> Condition:
+    def _condition(
+        self, grounding: Grounding, caption: str, drawings: torch.Tensor | None = None, sketched: bool = False
+    ) -> Condition:
         text, pooled = self.captions[caption]
         tokens = self.unifusion(grounding)
         place_map = sketch = cover = None
         if mapper := self.unifusion.place_mapper:
-            guess = mapper.guess(grounding, pooled, self.latent_size)
+            guess = mapper.guess(grounding, pooled, self.latent_size, drawings)
             place_map = mapper.vectors(guess)
-            if self.sketches:
+            if sketched:
                 sketch = self.vae.encode_sketch(guess[:, :3], self.latent_size)
             cover = guess[0, 3]
         masked = self.unet.config.instance_masked
         counts = None if masked else token_counts(self.slots, self.unifusion.seg_tokens).to(self.device)
-        return Condition(text.to(self.unet.dtype), tokens, grounding.regions, place_map, counts, sketch, cover)
+        return Condition(text.to(self.dtype), tokens, grounding.regions, place_map, counts, sketch, cover)
 
     def _pooled(self, names: Sequence[str]) -> torch.Tensor:
         """(len(names), D): their pooled features."""
@@ -90,12 +102,19 @@ def phrases(layout: Layout) -> list[str]:
     return [instance.caption or instance.category for instance in layout.instances]
 
 
-def captions_of(layouts: Sequence[Layout]) -> list[str]:
+def captions_of(layouts: Sequence[Layout], guided: bool) -> list[str]:
     """All that the text encoder has to read for layouts, each caption once."""
     captions: dict[str, None] = {}
     for layout in layouts:
-        captions |= dict.fromkeys((layout.caption, layout.negative_caption, *phrases(layout)))
+        unwanted = [layout.negative_caption] if guided else []
+        captions |= dict.fromkeys((layout.caption, *unwanted, *phrases(layout)))
     return list(captions)
+
+
+def encoded(captions: Sequence[str], features: torch.Tensor, pooled: torch.Tensor) -> dict[str, EncodedCaption]:
+    """What the text encoder gave for all of them, (n, 77, D) and (n, D), by caption."""
+    pairs = zip(features.split(1), pooled.split(1), strict=True)
+    return {caption: EncodedCaption(*pair) for caption, pair in zip(captions, pairs, strict=True)}
 
 
 def slots_of(layouts: Sequence[Layout], unet: InstanceUNet) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from instdiff.model.attention import rows_of
 from instdiff.model.graphs import Batch, evaluate, graphs_of
 from instdiff.model.timesteps import UNetEvaluation
 from instdiff.model.unet import InstanceUNet
@@ -109,4 +110,4 @@ class Denoiser:
     def _batch(self, rows: list[int]) -> Batch:
         index = torch.tensor(rows, device=self.device)
         place_map = None if self.place_maps is None else self.place_maps[index]
-        return Batch([memory.rows(index) for memory in self.memories], place_map)
+        return Batch(rows_of(self.memories, index), place_map)

@@ -44,9 +44,9 @@ class Batch:
 
     @cached_property
     def tensors(self) -> list[torch.Tensor]:
-        """All there are, in order."""
+        """All there are, each once, in order."""
         own = [tensor for memory in self.memories for tensor in (*memory.text, *(memory.tokens or ()), memory.bias)]
-        return [tensor for tensor in (*own, self.place_map) if tensor is not None]
+        return list({id(tensor): tensor for tensor in (*own, self.place_map) if tensor is not None}.values())
 
     @cached_property
     def shape(self) -> Hashable:
@@ -56,13 +56,9 @@ class Batch:
 
     def copy(self) -> Batch:
         """The same in memory of its own."""
-        fresh = iter([tensor.clone() for tensor in self.tensors])
-        memories = []
-        for memory in self.memories:
-            text = tuple(next(fresh) for _ in memory.text)
-            tokens = None if memory.tokens is None else tuple(next(fresh) for _ in memory.tokens)
-            memories.append(Memory(text, tokens, None if memory.bias is None else next(fresh)))
-        return Batch(memories, None if self.place_map is None else next(fresh))
+        fresh = {id(tensor): tensor.clone() for tensor in self.tensors}
+        memories = [memory.map(lambda tensor: fresh[id(tensor)]) for memory in self.memories]
+        return Batch(memories, None if self.place_map is None else fresh[id(self.place_map)])
 
 
 def evaluate(
@@ -305,7 +301,7 @@ def graphs_of(unet: InstanceUNet) -> UNetGraphs | None:
 
     What changes it from here on has to say so (`forget_graphs`).
     """
-    if unet not in _GRAPHS and unet.device.type == "cuda" and torch.version.cuda:
+    if torch.version.cuda and unet not in _GRAPHS and unet.device.type == "cuda":
         recorder = CudaRecorder(unet.device)
         _GRAPHS[unet] = UNetGraphs(recorder, recorder.room)
     graphs = _GRAPHS.get(unet)

@@ -23,10 +23,10 @@ from instdiff.errors import BadInput
 from instdiff.layout import Layout
 from instdiff.model import call_settings
 from instdiff.model.adapters import LoraMixin
-from instdiff.model.conditions import ConditionReader, EncodedCaption, captions_of, instances_apart, slots_of
+from instdiff.model.conditions import ConditionReader, captions_of, encoded, instances_apart, slots_of
 from instdiff.model.defaults import ModelDefaults, point_to_our_modules, read_defaults
 from instdiff.model.inpainting import as_type, keep, pictures_to_change
-from instdiff.model.sampler import Branch, Condition, EarlyLook, sample
+from instdiff.model.sampler import Branch, EarlyLook, sample
 from instdiff.model.schedulers import check_scheduler
 from instdiff.model.textual_inversion import TextualInversionMixin
 from instdiff.model.unet import InstanceUNet
@@ -34,6 +34,7 @@ from instdiff.model.unifusion import UniFusion
 from instdiff.model.vae_memory import VaeMemoryMixin
 
 Generators: TypeAlias = torch.Generator | list[torch.Generator] | None  # one for all pictures, or one for each
+Device: TypeAlias = torch.device | None  # None: the pipeline's own, for which diffusers looks through all weights
 log = logging.getLogger(__name__)
 
 
@@ -273,17 +274,25 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         self._interrupt = False
 
         # 2. Encode captions and places, once for all pictures of a layout.
-        conditions, negatives = self._conditions(layouts, size, every if options.steps_apart else [()] * len(layouts))
+        device = self._execution_device
+        alone = every if options.steps_apart else [()] * len(layouts)
+        guided = options.guidance_scale != 1 or callback_on_step_end is not None  # which may change the guidance
+        names = captions_of(layouts, guided)
+        captions = encoded(names, *self.encode_captions(names, device))
+        reader = ConditionReader(
+            self.unet, self.unifusion, self.vae, captions, self._latent_size(size), device, self.unet.dtype,
+            sketches=self.defaults.strength < 1, slots=slots_of(layouts, self.unet),
+        )  # fmt: skip
+        conditions, negatives = reader.read(layouts, alone, guided)
         conditions = [own for own in conditions for _ in range(each)]
         negatives = [negative for negative in negatives for _ in range(each)]
 
         # 3. Prepare the starting noise, and what it is laid over.
         shape = (count, self.unet.config.in_channels, *self._latent_size(size))
-        latents = (
-            self.noise(size, generator, count) if latents is None else call_settings.noise_of_each(latents, shape, size)
-        )
-        latents = latents.to(self._execution_device) * self.defaults.noise_scale
-        kept = keep(self.vae, *before, self._latent_size(size), self._execution_device) if before else None
+        if latents is None:
+            latents = self.noise(size, generator, count, device)
+        latents = call_settings.noise_of_each(latents, shape, size).to(device) * self.defaults.noise_scale
+        kept = keep(self.vae, *before, self._latent_size(size), device) if before else None
         begin = None
         if kept and settings.strength < 1:
             begin = torch.cat([old.latents for old in kept])
@@ -342,42 +351,29 @@ class InstanceDiffusionPipeline(LoraMixin, TextualInversionMixin, VaeMemoryMixin
         return output
 
     @torch.no_grad()
-    def encode_captions(self, captions: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode_captions(self, captions: list[str], device: Device = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Captions -> token features (n, 77, D) and pooled features (n, D); what is past 77 tokens is cut off."""
         length = self.tokenizer.model_max_length
         captions = self.maybe_convert_prompt(captions)
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
-        encoded = self.text_encoder(tokens.input_ids.to(self._execution_device))
+        encoded = self.text_encoder(tokens.input_ids.to(device or self._execution_device))
         return encoded.last_hidden_state, encoded.pooler_output
-
-    def _conditions(
-        self, layouts: list[Layout], size: tuple[int, int], apart: Sequence[Collection[int]]
-    ) -> tuple[list[list[Condition]], list[Condition]]:
-        """Per layout: the whole, then each instance of ``apart`` alone; and the negative, shared where the same."""
-        names = captions_of(layouts)
-        features, pooled = self.encode_captions(names)
-        pairs = zip(features.split(1), pooled.split(1), strict=True)
-        captions = {name: EncodedCaption(*pair) for name, pair in zip(names, pairs, strict=True)}
-        sketches = self.defaults.strength < 1
-        slots = slots_of(layouts, self.unet)
-        parts = (self.unet, self.unifusion, self.vae, captions)
-        return ConditionReader(*parts, self._latent_size(size), self._execution_device, sketches, slots).read(
-            layouts, apart
-        )
 
     def _latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(H, W) of the latents of pictures of ``size`` (width, height)."""
         width, height = size
         return height // self.vae_scale_factor, width // self.vae_scale_factor
 
-    def noise(self, size: tuple[int, int], generator: Generators = None, count: int = 1) -> torch.Tensor:
+    def noise(
+        self, size: tuple[int, int], generator: Generators = None, count: int = 1, device: Device = None
+    ) -> torch.Tensor:
         """The starting noise (count, C, H, W) of pictures of ``size`` (width, height).
 
         Given to a call as ``latents``, the noise of one picture is where all layouts of the call start: what two
         layouts share then looks alike on both, and what was added to one, a part of a thing perhaps, is what differs.
         """
         shape = (count, self.unet.config.in_channels, *self._latent_size(size))
-        return randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
+        return randn_tensor(shape, generator=generator, device=device or self._execution_device, dtype=torch.float32)
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor, output_type: str = "pil") -> list[Image] | np.ndarray | torch.Tensor:

@@ -81,11 +81,23 @@ class PlaceMap(nn.Module):
         """The vectors (B, channels, h, w) of a guess (B, 4, 4 h, 4 w)."""
         return self.read(F.pixel_unshuffle(guess, FINER).to(self.read.weight.dtype))
 
-    def guess(self, grounding: Grounding, scene: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """(B, 4, 4 h, 4 w): red, green and blue, about 0..1, and how much of a cell things cover; as in `forward`."""
-        dtype = self.read.weight.dtype
-        things = self._things(grounding, (FINER * size[0], FINER * size[1]), dtype)
-        seen = things[:, :RGB] + (1 - things[:, RGB:]) * self._ground(scene.to(dtype), size).float()
+    @torch.no_grad()  # learned from single drawings: among things that hide one another it would learn blurs
+    def draw(self, grounding: Grounding) -> torch.Tensor:
+        """(I, 4, S, S) float32: what each instance of all layouts looks like, wherever it is."""
+        return self.drawer(grounding.text[grounding.used].to(self.read.weight.dtype)).float()
+
+    def guess(
+        self, grounding: Grounding, scene: torch.Tensor, size: tuple[int, int], drawings: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(B, 4, 4 h, 4 w): red, green and blue, about 0..1, and how much of a cell things cover; as in `forward`.
+
+        Args:
+            drawings: from `draw`, where they are there.
+        """
+        drawings = self.draw(grounding) if drawings is None else drawings
+        things = self._things(grounding, (FINER * size[0], FINER * size[1]), drawings)
+        ground = self._ground(scene.to(self.read.weight.dtype), size)
+        seen = things[:, :RGB] + (1 - things[:, RGB:]) * ground.float()
         return torch.cat([seen, things[:, RGB:]], dim=1)
 
     def _ground(self, scene: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -99,13 +111,11 @@ class PlaceMap(nn.Module):
             h = layer(h, what)
         return F.pixel_shuffle(self.ground(self.norm(h)).transpose(1, 2).unflatten(2, size), FINER)
 
-    def _things(self, grounding: Grounding, size: tuple[int, int], dtype: torch.dtype) -> torch.Tensor:
+    def _things(self, grounding: Grounding, size: tuple[int, int], drawings: torch.Tensor) -> torch.Tensor:
         """(B, 4, H, W) float32: the drawings of all instances in their places, premultiplied, and their opacity."""
         sample, slot = grounding.used.nonzero(as_tuple=True)
-        text = grounding.text[sample, slot].to(dtype)
+        text = grounding.text[sample, slot].to(self.read.weight.dtype)
         extent = grounding.extent[sample, slot].float()
-        with torch.no_grad():  # learned from single drawings: among things that hide one another it would learn blurs
-            drawings = self.drawer(text).float()
         laid = lay_out(drawings, extent, size).float()
         masks = grounding.segs[sample, slot]
         has_mask = masks.flatten(1).any(dim=1)

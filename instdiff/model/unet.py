@@ -248,7 +248,8 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
 
     def lay_out(self) -> None:
         """Bring kernels into the layout of the features; on a card they would be turned at each call."""
-        if self.device.type == "cuda" and not self.conv_in.weight.is_contiguous(memory_format=MEMORY_FORMAT):
+        first = self.conv_in.weight
+        if first.device.type == "cuda" and not first.is_contiguous(memory_format=MEMORY_FORMAT):
             nn.Module.to(self, memory_format=MEMORY_FORMAT)
 
     def constants(self, latents: torch.Tensor) -> list[torch.Tensor]:
@@ -361,7 +362,7 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
         sizes = self._sizes(size)
         biases: list[torch.Tensor | None] = [None] * len(sizes)
         if tokens is not None and regions is not None and self.config.instance_masked:
-            biases = [visibility(regions, tokens.shape[1], level).log().to(text.dtype) for level in sizes]  # 0 or -inf
+            biases = [visibility(regions, tokens.shape[1], level, text.dtype) for level in sizes]
         elif tokens is not None and counts is not None and text.device.type != "cpu":
             tokens = tokens.repeat_interleave(counts.long(), dim=1)  # there the fastest attention knows no bias
         elif counts is not None:

@@ -16,6 +16,7 @@ from diffusers.callbacks import (
 from tiny_pipeline import STEPS, layout, paint, tiny_pipeline
 
 from instdiff import BadInput, InstanceDiffusionPipeline
+from instdiff.engine import DRAFT_FOLDER
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +154,29 @@ def test_an_older_folders_scheduler_is_told_not_to_clip(pipeline, tmp_path, capl
         loaded = InstanceDiffusionPipeline.from_pretrained(tmp_path, local_files_only=True)
     assert DDIMScheduler.from_config(loaded.scheduler.config).config.clip_sample is False
     assert "latents are not clipped" in caplog.text
+
+
+def test_captions_are_read_and_things_drawn_once_and_nothing_for_guidance_that_is_off():
+    pipe = InstanceDiffusionPipeline.from_pretrained(DRAFT_FOLDER, local_files_only=True)
+    parts = {"read": pipe.text_encoder, "drawn": pipe.unifusion.place_mapper.drawer, "sketched": pipe.vae.encoder}
+    counts = {name: [] for name in parts}
+    for name, part in parts.items():
+        part.register_forward_pre_hook(
+            lambda _, given, options, name=name: counts[name].append(len([*given, *options.values()][0])),
+            with_kwargs=True,
+        )
+
+    def count(**options):
+        for each in counts.values():
+            each.clear()
+        pipe(layout(negative_caption="dark"), mis=0.5, num_inference_steps=2, output_type="latent", **options)
+        return counts
+
+    assert count() == {"read": [3], "drawn": [2], "sketched": [1]}
+    assert count(guidance_scale=2.0)["read"] == [4]
+    seen = []
+    count(
+        callback_on_step_end=lambda *given: seen.append(given[3]), callback_on_step_end_tensor_inputs=["prompt_embeds"]
+    )
+    assert counts["read"] == [4]  # it is shown the negative, and may turn guidance on
+    assert not torch.equal(*seen[0]["prompt_embeds"])

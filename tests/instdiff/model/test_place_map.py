@@ -95,6 +95,16 @@ def test_captions_matter_where_their_instance_is(mapper):
 
 
 @torch.no_grad()
+def test_an_instance_alone_looks_as_it_does_among_others(mapper):
+    both = grounding(LEFT, RIGHT)
+    drawings = mapper.draw(both)
+    for i, alone in enumerate((both.pick(0, 0), both.pick(0, 1))):
+        anew = mapper.guess(alone, SCENE, SIZE)
+        assert torch.allclose(mapper.guess(alone, SCENE, SIZE, drawings[i : i + 1]), anew, atol=1e-6)
+        assert not torch.allclose(mapper.guess(alone, SCENE, SIZE, drawings[1 - i : 2 - i]), anew, atol=1e-3)
+
+
+@torch.no_grad()
 def test_order_changes_nothing(mapper):
     forward = mapper(grounding(LEFT, MIDDLE), SCENE, SIZE)
     assert torch.allclose(forward, mapper(grounding(MIDDLE, LEFT), SCENE, SIZE), atol=1e-5)

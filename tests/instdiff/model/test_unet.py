@@ -6,6 +6,7 @@ import pytest
 import torch
 from golden_figures import figures, grounding, load_models, seg_planes, small_models, tensors
 
+from instdiff.model.attention import rows_of
 from instdiff.model.unet import InstanceUNet, low_frequency_filter
 from instdiff.model.unifusion import token_counts
 
@@ -114,7 +115,7 @@ def test_memories_of_repeated_rows():
     found = unet(
         golden["x"][[1, 0, 1]],
         golden["timesteps"][[1, 0, 1]],
-        memories=[m.rows(torch.tensor([1, 0, 1])) for m in memories],
+        memories=rows_of(memories, torch.tensor([1, 0, 1])),
     )
     assert (found - golden["eps_box"][[1, 0, 1]]).abs().max() <= 1e-4
 
@@ -190,6 +191,6 @@ def test_a_mask_lies_as_attention_on_a_card_reads_it():
     text, tokens, regions = torch.zeros(2, 77, 16), torch.zeros(2, 9, 16), torch.ones(2, 2, 32, 32, dtype=torch.bool)
     with torch.no_grad():
         memories = unet.remember(text, tokens, regions, (6, 7))
-    for memory in (*memories, memories[0].rows(torch.tensor([1, 0]))):
+    for memory in (*memories, *rows_of(memories, torch.tensor([1, 0]))):
         assert all(stride % 8 == 0 for stride in memory.bias.stride()[:-1]) and memory.bias.stride(-1) == 1
         assert 0 <= memory.bias.shape[-1] - (memory.bias.shape[-2] + 9) < 8
