@@ -115,13 +115,19 @@ def make(args: argparse.Namespace) -> tuple[dict, int]:
     kept = len(manifest.pictures)
     below = quota.below() if quota else []
     result: dict = {"folder": str(args.folder), "kept": kept, "asked": count or kept}
-    result |= {"candidates": len(folder.decided()), "failed": failures}
+    result |= {**_beyond(folder, kept), "candidates": len(folder.decided()), "failed": failures}
     if quota:
         result |= {"classes": len(quota.cells), "below quota": below}
     if kept > count > 0:
         result["notes"] = [f"{kept} pictures are there already, more than --count {count}: all are kept"]
     code = cli.NOT_VERIFIED if kept < count or below else DONE
     return result, cli.FAILED_PARTLY if failures else code
+
+
+def _beyond(folder: Folder, kept: int) -> dict[str, int]:
+    """What was painted together with the last that are kept, and waits for a larger count."""
+    beyond = list(folder.decided().values()).count(ITEMS) - kept
+    return {"beyond the count": beyond} if beyond > 0 else {}
 
 
 def _make_all(order: Order, args: argparse.Namespace) -> None:
@@ -277,8 +283,8 @@ def check(args: argparse.Namespace) -> tuple[dict, int]:
             folder.finish(1, stopped=True)
         result |= {"made again": made} | ({"could not be made again": left} if left else {})
     wrong = list(find_damage(folder).values())
-    kept = list(folder.decided().values()).count(ITEMS)
-    result |= {"items": kept, "wrong": wrong}
+    members = len(folder.members())
+    result |= {"items": members, **_beyond(folder, members), "wrong": wrong}
     if args.duplicates:
         from agent.dataset.duplicates import near_duplicates
         from agent.dataset.export.records import read_records
@@ -312,7 +318,7 @@ MAKE_HELP = """Make a dataset: plan, paint in batches, look, paint again what fa
 What the pictures are of is one of
 
   --prompts FILE     one prompt a line, or {"prompt": "..."} a line; over and over, with another seed each time
-  --scenes A,B       prompts made of what is usually found in these kinds of scenes
+  --scenes A,B       prompts made of what is found in these kinds of scenes, each thing about as often as any other
   --template TEXT    a prompt with gaps: {colour}, {thing}, {things}, {number}, {setting}
   --layouts PATH     a folder of layouts, the lines of instdiff-agent plan --prompts, or annotations of COCO, CVAT,
                      Datumaro, FiftyOne, Label Studio, labelme (also a folder) or YOLO (a folder); places are kept

@@ -6,14 +6,16 @@ command goes on where it was; a batch whose cell has its number, or its tries, i
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import ceil
 from random import Random
 from typing import NamedTuple
 
+from agent.dataset.company import company_of
 from agent.dataset.folder import Folder
 from agent.dataset.sizing import first_named, resized
-from agent.dataset.sources import Scenes, Wanted, usual_things
+from agent.dataset.sources import Scenes, Wanted
 from agent.dataset.tally import SIZES, Counts, Tally
 from agent.planners.plan import Plan
 from instdiff.errors import BadInput
@@ -70,20 +72,17 @@ class QuotaScenes:
         """ "a red couch, a lamp and two cats in a living room", where the couch is what the batch is about"""
         thing, colour, _ = self._cell(index)
         rng = Random(f"{seed} quota {index}")
-        settings = [knowledge.settings()[kind] for kind in self.scenes.kinds]
-        fitting = [setting for setting in settings if thing in usual_things(setting, self.scenes.things)]
-        setting = rng.choice(fitting) if fitting else None
-        company = usual_things(setting, self.scenes.things) if setting else [thing]
+        company = company_of(self.scenes.kinds, self.scenes.things)
+        fitting = company.scenes_of(thing)
+        scene = rng.choice(fitting) if fitting else None
         more = rng.randint(*self.scenes.count) - 1
-        others = [rng.choice(company) for _ in range(more)]
-        named = {thing: 1}
-        for name in others:
-            named[name] = named.get(name, 0) + 1
+        others = company.draw(scene, more, rng) if scene else [thing] * more
         words = [
-            self.scenes.words(name, number, rng, colour if name == thing else None) for name, number in named.items()
+            self.scenes.words(name, number, rng, colour if name == thing else None)
+            for name, number in Counter([thing, *others]).items()
         ]
         listed = f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}"
-        return f"{listed} {setting.phrase}" if setting else listed
+        return f"{listed} {knowledge.settings()[scene].phrase}" if scene else listed
 
     def arrange(self, plan: Plan, index: int, seed: int) -> Plan:
         """The plan of a candidate with the thing that it is about in its size."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Protocol, overload
 
+from agent.dataset.company import company_of, usual_things
 from agent.request import read_prompts
 from instdiff.errors import BadInput
 from instdiff.formats import layout_to_json, layouts_from_coco
@@ -115,7 +117,7 @@ class CocoScenes(Sequence[Layout]):
 
 @dataclass(frozen=True)
 class Scenes:
-    """Prompts made of what is usually found in kinds of scenes.
+    """Prompts made of what is found in kinds of scenes, each thing about as often as any other.
 
     Args:
         kinds: names of `knowledge.settings`.
@@ -152,14 +154,13 @@ class Scenes:
     def candidate(self, index: int, seed: int) -> Wanted:
         """ "a red couch, a lamp and two cats in a living room" """
         rng = Random(f"{seed} scene {index}")
-        setting = knowledge.settings()[rng.choice(self.kinds)]
-        usual = usual_things(setting, self.things)
-        named: dict[str, int] = {}
-        for _ in range(rng.randint(*self.count)):
-            category = rng.choice(usual)
-            named[category] = named.get(category, 0) + 1
-        words = [self.words(category, number, rng) for category, number in named.items()]
-        return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]} {setting.phrase}"
+        company = company_of(self.kinds, self.things)
+        thing = rng.choice(company.things)
+        scene = rng.choice(company.scenes_of(thing))
+        names = [thing, *company.draw(scene, rng.randint(*self.count) - 1, rng)]
+        rng.shuffle(names)
+        words = [self.words(name, number, rng) for name, number in Counter(names).items()]
+        return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]} {knowledge.settings()[scene].phrase}"
 
     def words(self, category: str, number: int, rng: Random, colour: str | None = None) -> str:
         """ "two red couches", in one of the colours, or in this one; "" is none"""
@@ -258,11 +259,6 @@ def _lists(source: Scenes | Template) -> dict[str, str]:
     lists = {"scenes": source.kinds, "colours": source.colours, "things": source.things}
     long = {name: f"{len(names)} names, {_hash(names)}" for name, names in lists.items() if len(names) > 20}
     return {name: long.get(name, ",".join(names)) for name, names in lists.items() if names}
-
-
-def usual_things(setting: knowledge.Setting, things: tuple[str, ...]) -> list[str]:
-    """What is usually found in a setting, of these things."""
-    return [option.category for option in setting.objects if not things or option.category in things]
 
 
 def _check_names(field: str, names: tuple[str, ...], known) -> None:
