@@ -61,6 +61,10 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--colours", type=names, default=(), metavar="A,B", help=colours)
     share = "for this share of the things, with --scenes (1)"
     source.add_argument("--coloured", type=float, default=1.0, metavar="X", help=share)
+    varied = (
+        "share of the pictures at night, at sunset or on a plain background, of things striped or wooden (0)"
+    )
+    source.add_argument("--varied", type=float, default=0.0, metavar="X", help=varied)
     default_count = f"one for each prompt or layout, else {COUNT}; as many as before, if that is more"
     source.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: {default_count})")
     quota = "instead of --count, with --scenes: N verified things of each class, in each of the --colours and --sizes"
@@ -184,15 +188,16 @@ def source_of(args: argparse.Namespace, recipe: Recipe) -> Source:
         return Layouts.read(args.layouts, args.crowd)
     things = args.things or known_things(recipe.verifier)
     colours = colours_of(args.colours)
-    if not 0 <= args.coloured <= 1:
-        raise BadInput("coloured", f"{args.coloured} is no share from 0 to 1")
+    for share in ("coloured", "varied"):
+        if not 0 <= getattr(args, share) <= 1:
+            raise BadInput(share, f"{getattr(args, share)} is no share from 0 to 1")
     if kinds == ["template"]:
         return Template(args.template, colours, things, kinds_of_scenes(args.scenes, things))
     numbers = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", args.per_picture)
     if not numbers:
         raise BadInput("per_picture", f'"{args.per_picture[:40]}" is no number of things, such as 3 or 2-5')
     count = (int(numbers[1]), int(numbers[2] or numbers[1]))
-    scenes = Scenes(kinds_of_scenes(args.scenes, things), count, colours, things, args.coloured)
+    scenes = Scenes(kinds_of_scenes(args.scenes, things), count, colours, things, args.coloured, args.varied)
     return scenes if args.quota is None else QuotaScenes(scenes, recipe.batch, args.sizes)
 
 

@@ -82,7 +82,7 @@ class QuotaScenes:
             for name, number in Counter([thing, *others]).items()
         ]
         listed = f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}"
-        return f"{listed} {knowledge.settings()[scene].phrase}" if scene else listed
+        return f"{listed} {self.scenes.place(scene, rng)}" if scene else listed
 
     def arrange(self, plan: Plan, index: int, seed: int) -> Plan:
         """The plan of a candidate with the thing that it is about in its size."""

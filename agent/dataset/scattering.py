@@ -8,7 +8,7 @@ from random import Random
 from agent.planners.plan import Plan
 from instdiff.layout import Box, Instance
 
-SIDES = (0.1, 0.7)  # root of the share of the picture that a thing covers; evenly in its logarithm
+SIDES = (0.1, 0.9)  # root of the share of the picture that a thing covers; evenly in its logarithm
 LONGEST = 0.95  # side of a box
 MOST_OVERLAP = 0.1  # IoU with the things before
 TRIES = 20

@@ -21,6 +21,7 @@ from instdiff.formats.coco_file import MAX_COCO_BYTES, Crowd
 from instdiff.formats.files import read_bytes
 from instdiff.formats.layout_sets import load_layouts
 from instdiff.layout import MAX_INSTANCES, Layout
+from instdiff.training.draft.catalogue import THINGS
 from instdiff.world import knowledge, nouns
 from instdiff.world.knowledge import BASIC_COLOURS
 
@@ -28,6 +29,10 @@ NUMBERS = tuple(nouns.number_word(number) for number in (2, 3, 4))
 IMAGES = re.compile(rb'"images"\s*:')  # what COCO annotations have, and layouts have not
 Wanted = str | Layout  # a prompt, or a layout that is painted as it is
 ALL = "all"  # kinds of scenes, or colours
+LIGHTS = ("at night", "at sunset")
+UNLIT = ("night", "sunset", "space", "halloween", "aquarium", "coral reef", "cave")  # they have a light of their own
+LIT_SHARE = 0.5  # of the varied pictures; the others are on a plain background
+PEOPLE = ("woman", "man", "girl", "boy")
 FIELDS = ("colour", "thing", "things", "setting", "number")
 
 
@@ -125,6 +130,7 @@ class Scenes:
         colours: one of these for each thing that comes in colours (no person does); none leaves the colour open.
         things: only these; none means all.
         coloured: share of the things that come in colours for which one is asked.
+        varied: share of the pictures at night, at sunset or on a plain background, and of the things in a texture.
     """
 
     kinds: tuple[str, ...]
@@ -132,6 +138,7 @@ class Scenes:
     colours: tuple[str, ...] = ()
     things: tuple[str, ...] = ()
     coloured: float = 1.0
+    varied: float = 0.0
 
     def __post_init__(self):
         _check_names("scenes", self.kinds, knowledge.settings())
@@ -145,8 +152,9 @@ class Scenes:
                 raise BadInput("things", f"none of {', '.join(self.things)} is usually found in a {kind}")
 
     def about(self) -> dict[str, str]:
-        share = {"coloured": str(self.coloured)} if self.coloured < 1 else {}
-        return {"per_picture": "{}-{}".format(*self.count), **share, **_lists(self)}
+        shares = {"coloured": str(self.coloured)} if self.coloured < 1 else {}
+        shares |= {"varied": str(self.varied)} if self.varied else {}
+        return {"per_picture": "{}-{}".format(*self.count), **shares, **_lists(self)}
 
     def __len__(self) -> int:
         return 0
@@ -160,7 +168,16 @@ class Scenes:
         names = [thing, *company.draw(scene, rng.randint(*self.count) - 1, rng)]
         rng.shuffle(names)
         words = [self.words(name, number, rng) for name, number in Counter(names).items()]
-        return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]} {knowledge.settings()[scene].phrase}"
+        return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]} {self.place(scene, rng)}"
+
+    def place(self, scene: str, rng: Random) -> str:
+        """ "in a kitchen", and of varied pictures "in a park at sunset" or "on a plain pink background" """
+        phrase = knowledge.settings()[scene].phrase
+        if not self.varied or rng.random() >= self.varied:
+            return phrase
+        if scene not in UNLIT and rng.random() < LIT_SHARE:
+            return f"{phrase} {rng.choice(LIGHTS)}"
+        return f"on a plain {rng.choice(tuple(BASIC_COLOURS))} background"
 
     def words(self, category: str, number: int, rng: Random, colour: str | None = None) -> str:
         """ "two red couches", in one of the colours, or in this one; "" is none"""
@@ -168,11 +185,20 @@ class Scenes:
             comes_in_colours = bool(self.colours and knowledge.things()[category].colours)
             is_asked = comes_in_colours and (self.coloured == 1 or rng.random() < self.coloured)
             colour = rng.choice(self.colours) if is_asked else ""
-        colour = f"{colour} " if colour else ""
+        noun, texture = self.look(category, rng)
+        looks = "".join(f"{look} " for look in (colour, texture) if look)
         if number == 1:
-            return nouns.with_article(colour + category)
-        plural = nouns.plural_of(category)
-        return f"{NUMBERS[number - 2] if number - 2 < len(NUMBERS) else number} {colour}{plural}"
+            return nouns.with_article(looks + noun)
+        plural = nouns.plural_of(noun)
+        return f"{NUMBERS[number - 2] if number - 2 < len(NUMBERS) else number} {looks}{plural}"
+
+    def look(self, category: str, rng: Random) -> tuple[str, str]:
+        """What a thing is called and its texture, "" for none: varied ones are a woman, or a striped couch."""
+        textures = THINGS[category].textures if category in THINGS else ()
+        may_vary = category == "person" or textures
+        if not (self.varied and may_vary) or rng.random() >= self.varied:
+            return category, ""
+        return (rng.choice(PEOPLE), "") if category == "person" else (category, rng.choice(textures))
 
 
 @dataclass(frozen=True)

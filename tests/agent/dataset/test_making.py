@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -479,6 +480,21 @@ def test_a_share_of_the_things_is_coloured():
     coloured = [any(f" {colour} " in prompt for colour in BASIC_COLOURS) for prompt in prompts]
     assert 70 < sum(coloured) < 130 and "coloured" not in every.about() and half.about()["coloured"] == "0.5"
     assert len({prompt.split()[1] for prompt in prompts}) == len(BASIC_COLOURS) + 1
+
+
+def test_a_share_of_the_pictures_is_varied():
+    plain = Scenes(("street", "space"), (1, 1), (), ("car", "rocket"))
+    half = replace(plain, varied=0.5)
+    prompts = [half.candidate(index, 0) for index in range(200)]
+    backgrounds = [prompt for prompt in prompts if prompt.endswith(" background")]
+    lit = [prompt for prompt in prompts if prompt.endswith((" at night", " at sunset"))]
+    assert 35 < len(backgrounds) < 105 and 5 < len(lit) < 50 and not any("space" in prompt for prompt in lit)
+    assert {prompt.split()[-2] for prompt in backgrounds} == set(BASIC_COLOURS)
+    people = [half.words("person", 1, Random(index)) for index in range(100)]
+    assert 25 < people.count("a person") < 75 and set(people) == {"a person", "a woman", "a man", "a girl", "a boy"}
+    couches = {half.words("couch", 2, Random(index), "red") for index in range(100)}
+    assert couches == {f"two red {look}couches" for look in ("", "striped ", "dotted ", "checkered ")}
+    assert "varied" not in plain.about() and half.about()["varied"] == "0.5"
 
 
 def test_the_same_things_at_random_places_which_stay_in_all_rounds(tmp_path, doubles):
