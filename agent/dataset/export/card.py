@@ -223,7 +223,7 @@ def _limits(records: Records) -> str:
     boxes = {
         "plan": "Boxes are those of the plan; where no mask was planned, it is the shape that the verifier saw.",
         "seen": "Boxes and masks are those that the verifier saw.",
-        "mean": "Boxes are the means of the plan's and the verifier's.",
+        "mean": "Boxes are the means of the plan's and the verifier's where they nearly agree, else the verifier's.",
     }[str(options.boxes)]
     person = " A person accepted each of them; labels with the verdict corrected are that person's."
     seen_by = person if options.reviewed else ""

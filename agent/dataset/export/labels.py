@@ -17,6 +17,7 @@ from instdiff.values import Fraction, Value
 from instdiff.world.nouns import class_of, label_of, with_article
 
 SAME_THING_IOU = 0.5  # boxes that share more show one thing
+NEARLY_IOU = 0.7  # from there on a plan and what is seen are two measurements of one box, whose mean is nearer than either
 PART_OF_IT = 0.7  # what lies in a thing of its own kind with such a share may be a part of it, or one of two
 IN_PLACE = (VerdictKind.FOUND, VerdictKind.WRONG_ATTRIBUTE)
 NOT_PLANNED = "not planned"
@@ -57,8 +58,8 @@ class LabelOptions(Value):
     )
     boxes: Annotated[Literal["plan", "seen", "mean"] | None, Flag(group=LABELS)] = Field(
         default=None,
-        description="box and mask as planned, as seen, or the box between both "
-        "(default: seen; plan without correct in --refine)",
+        description="box and mask as planned; as seen; or the box between both where they nearly agree, else as seen "
+        "(default: mean; plan without correct in --refine)",
     )
     extra_score: Annotated[Fraction, Flag("X", group=LABELS)] = Field(
         default=0.5, description="from this score on what is seen and not planned is a label (default: 0.5)"
@@ -90,7 +91,7 @@ class LabelOptions(Value):
             update={
                 "unverified": self.unverified or ("ignore" if drops else "label"),
                 "extras": self.extras or ("label" if "add" in self.refine else "none"),
-                "boxes": self.boxes or ("seen" if "correct" in self.refine else "plan"),
+                "boxes": self.boxes or ("mean" if "correct" in self.refine else "plan"),
             }
         )
 
@@ -168,6 +169,8 @@ def _verified(instance: Instance, verdict: Verdict, size: tuple[int, int], optio
         return None
     source = "seen" if misplaced or instance.extent is None else str(options.boxes)
     box = seen.box
+    if source == "mean" and verdict.iou < NEARLY_IOU:
+        source = "seen"
     if source != "seen" and instance.extent:
         box = instance.extent if source == "plan" else _mean(instance.extent, seen.box)
     planned_mask, seen_mask = instance.mask, _fitted(seen.mask, size)

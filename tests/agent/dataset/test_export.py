@@ -40,9 +40,10 @@ def annotations(record, every=False):
     return [(label.name, *label.box.to_coco(record.size)) for label in (record.every if every else record.labels)]
 
 
-def test_labels_are_what_the_verifier_saw(records):
+def test_labels_are_what_the_verifier_saw_with_boxes_between_it_and_the_plan(records):
     for record in records.values():
-        assert record.labels and all(label.source == "seen" for label in record.labels)
+        assert record.labels and all(label.source in ("mean", "seen") for label in record.labels)
+        assert all(label.iou >= 0.7 for label in record.labels if label.source == "mean")
         assert all(label.iou >= 0.3 for label in record.labels if label.verdict == "found")
         assert record.item.seen and all(label.score for label in record.labels)
 

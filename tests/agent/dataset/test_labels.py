@@ -129,6 +129,14 @@ def test_boxes_are_planned_seen_or_the_mean(boxes, x0):
     assert label.box.x0 == pytest.approx(x0) and label.source == boxes and label.mask and label.score == 0.9
 
 
+def test_boxes_that_differ_have_no_mean():
+    item = an_item([CUP, DOG, HORSE])
+    verdicts = tuple(verdict.model_copy(update={"iou": 0.6}) for verdict in item.report.verdicts)
+    item = item.model_copy(update={"report": item.report.model_copy(update={"verdicts": verdicts})})
+    label = labels_of(item, LabelOptions(boxes="mean"))[0]
+    assert label.box.x0 == pytest.approx(0.02) and label.source == "seen"
+
+
 def test_what_is_unsure_is_ignored():
     unsure = (VerdictKind.FOUND, seen("dog", MIDDLE, 0.2))
     assert names(an_item([CUP, unsure, HORSE]), min_score=0.3) == (["cup", "horse"], ["dog"])
@@ -143,8 +151,8 @@ AWAY = (VerdictKind.MISPLACED, seen("horse", CORNER))
         ((), [("cup", "plan"), ("dog", "plan"), ("horse", "plan")], []),  # the plan
         (("drop",), [("cup", "plan"), ("dog", "plan")], [("horse", "plan")]),
         (("add",), [("cup", "plan"), ("dog", "plan"), ("horse", "plan"), ("cat", "seen")], []),
-        (("correct",), [("cup", "seen"), ("dog", "seen"), ("horse", "seen")], []),
-        (STEPS, [("cup", "seen"), ("dog", "seen"), ("horse", "seen"), ("cat", "seen")], [("horse", "plan")]),
+        (("correct",), [("cup", "mean"), ("dog", "mean"), ("horse", "seen")], []),
+        (STEPS, [("cup", "mean"), ("dog", "mean"), ("horse", "seen"), ("cat", "seen")], [("horse", "plan")]),
     ],
 )
 def test_labels_are_refined_step_by_step(refine, labelled, ignored):
