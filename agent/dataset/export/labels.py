@@ -17,7 +17,7 @@ from instdiff.values import Fraction, Value
 from instdiff.world.nouns import class_of, label_of, with_article
 
 SAME_THING_IOU = 0.5  # boxes that share more show one thing
-NEARLY_IOU = 0.7  # from there on a plan and what is seen are two measurements of one box, whose mean is nearer than either
+NEARLY_IOU = 0.7  # from there on plan and sight are two measurements of one box, and their mean is nearer than either
 PART_OF_IT = 0.7  # what lies in a thing of its own kind with such a share may be a part of it, or one of two
 IN_PLACE = (VerdictKind.FOUND, VerdictKind.WRONG_ATTRIBUTE)
 NOT_PLANNED = "not planned"
