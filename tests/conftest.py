@@ -38,7 +38,6 @@ LONGEST = [  # seconds, longest first; side by side, no worker may be left alone
     "instdiff/training/draft/test_crops.py",
     "agent/dataset/test_kills.py",
     "test_keys_stay_secret.py",
-    "agent/dashboard/test_repairs.py",
     "agent/dashboard/test_editor.py",
     "agent/dataset/test_export.py",
     "evaluators/coco/test_commands.py",

@@ -2,16 +2,18 @@
 
 import csv
 import io
+import json
 import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import run_agent
-from agent.dashboard import evaluations_page, run_index
+from agent.dashboard import evaluations_page
 from agent.dashboard.labels import Rating, rate, rating_of, ratings_csv
-from agent.dashboard.navigation import plain
 from agent.dashboard.rounds_view import changes
 from agent.loop import Agent
 from agent.runs import Run
@@ -19,7 +21,17 @@ from instdiff.errors import BadInput
 from instdiff.formats import load_layout
 from instdiff.layout import Box, Instance, Layout
 from instdiff.render_settings import RenderSettings
-from tests.agent.dashboard_pages import PATIENCE_MS, needs_browser, run_named, see, small_run
+from tests.agent.dashboard_pages import (
+    PATIENCE_MS,
+    edit_of,
+    mended_run,
+    needs_browser,
+    place_on,
+    run_named,
+    see,
+    small_run,
+    stage_area,
+)
 
 MARKUP = "<img src=x onerror=alert(1)> **dog** :red[cat] [car](http://127.0.0.1/x) $tree$ # dog"
 
@@ -132,8 +144,9 @@ def test_a_rating_is_kept_in_the_folder(tab, out):
 @needs_browser
 def test_markup_stays_text(tab, out):
     name = run_named(out, "img-src").name
+    page = tab("/runs")
     for path in (f"/run?run={name}", "/runs", f"/edit?run={name}"):
-        page = tab(path)
+        page.goto(path)
         words = "<img src=x onerror=alert(1)> **dog**"
         if path.startswith("/edit"):
             see(page, "with the mouse, or both")
@@ -155,7 +168,7 @@ def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab
     planned = load_layout(before.folder / before.best.layout, boxes="xywh")
     box = planned.instances[0].box
     page = tab(f"/edit?run={before.folder.name}")
-    area = page.locator(".editor .stage").bounding_box()
+    area = stage_area(page)
     x = area["x"] + (box.x0 + box.x1) / 2 * area["width"]
     y = area["y"] + (box.y0 + box.y1) / 2 * area["height"]
     page.mouse.move(x, y)
@@ -165,8 +178,7 @@ def test_a_box_is_moved_with_the_mouse_and_painted_again_from_the_same_noise(tab
     page.get_by_role("button", name="Change and paint").click()
     page.wait_for_url("**/run?run=*")
     see(page, "What was planned and found in round 0")
-    runs = [Run.load(path.parent) for path in out.glob("*/run.json")]
-    (after,) = (run for run in runs if run.request.edited and Path(run.request.edited.run) == before.folder)
+    after = edit_of(before)
     moved = load_layout(after.folder / after.best.layout, boxes="xywh").instances[0]
     wanted = [box.x0, box.y0 - 0.2, box.x1, box.y1 - 0.2]
     assert moved.caption == planned.instances[0].caption and moved.box.xyxy == pytest.approx(
@@ -266,71 +278,63 @@ def test_a_drawing_stays_when_its_page_is_left_and_words_change_what_is_drawn(ta
 
 
 @needs_browser
+def test_what_a_box_is_drawn_round_is_removed_and_the_picture_before_is_a_click_away(tab, out):
+    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "rounds": 1}
+    before = small_run(out, "a green car", **draft, settings=RenderSettings(num_inference_steps=2, seed=7))
+    page = tab(f"/edit?run={before.folder.name}")
+    page.get_by_role("radio", name="what is to go").click()
+    page.locator(".editor").get_by_role("button", name="Box", exact=True).click()
+    page.mouse.move(*place_on(page, 0.5, 0.1))
+    page.mouse.down()
+    page.mouse.move(*place_on(page, 0.75, 0.4), steps=5)
+    page.mouse.up()
+    page.get_by_role("button", name="Change and paint").click()
+    page.wait_for_url("**/run?run=*remove-what-is-not-wanted*")
+    see(page, "Asked for: remove what is not wanted")
+    after = edit_of(before)
+    (region,) = after.request.edited.regions
+    assert region.xyxy == pytest.approx((0.5, 0.1, 0.75, 0.4), abs=0.01) and after.request.edited.apart == ()
+    plans = [load_layout(run.folder / run.best.layout, boxes="xywh") for run in (before, after)]
+    assert plans[0].instances == plans[1].instances
+    old, new = (np.asarray(Image.open(run.image).convert("RGB")).astype(int) for run in (before, after))
+    x0, y0, x1, y1 = (round(side) for side in region.to_corners(new.shape[1::-1]))
+    inside = np.zeros(new.shape[:2], dtype=bool)
+    inside[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = True
+    assert (old[~inside] == new[~inside]).all() and (old[inside] != new[inside]).any()
+    page.get_by_role("link", name="Undo").click()
+    page.wait_for_url(f"**/run?run={before.folder.name}")
+    see(page, "What was planned and found in round 0")
+
+
+@needs_browser
+def test_the_thing_that_is_clicked_in_the_picture_is_repaired(tab, out):
+    run, _ = mended_run(out)
+    page = tab(f"/edit?run={run.folder.name}")
+    cat = load_layout(run.folder / run.best.layout, boxes="xywh").instances[1].box
+    page.mouse.click(*place_on(page, cat.centre.x, cat.centre.y))
+    see(page, "Selected: cat 2.")
+    page.get_by_role("button", name="Repair the selected thing").click()
+    page.wait_for_url("**/run?run=*repair-cat-2*")
+    (folder,) = out.glob("*-repair-cat-2-*")
+    assert json.loads((folder / "run.json").read_text())["request"]["edited"]["apart"] == [1]
+
+
+@needs_browser
+def test_a_row_is_marked_with_the_mouse(tab, out):
+    run, _ = mended_run(out)
+    page = tab(f"/run?run={run.folder.name}")
+    page.get_by_role("checkbox", name="mark row 1").click()
+    button = page.get_by_role("button", name="Repair what is marked")
+    button.click()  # once it is enabled
+    page.wait_for_url("**/run?run=*repair-dog-1*")
+    page.go_back()
+    see(page, run.folder.name)
+
+
+@needs_browser
 def test_an_address_reaches_nothing_outside(tab):
     page = tab("/run?run=..%2F..%2Fetc")
     see(page, "there is no run")
-
-
-@pytest.mark.parametrize(
-    "name", ["..", "../x", "/etc", "", ".", "a/b", "a\\b", "x" * 300, "no-such-run", "link", "a\0b"]
-)
-def test_names_that_are_no_run(tmp_path, monkeypatch, name):
-    monkeypatch.setenv("INSTDIFF_OUTPUTS", str(tmp_path / "out"))
-    run = small_run(tmp_path / "elsewhere")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "link").symlink_to(run.folder)
-    with pytest.raises(BadInput, match="^run: there is no run"):
-        run_index.run_folder(name)
-
-
-def test_a_run_folder_cannot_name_files_outside_of_itself(tmp_path):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "secret.png").touch()
-    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
-    for name in ("../secret.png", "/etc/passwd", "link.png"):
-        with pytest.raises(BadInput, match="outside"):
-            run_index.inside(tmp_path / "in", name)
-    assert run_index.inside(tmp_path / "in", "round-0/image.png") == tmp_path / "in" / "round-0" / "image.png"
-
-
-def test_lists_show_what_runs_say(tmp_path, monkeypatch):
-    monkeypatch.setenv("INSTDIFF_OUTPUTS", str(tmp_path))
-    assert run_index.summaries() == []
-    first = small_run(tmp_path)
-    second = small_run(tmp_path, "cat", review=True)
-    found = {run.name: run for run in run_index.summaries()}
-    assert set(found) == {first.folder.name, second.folder.name}
-    assert (found[first.folder.name].state, found[first.folder.name].score) == ("verified", 1.0)
-    assert (found[second.folder.name].state, found[second.folder.name].score) == ("waiting", None)
-    Run.load(first.folder).model_copy(update={"verified": False}).save()
-    assert {run.name: run.state for run in run_index.summaries()}[first.folder.name] == "not verified"
-    filters = {
-        run_index.Filter(): 2,
-        run_index.Filter(words="DOG cat"): 1,
-        run_index.Filter(states=("waiting",)): 1,
-        run_index.Filter(planner="list", engine="rectangles"): 2,
-        run_index.Filter(planner="offline"): 0,
-        run_index.Filter(min_score=0.5): 1,
-        run_index.Filter(thing="dog"): 1,
-        run_index.Filter(min_rating=3): 0,
-        run_index.Filter(tag="best"): 0,
-        run_index.Filter(starred=True): 0,
-    }
-    assert {wanted: sum(map(wanted.passes, run_index.summaries())) for wanted in filters} == filters
-
-
-@pytest.mark.parametrize(
-    "text", ["a_b*c*", "[x](y)", "<b>", "1. a", "# h", "$x$", "a|b", "~~x~~", "`c`", "\\", "- a", "&amp;", ":red[x]"]
-)
-def test_every_sign_of_markdown_is_escaped(text):
-    shown = plain(text).replace("\u2060", "")
-    assert re.sub(r"\\(.)", r"\1", shown) == text
-    assert re.fullmatch(r"(\w|\s|\\.)*", shown)
-
-
-def test_addresses_and_emoji_are_broken():
-    assert "http\\:\u2060" in plain("http://x") and "www\u2060" in plain("www.x.y") and "\\@\u2060" in plain("a@b.c")
-    assert plain("a\n\n# b") == "a \\# b"
 
 
 def test_ratings_come_as_csv(tmp_path):

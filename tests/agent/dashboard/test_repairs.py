@@ -1,10 +1,6 @@
 """What the pages show of repairs, and the repairs and removals that a person starts there."""
 
-import json
-
-import numpy as np
 import pytest
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from agent.dashboard.live_view import progress
@@ -19,23 +15,10 @@ from agent.runs import Run, read_json, write_json
 from evaluators.report import Detection
 from instdiff.formats import load_layout
 from instdiff.layout import Box
-from instdiff.render_settings import RenderSettings
-from tests.agent.dashboard_pages import needs_browser, open_run, see, small_run
+from tests.agent.dashboard_pages import edit_of, mended_run, open_run, small_run
 from tests.agent.doubles import ColourDetector, ListPlanner, RepaintingPainter
 
 pytestmark = pytest.mark.timeout(900)
-PAINTS = True  # the worker is warm before the first job
-
-NO_DOG = {seed: {"dog"} for seed in (0, 1, 21, 41)}  # all three tries of round 1 fail
-
-
-def mended_run(out, **options) -> tuple[Run, list]:
-    """A run of which the first repair is refused and the second one accepted, and what happened."""
-    events: list = []
-    parts = {"planner": ListPlanner(), "engine": RepaintingPainter(NO_DOG), "verifier": ColourDetector()}
-    run = Agent(**{**parts, "out": out, "on_event": events.append, **options}).run("dog cat")
-    assert [done.repair and done.repair.accepted for done in run.rounds] == [None, False, True]
-    return run, events
 
 
 def page_of(run: Run, monkeypatch) -> AppTest:
@@ -58,12 +41,6 @@ def mark(app: AppTest, run: Run, *rows: int) -> AppTest:
 def press(app: AppTest, label: str) -> None:
     (button,) = (button for button in app.button if button.label == label)
     button.click().run()
-
-
-def edit_of(run: Run) -> Run:
-    """The one run that comes from another."""
-    (folder,) = (path.parent for path in run.folder.parent.glob("*/run.json") if path.parent != run.folder)
-    return Run.load(folder)
 
 
 # --- what is shown
@@ -166,73 +143,3 @@ def test_an_edit_shows_both_pictures_and_the_way_back(tmp_path, monkeypatch):
     assert any("of the picture is painted anew" in text for text in said)
     (link,) = (link for link in app.get("page_link") if link.label.startswith("Undo"))
     assert run.folder.name in link.query_string
-
-
-# --- what a person starts with the mouse over the picture
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    return tmp_path_factory.mktemp("outputs")
-
-
-def place_on(page, x: float, y: float) -> tuple[float, float]:
-    """A place of the picture in the editor, by fractions, in pixels of the page."""
-    area = page.locator(".editor .stage").bounding_box()
-    return area["x"] + x * area["width"], area["y"] + y * area["height"]
-
-
-@needs_browser
-def test_what_a_box_is_drawn_round_is_removed_and_the_picture_before_is_a_click_away(tab, out):
-    draft = {"planner": "offline", "engine": "draft", "verifier": "draft", "rounds": 1}
-    before = small_run(out, "a green car", **draft, settings=RenderSettings(num_inference_steps=2, seed=7))
-    page = tab(f"/edit?run={before.folder.name}")
-    page.locator(".editor .stage").wait_for()
-    page.get_by_role("radio", name="what is to go").click()
-    page.locator(".editor").get_by_role("button", name="Box", exact=True).click()
-    page.mouse.move(*place_on(page, 0.5, 0.1))
-    page.mouse.down()
-    page.mouse.move(*place_on(page, 0.75, 0.4), steps=5)
-    page.mouse.up()
-    page.get_by_role("button", name="Change and paint").click()
-    page.wait_for_url("**/run?run=*remove-what-is-not-wanted*")
-    see(page, "Asked for: remove what is not wanted")
-    after = edit_of(before)
-    (region,) = after.request.edited.regions
-    assert region.xyxy == pytest.approx((0.5, 0.1, 0.75, 0.4), abs=0.01) and after.request.edited.apart == ()
-    plans = [load_layout(run.folder / run.best.layout, boxes="xywh") for run in (before, after)]
-    assert plans[0].instances == plans[1].instances
-    old, new = (np.asarray(Image.open(run.image).convert("RGB")).astype(int) for run in (before, after))
-    x0, y0, x1, y1 = (round(side) for side in region.to_corners(new.shape[1::-1]))
-    inside = np.zeros(new.shape[:2], dtype=bool)
-    inside[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = True
-    assert (old[~inside] == new[~inside]).all() and (old[inside] != new[inside]).any()
-    page.get_by_role("link", name="Undo").click()
-    page.wait_for_url(f"**/run?run={before.folder.name}")
-    see(page, "What was planned and found in round 0")
-
-
-@needs_browser
-def test_the_thing_that_is_clicked_in_the_picture_is_repaired(tab, out):
-    run, _ = mended_run(out)
-    page = tab(f"/edit?run={run.folder.name}")
-    page.locator(".editor .stage").wait_for()
-    cat = load_layout(run.folder / run.best.layout, boxes="xywh").instances[1].box
-    page.mouse.click(*place_on(page, cat.centre.x, cat.centre.y))
-    see(page, "Selected: cat 2.")
-    page.get_by_role("button", name="Repair the selected thing").click()
-    page.wait_for_url("**/run?run=*repair-cat-2*")
-    (folder,) = out.glob("*-repair-cat-2-*")
-    assert json.loads((folder / "run.json").read_text())["request"]["edited"]["apart"] == [1]
-
-
-@needs_browser
-def test_a_row_is_marked_with_the_mouse(tab, out):
-    run, _ = mended_run(out)
-    page = tab(f"/run?run={run.folder.name}")
-    page.get_by_role("checkbox", name="mark row 1").click()
-    button = page.get_by_role("button", name="Repair what is marked")
-    button.click()  # once it is enabled
-    page.wait_for_url("**/run?run=*repair-dog-1*")
-    page.go_back()
-    see(page, run.folder.name)
