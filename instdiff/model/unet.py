@@ -362,7 +362,8 @@ class InstanceUNet(Int8Model, ModelMixin, ConfigMixin, PeftAdapterMixin):
         sizes = self._sizes(size)
         biases: list[torch.Tensor | None] = [None] * len(sizes)
         if tokens is not None and regions is not None and self.config.instance_masked:
-            biases = [visibility(regions, tokens.shape[1], level, text.dtype) for level in sizes]
+            reading = zip(sizes, [*self.config.attention_levels[:-1], True], strict=True)  # in the middle all do
+            biases = [visibility(regions, tokens.shape[1], s, text.dtype) if reads else None for s, reads in reading]
         elif tokens is not None and counts is not None and text.device.type != "cpu":
             tokens = tokens.repeat_interleave(counts.long(), dim=1)  # there the fastest attention knows no bias
         elif counts is not None:
