@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from instdiff.model.attention import rows_of
-from instdiff.model.graphs import Batch, evaluate, graphs_of
+from instdiff.model.graphs import Batch, Inputs, evaluate, graphs_of
 from instdiff.model.timesteps import UNetEvaluation
 from instdiff.model.unet import InstanceUNet
 
@@ -102,7 +102,7 @@ class Denoiser:
         inputs = latents.to(self.dtype).split(self.max_batch)
         call = self.graphs or evaluate
         outputs = [
-            call(self.unet, own, timestep, batch, alpha, self.cache.of_batch(number))
+            call(self.unet, Inputs(own, timestep, batch, alpha, self.cache.of_batch(number)))
             for number, (own, batch) in enumerate(zip(inputs, self.batches, strict=True))
         ]
         return (torch.cat(outputs) if len(outputs) > 1 else outputs[0]).to(latents.dtype)

@@ -61,23 +61,26 @@ class Batch:
         return Batch(memories, None if self.place_map is None else fresh[id(self.place_map)])
 
 
-def evaluate(
-    unet: InstanceUNet,
-    latents: torch.Tensor,
-    timestep: torch.Tensor,
-    batch: Batch,
-    alpha: float,
-    inner: list[torch.Tensor] | None,
-) -> torch.Tensor:
-    """Predictions (B, C, H, W) of a UNet for latents (B, C, H, W); the rest as in `InstanceUNet.forward`."""
+class Inputs(NamedTuple):
+    """What one call of the UNet reads."""
+
+    latents: torch.Tensor  # (B, C, H, W)
+    timestep: torch.Tensor  # one for all
+    batch: Batch
+    alpha: float  # strength of the grounding
+    inner: list[torch.Tensor] | None  # as in `InstanceUNet.forward`
+
+
+def evaluate(unet: InstanceUNet, inputs: Inputs) -> torch.Tensor:
+    """Predictions (B, C, H, W) of a UNet."""
     return unet(
-        latents,
-        timestep,
-        memories=batch.memories,
-        place_map=batch.place_map,
-        grounding_scale=alpha,
-        stock_conv_in=alpha == 0 and unet.config.has_stock_conv_in,
-        inner=inner,
+        inputs.latents,
+        inputs.timestep,
+        memories=inputs.batch.memories,
+        place_map=inputs.batch.place_map,
+        grounding_scale=inputs.alpha,
+        stock_conv_in=inputs.alpha == 0 and unet.config.has_stock_conv_in,
+        inner=inputs.inner,
     )
 
 
@@ -128,43 +131,45 @@ class Graph:
         self,
         record: Callable[[Callable[[], list[torch.Tensor]]], Recording],
         unet: InstanceUNet,
-        latents: torch.Tensor,
-        timestep: torch.Tensor,
-        batch: Batch,
-        alpha: float,
-        inner: list[torch.Tensor] | None,
+        inputs: Inputs,
     ):
-        self.latents = latents.clone(memory_format=torch.channels_last)
-        self.timestep = timestep.clone()
-        self.batch = batch.copy()
-        self.filled = weakref.ref(batch)
-        self.inner = None if inner is None else [tensor.clone() for tensor in inner]
+        self.inputs = inputs._replace(
+            latents=inputs.latents.clone(memory_format=torch.channels_last),
+            timestep=inputs.timestep.clone(),
+            batch=inputs.batch.copy(),
+            inner=None if inputs.inner is None else [tensor.clone() for tensor in inputs.inner],
+        )
+        self.filled = weakref.ref(inputs.batch)
         # A graph reads addresses: what they hold must stay as long as it does.
-        self.constants = unet.constants(self.latents)
+        self.constants = unet.constants(self.inputs.latents)
 
         def call() -> list[torch.Tensor]:
-            own = None if self.inner is None else list(self.inner)
-            prediction = evaluate(unet, self.latents, self.timestep, self.batch, alpha, own)
-            return [prediction] if self.inner else [prediction, *(own or [])]
+            taken = self.inputs.inner
+            given = None if taken is None else list(taken)
+            prediction = evaluate(unet, self.inputs._replace(inner=given))
+            return [prediction] if taken else [prediction, *(given or [])]
 
         self.recording = record(call)
-        buffers = [self.latents, *self.batch.tensors, *(self.inner or [])]
-        self.nbytes = self.recording.nbytes + sum(buffer.nbytes for buffer in buffers)
+        self.nbytes = self.recording.nbytes + sum(buffer.nbytes for buffer in self.buffers)
 
-    def __call__(
-        self, latents: torch.Tensor, timestep: torch.Tensor, batch: Batch, inner: list[torch.Tensor] | None
-    ) -> torch.Tensor:
-        if self.filled() is not batch:
-            torch._foreach_copy_(self.batch.tensors, batch.tensors)
-            self.filled = weakref.ref(batch)
-        self.latents.copy_(latents)
-        self.timestep.copy_(timestep)
-        for buffer, tensor in zip(self.inner or [], inner or [], strict=True):
+    @property
+    def buffers(self) -> list[torch.Tensor]:
+        """What inputs are copied to."""
+        return [self.inputs.latents, self.inputs.timestep, *self.inputs.batch.tensors, *(self.inputs.inner or [])]
+
+    def __call__(self, inputs: Inputs) -> torch.Tensor:
+        own = self.inputs
+        if self.filled() is not inputs.batch:
+            torch._foreach_copy_(own.batch.tensors, inputs.batch.tensors)
+            self.filled = weakref.ref(inputs.batch)
+        own.latents.copy_(inputs.latents)
+        own.timestep.copy_(inputs.timestep)
+        for buffer, tensor in zip(own.inner or [], inputs.inner or [], strict=True):
             buffer.copy_(tensor)
         self.recording.replay()
         prediction, *features = self.recording.outputs  # the next replay writes over them
-        if inner is not None and not inner:
-            inner.extend(feature.clone() for feature in features)
+        if inputs.inner is not None and not inputs.inner:
+            inputs.inner.extend(feature.clone() for feature in features)
         return prediction.clone()
 
 
@@ -214,29 +219,22 @@ class UNetGraphs:
         self.room: int | None = None
         self.failed = False
 
-    def __call__(
-        self,
-        unet: InstanceUNet,
-        latents: torch.Tensor,
-        timestep: torch.Tensor,
-        batch: Batch,
-        alpha: float,
-        inner: list[torch.Tensor] | None,
-    ) -> torch.Tensor:
+    def __call__(self, unet: InstanceUNet, inputs: Inputs) -> torch.Tensor:
         """As `evaluate`."""
         with self.lock:
             if self.changed:
                 self.look(unet)
             if self.state is not None and not self.failed:
-                kind = None if inner is None else bool(inner)  # keeps no features, takes them, or gives them
-                key = (tuple(latents.shape), latents.dtype, timestep.dtype, batch.shape, alpha, kind)
-                graph = self._graph(key, unet, latents, timestep, batch, alpha, inner)
+                graph = self._graph(unet, inputs)
                 if graph:
-                    return graph(latents, timestep, batch, inner)
-        return evaluate(unet, latents, timestep, batch, alpha, inner)
+                    return graph(inputs)
+        return evaluate(unet, inputs)
 
-    def _graph(self, key: Hashable, unet: InstanceUNet, *inputs) -> Graph | None:
-        """The graph of a key, recorded where it is asked for again; None where there is none."""
+    def _graph(self, unet: InstanceUNet, inputs: Inputs) -> Graph | None:
+        """The graph of a shape, recorded where it is asked for again; None where there is none."""
+        latents, timestep, batch, alpha, inner = inputs
+        kind = None if inner is None else bool(inner)  # keeps no features, takes them, or gives them
+        key = (tuple(latents.shape), latents.dtype, timestep.dtype, batch.shape, alpha, kind)
         if key in self.graphs:
             self.graphs.move_to_end(key)
             return self.graphs[key]
@@ -249,7 +247,7 @@ class UNetGraphs:
             self.room = self.ask_room()
         self.recorded[key] += 1
         try:
-            graph = Graph(self.record, unet, *inputs)
+            graph = Graph(self.record, unet, inputs)
         except RuntimeError as error:  # of CUDA, of its memory, of a compiler
             self.clear()
             self.failed = True

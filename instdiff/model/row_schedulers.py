@@ -5,12 +5,31 @@ from __future__ import annotations
 import copy
 import inspect
 from collections import deque
+from contextlib import nullcontext
 from functools import lru_cache
 
 import torch
 from diffusers import SchedulerMixin
+from torch.overrides import TorchFunctionMode
 
 from instdiff.model.schedulers import PAINTING
+
+
+class SentAhead(TorchFunctionMode):
+    """While it is on, noise that is drawn on the processor goes to a device without waiting for it."""
+
+    def __init__(self, device: torch.device):
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        """Do what is asked, and send on what `torch.randn` gave."""
+        given = function(*args, **(kwargs or {}))
+        if function is not torch.randn or given.device.type != "cpu":
+            return given
+        if self.device.type == "cuda":
+            given = given.pin_memory()  # memory that a card fetches by itself
+        return given.to(self.device, non_blocking=True)
 
 
 class RowScheduler:
@@ -49,11 +68,12 @@ class RowScheduler:
         generators = self._generators() if "generator" in known else []
         each = self.rows // len(self.copies)  # all rows, or one
         stepped = []
-        for first, own in zip(range(0, self.rows, each), self.copies, strict=True):
-            rows = slice(first, first + each)
-            if generators:
-                options["generator"] = generators[rows] if each > 1 else generators[first]
-            stepped.append(own.step(predictions[rows], timestep, latents[rows], return_dict=False, **options)[0])
+        with SentAhead(latents.device) if generators and latents.device.type != "cpu" else nullcontext():
+            for first, own in zip(range(0, self.rows, each), self.copies, strict=True):
+                rows = slice(first, first + each)
+                if generators:
+                    options["generator"] = generators[rows] if each > 1 else generators[first]
+                stepped.append(own.step(predictions[rows], timestep, latents[rows], return_dict=False, **options)[0])
         return torch.cat(stepped)
 
     def keep_first(self) -> None:

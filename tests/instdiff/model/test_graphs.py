@@ -101,8 +101,7 @@ def test_a_recording_reads_weights_buffers_and_what_is_kept_for_it(pipe):
     weights = {tensor.data_ptr() for tensor in (*pipe.unet.parameters(), *pipe.unet.buffers())}
     kept = set(weights)
     for graph in own.graphs.values():
-        buffers = [graph.latents, graph.timestep, *graph.batch.tensors, *graph.constants, *(graph.inner or [])]
-        kept |= {tensor.data_ptr() for tensor in buffers}
+        kept |= {tensor.data_ptr() for tensor in (*graph.buffers, *graph.constants)}
     assert len(recorder.tapes) == len(own.graphs) > 3
     for tape in recorder.tapes:
         read = {tensor.data_ptr() for tensor in tape.read_from_outside()}

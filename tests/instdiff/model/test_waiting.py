@@ -13,7 +13,7 @@ STEPS = 6
 
 
 class Uploads(TorchDispatchMode):
-    """Notes in which step several numbers go from the processor to the device: all that was sent is waited for."""
+    """Notes in which step several numbers go from the processor to the device and all that was sent is waited for."""
 
     def __init__(self):
         super().__init__()
@@ -22,6 +22,8 @@ class Uploads(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         given = function(*args, **(kwargs or {}))
+        if (kwargs or {}).get("non_blocking"):
+            return given
         tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Tensor)]
         made = [value for value in tree_flatten(given)[0] if isinstance(value, torch.Tensor)]
         if any(t.device.type == "cpu" and t.dim() for t in tensors) and any(t.is_meta for t in (*made, *tensors)):
@@ -41,6 +43,9 @@ def on_meta(condition: Condition) -> Condition:
         ("ddim", 0.5, {"inner_every": 2}),
         ("dpm++", 0.5, {"guidance_every": 2}),
         ("euler", 0.0, {}),
+        ("lcm", 0.5, {}),
+        ("ddpm", 0.0, {}),
+        ("euler ancestral", 0.5, {}),
     ],
 )
 def test_no_step_waits(name, mis, ways):
