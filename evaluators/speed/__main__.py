@@ -333,7 +333,9 @@ one (`python -m evaluators.speed --overhead`): of the published structure, narro
 
 {waits}
 
-The second table is the draft model's loop with a UNet that gives zeros, on one processor.
+The second table is the draft model with a UNet that gives zeros, on one processor: a step of its loop, and a whole call
+of the pipeline with its own number of steps, in which captions are read, a first guess is drawn, and the picture is
+decoded.
 
 {batches}## On a graphics card
 
@@ -341,8 +343,9 @@ On NVIDIA cards each call of the UNet is recorded as a CUDA graph the second tim
 from then on: the card is sent one thing instead of a thousand. Graphs are few, take at most a quarter of the card's
 memory, and go when weights move, adapters change, or the shape is not seen again. Hooks, autocast, offloading and a
 UNet that is compiled as a whole are called step by step, and so is what cannot be recorded: one line says why.
-`INSTDIFF_CUDA_GRAPHS=0`, or `pipe.unet.cuda_graphs = False`, switches them off. No step waits for the card, but with
-schedulers that add noise: they draw it on the processor, so that a seed is the same picture everywhere.
+`INSTDIFF_CUDA_GRAPHS=0`, or `pipe.unet.cuda_graphs = False`, switches them off. No step waits for the card. Noise that
+schedulers add is drawn on the processor, so that a seed is the same picture everywhere, and the card fetches it by
+itself.
 
 ```bash
 instdiff-agent speed --size sd15 --device cuda --check

@@ -45,54 +45,81 @@ def _modes(options: Namespace) -> dict[str, frozenset[str]]:
 
 
 def _compare(models: Models, instances: int, mis: float, modes: dict, options: Namespace) -> list[dict]:
-    device = models.unet.device
-    workloads = {name: Workload(models, instances, mis, options.steps, off) for name, off in modes.items()}
-    watches = {name: Stopwatch(device) for name in workloads}
-    calls = {}
-    latents = {}
-    half = torch.autocast(device.type, torch.bfloat16)
-    precision = {name: half if name == "autocast" else nullcontext() for name in workloads}
-    # Calls that are watched are not recorded as graphs: on a card they are counted in a picture of their own.
-    counted = {name for name, workload in workloads.items() if uses_graphs(workload) and not options.estimate}
-    for name, workload in workloads.items():
-        with precision[name]:
-            Workload(models, instances, mis, WARM_UP_STEPS, workload.off).paint()
-            if name in counted:
-                calls[name] = Calls()
-                with calls[name].recorded(workload):
-                    workload.paint()
-                warm_up(workload)
+    runs = {}
+    for name, off in modes.items():
+        short, whole = (Workload(models, instances, mis, steps, off) for steps in (WARM_UP_STEPS, options.steps))
+        runs[name] = Run(whole, name == "autocast", options.repeat if options.estimate else None)
+        runs[name].prepare(short)
     for _ in range(1 if options.estimate else options.repeat):
-        for name, workload in workloads.items():
-            with ExitStack() as watched:
-                if name not in counted:
-                    calls[name] = Calls(options.repeat if options.estimate else None)
-                    watched.enter_context(calls[name].recorded(workload))
-                with precision[name], watches[name].running():
-                    latents[name] = workload.paint()
+        for run in runs.values():
+            run.paint()
+    first, *_ = runs.values()
+    names = {name: f"{name}, estimated" if options.estimate else name for name in runs}
+    return [{"mode": names[name], **run.row(), **run.beside(first)} for name, run in runs.items()]
 
-    rows: list[dict] = []
-    first = next(iter(workloads))
-    for name, workload in workloads.items():
-        watch = calls[name] if options.estimate else watches[name]
-        row = {
-            "mode": f"{name}, estimated" if options.estimate else name,
-            "steps": workload.options.num_inference_steps,
-            "seconds": watch.wall,
-            "cpu_seconds": watch.cpu,
-            "unet_calls": len(calls[name].batches),
-            "evaluations": sum(calls[name].batches),
-            "flops": calls[name].flops(workload, precision[name]),
-            "peak_bytes": watches[name].peak,
-            "faster": None,
-            "difference": None,
+
+class Run:
+    """One mode of a layout: how it is painted, and what is measured of it.
+
+    Args:
+        workload: what is painted.
+        autocast: in bfloat16 where torch thinks fit.
+        timed: so many calls of each shape are timed, and the picture's time is estimated from them; None times
+            whole pictures.
+    """
+
+    def __init__(self, workload: Workload, autocast: bool, timed: int | None):
+        self.workload = workload
+        self.device = workload.device
+        self.precision = torch.autocast(self.device.type, torch.bfloat16) if autocast else nullcontext()
+        self.timed = timed
+        # Calls that are watched are not recorded as graphs: on a card they are counted in a picture of their own.
+        self.counted_apart = uses_graphs(workload) and timed is None
+        self.watch = Stopwatch(self.device)
+        self.calls = Calls(timed)
+
+    def prepare(self, short: Workload) -> None:
+        """Warm up, with a workload of few steps, and count the calls where that is done apart."""
+        with self.precision:
+            short.paint()
+            if self.counted_apart:
+                with self.calls.recorded(self.workload):
+                    self.workload.paint()
+                warm_up(self.workload)
+
+    def paint(self) -> None:
+        """Paint, and measure."""
+        with ExitStack() as watched:
+            if not self.counted_apart:
+                self.calls = Calls(self.timed)
+                watched.enter_context(self.calls.recorded(self.workload))
+            with self.precision, self.watch.running():
+                self.latents = self.workload.paint()
+
+    @property
+    def times(self) -> Stopwatch | Calls:
+        """What tells the picture's time."""
+        return self.watch if self.timed is None else self.calls
+
+    def row(self) -> dict:
+        """What was measured."""
+        return {
+            "steps": self.workload.options.num_inference_steps,
+            "seconds": self.times.wall,
+            "cpu_seconds": self.times.cpu,
+            "unet_calls": len(self.calls.batches),
+            "evaluations": sum(self.calls.batches),
+            "flops": self.calls.flops(self.workload, self.precision),
+            "peak_bytes": self.watch.peak,
         }
-        rows.append(row)
-        if name != first:
-            gap = (latents[name] - latents[first]).abs().max() / latents[first].std()
-            row["faster"] = _time(rows[0], device) / _time(row, device)
-            row["difference"] = None if options.estimate else gap.item()
-    return rows
+
+    def beside(self, first: Run) -> dict:
+        """How much faster than the first run this one is, and how far its latents are from that one's."""
+        if self is first:
+            return {"faster": None, "difference": None}
+        before, now = (run.times.cpu if self.device.type == "cpu" else run.times.wall for run in (first, self))
+        gap = (self.latents - first.latents).abs().max() / first.latents.std()
+        return {"faster": before / now, "difference": gap.item() if self.timed is None else None}
 
 
 def uses_graphs(workload: Workload) -> bool:

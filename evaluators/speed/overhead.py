@@ -11,7 +11,10 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from evaluators.speed.measure import Models, Workload
+from evaluators.speed.batches import pipeline_of
+from evaluators.speed.measure import Models, Workload, placed_things
+from instdiff.layout import Layout
+from instdiff.model.pipeline import InstanceDiffusionPipeline
 from instdiff.model.unet import InstanceUNet
 
 # They start no kernel.
@@ -68,28 +71,53 @@ def unet_operations() -> dict[str, Operations]:
     }
 
 
-def loop_milliseconds(models: Models, instances: int, mis: float, repeat: int) -> float:
-    """Processor milliseconds a step of all that is not the UNet, which gives zeros; the least of ``repeat`` tries."""
+def without_unet(models: Models) -> Models:
+    """The same models with a UNet that gives zeros."""
     empty = copy.copy(models)
     empty.unet = copy.copy(models.unet)
     empty.unet.forward = lambda sample, *args, **kwargs: torch.zeros_like(sample)  # type: ignore[method-assign]
+    return empty
+
+
+def loop_milliseconds(models: Models, instances: int, mis: float, repeat: int) -> float:
+    """Processor milliseconds a step of all in the loop that is not the UNet."""
+    empty = without_unet(models)
     few, many = (Workload(empty, instances, mis, steps, frozenset()) for steps in (STEPS // 5, STEPS + STEPS // 5))
-    return min(_processor(many) for _ in range(repeat)) - min(_processor(few) for _ in range(repeat))
+    return (processor_milliseconds(many.paint, repeat) - processor_milliseconds(few.paint, repeat)) / STEPS
 
 
-def _processor(work: Workload) -> float:
-    start = time.process_time()
-    work.paint()
-    return 1000 / STEPS * (time.process_time() - start)
+def call_milliseconds(pipe: InstanceDiffusionPipeline, instances: int, mis: float, repeat: int) -> float:
+    """Processor milliseconds of a whole call: words, places, the model's own number of steps, decoding."""
+    side = pipe.defaults.native_size
+    layout = Layout(caption="a scene", width=side[0], height=side[1], instances=placed_things(instances))
+    return processor_milliseconds(lambda: pipe(layout, mis=mis, generator=torch.Generator().manual_seed(0)), repeat)
+
+
+def processor_milliseconds(call: Callable[[], object], repeat: int) -> float:
+    """The least that a call takes of one processor, of so many tries."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for one another are counted, too
+    taken = []
+    try:
+        for _ in range(repeat):
+            start = time.process_time()
+            call()
+            taken.append(time.process_time() - start)
+    finally:
+        torch.set_num_threads(threads)
+    return 1000 * min(taken)
 
 
 def overhead_lines(models: Models, repeat: int) -> list[str]:
-    """Both, as text."""
+    """All of it, as text; ``models`` are the draft's."""
     lines = ["| one UNet call, published structure | working operations | with views |", "| --- | ---: | ---: |"]
     for name, counted in unet_operations().items():
         lines.append(f"| {name} | {counted.working} | {counted.counts.total()} |")
-    lines += ["", "| around the UNet | processor ms a step |", "| --- | ---: |"]
+    pipe = pipeline_of(models, "draft")
+    pipe.unet = without_unet(models).unet
+    lines += ["", "| around the UNet | processor ms a step | processor ms a call |", "| --- | ---: | ---: |"]
     for instances, mis in ((0, 0.0), (6, 0.36)):
-        taken = loop_milliseconds(models, instances, mis, repeat)
-        lines.append(f"| {instances} instances, mis {mis:g} | {taken:.2f} |")
+        step = loop_milliseconds(models, instances, mis, repeat)
+        call = call_milliseconds(pipe, instances, mis, repeat)
+        lines.append(f"| {instances} instances, mis {mis:g} | {step:.2f} | {call:.0f} |")
     return lines
