@@ -32,8 +32,9 @@ def test_its_types_are_right_and_known(tmp_path):
     (tmp_path / "mypy.ini").write_text(CONFIG)
     wrong = SCRIPT.read_text().replace("rounds=3)", "rounds=3).image").replace("-> str | None", "-> int | None")
     (tmp_path / "wrong.py").write_text(wrong)
-    command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", str(SCRIPT), "wrong.py"]
+    command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", os.devnull]
     environment = {**os.environ, "MYPYPATH": str(ROOT)}
+    command += [str(SCRIPT), "wrong.py"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
     assert {error.partition(":")[0] for error in errors} == {"wrong.py"}, done.stdout + done.stderr
