@@ -36,7 +36,6 @@ LONGEST = [  # seconds, longest first; side by side, no worker may be left alone
     "test_examples.py",
     "instdiff/model/test_graphs.py",
     "agent/dashboard/test_datasets.py",
-    "test_full_disks_and_paths.py",
     "agent/dataset/test_kills.py",
     "instdiff/test_engine.py",
     "agent/test_user_script.py",

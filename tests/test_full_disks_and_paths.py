@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from agent import Agent
+import run_agent
+from agent import Agent, loop
 from agent.runs import Run, new_folder
 from evaluators.manifest import prompt_key
 from instdiff.layout import Box, Instance, Layout
+from tests.agent import doubles
 from tests.agent.doubles import SIZE, ColourDetector, ListPlanner, RectanglePainter
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +42,22 @@ def command(*arguments, limit=0, **environment):
         text=True,
         timeout=250,
     )
+
+
+@pytest.fixture
+def door(monkeypatch, capfd):
+    """The command line with the doubles, in this process."""
+    for name in ("load_planner", "load_engine", "load_detector"):
+        monkeypatch.setattr(loop, name, getattr(loop, name))
+
+    def call(*arguments, **environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        doubles.install()
+        code = run_agent.main(list(arguments))
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+    return call
 
 
 def check_whole(folder):
@@ -95,24 +113,24 @@ def test_files_that_may_not_grow(tmp_path):
     check_whole(folder)
 
 
-def test_a_full_disk(small_disk):
+def test_a_full_disk(small_disk, door):
     """A later round finds no room; the first is whole, and the run goes on when there is some."""
     disk = small_disk("200k")
-    done = command("dog cat", "--json", "--rounds", "4", "--out", str(disk), DOUBLES_FORGETS="dog")
+    done = door("dog cat", "--json", "--rounds", "4", "--out", str(disk), DOUBLES_FORGETS="dog")
     check_refused(done)
     (folder,) = disk.iterdir()
     check_whole(folder)
     finished = len(Run.load(folder).rounds)
     assert 1 <= finished < 4 and "best.png" in os.listdir(folder)
     subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
-    again = command("--resume", str(folder), "--json", DOUBLES_FORGETS="dog")
+    again = door("--resume", str(folder), "--json", DOUBLES_FORGETS="dog")
     assert again.returncode == 0 and len(json.loads(again.stdout)["rounds"]) > finished, again.stderr
     check_whole(folder)
 
 
-def test_a_folder_that_may_not_be_written(small_disk):
+def test_a_folder_that_may_not_be_written(small_disk, door):
     disk = small_disk("2m")
-    first = command("dog", "--json", "--out", str(disk))
+    first = door("dog", "--json", "--out", str(disk))
     assert first.returncode == 0
     (folder,) = disk.iterdir()
     kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -123,7 +141,7 @@ def test_a_folder_that_may_not_be_written(small_disk):
         ["--resume", str(folder), "--json"],
         ["--edit", str(folder), "make the dog larger", "--json", "--out", str(disk)],
     ):
-        check_refused(command(*arguments))
+        check_refused(door(*arguments))
     assert {path: path.read_bytes() for path in kept if path.name != "run.json"} == {
         p: c for p, c in kept.items() if p.name != "run.json"
     }
