@@ -165,8 +165,8 @@ def _examples(
             continue
         resized = open_picture().resize((side, side), Image.Resampling.BILINEAR)
         images.append(torch.from_numpy(np.asarray(resized).copy()).permute(2, 0, 1))
-        shown = [(IGNORED if label.ignore else numbers.get(str(name)), label) for name, label in named]
-        things.append(_things([(number, label) for number, label in shown if number is not None], side))
+        shown = [(numbers[name], label) for name, label in named if name in numbers]
+        things.append(_things([(IGNORED - n if label.ignore else n, label) for n, label in shown], side))
     if not images:
         none = torch.zeros(1, 3, side, side, dtype=torch.uint8)
         return first_of(LabelledPictures.of(none, [_things([], side)]), 0)

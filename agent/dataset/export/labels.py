@@ -19,6 +19,7 @@ from instdiff.world.nouns import class_of, label_of, with_article
 SAME_THING_IOU = 0.5  # boxes that share more show one thing
 NEARLY_IOU = 0.7  # from there on plan and sight are two measurements of one box, and their mean is nearer than either
 PART_OF_IT = 0.7  # what lies in a thing of its own kind with such a share may be a part of it, or one of two
+COVERED = 0.6  # what is covered so far by what was planned may be a part of that, or be that
 IN_PLACE = (VerdictKind.FOUND, VerdictKind.WRONG_ATTRIBUTE)
 NOT_PLANNED = "not planned"
 CELLS = 24  # of a side of a box, in which is looked whether other things lie there
@@ -209,18 +210,21 @@ def _planned(instance: Instance, verdict: Verdict, size: tuple[int, int], ignore
 def _extras(item: Item, labels: Sequence[Label], options: LabelOptions) -> Iterator[Label]:
     """What is seen beside the labels, surest first, each thing once.
 
-    A detector sees a car in one half of a car, and a clock in the wheel of a bicycle: what lies within a thing is no
-    label, and of its own kind only where the detector is sure, so that there may be two of them, worth a region.
+    A detector sees a car in one half of a car, a cow in two halves of two, a clock in the wheel of a bicycle, and a
+    ball in a clock without hands. So what lies where something was planned, or in a thing of its own kind, is nothing,
+    and where the detector is sure a region to ignore.
     """
     if options.extras == "none":
         return
-    size = item.plan().size
+    plan = item.plan()
+    size = plan.size
+    planned = [one.extent for index, one in enumerate(plan.instances) if one.extent and index not in item.painted_out]
     taken = list(labels)
     for seen in sorted(item.report.extras if item.seen is None else item.seen, key=lambda one: -one.score):
         if seen.score < options.ignore_score or _is_there(seen.box, taken):
             continue
         may_be_label = seen.score >= options.extra_score
-        is_part = _is_part(seen, taken)
+        is_part = _is_part(seen, taken) or _covered(seen.box, planned) >= COVERED
         if is_part and not may_be_label:
             continue
         label = Label(
@@ -231,7 +235,7 @@ def _extras(item: Item, labels: Sequence[Label], options: LabelOptions) -> Itera
             source="seen",
             verdict=NOT_PLANNED,
             score=seen.score,
-            ignore=not may_be_label or options.extras != "label" or is_part or _is_within(seen, labels),
+            ignore=not may_be_label or options.extras != "label" or is_part,
         )
         taken.append(label)
         yield label
@@ -251,11 +255,6 @@ def _is_part(seen: Detection, labels: Sequence[Label]) -> bool:
     )
 
 
-def _is_within(seen: Detection, labels: Sequence[Label]) -> bool:
-    """True if what is seen lies within one of the planned things."""
-    return any(seen.box.intersection(label.box) >= PART_OF_IT * seen.box.area for label in labels)
-
-
 def _is_doubtful(label: Label, labels: Sequence[Label], options: LabelOptions) -> bool:
     """True if a label is one of those that are filtered out; ``labels`` are all of the picture."""
     if label.ignore:
@@ -268,10 +267,8 @@ def _is_doubtful(label: Label, labels: Sequence[Label], options: LabelOptions) -
 
 def _free(label: Label, others: Sequence[Label]) -> float:
     """The share of a label's box on which no other thing lies, by their masks, or boxes where they have none."""
-    x0, y0, x1, y1 = label.box.xyxy
+    xs, ys = _cells(label.box)
     covered = np.zeros((CELLS, CELLS), dtype=bool)
-    xs = x0 + (np.arange(CELLS) + 0.5) / CELLS * (x1 - x0)
-    ys = y0 + (np.arange(CELLS) + 0.5) / CELLS * (y1 - y0)
     for other in others:
         if not other.box.intersection(label.box):
             continue
@@ -282,9 +279,27 @@ def _free(label: Label, others: Sequence[Label]) -> float:
             columns = (xs * width).astype(int).clip(0, width - 1)
             covered |= array[np.ix_(rows, columns)]
         else:
-            left, top, right, bottom = other.box.xyxy
-            covered |= np.outer((top <= ys) & (ys < bottom), (left <= xs) & (xs < right))
+            covered |= _within(other.box, xs, ys)
     return 1 - float(covered.mean())
+
+
+def _covered(box: Box, others: Sequence[Box]) -> float:
+    """The share of a box that others cover together."""
+    xs, ys = _cells(box)
+    return float(np.any([_within(other, xs, ys) for other in others], axis=0).mean()) if others else 0.0
+
+
+def _cells(box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """Where columns and rows of cells in a box have their middles."""
+    x0, y0, x1, y1 = box.xyxy
+    middles = (np.arange(CELLS) + 0.5) / CELLS
+    return x0 + middles * (x1 - x0), y0 + middles * (y1 - y0)
+
+
+def _within(box: Box, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+    """Which cells (rows, columns) lie in a box."""
+    left, top, right, bottom = box.xyxy
+    return np.outer((top <= ys) & (ys < bottom), (left <= xs) & (xs < right))
 
 
 def _doubted(label: Label) -> Label:

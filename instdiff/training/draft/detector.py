@@ -64,7 +64,7 @@ def detection_loss(
 ) -> dict[str, torch.Tensor]:
     """Quality focal loss of scores (their target: how well the box fits), GIoU loss, cross-entropies of the rest.
 
-    Cells in a region to ignore that answer for no thing have no loss: what they say there is not known to be wrong.
+    In a region to ignore, scores of its class have no loss but where it is the right one: a thing of it may be there.
     """
     predicted = Predictions(*(values.float() for values in predicted))
     owners = assign(pictures.boxes, pictures.labels >= 0, pictures.images.shape[-1])  # (B, N)
@@ -74,27 +74,29 @@ def detection_loss(
     target = torch.zeros_like(predicted.logits)
     target[picture, cell, pictures.labels[picture, thing]] = 0.5 + 0.5 * iou.detach()
     error = F.binary_cross_entropy_with_logits(predicted.logits, target, reduction="none")
-    focal = (error * (predicted.logits.sigmoid() - target).abs().square()).sum(dim=-1)  # (B, N)
-    focal = focal.masked_fill(in_ignored(pictures) & (owners < 0), 0).sum()
+    focal = error * (predicted.logits.sigmoid() - target).abs().square()
+    if (pictures.labels <= IGNORED).any():
+        focal = focal.masked_fill(in_ignored(pictures, target.shape[-1]) & (target == 0), 0)
     answering = max(len(thing), 1)
     colours = pictures.colours[picture, thing]
     coloured = F.cross_entropy(predicted.colours[picture, cell], colours, ignore_index=-1, reduction="sum")
     textures = pictures.textures[picture, thing]
     textured = F.cross_entropy(predicted.textures[picture, cell], textures, reduction="sum")
     return {
-        "score": focal / answering,
+        "score": focal.sum() / answering,
         "box": (1 - giou).sum() / answering,
         "look": 0.5 * (coloured + textured) / answering,
         "mask": mask_loss(predicted, pictures, (picture, cell, thing), generator),
     }
 
 
-def in_ignored(pictures: LabelledPictures) -> torch.Tensor:
-    """Which cells have their centre in a region to ignore: (B, N) bool."""
+def in_ignored(pictures: LabelledPictures, classes: int) -> torch.Tensor:
+    """Which cells have their centre in a region to ignore of which class: (B, N, classes) bool."""
     centres, _ = cells(pictures.images.shape[-1], pictures.boxes.device)
     boxes = pictures.boxes[:, None]  # (B, 1, n, 4)
     within = ((centres[:, None] >= boxes[..., :2]) & (centres[:, None] < boxes[..., 2:])).all(dim=-1)  # (B, N, n)
-    return (within & (pictures.labels == IGNORED)[:, None]).any(dim=-1)
+    ignored = F.one_hot((IGNORED - pictures.labels).clamp(min=0), classes) * (pictures.labels <= IGNORED)[..., None]
+    return within.float() @ ignored.float() > 0
 
 
 def mask_loss(

@@ -99,7 +99,7 @@ class ScoredPictures:
             for index, row in enumerate(ious):  # best score first
                 best = int(row.argmax()) if len(row) else 0
                 hits.append(bool(len(row) and row[best] >= HIT_IOU))
-                ignored.append(not hits[-1] and _is_ignored(picture.boxes[index], truth))
+                ignored.append(not hits[-1] and _is_ignored(picture.boxes[index], picture.labels[index], truth))
                 if not hits[-1]:
                     continue
                 ious[:, best] = 0
@@ -137,9 +137,9 @@ class HeldOutPictures(ScoredPictures):
         super().__init__({"clean": composed.images, "spoiled": changed}, composed.things())
 
 
-def _is_ignored(box: torch.Tensor, truth: Things) -> bool:
-    """True if half of a box (4,) lies in a region to ignore, as COCO counts it."""
-    regions = truth.boxes[truth.labels == IGNORED]
+def _is_ignored(box: torch.Tensor, label: torch.Tensor, truth: Things) -> bool:
+    """True if half of a box (4,) lies in a region to ignore of its class, as COCO counts it."""
+    regions = truth.boxes[truth.labels == IGNORED - label]
     sides = (torch.minimum(box[2:], regions[:, 2:]) - torch.maximum(box[:2], regions[:, :2])).clamp(min=0)
     return bool((sides.prod(dim=-1) >= IN_REGION * (box[2:] - box[:2]).prod()).any())
 

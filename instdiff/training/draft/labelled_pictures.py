@@ -9,11 +9,11 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 NO_THING = -1  # the label where a picture has fewer things than others
-IGNORED = -2  # of a region in which nobody knows what is there: nothing is learned or counted in it
+IGNORED = -2  # minus k: of a region in which may be a thing of class k: that is neither learned nor counted there
 
 
 class Things(NamedTuple):
-    """The n things on one picture, and regions to ignore, whose label is `IGNORED`."""
+    """The n things on one picture, and regions to ignore, whose label is `IGNORED` less a class."""
 
     boxes: torch.Tensor  # (n, 4) xyxy as fractions of the picture
     labels: torch.Tensor  # (n,) indices of categories
@@ -25,7 +25,7 @@ class Things(NamedTuple):
 class LabelledPictures(NamedTuple):
     """B pictures with up to n things or regions to ignore each.
 
-    Where the label is `NO_THING` the rest means nothing, and where it is `IGNORED` the box alone does.
+    Where the label is `NO_THING` the rest means nothing, and of a region to ignore label and box alone do.
     """
 
     images: torch.Tensor  # (B, 3, S, S) in -1..1

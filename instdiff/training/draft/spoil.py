@@ -82,7 +82,7 @@ def moved(pictures: LabelledPictures, generator: torch.Generator) -> LabelledPic
     mask_grid = F.avg_pool2d(grid.permute(0, 3, 1, 2), side // masks.shape[-1]).permute(0, 2, 3, 1)
     masks = F.grid_sample(masks.float(), mask_grid, align_corners=False) > 0.5
     boxes, stays = moved_boxes(boxes, scale, shift)
-    is_ignored = (labels == IGNORED) & ((boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) > 0)  # whatever is left of it
+    is_ignored = (labels <= IGNORED) & ((boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) > 0)  # whatever is left of it
     labels = torch.where(stays | is_ignored, labels, NO_THING)
     return LabelledPictures(images, boxes, labels, colours, textures, masks)
 

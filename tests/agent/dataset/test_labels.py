@@ -106,9 +106,11 @@ def test_what_is_seen_and_not_planned(extra, expected):
     assert names(item, extras="ignore")[0] == ["cup", "dog", "horse"]
 
 
-def test_what_is_seen_in_the_place_of_another_thing_is_labelled_and_not_ignored():
+def test_nobody_knows_what_is_in_the_place_of_a_thing_that_is_not_seen():
     item = an_item([CUP, DOG, MISSING], [seen("cow", RIGHT)])
-    assert names(item) == (["cup", "dog", "cow"], [])
+    assert names(item) == (["cup", "dog"], ["cow", "horse"])
+    halves = an_item([CUP, DOG, HORSE], [seen("cow", (0.4, 0.1, 0.9, 0.9), 0.9)])  # of the dog and of the horse
+    assert names(halves) == (["cup", "dog", "horse"], ["cow"])
 
 
 def test_what_is_elsewhere_is_labelled_there_and_its_place_is_ignored():

@@ -105,12 +105,13 @@ def test_pictures_without_things_have_a_loss(pictures):
 
 
 def test_nothing_is_learned_of_regions_to_ignore(pictures):
-    """But for things in them: a region over the whole picture leaves the cells that answer for things."""
+    """Of their class, but where a cell answers for a thing of it: here regions of one class over whole pictures."""
     model = small_detector()
+    kind, classes = int(pictures.labels[0, 0]), len(model.config.categories)
     whole = torch.tensor([0.0, 0, 1, 1]).expand(len(pictures.images), 1, 4)
     regions = pictures._replace(
         boxes=torch.cat([whole, pictures.boxes], dim=1),
-        labels=F.pad(pictures.labels, (1, 0), value=IGNORED),
+        labels=F.pad(pictures.labels, (1, 0), value=IGNORED - kind),
         colours=F.pad(pictures.colours, (1, 0)),
         textures=F.pad(pictures.textures, (1, 0)),
         masks=F.pad(pictures.masks, (0, 0, 0, 0, 1, 0)),
@@ -118,17 +119,20 @@ def test_nothing_is_learned_of_regions_to_ignore(pictures):
     predicted = model(pictures.images)
     predicted.logits.retain_grad()
     training.detection_loss(predicted, regions, torch.Generator())["score"].backward()
-    answering = training.assign(regions.boxes, regions.labels >= 0, 256) >= 0
-    assert torch.equal(predicted.logits.grad.abs().sum(dim=-1) > 0, answering)
+    owners = training.assign(regions.boxes, regions.labels >= 0, 256)
+    answering = (owners >= 0) & (regions.labels.gather(1, owners.clamp(min=0)) == kind)
+    assert torch.equal(predicted.logits.grad[..., kind] != 0, answering) and answering.any()
+    assert (predicted.logits.grad[..., [one for one in range(classes) if one != kind]] != 0).all()
     one = regions._replace(boxes=regions.boxes / 2)  # the upper left quarter
-    assert training.in_ignored(one).float().mean() == 0.25
+    ignored = training.in_ignored(one, classes).float().mean(dim=(0, 1))
+    assert ignored[kind] == 0.25 and ignored.sum() == 0.25
 
 
 def test_what_is_found_in_regions_to_ignore_counts_neither_way():
     boxes = torch.tensor([[0.0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
     look = torch.zeros(2, dtype=torch.long)
     masks = torch.zeros(2, 64, 64, dtype=torch.bool)
-    truth = Things(boxes, torch.tensor([IGNORED, 3]), look, look, masks)
+    truth = Things(boxes, torch.tensor([IGNORED - 3, 3]), look, look, masks)
     scored = measuring.ScoredPictures({}, [truth])
     places = torch.tensor([[0.1, 0.1, 0.4, 0.4], [0.5, 0.5, 1, 1], [0.4, 0.4, 0.7, 0.7]])
     none = torch.zeros(3, dtype=torch.long)
