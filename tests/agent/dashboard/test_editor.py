@@ -12,7 +12,7 @@ from PIL import Image
 
 from agent.dashboard import editor
 from instdiff.layout import MAX_INSTANCES, Box, Instance, Mask, Point
-from tests.agent.editor_page import LAYOUT, MARKUP, OPTIONS, SCRIPT, SIZE, EditorPage, near, wait_for
+from tests.agent.editor_page import LAYOUT, MARKUP, OPTIONS, PATIENCE_S, SCRIPT, SIZE, EditorPage, near, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def address(folder):
         yield wait_for(f"http://127.0.0.1:{port}", server, folder / "server.log")
     finally:
         server.terminate()
-        server.wait(timeout=10)
+        server.wait(timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
