@@ -67,7 +67,8 @@ class Denoiser:
         cache: FeatureCache,
     ):
         self.unet = unet
-        self.dtype, self.device = unet.dtype, unet.device  # diffusers looks through all weights for each of them
+        text = conditions[0].text  # as the UNet is; diffusers would look through all of its weights
+        self.dtype, self.device = text.dtype, text.device
         self.size = size
         self.max_batch = max_batch
         self.cache = cache
