@@ -6,9 +6,11 @@ Their images are uint8, (N, 3, side, side).
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +34,7 @@ from instdiff.world import nouns
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+RARE = 0.1  # of the labels of a usual class: the pond of a scene by a pond is not what was asked for
 Naming = Callable[[str], str | None]  # the class that a name belongs to; None where nothing is learned of it
 
 
@@ -51,8 +54,10 @@ def in_catalogue(name: str) -> str | None:
 
 
 def planned_classes(records: Iterable[AnnotatedPicture]) -> set[str]:
-    """The classes of labels that were planned: what is seen by chance now and then is not what a dataset is of."""
-    return {label.name for record in records for label in record.labels if label.verdict != NOT_PLANNED}
+    """The classes of labels that were planned, but for rare ones: a dataset is not of what is there by chance."""
+    planned = Counter(label.name for record in records for label in record.labels if label.verdict != NOT_PLANNED)
+    least = RARE * median(planned.values()) if planned else 0
+    return {name for name, count in planned.items() if count >= least}
 
 
 def dataset_examples(

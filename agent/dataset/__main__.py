@@ -61,9 +61,7 @@ def add_make(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--colours", type=names, default=(), metavar="A,B", help=colours)
     share = "for this share of the things, with --scenes (1)"
     source.add_argument("--coloured", type=float, default=1.0, metavar="X", help=share)
-    varied = (
-        "share of the pictures at night, at sunset or on a plain background, of things striped or wooden (0)"
-    )
+    varied = "share of the pictures at night, at sunset or on a plain background, of things striped or wooden (0)"
     source.add_argument("--varied", type=float, default=0.0, metavar="X", help=varied)
     default_count = f"one for each prompt or layout, else {COUNT}; as many as before, if that is more"
     source.add_argument("--count", type=int, metavar="N", help=f"pictures to keep (default: {default_count})")
@@ -340,6 +338,8 @@ MAKE_EXAMPLES = """examples:
   instdiff-agent dataset make outputs/cups --template "a {colour} cup and a {colour} bowl in a kitchen" --count 100
   instdiff-agent dataset make outputs/street --scenes street --count 500 --accept instance --min-iou 0.6 --ray 4
   instdiff-agent dataset make outputs/even --scenes all --quota 20 --accept instance
+  instdiff-agent dataset make outputs/learn --scenes all --things cup,dog,car --per-picture 3-7 --colours all \\
+    --coloured 0.6 --varied 0.5 --places mixed --accept instance --rounds 1 --count 600
   instdiff-agent dataset make outputs/street --scenes street --count 500 --slurm 8 --slurm-option partition=gpu
 
 exit codes: 0 done, 1 done, but something could not be made (failed.jsonl), 2 bad input, 3 done, but fewer than --count

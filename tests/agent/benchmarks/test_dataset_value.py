@@ -121,6 +121,10 @@ def test_a_dataset_is_of_what_was_planned(folder):
     path.write_text(json.dumps(item))
     records = read_records(folder)
     assert {*records.classes} - planned_classes(records) == {"bus"} and "car" in planned_classes(records)
+    usual = list(records)
+    rare = usual[0].labels[0].model_copy(update={"name": "pond"})
+    ponds = [replace(usual[0], every=(rare,))]
+    assert "pond" not in planned_classes(8 * usual + ponds) and "pond" in planned_classes(usual + ponds)
 
 
 def test_photographs_are_learned_from_and_scored_on(folder, photographs, monkeypatch):

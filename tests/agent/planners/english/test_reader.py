@@ -24,6 +24,10 @@ def relations(prompt):
 
 
 NAMED = [
+    # colours that are fruits, before a pattern
+    ("four orange checkered lamps and a dog", {"checkered orange lamp": 4, "dog": 1}),
+    ("a red and orange striped umbrella", {"striped red and orange umbrella": 1}),
+    ("an orange and a striped cup", {"orange": 1, "striped cup": 1}),
     # light, weather, mood and abstract nouns are no things
     ("a fox sleeping in the moonlight, full of peace", {"fox": 1}),
     ("The joy of the children filled the air.", {"child": 3}),
