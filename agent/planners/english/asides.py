@@ -75,7 +75,10 @@ def is_other_words(naming: Naming, token: Token, mention: Mention) -> bool:
 
 
 def is_maker(naming: Naming, token: Token, mention: Mention) -> bool:
-    """True for who or what made the picture ("painted by an artist"), for the conductor of "a conductor's hat"."""
+    """True for who or what made the picture ("painted by an artist"), for the conductor of "a conductor's hat".
+
+    And for the artist of "an artist's studio".
+    """
     if token.head.lower_ == "using":
         name = naming.parsed.names[token.i]
         return nouns.known(name) is None and lexicon.lexeme(name) is None
@@ -83,7 +86,9 @@ def is_maker(naming: Naming, token: Token, mention: Mention) -> bool:
         return lemma_of(token.head.head) in w.MADE_BY
     head = naming.mentions.get(token.head.i)
     is_manner = token.dep_ == "poss" and mention.determiner == "a"
-    return is_manner and head is not None and head.kind is Kind.THING and last_word(head.noun) not in COMPONENTS
+    if not is_manner or head is None:
+        return False
+    return head.kind is Kind.SETTING or head.kind is Kind.THING and last_word(head.noun) not in COMPONENTS
 
 
 def is_where(naming: Naming, token: Token, mention: Mention) -> bool:

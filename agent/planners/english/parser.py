@@ -129,7 +129,7 @@ def parse(text: str, any_language: bool = False) -> Parsed:
     at = 0
     while at < len(words):
         end = at + _name_length(words[at : at + nouns.LONGEST_NAME])
-        names.append(" ".join(words[at:end]))
+        names.append(_joined(words[at:end]))
         spans.append((tokens[at:end].start_char, tokens[at:end].end_char))
         at = end
     spaces = [following[0] > span[1] for span, following in pairwise(spans)] + [False] * bool(spans)
@@ -142,12 +142,17 @@ def parse(text: str, any_language: bool = False) -> Parsed:
 
 def _name_length(words: list[str]) -> int:
     """How many of these words are one known name; 1 for a lone word."""
-    first = words[0].lower()
+    first = _joined(words[:2]).split()[0].lower()
     is_first = first in nouns.first_words() or nouns.singular_of(first) in nouns.first_words()
     if not is_first or first in w.COLOURS and first not in w.COLOURED_FRUIT:
         return 1
-    names = [" ".join(words[:length]) for length in range(len(words), 1, -1)]
-    return next((len(name.split()) for name in names if name.isascii() and nouns.known(name.lower())), 1)
+    lengths = range(len(words), 1, -1)
+    return next((n for n in lengths if (name := _joined(words[:n])).isascii() and nouns.known(name.lower())), 1)
+
+
+def _joined(words: list[str]) -> str:
+    """The tokens of a name: "children", "'s", "room" are "children's room"."""
+    return " ".join(words).replace(" 's", "'s")
 
 
 def _stand_in(name: str) -> str:

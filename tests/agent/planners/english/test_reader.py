@@ -16,6 +16,18 @@ def things(prompt):
     return {f"{group.words}".strip(): group.count for group in read_prompt(prompt).groups if group.count}
 
 
+@pytest.mark.parametrize(
+    ("prompt", "setting"),
+    [
+        ("a cup in an artist's studio", "art studio"),
+        ("toys in a Children's Room", "nursery"),
+        ("a dog in a child's bedroom", "bedroom"),
+    ],
+)
+def test_settings_whose_name_has_an_owner(prompt, setting):
+    assert read_prompt(prompt).setting == setting
+
+
 def relations(prompt):
     """The relations of a prompt by the nouns."""
     reading = read_prompt(prompt)
@@ -28,6 +40,9 @@ NAMED = [
     ("four orange checkered lamps and a dog", {"checkered orange lamp": 4, "dog": 1}),
     ("a red and orange striped umbrella", {"striped red and orange umbrella": 1}),
     ("an orange and a striped cup", {"orange": 1, "striped cup": 1}),
+    # whose a place is
+    ("a cup in an artist's studio", {"cup": 1}),
+    ("two toys in a child's bedroom", {"toy": 2}),
     # light, weather, mood and abstract nouns are no things
     ("a fox sleeping in the moonlight, full of peace", {"fox": 1}),
     ("The joy of the children filled the air.", {"child": 3}),
