@@ -258,7 +258,8 @@ def page(measured: list[dict], presets: str, waits: list[str]) -> str:
     from evaluators.speed.reference_schedule import SAVINGS
 
     rows = [row for row in measured if "mode" in row]
-    batches = [{**row, "peak": round(row["peak_bytes"] / 1e6)} for row in measured if "batch" in row and "name" not in row]
+    batched = [row for row in measured if "batch" in row and "name" not in row]
+    batches = [{**row, "peak": round(row["peak_bytes"] / 1e6)} for row in batched]
     card = [{**row, "peak": row.get("peak_bytes", 0.0) / 1e9} for row in measured if "name" in row]
     return PAGE.format(
         batches=BATCHES.format(table=table_of(BATCH_COLUMNS, batches)) if batches else "",
