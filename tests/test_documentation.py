@@ -60,8 +60,8 @@ FILES = (
     " tests/agent/plan_prompts.jsonl outputs/RUN/best.png labelled/annotations.json"
 )
 FOLDERS = (
-    "outputs/RUN outputs/rooms outputs/ten outputs/evaluations/coco/point pictures models/start training/model"
-    " training/sprites FOLDER PHOTOS LAYOUTS models/stable-diffusion-xl-refiner-1.0"
+    "outputs/RUN outputs/rooms outputs/ten outputs/learn outputs/evaluations/coco/point pictures models/start"
+    " training/model training/sprites FOLDER PHOTOS LAYOUTS models/stable-diffusion-xl-refiner-1.0"
 )
 
 

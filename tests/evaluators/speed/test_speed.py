@@ -157,7 +157,7 @@ def test_rows_become_a_page(tmp_path, capsys):
     page = (tmp_path / "page.md").read_text()
     expected = "| small | engine | 6 | 0.36 | 50 | 1.00 | 1.00 | 51 | 324 | 2 | 50% | 300 | 6.50 x | 1e-05 |"
     assert expected in capsys.readouterr().out and expected in page
-    assert "| draft | 4 | 0.52 | 16 | 22 | 2e+03 | a computer |" in page
+    assert "| draft | 4 | 0.52 | 16 | 22 | 2000 | a computer |" in page
     assert "| a card | 2 | sd15 | engine, n 0 | 0.5 |" in page and "Not measured yet" not in page
     assert (
         "| preset | faster |\n| --- | --- |\n| exact | 1.00 x |\n| fast | 2.00 x |\n" in page and "weights abc" in page

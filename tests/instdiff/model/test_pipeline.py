@@ -21,6 +21,7 @@ from tiny_pipeline import LATENTS, STEPS, layout, paint, tiny_pipeline
 
 from instdiff import BadInput, Box, Instance, InstanceDiffusionPipeline, Layout, Point
 from instdiff.engine import engine_info
+from instdiff.model.conditions import ConditionReader, captions_of, encoded, slots_of
 from instdiff.model.defaults import ModelDefaults
 from instdiff.model.unet import InstanceUNet
 
@@ -254,7 +255,11 @@ def test_little_noise_leaves_the_first_guess_as_it_is():
     faithful.set_progress_bar_config(disable=True)
     noise = torch.Generator().manual_seed(0)
     [painted] = faithful(told, num_inference_steps=1, generator=noise, output_type="pt").images
-    conditions, _ = faithful._conditions([told], told.size, apart=[()])
+    names = captions_of([told], guided=False)
+    captions = encoded(names, *faithful.encode_captions(names))
+    parts = (faithful.unet, faithful.unifusion, faithful.vae, captions, (32, 32), torch.device("cpu"), torch.float32)
+    reader = ConditionReader(*parts, sketches=True, slots=slots_of([told], faithful.unet))
+    conditions, _ = reader.read([told], apart=[()], guided=False)
     [sketched] = faithful.decode(conditions[0][0].sketch, "pt")
     orange = sketched[:, 160, 128]
     assert orange[0] > orange[1] > orange[2]
@@ -296,8 +301,8 @@ def test_models_are_fetched_before_they_are_used(pipeline):
     finally:
         for model in models:
             remove_hook_from_module(model)
-    # Two sets of tokens (the layout's and the negative's); the UNet once for its memories, once for the step.
-    assert fetched == ["CLIPTextModel", "UniFusion", "UniFusion", "InstanceUNet", "InstanceUNet"]
+    # One set of tokens (without guidance there is no negative); the UNet once for its memories, once for the step.
+    assert fetched == ["CLIPTextModel", "UniFusion", "InstanceUNet", "InstanceUNet"]
 
 
 def test_the_blocks_of_all_levels_can_be_compiled(pipeline):
