@@ -37,6 +37,7 @@ SHA256 = "19bc9bb507c0149ae0800689193e6ff56f36dc0aea8a37807661c2016ede4512"
 MISSPELT = 3  # letters of the shortest word that is looked at for a slip
 ALIKE = 0.8  # how alike, as difflib counts, a slip and the word meant must be
 LAST_LATIN = "ɏ"
+PATTERNED = frozenset("striped dotted spotted checkered chequered patterned".split())  # else verbs: "two striped cups"
 UNREAD = 0.5  # a text of which fewer words are English is none
 
 
@@ -133,7 +134,7 @@ def parse(text: str, any_language: bool = False) -> Parsed:
         spans.append((tokens[at:end].start_char, tokens[at:end].end_char))
         at = end
     spaces = [following[0] > span[1] for span, following in pairwise(spans)] + [False] * bool(spans)
-    doc = Doc(nlp.vocab, words=[_stand_in(name) for name in names], spaces=spaces)
+    doc = Doc(nlp.vocab, words=list(map(_stand_in, names, [*names[1:], ""])), spaces=spaces)
     for step_name, step in nlp.pipeline:
         if step_name != "lemmatizer":  # of most words nobody asks for the base form
             doc = step(doc)
@@ -155,9 +156,11 @@ def _joined(words: list[str]) -> str:
     return " ".join(words).replace(" 's", "'s")
 
 
-def _stand_in(name: str) -> str:
-    """The word that the parser sees: the last one of a name, in its regular form."""
+def _stand_in(name: str, following: str) -> str:
+    """The word that the parser sees: the last one of a name, in its regular form, and of patterns a plain adjective."""
     last = name.rpartition(" ")[2]
+    if name.lower() in PATTERNED and following and following.lower() not in small_words():
+        return "plain"
     noun = nouns.known(last) if last.islower() else None
     if noun is None or not noun.plural or noun.thing is None or " " in noun.singular:
         return last

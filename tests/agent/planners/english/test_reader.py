@@ -40,6 +40,10 @@ NAMED = [
     ("four orange checkered lamps and a dog", {"checkered orange lamp": 4, "dog": 1}),
     ("a red and orange striped umbrella", {"striped red and orange umbrella": 1}),
     ("an orange and a striped cup", {"orange": 1, "striped cup": 1}),
+    # patterns are no verbs
+    ("two striped chairs and a dotted cup", {"striped chair": 2, "dotted cup": 1}),
+    ("a cat spotted a bird in a tree", {"cat": 1, "bird": 1, "tree": 1}),
+    ("a black-and-white cat", {"black and white cat": 1}),
     # whose a place is
     ("a cup in an artist's studio", {"cup": 1}),
     ("two toys in a child's bedroom", {"toy": 2}),
