@@ -180,6 +180,8 @@ def source_of(args: argparse.Namespace, recipe: Recipe) -> Source:
         raise BadInput("quota", "goes with --scenes, and without --count")
     if args.sizes and args.quota is None:
         raise BadInput("sizes", "go with --quota")
+    if args.varied and kinds != ["scenes"]:
+        raise BadInput("varied", "goes with --scenes")
     if kinds == ["prompts"]:
         return Prompts.read(args.prompts)
     if kinds == ["layouts"]:

@@ -41,13 +41,6 @@ _PLAIN = tuple(
         (rf"({_NUMBER}|an?) ({_COLOUR})(?: one)? and ({_NUMBER}|an?) ({_COLOUR}) ([a-z]+)", r"\1 \2 \5 and \3 \4 \5"),
         (r"(?:what|how) (?:would|does|do|did|will|might) (.+?) look(?: like)?(?=\W|$)", r"\1"),
         (rf"({_COLOUR})-and-({_COLOUR})\b", r"\1 and \2"),
-        # "an orange striped cup" would be an orange that is striped
-        (
-            rf"((?:(?:{_COLOUR}) and )?(?:orange|lime|peach|plum|olive|rose)) "
-            r"(striped|dotted|spotted|checkered|chequered|patterned)"
-            r"(?= [a-z])(?! (?:by|with|in|and|on)\b)",
-            r"\2 \1",
-        ),
         (r"close[ -]up(?= of| view| shot| image| photo| picture)", "closeup"),
         (r"loved one\b", "loved person"),
         (

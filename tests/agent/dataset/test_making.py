@@ -418,6 +418,8 @@ def test_templates_are_filled():
         (["--scenes", "kitchen", "--things", "unobtainium"], "things"),
         (["--scenes", "kitchen", "--per-picture", "5-2"], "per_picture"),
         (["--scenes", "kitchen", "--per-picture", "few"], "per_picture"),
+        (["--scenes", "kitchen", "--varied", "2"], "varied"),
+        (["--template", "a {thing}", "--varied", "0.5"], "varied"),
         (["--template", "a {colour} {wizard}"], "template"),
         (["--template", "a cat"], "template"),
         (["--prompts", "missing.txt"], "missing.txt"),

@@ -37,8 +37,8 @@ def relations(prompt):
 
 NAMED = [
     # colours that are fruits, before a pattern
-    ("four orange checkered lamps and a dog", {"checkered orange lamp": 4, "dog": 1}),
-    ("a red and orange striped umbrella", {"striped red and orange umbrella": 1}),
+    ("four orange checkered lamps and a dog", {"orange checkered lamp": 4, "dog": 1}),
+    ("a red and orange striped umbrella", {"red and orange striped umbrella": 1}),
     ("an orange and a striped cup", {"orange": 1, "striped cup": 1}),
     # patterns are no verbs
     ("two striped chairs and a dotted cup", {"striped chair": 2, "dotted cup": 1}),
